@@ -1,0 +1,1 @@
+//! One operation is one path and one transaction, whichever dialect called.

@@ -1,0 +1,1 @@
+//! SQL is here and nowhere else: one text for SQLite and PostgreSQL.

@@ -1,0 +1,1 @@
+//! Databases, builders, receivers and a clock for the tests.
