@@ -1,1 +1,7 @@
 //! The rules, which can be run by hand on paper: facts, attribution, commission, ledger, signatures, retry.
+//!
+//! No clock, no randomness, no I/O and no floating point: whatever a rule needs is an argument.
+
+pub mod ids;
+pub mod money;
+pub mod time;

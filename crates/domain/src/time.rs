@@ -1,0 +1,208 @@
+//! Instants, broker zones and calendar periods. Never reads a clock: `now` is always an argument.
+//!
+//! Instants are whole microseconds since 1970, UTC, as both stores keep them. Periods are half-open `[from, to)`.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use std::fmt;
+
+/// A moment: microseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(pub i64);
+
+impl Instant {
+    /// From whole milliseconds since 1970.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis * 1000)
+    }
+    /// From whole seconds since 1970.
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds * 1_000_000)
+    }
+    /// Whole milliseconds since 1970, rounded down.
+    pub const fn millis(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+    /// Whole seconds since 1970, rounded down.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+    /// This moment and `seconds` more.
+    #[must_use]
+    pub const fn plus_seconds(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
+    }
+    /// Parses ISO 8601 with a zone (`2026-02-03T10:15:00Z`, `…+02:00`), to the microsecond.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse::<Timestamp>().ok().map(|t| Self(t.as_microsecond()))
+    }
+    /// ISO 8601 UTC; the fraction only where there is one.
+    pub fn iso8601(self) -> String {
+        self.timestamp().to_string()
+    }
+    fn timestamp(self) -> Timestamp {
+        Timestamp::from_microsecond(self.0.clamp(Timestamp::MIN.as_microsecond(), Timestamp::MAX.as_microsecond()))
+            .expect("clamped to what a timestamp can hold")
+    }
+}
+
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.iso8601())
+    }
+}
+
+/// How a program cuts time into days: an IANA zone, or a trading server whose day closes at 17:00 in New York.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Zone {
+    /// An IANA zone.
+    Iana(TimeZone),
+    /// `NY+7`: seven hours ahead of New York all year, so that its midnight is 17:00 there.
+    NewYorkClose(TimeZone),
+}
+
+impl Zone {
+    /// `UTC`, an IANA name, or `NY+7`. `None` where the name is unknown.
+    pub fn parse(name: &str) -> Option<Self> {
+        if name == "NY+7" {
+            return TimeZone::get("America/New_York").ok().map(Self::NewYorkClose);
+        }
+        TimeZone::get(name).ok().map(Self::Iana)
+    }
+
+    /// The calendar day that holds `at`.
+    pub fn day_of(&self, at: Instant) -> Date {
+        match self {
+            Self::Iana(zone) => at.timestamp().to_zoned(zone.clone()).date(),
+            Self::NewYorkClose(zone) => {
+                let local = at.timestamp().to_zoned(zone.clone()).datetime();
+                local.saturating_add(SignedDuration::from_hours(7)).date()
+            }
+        }
+    }
+
+    /// The first moment of `day`.
+    pub fn start_of(&self, day: Date) -> Instant {
+        let (zone, local) = match self {
+            Self::Iana(zone) => (zone, day.at(0, 0, 0, 0)),
+            Self::NewYorkClose(zone) => (zone, day.at(0, 0, 0, 0).saturating_sub(SignedDuration::from_hours(7))),
+        };
+        let zoned = zone.to_ambiguous_zoned(local).compatible();
+        zoned.map_or(Instant(0), |z| Instant(z.timestamp().as_microsecond()))
+    }
+}
+
+/// The length of an accounting period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PeriodLength {
+    /// One calendar day.
+    Day,
+    /// One ISO week, Monday to Sunday.
+    Week,
+    /// One calendar month.
+    Month,
+}
+
+impl PeriodLength {
+    /// `day`, `week` or `month`.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "day" => Some(Self::Day),
+            "week" => Some(Self::Week),
+            "month" => Some(Self::Month),
+            _ => None,
+        }
+    }
+}
+
+/// One accounting period, by its first day. Shown as `2025-01`, `2025-W07` or `2025-01-31`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Period {
+    /// How long it is.
+    pub length: PeriodLength,
+    /// Its first day.
+    pub first_day: Date,
+}
+
+impl Period {
+    /// The period of this length that holds `day`.
+    pub fn holding(length: PeriodLength, day: Date) -> Self {
+        let first_day = match length {
+            PeriodLength::Day => day,
+            PeriodLength::Week => {
+                let back = i64::from(day.weekday().to_monday_zero_offset());
+                day.saturating_sub(back.days())
+            }
+            PeriodLength::Month => day.first_of_month(),
+        };
+        Self { length, first_day }
+    }
+
+    /// The period that follows.
+    #[must_use]
+    pub fn next(self) -> Self {
+        let first_day = match self.length {
+            PeriodLength::Day => self.first_day.saturating_add(1.days()),
+            PeriodLength::Week => self.first_day.saturating_add(7.days()),
+            PeriodLength::Month => self.first_day.saturating_add(1.months()),
+        };
+        Self { length: self.length, first_day }
+    }
+
+    /// Parses what [`fmt::Display`] writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some((year, week)) = text.split_once("-W") {
+            let day =
+                jiff::civil::ISOWeekDate::new(year.parse().ok()?, week.parse().ok()?, jiff::civil::Weekday::Monday);
+            return Some(Self { length: PeriodLength::Week, first_day: day.ok()?.date() });
+        }
+        match text.len() {
+            7 => Some(Self { length: PeriodLength::Month, first_day: format!("{text}-01").parse().ok()? }),
+            10 => Some(Self { length: PeriodLength::Day, first_day: text.parse().ok()? }),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let day = self.first_day;
+        match self.length {
+            PeriodLength::Day => write!(f, "{day}"),
+            PeriodLength::Month => write!(f, "{:04}-{:02}", day.year(), day.month()),
+            PeriodLength::Week => {
+                let week = day.iso_week_date();
+                write!(f, "{:04}-W{:02}", week.year(), week.week())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    #[test]
+    fn a_new_york_close_day_starts_at_17_in_new_york() {
+        let zone = Zone::parse("NY+7").expect("known");
+        assert_eq!(zone.start_of(date(2025, 1, 15)), Instant::parse("2025-01-14T22:00:00Z").expect("valid"));
+        assert_eq!(zone.day_of(Instant::parse("2025-07-14T21:00:00Z").expect("valid")), date(2025, 7, 15));
+        assert_eq!(zone.day_of(Instant::parse("2025-07-14T20:59:59Z").expect("valid")), date(2025, 7, 14));
+    }
+
+    #[test]
+    fn periods_are_named_as_the_contract_names_them() {
+        for (length, day, name) in [
+            (PeriodLength::Month, date(2025, 1, 31), "2025-01"),
+            (PeriodLength::Week, date(2025, 2, 16), "2025-W07"),
+            (PeriodLength::Day, date(2025, 1, 31), "2025-01-31"),
+        ] {
+            let period = Period::holding(length, day);
+            assert_eq!(period.to_string(), name);
+            assert_eq!(Period::parse(name), Some(period));
+        }
+        assert_eq!(Period::parse("2025-12").expect("valid").next().to_string(), "2026-01");
+    }
+}
