@@ -144,7 +144,7 @@ impl Exact {
     /// The one rounding of the product: half away from zero, to the unit's minor digits (`commissions.md` §1).
     pub fn round(self, unit: Unit) -> Result<Decimal, OutOfRange> {
         let scale = 10_i128.pow(unit.minor_digits());
-        let numerator = self.0.numer().checked_mul(scale).ok_or(OutOfRange)?;
+        let numerator = self.0.numer().checked_mul(&scale).ok_or(OutOfRange)?;
         let denominator = *self.0.denom();
         let size = numerator.unsigned_abs();
         let divisor = denominator.unsigned_abs();
@@ -169,7 +169,7 @@ impl fmt::Display for Exact {
             fives += 1;
         }
         let places = twos.max(fives);
-        let scaled = 10_i128.checked_pow(places).and_then(|s| self.0.numer().checked_mul(s / self.0.denom()));
+        let scaled = 10_i128.checked_pow(places).and_then(|s| self.0.numer().checked_mul(&(s / self.0.denom())));
         match scaled {
             Some(scaled) if rest == 1 => {
                 let sign = if scaled < 0 { "-" } else { "" };
