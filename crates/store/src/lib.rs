@@ -1,1 +1,10 @@
 //! SQL is here and nowhere else: one text for SQLite and PostgreSQL.
+//!
+//! `backend` runs statements; every other module is one noun with its queries. Operations, rules and the JSON of any
+//! dialect live in other crates.
+
+pub mod backend;
+pub mod migrate;
+mod open;
+
+pub use open::{Place, Store};

@@ -1,1 +1,5 @@
-//! Databases, builders, receivers and a clock for the tests.
+//! Databases, builders and a clock for the tests. Never a part of the binary.
+//!
+//! Every test of the store and of an operation runs on both engines: [`on_both_stores!`] makes two tests of one body.
+
+pub mod database;

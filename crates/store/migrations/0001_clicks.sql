@@ -1,0 +1,7 @@
+-- Clicks: a file and a writer of their own on SQLite, a connection of their own on PostgreSQL (docs/adr/0005).
+
+CREATE TABLE click (
+  id BIGINT PRIMARY KEY, account_id BIGINT NOT NULL, program_id BIGINT NOT NULL, partner_id BIGINT, link_id BIGINT, session TEXT NOT NULL,
+  ip TEXT, country TEXT, region TEXT, city TEXT, device_type TEXT NOT NULL, browser TEXT, os TEXT, user_agent TEXT, referer TEXT,
+  fingerprint TEXT, utm TEXT NOT NULL, landing_page TEXT, lang TEXT, params TEXT NOT NULL, status TEXT NOT NULL, reject_reason TEXT,
+  flags TEXT NOT NULL, counts BOOLEAN NOT NULL, clicked_at BIGINT NOT NULL);

@@ -1,0 +1,38 @@
+//! Rows for set-based statements: one struct, turned into arrays for PostgreSQL or one JSON document for SQLite.
+
+use postgres_types::ToSql;
+
+/// A boxed column of values.
+pub type Column = Box<dyn ToSql + Sync + Send>;
+
+/// A row of a set-based statement; made by [`crate::batch!`].
+pub trait Batch: Sized {
+    /// Name and PostgreSQL type of each column.
+    fn columns_of_type() -> &'static [(&'static str, &'static str)];
+    /// One array per column.
+    fn to_columns(rows: &[Self]) -> Vec<Column>;
+    /// A JSON array of arrays, in the order of the columns.
+    fn to_json(rows: &[Self]) -> String;
+}
+
+/// Declares a row type: `batch! { struct SaleRow { id: i64 = "int8", note: Option<String> = "text" } }`.
+#[macro_export]
+macro_rules! batch {
+    ($(#[$m:meta])* $v:vis struct $n:ident { $($(#[$fm:meta])* $f:ident : $t:ty = $pg:literal),+ $(,)? }) => {
+        $(#[$m])*
+        #[derive(Debug, Clone)]
+        $v struct $n { $($(#[$fm])* pub $f: $t),+ }
+        impl $crate::backend::Batch for $n {
+            fn columns_of_type() -> &'static [(&'static str, &'static str)] {
+                &[$((stringify!($f), $pg)),+]
+            }
+            fn to_columns(rows: &[Self]) -> Vec<$crate::backend::Column> {
+                vec![$(Box::new(rows.iter().map(|r| r.$f.clone()).collect::<Vec<$t>>())),+]
+            }
+            fn to_json(rows: &[Self]) -> String {
+                let rows: Vec<_> = rows.iter().map(|r| ($(&r.$f,)+)).collect();
+                serde_json::to_string(&rows).expect("numbers, booleans and text always serialise")
+            }
+        }
+    };
+}
