@@ -5,3 +5,4 @@ CREATE TABLE click (
   ip TEXT, country TEXT, region TEXT, city TEXT, device_type TEXT NOT NULL, browser TEXT, os TEXT, user_agent TEXT, referer TEXT,
   fingerprint TEXT, utm TEXT NOT NULL, landing_page TEXT, lang TEXT, params TEXT NOT NULL, status TEXT NOT NULL, reject_reason TEXT,
   flags TEXT NOT NULL, counts BOOLEAN NOT NULL, clicked_at BIGINT NOT NULL);
+CREATE INDEX click_session ON click (session, id);

@@ -76,7 +76,7 @@ CREATE TABLE event (
   is_duplicate BOOLEAN NOT NULL, state TEXT NOT NULL, evidence TEXT NOT NULL, evidence_reason TEXT, occurred_at BIGINT NOT NULL,
   received_at BIGINT NOT NULL, event_key TEXT, metadata TEXT, data TEXT, key_id BIGINT NOT NULL);
 CREATE INDEX event_person ON event (person_id, id) WHERE person_id IS NOT NULL;
-CREATE INDEX event_unverified ON event (program_id, id) WHERE state = 'unverified';
+CREATE INDEX event_unverified ON event (person_id) WHERE state = 'unverified';
 
 -- What was answered to a caller's own key, written with its effect and never decided by a cache.
 CREATE TABLE inbox (

@@ -3,8 +3,14 @@
 //! `backend` runs statements; every other module is one noun with its queries. Operations, rules and the JSON of any
 //! dialect live in other crates.
 
+pub mod api_key;
 pub mod backend;
+pub mod counter;
+pub mod directory;
 pub mod migrate;
 mod open;
+pub mod partner;
+pub mod plan;
+pub mod tenant;
 
 pub use open::{Place, Store};
