@@ -2,6 +2,10 @@
 //!
 //! No clock, no randomness, no I/O and no floating point: whatever a rule needs is an argument.
 
+pub mod attribution;
+pub mod event;
 pub mod ids;
+pub mod ledger;
 pub mod money;
+pub mod program;
 pub mod time;

@@ -21,6 +21,7 @@ macro_rules! batch {
     ($(#[$m:meta])* $v:vis struct $n:ident { $($(#[$fm:meta])* $f:ident : $t:ty = $pg:literal),+ $(,)? }) => {
         $(#[$m])*
         #[derive(Debug, Clone)]
+        #[allow(missing_docs, reason = "each field is the column of its own name")]
         $v struct $n { $($(#[$fm])* pub $f: $t),+ }
         impl $crate::backend::Batch for $n {
             fn columns_of_type() -> &'static [(&'static str, &'static str)] {

@@ -71,6 +71,7 @@ macro_rules! record {
     ($(#[$m:meta])* $v:vis struct $n:ident { $($(#[$fm:meta])* $f:ident : $t:ty),+ $(,)? }) => {
         $(#[$m])*
         #[derive(Debug, Clone)]
+        #[allow(missing_docs, reason = "each field is the column of its own name")]
         $v struct $n { $($(#[$fm])* pub $f: $t),+ }
         impl $crate::backend::FromRow for $n {
             fn from_row(row: &$crate::backend::Row<'_>) -> $crate::backend::Result<Self> {
