@@ -68,10 +68,10 @@ fn broken_mentions(file: &SourceFile, exists: &dyn Fn(&Path) -> bool) -> Vec<Str
 #[test]
 fn a_broken_link_is_seen() {
     let text = "[a](b.md) [c](https://c.example) [d](#part) `[e](f.md)`\n```\n[g](h.md)\n```\n![i](../i.png#j)\n";
-    let file = sample("docs/x.md", text);
+    let file = sample("manual/x.md", text);
     assert_eq!(broken_links(&file, &|_| true).len(), 0);
-    let complaints = broken_links(&file, &|path| path == Path::new("docs/b.md"));
-    assert_eq!(complaints, ["docs/x.md:5: nothing at ../i.png#j"]);
+    let complaints = broken_links(&file, &|path| path == Path::new("manual/b.md"));
+    assert_eq!(complaints, ["manual/x.md:5: nothing at ../i.png#j"]);
 }
 
 #[test]
