@@ -1,1 +1,2 @@
+//! The binary: configuration, command line, wiring.
 fn main() {}
