@@ -4,4 +4,6 @@
 
 pub mod ids;
 pub mod money;
+pub mod postback;
+pub mod seal;
 pub mod time;
