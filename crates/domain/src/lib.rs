@@ -2,6 +2,8 @@
 //!
 //! No clock, no randomness, no I/O and no floating point: whatever a rule needs is an argument.
 
+pub mod commission;
+pub mod fact;
 pub mod ids;
 pub mod money;
 pub mod time;
