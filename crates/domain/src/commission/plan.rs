@@ -1,0 +1,160 @@
+//! A plan as the engine reads it: parsed, linted, every default filled in (`commissions.md` §3).
+//!
+//! Only `lint` makes one, so a plan in hand is a plan without mistakes. Each rule kind keeps its own file.
+
+use super::condition::Conditions;
+use super::cpa::Cpa;
+use super::flat::Flat;
+use super::per_lot::PerLot;
+use crate::money::{Currency, Decimal, Unit};
+use crate::time::{Instant, PeriodLength, Zone};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A linted plan document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Its name.
+    pub name: String,
+    /// What it pays in, and what its minimums are in.
+    pub currency: Currency,
+    /// The accounting period.
+    pub period: PeriodLength,
+    /// How days are cut.
+    pub zone: Zone,
+    /// Days of 24 hours from the fact until an approved amount is payable.
+    pub hold_days: i64,
+    /// Whether postings need nobody's approval.
+    pub auto_approve: bool,
+    /// The first deposit is the sum within this many hours of the first one; 0: the first alone.
+    pub ftd_window_hours: i64,
+    /// Whether reversals and chargebacks take back.
+    pub clawback: bool,
+    /// An exchange rate older than this is none.
+    pub max_rate_age_days: i64,
+    /// What makes a customer a qualified FTD.
+    pub qualification: Option<Conditions>,
+    /// Instrument groups.
+    pub groups: BTreeMap<String, BTreeSet<String>>,
+    /// The rules, in document order.
+    pub rules: Vec<Rule>,
+}
+
+/// One rule: what every kind has, and its kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// Unique in the plan.
+    pub id: String,
+    /// Which facts and customers it is about.
+    pub when: When,
+    /// Who is paid.
+    pub pays: Pays,
+    /// In what.
+    pub unit: Unit,
+    /// The factor on its worth.
+    pub weight: Decimal,
+    /// What it is worth.
+    pub kind: Kind,
+}
+
+/// What a rule is worth; one file per kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// An amount per event.
+    Flat(Flat),
+    /// An amount once qualified.
+    Cpa(Cpa),
+    /// Lots times a rate.
+    PerLot(PerLot),
+}
+
+/// Who is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pays {
+    /// The partner.
+    Partner,
+    /// The customer.
+    Customer,
+}
+
+/// How often an amount is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OncePer {
+    /// For each event.
+    Event,
+    /// For each account.
+    Customer,
+    /// For each person.
+    Person,
+}
+
+/// Filters; an empty list lets everything through.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct When {
+    /// The account's country.
+    pub country: Vec<String>,
+    /// The account's type.
+    pub account_type: Vec<String>,
+    /// The fact's instrument.
+    pub instrument: Vec<String>,
+    /// A group of the plan that holds the instrument.
+    pub group: Vec<String>,
+    /// The source's product group.
+    pub product_group: Vec<String>,
+    /// The event's name.
+    pub event: Vec<String>,
+    /// The account's campaign.
+    pub campaign: Vec<String>,
+    /// The account's link.
+    pub link: Vec<String>,
+}
+
+/// A plan from a date on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanVersion {
+    /// The plan's name.
+    pub name: String,
+    /// Counts from 1.
+    pub version: i64,
+    /// In force from here.
+    pub from: Instant,
+    /// What it says.
+    pub plan: Plan,
+}
+
+impl When {
+    /// Whether the account passes: country, account type, campaign and link.
+    pub fn admits_customer(&self, customer: &super::CustomerView) -> bool {
+        admits(&self.country, customer.country.as_deref())
+            && admits(&self.account_type, customer.account_type.as_deref())
+            && admits(&self.campaign, customer.campaign.as_deref())
+            && admits(&self.link, customer.link.as_deref())
+    }
+
+    /// Whether trading in this instrument passes.
+    pub fn admits_instrument(&self, plan: &Plan, instrument: &str, product_group: Option<&str>) -> bool {
+        admits(&self.instrument, Some(instrument))
+            && admits(&self.product_group, product_group)
+            && (self.group.is_empty() || self.group.iter().any(|group| plan.group_holds(group, instrument)))
+    }
+
+    /// Whether the event passes.
+    pub fn admits_event(&self, event: &str) -> bool {
+        admits(&self.event, Some(event))
+    }
+}
+
+impl Plan {
+    /// Whether the instrument is in the group.
+    pub fn group_holds(&self, group: &str, instrument: &str) -> bool {
+        self.groups.get(group).is_some_and(|members| members.contains(instrument))
+    }
+
+    /// The hold in seconds.
+    pub fn hold_seconds(&self) -> i64 {
+        self.hold_days.saturating_mul(86_400)
+    }
+}
+
+fn admits(list: &[String], value: Option<&str>) -> bool {
+    list.is_empty() || value.is_some_and(|value| list.iter().any(|entry| entry == value))
+}

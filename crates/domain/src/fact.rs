@@ -1,0 +1,368 @@
+//! Canonical facts: what every dialect is translated into before anything is computed (`commissions.md` §2).
+//!
+//! Leaves revisions and natural keys across records to the store, and pricing to `commission`. A fact here is always
+//! the greatest revision of its key; its stored form reads back to the same fact.
+
+use crate::ids::{CustomerId, FactId};
+use crate::money::{Currency, Decimal};
+use crate::time::Instant;
+use jiff::civil::Date;
+use serde_json::{Map, Value};
+
+/// One thing that happened to a customer, in its greatest revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// Its number.
+    pub id: FactId,
+    /// The natural key, unique per program and fact type.
+    pub key: String,
+    /// The sender's revision, where it has one; else revisions are ordered by arrival.
+    pub revision: Option<i64>,
+    /// Whose fact it is.
+    pub customer: CustomerId,
+    /// When it happened; a daily row is placed by its date and the plan's zone instead.
+    pub at: Instant,
+    /// What happened.
+    pub body: FactBody,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FactBody {
+    /// A named business event.
+    Event {
+        /// `REGISTRATION`, `KYC_COMPLETED`, any name.
+        event: String,
+        /// Its amount, where it has one.
+        amount: Option<Decimal>,
+        /// The currency of the amount.
+        currency: Option<Currency>,
+    },
+    /// Money that moved.
+    Money {
+        /// Which way.
+        kind: MoneyKind,
+        /// How much.
+        amount: Decimal,
+        /// In what.
+        currency: Currency,
+        /// Whether it counts.
+        status: MoneyStatus,
+    },
+    /// A day's trading of one instrument.
+    TradingDay(Box<TradingDay>),
+    /// One trade.
+    Trade(Box<Trade>),
+}
+
+/// A day's closed round turns of one customer in one instrument and currency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TradingDay {
+    /// The trading day.
+    pub date: Date,
+    /// What was traded; `*` where the source does not say.
+    pub instrument: String,
+    /// Closed round turns.
+    pub lots: Decimal,
+    /// Notional volume.
+    pub volume_usd: Option<Decimal>,
+    /// What the spread brought the broker.
+    pub spread_cost: Option<Decimal>,
+    /// Platform commission.
+    pub commission: Option<Decimal>,
+    /// Swap.
+    pub swap: Option<Decimal>,
+    /// The trader's result.
+    pub pnl: Option<Decimal>,
+    /// The source's product group.
+    pub product_group: Option<String>,
+    /// The currency of the amounts.
+    pub currency: Currency,
+}
+
+/// One trade; without `closed_at` it is still open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trade {
+    /// When it was opened.
+    pub opened_at: Instant,
+    /// When it was closed.
+    pub closed_at: Option<Instant>,
+    /// What was traded.
+    pub instrument: String,
+    /// Its size.
+    pub lots: Decimal,
+    /// Notional volume.
+    pub volume_usd: Option<Decimal>,
+    /// The source's product group.
+    pub product_group: Option<String>,
+    /// `buy` or `sell`.
+    pub side: Option<String>,
+    /// The opening price.
+    pub open_price: Option<Decimal>,
+    /// The closing price.
+    pub close_price: Option<Decimal>,
+    /// The size of a point.
+    pub point_size: Option<Decimal>,
+    /// The spread in points.
+    pub spread_points: Option<Decimal>,
+    /// What the spread brought the broker.
+    pub spread_cost: Option<Decimal>,
+    /// Platform commission.
+    pub commission: Option<Decimal>,
+    /// Equity after the trade.
+    pub equity_after: Option<Decimal>,
+    /// Equity with credit.
+    pub equity: Option<Decimal>,
+    /// Credit within the equity.
+    pub credit: Option<Decimal>,
+    /// The currency of the amounts.
+    pub currency: Currency,
+}
+
+macro_rules! named {
+    ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $type { $($(#[$variant_doc])* $variant,)+ }
+        impl $type {
+            /// The name in documents.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+            /// Reads [`Self::name`].
+            pub fn parse(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+named! {
+    /// Which way money moved.
+    MoneyKind {
+        /// Into the trading account.
+        Deposit = "deposit",
+        /// Out of it.
+        Withdrawal = "withdrawal",
+        /// Granted by the broker.
+        Bonus = "bonus",
+        /// Corrected by the broker.
+        Adjustment = "adjustment",
+        /// Taken back by the customer's bank.
+        Chargeback = "chargeback",
+        /// The broker's own figure of what the introducer earned.
+        IbRebate = "ib_rebate",
+    }
+}
+
+named! {
+    /// Whether money that moved counts.
+    MoneyStatus {
+        /// Not yet.
+        Pending = "pending",
+        /// It does.
+        Approved = "approved",
+        /// It never did.
+        Rejected = "rejected",
+        /// It did, and was taken back.
+        Reversed = "reversed",
+        /// It was called off.
+        Cancelled = "cancelled",
+    }
+}
+
+/// The natural key of a daily row without a key of its own.
+pub fn daily_key(date: Date, customer: &str, instrument: &str, currency: Currency) -> String {
+    format!("{date}|{customer}|{instrument}|{currency}")
+}
+
+impl FactBody {
+    /// The fact's type, as documents and the store name it.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Event { .. } => "event",
+            Self::Money { kind, .. } => kind.name(),
+            Self::TradingDay(_) => "trading_day",
+            Self::Trade(_) => "trade",
+        }
+    }
+
+    /// The stored form: absent keys where there is no value, decimals and instants as text.
+    pub fn to_json(&self) -> Value {
+        let mut writer = Writer(Map::new());
+        match self {
+            Self::Event { event, amount, currency } => {
+                writer.text("event", Some(event));
+                writer.decimal("amount", *amount);
+                writer.text("currency", currency.as_ref().map(Currency::code));
+            }
+            Self::Money { kind: _, amount, currency, status } => {
+                writer.decimal("amount", Some(*amount));
+                writer.text("currency", Some(currency.code()));
+                writer.text("status", Some(status.name()));
+            }
+            Self::TradingDay(day) => {
+                writer.text("date", Some(&day.date.to_string()));
+                writer.text("instrument", Some(&day.instrument));
+                writer.decimal("lots", Some(day.lots));
+                writer.decimal("volume_usd", day.volume_usd);
+                writer.decimal("spread_cost", day.spread_cost);
+                writer.decimal("commission", day.commission);
+                writer.decimal("swap", day.swap);
+                writer.decimal("pnl", day.pnl);
+                writer.text("product_group", day.product_group.as_deref());
+                writer.text("currency", Some(day.currency.code()));
+            }
+            Self::Trade(trade) => {
+                writer.text("opened_at", Some(&trade.opened_at.iso8601()));
+                writer.text("closed_at", trade.closed_at.map(Instant::iso8601).as_deref());
+                writer.text("instrument", Some(&trade.instrument));
+                writer.decimal("lots", Some(trade.lots));
+                writer.decimal("volume_usd", trade.volume_usd);
+                writer.text("product_group", trade.product_group.as_deref());
+                writer.text("side", trade.side.as_deref());
+                writer.decimal("open_price", trade.open_price);
+                writer.decimal("close_price", trade.close_price);
+                writer.decimal("point_size", trade.point_size);
+                writer.decimal("spread_points", trade.spread_points);
+                writer.decimal("spread_cost", trade.spread_cost);
+                writer.decimal("commission", trade.commission);
+                writer.decimal("equity_after", trade.equity_after);
+                writer.decimal("equity", trade.equity);
+                writer.decimal("credit", trade.credit);
+                writer.text("currency", Some(trade.currency.code()));
+            }
+        }
+        Value::Object(writer.0)
+    }
+
+    /// Reads [`Self::to_json`]; `None` where a needed key is missing or any value is malformed. Other keys are left
+    /// to the caller, so a whole fact of a case file reads too.
+    pub fn from_json(type_name: &str, value: &Value) -> Option<Self> {
+        let reader = Reader(value.as_object()?);
+        if let Some(kind) = MoneyKind::parse(type_name) {
+            return Some(Self::Money {
+                kind,
+                amount: reader.decimal("amount")??,
+                currency: reader.currency()??,
+                status: reader.text("status")?.map_or(Some(MoneyStatus::Approved), MoneyStatus::parse)?,
+            });
+        }
+        match type_name {
+            "event" => Some(Self::Event {
+                event: reader.text("event")??.to_owned(),
+                amount: reader.decimal("amount")?,
+                currency: reader.currency()?,
+            }),
+            "trading_day" => Some(Self::TradingDay(Box::new(TradingDay {
+                date: reader.text("date")??.parse().ok()?,
+                instrument: reader.text("instrument")??.to_owned(),
+                lots: reader.decimal("lots")??,
+                volume_usd: reader.decimal("volume_usd")?,
+                spread_cost: reader.decimal("spread_cost")?,
+                commission: reader.decimal("commission")?,
+                swap: reader.decimal("swap")?,
+                pnl: reader.decimal("pnl")?,
+                product_group: reader.text("product_group")?.map(str::to_owned),
+                currency: reader.currency()??,
+            }))),
+            "trade" => Some(Self::Trade(Box::new(Trade {
+                opened_at: reader.instant("opened_at")??,
+                closed_at: reader.instant("closed_at")?,
+                instrument: reader.text("instrument")??.to_owned(),
+                lots: reader.decimal("lots")??,
+                volume_usd: reader.decimal("volume_usd")?,
+                product_group: reader.text("product_group")?.map(str::to_owned),
+                side: reader.text("side")?.map(str::to_owned),
+                open_price: reader.decimal("open_price")?,
+                close_price: reader.decimal("close_price")?,
+                point_size: reader.decimal("point_size")?,
+                spread_points: reader.decimal("spread_points")?,
+                spread_cost: reader.decimal("spread_cost")?,
+                commission: reader.decimal("commission")?,
+                equity_after: reader.decimal("equity_after")?,
+                equity: reader.decimal("equity")?,
+                credit: reader.decimal("credit")?,
+                currency: reader.currency()??,
+            }))),
+            _ => None,
+        }
+    }
+}
+
+struct Writer(Map<String, Value>);
+
+impl Writer {
+    fn text(&mut self, key: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.0.insert(key.to_owned(), Value::from(value));
+        }
+    }
+    fn decimal(&mut self, key: &str, value: Option<Decimal>) {
+        self.text(key, value.map(|d| d.to_string()).as_deref());
+    }
+}
+
+/// Reads optional values: the outer `None` is a malformed value, the inner an absent one.
+struct Reader<'a>(&'a Map<String, Value>);
+
+#[expect(clippy::option_option, reason = "absent and malformed are told apart, and `??` asks for a present one")]
+impl<'a> Reader<'a> {
+    fn text(&self, key: &str) -> Option<Option<&'a str>> {
+        match self.0.get(key) {
+            None | Some(Value::Null) => Some(None),
+            Some(value) => value.as_str().map(Some),
+        }
+    }
+    fn decimal(&self, key: &str) -> Option<Option<Decimal>> {
+        self.text(key)?.map_or(Some(None), |text| Decimal::parse(text).ok().map(Some))
+    }
+    fn instant(&self, key: &str) -> Option<Option<Instant>> {
+        self.text(key)?.map_or(Some(None), |text| Instant::parse(text).map(Some))
+    }
+    fn currency(&self) -> Option<Option<Currency>> {
+        self.text("currency")?.map_or(Some(None), |text| Currency::parse(text).map(Some))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_stored_form_reads_back() {
+        for (type_name, stored) in [
+            ("event", json!({"event": "REGISTRATION"})),
+            ("event", json!({"event": "SALE", "amount": "12.5", "currency": "EUR"})),
+            ("deposit", json!({"amount": "250", "currency": "USD", "status": "reversed"})),
+            ("ib_rebate", json!({"amount": "-0.01", "currency": "JPY", "status": "approved"})),
+            (
+                "trading_day",
+                json!({"date": "2025-01-10", "instrument": "EURUSD", "lots": "12.45", "pnl": "-3", "currency": "USD"}),
+            ),
+            (
+                "trade",
+                json!({"opened_at": "2025-01-10T09:00:00Z", "closed_at": "2025-01-10T10:00:00Z",
+                       "instrument": "XAUUSD", "lots": "1", "spread_cost": "2.5", "currency": "USD"}),
+            ),
+        ] {
+            let body = FactBody::from_json(type_name, &stored).unwrap_or_else(|| panic!("{stored} reads"));
+            assert_eq!(body.type_name(), type_name);
+            assert_eq!(body.to_json(), stored);
+        }
+    }
+
+    #[test]
+    fn malformed_values_are_no_facts() {
+        for (type_name, stored) in [
+            ("deposit", json!({"amount": 250, "currency": "USD"})),
+            ("deposit", json!({"amount": "250", "currency": "USD", "status": "maybe"})),
+            ("trading_day", json!({"date": "2025-02-30", "instrument": "X", "lots": "1", "currency": "USD"})),
+            ("trade", json!({"instrument": "X", "lots": "1", "currency": "USD"})),
+            ("nothing", json!({})),
+        ] {
+            assert_eq!(FactBody::from_json(type_name, &stored), None, "{type_name} {stored}");
+        }
+    }
+}
