@@ -3,11 +3,13 @@
 //! No clock, no randomness, no I/O and no floating point: whatever a rule needs is an argument.
 
 pub mod attribution;
+pub mod click;
 pub mod commission;
 pub mod event;
 pub mod fact;
 pub mod ids;
 pub mod ledger;
+pub mod link;
 pub mod money;
 pub mod postback;
 pub mod program;

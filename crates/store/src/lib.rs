@@ -5,8 +5,10 @@
 
 pub mod api_key;
 pub mod backend;
+pub mod click;
 pub mod counter;
 pub mod directory;
+pub mod link;
 pub mod migrate;
 mod open;
 pub mod partner;

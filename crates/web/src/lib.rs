@@ -1,1 +1,3 @@
 //! Everything that comes in over HTTP.
+
+pub mod visitor;

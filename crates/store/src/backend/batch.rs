@@ -31,8 +31,21 @@ macro_rules! batch {
                 vec![$(Box::new(rows.iter().map(|r| r.$f.clone()).collect::<Vec<$t>>())),+]
             }
             fn to_json(rows: &[Self]) -> String {
-                let rows: Vec<_> = rows.iter().map(|r| ($(&r.$f,)+)).collect();
-                serde_json::to_string(&rows).expect("numbers, booleans and text always serialise")
+                // Field by field: serde writes no tuple of more than 16.
+                let mut text = vec![b'['];
+                for row in rows {
+                    text.extend_from_slice(if text.len() == 1 { b"[" } else { b",[" });
+                    let start = text.len();
+                    $(
+                        if text.len() > start {
+                            text.push(b',');
+                        }
+                        serde_json::to_writer(&mut text, &row.$f).expect("numbers, booleans and text always serialise");
+                    )+
+                    text.push(b']');
+                }
+                text.push(b']');
+                String::from_utf8(text).expect("JSON is UTF-8")
             }
         }
     };

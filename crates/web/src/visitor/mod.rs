@@ -1,0 +1,5 @@
+//! The visitor's side: the public redirect and what a request says about who clicks.
+
+pub mod cookie;
+pub mod country;
+pub mod device;
