@@ -7,5 +7,7 @@ pub mod event;
 pub mod ids;
 pub mod ledger;
 pub mod money;
+pub mod postback;
 pub mod program;
+pub mod seal;
 pub mod time;
