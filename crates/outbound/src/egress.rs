@@ -124,7 +124,7 @@ impl Egress {
         install_crypto();
         let Settings { allow, deadline, lookup } = settings;
         let allow: Arc<[Cidr]> = allow.into();
-        let client = |reach| client(Guard { allow: Arc::clone(&allow), reach, lookup: Arc::clone(&lookup) });
+        let client = |reach| client(&Guard { allow: Arc::clone(&allow), reach, lookup: Arc::clone(&lookup) });
         let (public_or_allowed, allowed_only) = (client(Reach::PublicOrAllowed)?, client(Reach::AllowedOnly)?);
         Ok(Self { allow, deadline, public_or_allowed, allowed_only })
     }
@@ -190,7 +190,7 @@ impl Egress {
     }
 }
 
-fn client(guard: Guard) -> Result<reqwest::Client, SetupError> {
+fn client(guard: &Guard) -> Result<reqwest::Client, SetupError> {
     let builder = || {
         reqwest::Client::builder()
             .user_agent(concat!("Headwater/", env!("CARGO_PKG_VERSION")))
