@@ -8,3 +8,21 @@ pub mod retry;
 pub mod signature;
 pub mod subscription;
 pub mod target;
+
+use crate::ids::{self, DeliveryId, EndpointId};
+use crate::time::Instant;
+
+/// How public ids of deliveries start.
+pub const DELIVERY_PREFIX: &str = "pbd_";
+/// How public ids of endpoints start.
+pub const ENDPOINT_PREFIX: &str = "pe_";
+
+/// `pbd_…`, from the row's number and the instant it was made: the `id` of the envelope, the same over all retries.
+pub fn delivery_public_id(id: DeliveryId, created_at: Instant) -> String {
+    ids::to_prefixed(DELIVERY_PREFIX, id.0, created_at)
+}
+
+/// `pe_…`, from the row's number and the instant it was made.
+pub fn endpoint_public_id(id: EndpointId, created_at: Instant) -> String {
+    ids::to_prefixed(ENDPOINT_PREFIX, id.0, created_at)
+}

@@ -1,14 +1,12 @@
 //! What an endpoint wants to hear, in which envelope, and whether it is on (`referral-api.md` §9).
 //!
-//! Leaves to others: which event types exist (the caller passes the judgement), and the row. Invariant: a list of
+//! Leaves to others: which event types exist (`event`), and the row. Invariant: a list of
 //! types is never empty, so an endpoint without interest cannot be saved by accident.
+
+use crate::event;
 
 /// How many types one list may name: far above the number that exists.
 const TYPES_MAX: usize = 100;
-/// The type that only those hear who list it, or list everything: the visitor's script fires it on every page with a
-/// program id, and it is a touch rather than business.
-pub const REFERRAL_INITIATED: &str = "REFERRAL_INITIATED";
-
 /// The event types that an endpoint hears.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EnabledEvents {
@@ -33,12 +31,11 @@ pub enum EventsError {
 }
 
 impl EnabledEvents {
-    /// From the list of a request. `is_type` says whether an event type of that name exists. A `*` beside other names
-    /// swallows them.
+    /// From the list of a request. A `*` beside other names swallows them.
     ///
     /// # Errors
     /// [`EventsError`]: empty, unknown, too many.
-    pub fn parse<S: AsRef<str>>(names: &[S], is_type: impl Fn(&str) -> bool) -> Result<Self, EventsError> {
+    pub fn parse<S: AsRef<str>>(names: &[S]) -> Result<Self, EventsError> {
         if names.is_empty() {
             return Err(EventsError::Empty);
         }
@@ -50,7 +47,7 @@ impl EnabledEvents {
         for name in names.iter().map(AsRef::as_ref) {
             if name == "*" {
                 all = true;
-            } else if !is_type(name) {
+            } else if !event::is_known(name) {
                 return Err(EventsError::Unknown(name.to_owned()));
             } else if !listed.iter().any(|seen| seen == name) {
                 listed.push(name.to_owned());
@@ -67,20 +64,18 @@ impl EnabledEvents {
         }
     }
 
-    /// One text for a column: names parted by commas, which no type contains.
-    pub fn to_column(&self) -> String {
-        self.names().join(",")
+    /// The column's text: a JSON array.
+    pub fn to_json(&self) -> String {
+        serde_json::Value::from(self.names()).to_string()
     }
 
-    /// Reads what [`Self::to_column`] wrote. Names are taken as they are: a type that was retired stays listed.
-    pub fn from_column(text: &str) -> Self {
-        if text == "*" {
-            return Self::All;
-        }
-        Self::Listed(text.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect())
+    /// Reads what [`Self::to_json`] wrote. Names are taken as they are: a type that was retired stays listed.
+    pub fn from_json(text: &str) -> Self {
+        let names: Vec<String> = serde_json::from_str(text).unwrap_or_default();
+        if names.iter().any(|name| name == "*") { Self::All } else { Self::Listed(names) }
     }
 
-    /// Whether an event of this type is delivered. [`REFERRAL_INITIATED`] needs no rule of its own here: it reaches
+    /// Whether an event of this type is delivered. [`event::REFERRAL_INITIATED`] needs no rule of its own: it reaches
     /// exactly those who list it or `*`, as every type does.
     pub fn want(&self, event_type: &str) -> bool {
         match self {
@@ -195,8 +190,10 @@ impl DeliveryStatus {
 mod tests {
     use super::*;
 
+    use crate::event::REFERRAL_INITIATED;
+
     fn parse(names: &[&str]) -> Result<EnabledEvents, EventsError> {
-        EnabledEvents::parse(names, |name| ["REGISTRATION", "FIRST_DEPOSIT", REFERRAL_INITIATED].contains(&name))
+        EnabledEvents::parse(names)
     }
 
     #[test]
@@ -217,7 +214,7 @@ mod tests {
     fn lists_survive_their_column() {
         for names in [vec!["*"], vec!["REGISTRATION"], vec!["FIRST_DEPOSIT", "REGISTRATION", "FIRST_DEPOSIT"]] {
             let events = parse(&names).expect("valid");
-            assert_eq!(EnabledEvents::from_column(&events.to_column()), events);
+            assert_eq!(EnabledEvents::from_json(&events.to_json()), events);
         }
         assert_eq!(parse(&["REGISTRATION", "*"]), Ok(EnabledEvents::All));
     }
