@@ -1,1 +1,4 @@
 //! Everything that comes in over HTTP.
+
+pub mod client_address;
+pub mod listener;
