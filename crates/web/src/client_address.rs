@@ -42,7 +42,7 @@ impl TrustedProxies {
         if !self.contains(peer) {
             return peer;
         }
-        let by_list = self.outermost(peer, &values(headers, "x-forwarded-for"), |hop| parse_node(hop));
+        let by_list = self.outermost(peer, &values(headers, "x-forwarded-for"), parse_node);
         let by_standard = self.outermost(peer, &values(headers, "forwarded"), |hop| parse_node(forwarded_for(hop)?));
         match (by_list, by_standard) {
             (Some(one), Some(other)) if one != other => peer,

@@ -1,4 +1,5 @@
 //! Everything that comes in over HTTP.
 
 pub mod client_address;
+pub mod json;
 pub mod listener;

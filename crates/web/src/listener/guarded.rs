@@ -39,7 +39,7 @@ impl Default for Deadlines {
     fn default() -> Self {
         Self {
             head: Duration::from_secs(5),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
             body: Duration::from_secs(10),
             body_bytes_per_second_min: 64 * 1024,
             write: Duration::from_secs(30),
