@@ -2,4 +2,5 @@
 
 pub mod client_address;
 pub mod json;
+pub mod limits;
 pub mod listener;

@@ -1,4 +1,4 @@
-//! Claims about strict JSON: a table of refusals, and agreement with serde_json where that is strict too.
+//! Claims about strict JSON: a table of refusals, and agreement with `serde_json` where that is strict too.
 
 use super::*;
 use proptest::prelude::*;
