@@ -1,5 +1,6 @@
 //! Everything that comes in over HTTP.
 
+pub mod api;
 pub mod body;
 pub mod client_address;
 pub mod json;
