@@ -6,3 +6,4 @@ pub mod client_address;
 pub mod json;
 pub mod limits;
 pub mod listener;
+pub mod reference;
