@@ -7,3 +7,4 @@ pub mod json;
 pub mod limits;
 pub mod listener;
 pub mod reference;
+pub mod request_log;
