@@ -1,3 +1,11 @@
 //! Everything that comes in over HTTP.
 
+pub mod api;
+pub mod body;
+pub mod client_address;
+pub mod json;
+pub mod limits;
+pub mod listener;
+pub mod reference;
+pub mod request_log;
 pub mod visitor;

@@ -1,0 +1,3 @@
+//! The dialects, each in a folder of its own that imports no other.
+
+pub mod referral;

@@ -1,0 +1,3 @@
+//! The referral dialect (`docs/api/referral.md`).
+
+pub mod error;

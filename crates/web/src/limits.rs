@@ -1,0 +1,3 @@
+//! How much one caller may do.
+
+pub mod rate;
