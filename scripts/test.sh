@@ -36,7 +36,7 @@ export HEADWATER_TEST_NODE_MODULES="$PWD/$tools/node_modules"
 
 step "a visitor in a real browser"
 cargo build --quiet -p headwater
-HEADWATER_TEST_BINARY="$PWD/${CARGO_TARGET_DIR:-target}/debug/headwater" node --test sdk/js/browser/test.mjs
+HEADWATER_TEST_BINARY=$(realpath "${CARGO_TARGET_DIR:-target}/debug/headwater") node --test sdk/js/browser/test.mjs
 
 if command -v cargo-deny >/dev/null; then
   step "licences and advisories"
