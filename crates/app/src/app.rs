@@ -1,0 +1,108 @@
+//! The running application: the store, the configuration in memory, the clock, the numbers and the secrets.
+//!
+//! Operations are methods, in the file of their noun. A dialect parses, calls one of them, and renders.
+
+use crate::clock::Clock;
+use crate::directory::Directory;
+use crate::error::Result;
+use crate::secrets::Secrets;
+use headwater_domain::ids::IdSource;
+use headwater_domain::time::Instant;
+use headwater_store::{Store, counter, directory};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use tokio::sync::Notify;
+
+/// What every operation works on. Cheap to share: it lives in an [`Arc`].
+#[derive(Debug)]
+pub struct App {
+    /// The store.
+    pub store: Store,
+    /// The clock.
+    pub clock: Clock,
+    /// Keys that never leave the process.
+    pub secrets: Secrets,
+    /// Woken when a delivery was written.
+    pub deliveries_wait: Notify,
+    pub(crate) settlements: crate::settle::Queue,
+    pub(crate) clicks: crate::click::Queue,
+    directory: RwLock<Directory>,
+    ids: Mutex<IdSource>,
+    /// Where links point; `None` until the listener is known.
+    public_url: RwLock<String>,
+    /// Addresses that deliveries may reach although private.
+    pub egress_allow: Vec<headwater_domain::postback::Cidr>,
+}
+
+/// How an application is started.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// The clock.
+    pub clock: Clock,
+    /// 32 bytes.
+    pub master_key: [u8; 32],
+    /// Where links and the script are served.
+    pub public_url: String,
+    /// Addresses that deliveries may reach although private.
+    pub egress_allow: Vec<headwater_domain::postback::Cidr>,
+}
+
+impl App {
+    /// Loads the configuration and starts the settling and click tasks.
+    pub async fn start(store: Store, start: Start) -> Result<Arc<Self>> {
+        let (greatest, node) = store
+            .money
+            .write(async |tx| Ok((counter::greatest_id(tx).await?, counter::next(tx, "node").await?)))
+            .await?;
+        let node = u8::try_from(node.rem_euclid(i64::from(headwater_domain::ids::NODES_MAX)))
+            .expect("a remainder below 64 fits");
+        let (settlements, settling) = crate::settle::queue();
+        let (clicks, writing) = crate::click::queue();
+        let app = Arc::new(Self {
+            store,
+            clock: start.clock,
+            secrets: Secrets::new(start.master_key),
+            deliveries_wait: Notify::new(),
+            settlements,
+            clicks,
+            directory: RwLock::default(),
+            ids: Mutex::new(IdSource::new(node, greatest)),
+            public_url: RwLock::new(start.public_url),
+            egress_allow: start.egress_allow,
+        });
+        app.refresh().await?;
+        tokio::spawn(crate::settle::run(Arc::downgrade(&app), settling));
+        tokio::spawn(crate::click::run(Arc::downgrade(&app), writing));
+        Ok(app)
+    }
+
+    /// The configuration. Hold it only for a look-up, never over an await.
+    pub fn directory(&self) -> RwLockReadGuard<'_, Directory> {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings the configuration up to date with the store.
+    pub async fn refresh(&self) -> Result<()> {
+        let seen = self.directory().version;
+        let changes = self.store.money.read(async move |tx| directory::changes_since(tx, seen).await).await?;
+        let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+        if changes.version > directory.version {
+            directory.apply(changes);
+        }
+        Ok(())
+    }
+
+    /// A time-ordered number.
+    pub fn next_id(&self, now: Instant) -> i64 {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).next(now)
+    }
+
+    /// Where links and the script are served, without a slash at the end.
+    pub fn public_url(&self) -> String {
+        self.public_url.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sets where links point, once the listener is known.
+    pub fn set_public_url(&self, url: &str) {
+        url.trim_end_matches('/').clone_into(&mut self.public_url.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}

@@ -1,0 +1,283 @@
+//! The configuration in memory: what a click or an event needs is looked up here, never in the store.
+//!
+//! It is brought up to date by change number, after each change on this node and once a second for the others'
+//! (`store::counter`). Every look-up names its account, so nothing crosses it.
+
+use crate::key::Credential;
+use headwater_domain::commission::{ExchangeRates, PartnerTerms, PlanVersion, lint};
+use headwater_domain::ids::{AccountId, LinkId, PartnerId, ProgramId};
+use headwater_domain::money::{Currency, Decimal};
+use headwater_domain::program::Settings;
+use headwater_domain::time::Instant;
+use headwater_store::directory::{Changes, EndpointRow, LinkRow, PartnerRow, PlanVersionRow, ProgramRow};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// A program and its parsed settings.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// Its number.
+    pub id: ProgramId,
+    /// Its account.
+    pub account: AccountId,
+    /// Its row.
+    pub row: ProgramRow,
+    /// Its settings.
+    pub settings: Settings,
+}
+
+/// A partner and what is dated about it.
+#[derive(Debug, Clone)]
+pub struct Partner {
+    /// Its number.
+    pub id: PartnerId,
+    /// Its account.
+    pub account: AccountId,
+    /// Its row.
+    pub row: PartnerRow,
+    /// Rates of its own by rule.
+    pub rates: BTreeMap<String, Decimal>,
+    /// Its parents by date.
+    pub parents: BTreeMap<i64, Option<PartnerId>>,
+    /// Whether it is suspended, by date.
+    pub suspended: BTreeMap<i64, bool>,
+}
+
+impl Partner {
+    /// Whether it is suspended at `at`.
+    pub fn is_suspended_at(&self, at: Instant) -> bool {
+        self.suspended.range(..=at.0).next_back().is_some_and(|(_, suspended)| *suspended)
+    }
+    /// Its parent at `at`.
+    pub fn parent_at(&self, at: Instant) -> Option<PartnerId> {
+        self.parents.range(..=at.0).next_back().and_then(|(_, parent)| *parent)
+    }
+}
+
+/// A plan's versions and the dates from which they are in force.
+#[derive(Debug, Clone, Default)]
+pub struct PlanHistory {
+    /// By number.
+    pub versions: BTreeMap<i64, PlanVersionRow>,
+    /// From when which number is in force.
+    pub activations: BTreeMap<i64, i64>,
+    /// The same, parsed and sorted, as the rules need it.
+    pub timeline: Vec<Arc<PlanVersion>>,
+}
+
+/// All configuration of all accounts.
+#[derive(Debug, Default)]
+pub struct Directory {
+    /// The change number that this is up to date with.
+    pub version: i64,
+    accounts: HashMap<AccountId, String>,
+    programs: BTreeMap<ProgramId, Arc<Program>>,
+    partners: HashMap<PartnerId, Arc<Partner>>,
+    partner_names: HashMap<(AccountId, String), PartnerId>,
+    plans: BTreeMap<(AccountId, String), PlanHistory>,
+    links: HashMap<LinkId, Arc<LinkRow>>,
+    default_links: HashMap<(ProgramId, PartnerId), LinkId>,
+    keys: HashMap<String, Arc<Credential>>,
+    endpoints: BTreeMap<i64, Arc<EndpointRow>>,
+    exchange: HashMap<AccountId, ExchangeRates>,
+}
+
+impl Directory {
+    /// Puts in what changed.
+    pub fn apply(&mut self, changes: Changes) {
+        self.version = changes.version;
+        for row in changes.accounts {
+            self.accounts.insert(AccountId(row.id), row.name);
+        }
+        for row in changes.programs {
+            let stored = serde_json::from_str(&row.settings).unwrap_or_default();
+            let settings = Settings::default().with(&stored).unwrap_or_default();
+            let program = Program { id: ProgramId(row.id), account: AccountId(row.account_id), settings, row };
+            self.programs.insert(program.id, Arc::new(program));
+        }
+        for row in changes.partners {
+            self.put_partner(row);
+        }
+        for row in changes.partner_parents {
+            self.change_partner(row.partner_id, |p| {
+                p.parents.insert(row.from_at, row.parent_id.map(PartnerId));
+            });
+        }
+        for row in changes.partner_statuses {
+            self.change_partner(row.partner_id, |p| {
+                p.suspended.insert(row.from_at, row.suspended);
+            });
+        }
+        self.apply_plans(changes.plan_versions, changes.plan_activations);
+        for row in changes.links {
+            let id = LinkId(row.id);
+            if row.is_default {
+                self.default_links.insert((ProgramId(row.program_id), PartnerId(row.partner_id)), id);
+            }
+            self.links.insert(id, Arc::new(row));
+        }
+        for row in changes.api_keys {
+            self.keys.insert(row.lookup.clone(), Arc::new(Credential::from_row(row)));
+        }
+        for row in changes.endpoints {
+            self.endpoints.insert(row.id, Arc::new(row));
+        }
+        for row in changes.exchange_rates {
+            let day = row.day.parse().ok();
+            let pair = Currency::parse(&row.from_currency).zip(Currency::parse(&row.to_currency));
+            if let (Some(day), Some((from, to)), Ok(rate)) = (day, pair, Decimal::parse(&row.rate)) {
+                self.exchange.entry(AccountId(row.account_id)).or_default().insert(day, from, to, rate);
+            }
+        }
+    }
+
+    fn put_partner(&mut self, row: PartnerRow) {
+        let id = PartnerId(row.id);
+        let account = AccountId(row.account_id);
+        let stored: BTreeMap<String, String> = serde_json::from_str(&row.rates).unwrap_or_default();
+        let rates = stored.into_iter().filter_map(|(rule, rate)| Some((rule, Decimal::parse(&rate).ok()?))).collect();
+        let before = self.partners.get(&id);
+        let parents = before.map(|p| p.parents.clone()).unwrap_or_default();
+        let suspended = before.map(|p| p.suspended.clone()).unwrap_or_default();
+        self.partner_names.insert((account, row.external_id.clone()), id);
+        self.partners.insert(id, Arc::new(Partner { id, account, row, rates, parents, suspended }));
+    }
+
+    fn change_partner(&mut self, id: i64, change: impl FnOnce(&mut Partner)) {
+        if let Some(partner) = self.partners.get_mut(&PartnerId(id)) {
+            change(Arc::make_mut(partner));
+        }
+    }
+
+    fn apply_plans(
+        &mut self,
+        versions: Vec<PlanVersionRow>,
+        activations: Vec<headwater_store::directory::PlanActivationRow>,
+    ) {
+        let mut touched = std::collections::BTreeSet::new();
+        for row in versions {
+            let name = (AccountId(row.account_id), row.name.clone());
+            self.plans.entry(name.clone()).or_default().versions.insert(row.number, row);
+            touched.insert(name);
+        }
+        for row in activations {
+            let name = (AccountId(row.account_id), row.name.clone());
+            self.plans.entry(name.clone()).or_default().activations.insert(row.from_at, row.number);
+            touched.insert(name);
+        }
+        for name in touched {
+            let history = self.plans.entry(name).or_default();
+            history.timeline = history
+                .activations
+                .iter()
+                .filter_map(|(from, number)| {
+                    let row = history.versions.get(number)?;
+                    let plan = lint(&serde_json::from_str(&row.document).ok()?).ok()?;
+                    let version = PlanVersion { name: row.name.clone(), version: *number, from: Instant(*from), plan };
+                    Some(Arc::new(version))
+                })
+                .collect();
+        }
+    }
+
+    /// A program of this account.
+    pub fn program(&self, account: AccountId, id: ProgramId) -> Option<&Arc<Program>> {
+        self.programs.get(&id).filter(|p| p.account == account)
+    }
+    /// A program by its number alone, for the public redirect.
+    pub fn program_of_any_account(&self, id: ProgramId) -> Option<&Arc<Program>> {
+        self.programs.get(&id)
+    }
+    /// The account's first program, which requests mean that name none.
+    pub fn default_program(&self, account: AccountId) -> Option<&Arc<Program>> {
+        self.programs.values().find(|p| p.account == account)
+    }
+    /// All programs of this account, oldest first.
+    pub fn programs(&self, account: AccountId) -> impl Iterator<Item = &Arc<Program>> {
+        self.programs.values().filter(move |p| p.account == account)
+    }
+    /// Every program, for a redirect that names nobody.
+    pub fn first_program(&self) -> Option<&Arc<Program>> {
+        self.programs.values().next()
+    }
+    /// A partner of this account by the operator's id, else by its number.
+    pub fn partner(&self, account: AccountId, name: &str) -> Option<&Arc<Partner>> {
+        let by_name = self.partner_names.get(&(account, name.to_owned())).copied();
+        let id = by_name.or_else(|| name.parse().ok().map(PartnerId))?;
+        self.partner_by_id(account, id)
+    }
+    /// A partner of this account by its number.
+    pub fn partner_by_id(&self, account: AccountId, id: PartnerId) -> Option<&Arc<Partner>> {
+        self.partners.get(&id).filter(|p| p.account == account)
+    }
+    /// All partners of this account, oldest first.
+    pub fn partners(&self, account: AccountId) -> Vec<Arc<Partner>> {
+        let mut all: Vec<_> = self.partners.values().filter(|p| p.account == account).cloned().collect();
+        all.sort_by_key(|p| p.id);
+        all
+    }
+    /// A link of this account.
+    pub fn link(&self, account: AccountId, id: LinkId) -> Option<&Arc<LinkRow>> {
+        self.links.get(&id).filter(|l| l.account_id == account.0)
+    }
+    /// A link by its number alone, for the public redirect.
+    pub fn link_of_any_account(&self, id: LinkId) -> Option<&Arc<LinkRow>> {
+        self.links.get(&id)
+    }
+    /// The link that clicks without one belong to.
+    pub fn default_link(&self, program: ProgramId, partner: PartnerId) -> Option<LinkId> {
+        self.default_links.get(&(program, partner)).copied()
+    }
+    /// All links of this account, newest first.
+    pub fn links(&self, account: AccountId) -> Vec<Arc<LinkRow>> {
+        let mut all: Vec<_> = self.links.values().filter(|l| l.account_id == account.0).cloned().collect();
+        all.sort_by_key(|l| std::cmp::Reverse(l.id));
+        all
+    }
+    /// The credential with this public part.
+    pub fn credential(&self, lookup: &str) -> Option<&Arc<Credential>> {
+        self.keys.get(lookup)
+    }
+    /// All credentials of this account, oldest first.
+    pub fn credentials(&self, account: AccountId) -> Vec<Arc<Credential>> {
+        let mut all: Vec<_> = self.keys.values().filter(|k| k.account == account).cloned().collect();
+        all.sort_by_key(|k| k.id);
+        all
+    }
+    /// Every endpoint of this account that is not deleted, oldest first.
+    pub fn endpoints(&self, account: AccountId) -> impl Iterator<Item = &Arc<EndpointRow>> {
+        self.endpoints.values().filter(move |e| e.account_id == account.0 && e.deleted_at.is_none())
+    }
+    /// An endpoint of this account, deleted or not.
+    pub fn endpoint(&self, account: AccountId, id: i64) -> Option<&Arc<EndpointRow>> {
+        self.endpoints.get(&id).filter(|e| e.account_id == account.0)
+    }
+    /// An endpoint by its number alone, for the delivery worker.
+    pub fn endpoint_of_any_account(&self, id: i64) -> Option<&Arc<EndpointRow>> {
+        self.endpoints.get(&id)
+    }
+    /// A plan of this account.
+    pub fn plan(&self, account: AccountId, name: &str) -> Option<&PlanHistory> {
+        self.plans.get(&(account, name.to_owned()))
+    }
+    /// All plans of this account by name.
+    pub fn plans(&self, account: AccountId) -> impl Iterator<Item = (&str, &PlanHistory)> {
+        self.plans.iter().filter(move |((a, _), _)| *a == account).map(|((_, name), history)| (name.as_str(), history))
+    }
+    /// Every exchange rate of this account.
+    pub fn exchange(&self, account: AccountId) -> ExchangeRates {
+        self.exchange.get(&account).cloned().unwrap_or_default()
+    }
+
+    /// What is dated about a partner in a program: its own plan's versions, else the program's.
+    pub fn partner_terms(&self, program: &Program, id: PartnerId) -> PartnerTerms {
+        let Some(partner) = self.partner_by_id(program.account, id) else { return PartnerTerms::default() };
+        let name = partner.row.plan.as_ref().or(program.settings.plan.as_ref());
+        let plan = name.and_then(|name| self.plan(program.account, name));
+        PartnerTerms {
+            plans: plan.map(|p| p.timeline.clone()).unwrap_or_default(),
+            rates: partner.rates.clone(),
+            suspended: partner.suspended.iter().map(|(at, suspended)| (Instant(*at), *suspended)).collect(),
+        }
+    }
+}
