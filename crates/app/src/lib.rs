@@ -1,1 +1,4 @@
 //! One operation is one path and one transaction, whichever dialect called.
+
+pub mod click;
+pub mod link;

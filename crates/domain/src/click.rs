@@ -5,6 +5,7 @@
 
 mod base32;
 pub mod formx;
+pub mod keys;
 pub mod session;
 pub mod token;
 pub mod visitor;

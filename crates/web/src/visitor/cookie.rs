@@ -8,8 +8,7 @@
 //!
 //! Registrable domain: without a public suffix list of our own, the last two labels of the site's host, or three where
 //! the last two look like a public suffix of a country (`co.uk`, `com.br`). A guess that is too wide is refused by
-//! browsers, which know the list; the session then lives in the redirect's parameters only. `cookie_domain` can be
-//! given in the program's settings where the guess is wrong.
+//! browsers, which know the list; the session then lives in the redirect's parameters only.
 
 use headwater_domain::click::session::SessionId;
 use headwater_domain::click::visitor::COOKIE_DAYS;
@@ -20,6 +19,8 @@ use url::Host;
 pub const SESSION_COOKIE: &str = "FYNXT_SESSION_ID";
 /// The stamp's name, before the program's number.
 const STAMP_PREFIX: &str = "hw_click_";
+/// Programs on one registrable domain that a visitor can carry stamps of.
+const STAMPS_MAX: usize = 16;
 /// A header that is longer is not looked at.
 const COOKIE_BYTES_MAX: usize = 16 * 1024;
 
@@ -34,24 +35,23 @@ const SUFFIX_LABELS: &[&str] = &[
 pub struct VisitorCookies {
     /// The session, where there is one in our form.
     pub session: Option<SessionId>,
-    /// The stamped click's token for this program, not yet verified.
-    pub stamp: Option<String>,
+    /// Stamped clicks, by program: tokens that are not yet verified.
+    pub stamps: Vec<(ProgramId, String)>,
 }
 
 impl VisitorCookies {
-    /// Reads `Cookie` headers for one program. The first of equal names counts, as browsers send the most specific
-    /// one first.
-    pub fn read<'a>(headers: impl IntoIterator<Item = &'a str>, program: ProgramId) -> Self {
+    /// Reads `Cookie` headers. The first of equal names counts, as browsers send the most specific one first.
+    pub fn read<'a>(headers: impl IntoIterator<Item = &'a str>) -> Self {
         let mut cookies = Self::default();
         for pair in headers.into_iter().filter(|h| h.len() <= COOKIE_BYTES_MAX).flat_map(|h| h.split(';')) {
             let Some((name, value)) = pair.split_once('=') else { continue };
             let (name, value) = (name.trim(), value.trim().trim_matches('"'));
             if name == SESSION_COOKIE && cookies.session.is_none() {
                 cookies.session = SessionId::parse(value);
-            } else if cookies.stamp.is_none()
-                && name.strip_prefix(STAMP_PREFIX).is_some_and(|number| number == program.to_string())
+            } else if cookies.stamps.len() < STAMPS_MAX
+                && let Some(program) = name.strip_prefix(STAMP_PREFIX).and_then(|number| number.parse().ok())
             {
-                cookies.stamp = Some(value.to_owned());
+                cookies.stamps.push((ProgramId(program), value.to_owned()));
             }
         }
         cookies
@@ -98,10 +98,11 @@ mod tests {
     fn cookies_are_read_among_others() {
         let session = SessionId(77);
         let header = format!("a=b; hw_click_12=other; {SESSION_COOKIE}={session};hw_click_1201=tok; bad; =; x==y");
-        let cookies = VisitorCookies::read([header.as_str()], ProgramId(1201));
-        assert_eq!(cookies, VisitorCookies { session: Some(session), stamp: Some("tok".into()) });
+        let cookies = VisitorCookies::read([header.as_str()]);
+        let stamps = vec![(ProgramId(12), "other".into()), (ProgramId(1201), "tok".into())];
+        assert_eq!(cookies, VisitorCookies { session: Some(session), stamps });
         for header in ["", ";", "FYNXT_SESSION_ID", "FYNXT_SESSION_ID=<script>", "fynxt_session_id=x"] {
-            assert_eq!(VisitorCookies::read([header], ProgramId(1201)), VisitorCookies::default(), "{header}");
+            assert_eq!(VisitorCookies::read([header]), VisitorCookies::default(), "{header}");
         }
     }
 

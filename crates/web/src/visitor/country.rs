@@ -1,7 +1,7 @@
 //! Country (and, where the file knows it, region and city) of an address.
 //!
-//! A country table is part of the binary; an operator can name a file of their own in MaxMind format. Both flat files
-//! (`country_code`) and MaxMind's nested form are read. Nothing leaves the process.
+//! A country table is part of the binary; an operator can name a file of their own in `MaxMind` format. Both flat files
+//! (`country_code`) and `MaxMind`'s nested form are read. Nothing leaves the process.
 
 use maxminddb::Reader;
 use serde::Deserialize;
