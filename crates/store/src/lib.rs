@@ -11,8 +11,10 @@ pub mod directory;
 pub mod link;
 pub mod migrate;
 mod open;
+pub mod outcome;
 pub mod partner;
 pub mod plan;
+pub mod settlement;
 pub mod tenant;
 
 pub use open::{Place, Store};

@@ -1,0 +1,260 @@
+//! What a settlement leaves: events, facts, bindings, commissions, ledger entries, deliveries, in set-based statements.
+//!
+//! Nothing here updates what money has said before: facts, commissions and entries are only added.
+
+use crate::backend::{Result, Tx};
+use crate::{batch, batch_sql, record};
+
+batch! {
+    /// An event to add.
+    pub struct NewEvent {
+        id: i64 = "int8", account_id: i64 = "int8", program_id: i64 = "int8", kind: String = "text", person_id: Option<i64> = "int8",
+        click_id: Option<i64> = "int8", link_id: Option<i64> = "int8", partner_id: Option<i64> = "int8", amount: Option<String> = "text",
+        currency: Option<String> = "text", is_conversion: bool = "bool", is_duplicate: bool = "bool", state: String = "text",
+        evidence: String = "text", evidence_reason: Option<String> = "text", occurred_at: i64 = "int8", received_at: i64 = "int8",
+        event_key: Option<String> = "text", metadata: Option<String> = "text", data: Option<String> = "text", key_id: i64 = "int8",
+    }
+}
+batch! {
+    /// What a confirmation or a refusal changes.
+    pub struct EventDecision {
+        id: i64 = "int8", state: String = "text", amount: Option<String> = "text", currency: Option<String> = "text",
+        is_conversion: bool = "bool", is_duplicate: bool = "bool", click_id: Option<i64> = "int8", link_id: Option<i64> = "int8",
+        partner_id: Option<i64> = "int8", evidence: String = "text",
+    }
+}
+batch! {
+    /// A client's record after this settlement.
+    pub struct PersonUpdate { id: i64 = "int8", event_types: String = "text", qualified_at: Option<i64> = "int8" }
+}
+batch! {
+    /// When a customer registered.
+    pub struct CustomerUpdate { id: i64 = "int8", registered_at: i64 = "int8" }
+}
+batch! {
+    /// A binding to add.
+    pub struct NewAttribution {
+        person_id: i64 = "int8", from_at: i64 = "int8", account_id: i64 = "int8", partner_id: i64 = "int8", link_id: Option<i64> = "int8",
+        click_id: Option<i64> = "int8", clicked_at: Option<i64> = "int8", evidence: String = "text", recorded_at: i64 = "int8",
+    }
+}
+batch! {
+    /// A fact to add.
+    pub struct NewFact {
+        id: i64 = "int8", account_id: i64 = "int8", program_id: i64 = "int8", person_id: i64 = "int8", customer_id: i64 = "int8",
+        kind: String = "text", fact_key: String = "text", revision: Option<i64> = "int8", at: i64 = "int8", body: String = "text",
+        source: String = "text", event_id: Option<i64> = "int8", received_at: i64 = "int8",
+    }
+}
+batch! {
+    /// A person whose held facts are written anew.
+    pub struct HeldPerson { person_id: i64 = "int8" }
+}
+batch! {
+    /// A fact that cannot be priced yet.
+    pub struct NewHeld {
+        fact_id: i64 = "int8", reason: String = "text", account_id: i64 = "int8", program_id: i64 = "int8", person_id: i64 = "int8",
+        detail: String = "text", since: i64 = "int8",
+    }
+}
+batch! {
+    /// What a cell has posted after this settlement.
+    pub struct CellPut { person_id: i64 = "int8", cell: String = "text", posted: i64 = "int8", last_commission_id: i64 = "int8" }
+}
+batch! {
+    /// A posting to add.
+    pub struct NewCommission {
+        id: i64 = "int8", account_id: i64 = "int8", program_id: i64 = "int8", partner_id: Option<i64> = "int8", customer_id: Option<i64> = "int8",
+        person_id: i64 = "int8", rule: String = "text", level: i64 = "int8", cell: String = "text", status: String = "text", unit: String = "text",
+        amount: i64 = "int8", period: String = "text", for_period: String = "text", payable_at: i64 = "int8", fact_id: i64 = "int8",
+        event_id: Option<i64> = "int8", corrects: Option<i64> = "int8", plan: String = "text", plan_number: i64 = "int8",
+        posted_before: i64 = "int8", explanation: String = "text", created_at: i64 = "int8",
+    }
+}
+batch! {
+    /// A ledger account that must exist.
+    pub struct LedgerAccountClaim {
+        id: i64 = "int8", account_id: i64 = "int8", program_id: i64 = "int8", owner: String = "text", unit: String = "text", name: String = "text",
+        head_hash: String = "text",
+    }
+}
+record! {
+    /// A locked ledger account: its balance, how many entries it has, and the hash of the last.
+    pub struct LedgerAccountRow {
+        id: i64, program_id: i64, owner: String, unit: String, name: String, balance: i64, entries: i64, head_hash: String,
+    }
+}
+batch! {
+    /// A ledger account after this settlement.
+    pub struct LedgerAccountPut { id: i64 = "int8", balance: i64 = "int8", entries: i64 = "int8", head_hash: String = "text" }
+}
+batch! {
+    /// An entry to add.
+    pub struct NewLedgerEntry {
+        id: i64 = "int8", account_id: i64 = "int8", ledger_account_id: i64 = "int8", number: i64 = "int8", transaction_id: i64 = "int8",
+        commission_id: Option<i64> = "int8", amount: i64 = "int8", hash: String = "text", previous_hash: String = "text", at: i64 = "int8",
+    }
+}
+batch! {
+    /// A message to send.
+    pub struct NewDelivery {
+        id: i64 = "int8", account_id: i64 = "int8", endpoint_id: i64 = "int8", event_id: Option<i64> = "int8", event_type: String = "text",
+        body: String = "text", due_at: i64 = "int8", is_test: bool = "bool", created_at: i64 = "int8",
+    }
+}
+
+/// Everything that a settlement adds beside the ledger.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "each field is the rows of its own name")]
+pub struct Outcome {
+    pub events: Vec<NewEvent>,
+    pub event_decisions: Vec<EventDecision>,
+    pub persons: Vec<PersonUpdate>,
+    pub customers: Vec<CustomerUpdate>,
+    pub attributions: Vec<NewAttribution>,
+    pub facts: Vec<NewFact>,
+    pub held_persons: Vec<HeldPerson>,
+    pub held: Vec<NewHeld>,
+    pub cells: Vec<CellPut>,
+    pub commissions: Vec<NewCommission>,
+    pub deliveries: Vec<NewDelivery>,
+}
+
+/// Writes it all.
+pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
+    let events = batch_sql!(
+        NewEvent,
+        0,
+        "INSERT INTO event (id, account_id, program_id, type, person_id, click_id, link_id, partner_id, amount, currency, \
+         is_conversion, is_duplicate, state, evidence, evidence_reason, occurred_at, received_at, event_key, metadata, data, key_id) \
+         SELECT id, account_id, program_id, kind, person_id, click_id, link_id, partner_id, amount, currency, is_conversion, \
+         is_duplicate, state, evidence, evidence_reason, occurred_at, received_at, event_key, metadata, data, key_id \
+         FROM {batch} WHERE true"
+    );
+    tx.batch(events, &[], &outcome.events).await?;
+    let decisions = batch_sql!(
+        EventDecision,
+        0,
+        "UPDATE event SET state = batch.state, amount = batch.amount, currency = batch.currency, \
+         is_conversion = batch.is_conversion, is_duplicate = batch.is_duplicate, click_id = batch.click_id, \
+         link_id = batch.link_id, partner_id = batch.partner_id, evidence = batch.evidence FROM {batch} WHERE event.id = batch.id"
+    );
+    tx.batch(decisions, &[], &outcome.event_decisions).await?;
+    let persons = batch_sql!(
+        PersonUpdate,
+        0,
+        "UPDATE person SET event_types = batch.event_types, qualified_at = batch.qualified_at FROM {batch} \
+         WHERE person.id = batch.id"
+    );
+    tx.batch(persons, &[], &outcome.persons).await?;
+    let customers = batch_sql!(
+        CustomerUpdate,
+        0,
+        "UPDATE customer SET registered_at = batch.registered_at FROM {batch} WHERE customer.id = batch.id"
+    );
+    tx.batch(customers, &[], &outcome.customers).await?;
+    let attributions = batch_sql!(
+        NewAttribution,
+        0,
+        "INSERT INTO attribution (person_id, from_at, account_id, partner_id, link_id, click_id, clicked_at, evidence, recorded_at) \
+         SELECT person_id, from_at, account_id, partner_id, link_id, click_id, clicked_at, evidence, recorded_at FROM {batch} WHERE true"
+    );
+    tx.batch(attributions, &[], &outcome.attributions).await?;
+    let facts = batch_sql!(
+        NewFact,
+        0,
+        "INSERT INTO fact (id, account_id, program_id, person_id, customer_id, type, fact_key, revision, at, body, source, event_id, received_at) \
+         SELECT id, account_id, program_id, person_id, customer_id, kind, fact_key, revision, at, body, source, event_id, received_at \
+         FROM {batch} WHERE true"
+    );
+    tx.batch(facts, &[], &outcome.facts).await?;
+    held_write(tx, outcome).await?;
+    let cells = batch_sql!(
+        CellPut,
+        0,
+        "INSERT INTO cell (person_id, cell, posted, last_commission_id) SELECT person_id, cell, posted, last_commission_id \
+         FROM {batch} WHERE true ON CONFLICT (person_id, cell) \
+         DO UPDATE SET posted = excluded.posted, last_commission_id = excluded.last_commission_id"
+    );
+    tx.batch(cells, &[], &outcome.cells).await?;
+    let commissions = batch_sql!(
+        NewCommission,
+        0,
+        "INSERT INTO commission (id, account_id, program_id, partner_id, customer_id, person_id, rule, level, cell, status, unit, \
+         amount, period, for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at) \
+         SELECT id, account_id, program_id, partner_id, customer_id, person_id, rule, level, cell, status, unit, amount, period, \
+         for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at \
+         FROM {batch} WHERE true"
+    );
+    tx.batch(commissions, &[], &outcome.commissions).await?;
+    delivery_insert(tx, &outcome.deliveries).await
+}
+
+async fn held_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
+    let gone =
+        batch_sql!(HeldPerson, 0, "DELETE FROM held WHERE person_id IN (SELECT person_id FROM {batch} WHERE true)");
+    tx.batch(gone, &[], &outcome.held_persons).await?;
+    let held = batch_sql!(
+        NewHeld,
+        0,
+        "INSERT INTO held (fact_id, reason, account_id, program_id, person_id, detail, since) \
+         SELECT fact_id, reason, account_id, program_id, person_id, detail, since FROM {batch} WHERE true \
+         ON CONFLICT (fact_id, reason) DO NOTHING"
+    );
+    tx.batch(held, &[], &outcome.held).await?;
+    Ok(())
+}
+
+/// Adds messages to the outbox.
+pub async fn delivery_insert(tx: &Tx<'_>, rows: &[NewDelivery]) -> Result<()> {
+    let deliveries = batch_sql!(
+        NewDelivery,
+        0,
+        "INSERT INTO delivery (id, account_id, endpoint_id, event_id, event_type, body, status, attempts, due_at, is_test, created_at) \
+         SELECT id, account_id, endpoint_id, event_id, event_type, body, 'pending', 0, due_at, is_test, created_at \
+         FROM {batch} WHERE true"
+    );
+    tx.batch(deliveries, &[], rows).await?;
+    Ok(())
+}
+
+/// Makes the ledger accounts that are new, locks all of them in their order, and reads them.
+pub async fn ledger_accounts_lock(tx: &Tx<'_>, mut claims: Vec<LedgerAccountClaim>) -> Result<Vec<LedgerAccountRow>> {
+    claims.sort_by(|a, b| (a.program_id, &a.owner, &a.unit, &a.name).cmp(&(b.program_id, &b.owner, &b.unit, &b.name)));
+    let insert = batch_sql!(
+        LedgerAccountClaim,
+        0,
+        "INSERT INTO ledger_account (id, account_id, program_id, owner, unit, name, balance, entries, head_hash) \
+         SELECT id, account_id, program_id, owner, unit, name, 0, 0, head_hash FROM {batch} WHERE true \
+         ON CONFLICT (program_id, owner, unit, name) DO NOTHING"
+    );
+    tx.batch(insert, &[], &claims).await?;
+    let lock = batch_sql!(
+        LedgerAccountClaim,
+        0,
+        "SELECT id, program_id, owner, unit, name, balance, entries, head_hash FROM ledger_account \
+         WHERE (program_id, owner, unit, name) IN (SELECT program_id, owner, unit, name FROM {batch}) \
+         ORDER BY program_id, owner, unit, name FOR UPDATE"
+    );
+    tx.batch_all(lock, &[], &claims).await
+}
+
+/// Appends entries and moves the heads of their accounts.
+pub async fn ledger_write(tx: &Tx<'_>, entries: &[NewLedgerEntry], accounts: &[LedgerAccountPut]) -> Result<()> {
+    let insert = batch_sql!(
+        NewLedgerEntry,
+        0,
+        "INSERT INTO ledger_entry (id, account_id, ledger_account_id, number, transaction_id, commission_id, amount, hash, previous_hash, at) \
+         SELECT id, account_id, ledger_account_id, number, transaction_id, commission_id, amount, hash, previous_hash, at \
+         FROM {batch} WHERE true"
+    );
+    tx.batch(insert, &[], entries).await?;
+    let put = batch_sql!(
+        LedgerAccountPut,
+        0,
+        "UPDATE ledger_account SET balance = batch.balance, entries = batch.entries, head_hash = batch.head_hash \
+         FROM {batch} WHERE ledger_account.id = batch.id"
+    );
+    tx.batch(put, &[], accounts).await?;
+    Ok(())
+}
