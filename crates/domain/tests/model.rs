@@ -1,4 +1,4 @@
-//! An independent, naive model of flat, cpa and per_lot: cents by hand, no cells, no fractions. Whatever the order of
+//! An independent, naive model of flat, cpa and `per_lot`: cents by hand, no cells, no fractions. Whatever the order of
 //! arrival, the batching, the re-sends and the reversals, the posted totals equal the model's.
 
 use headwater_domain::commission::{
@@ -105,7 +105,7 @@ fn model(case: &Case) -> i64 {
 }
 
 /// What is posted after the records came in batches, in cents; checks that a re-send of everything posts nothing.
-fn posted(case: &Case) -> i64 {
+fn booked(case: &Case) -> i64 {
     let plan = json!({"name": "p", "currency": "USD", "rules": [
         {"id": "lots", "kind": "per_lot", "rate": Decimal(case.lot_rate_micros).to_string()},
         {"id": "sub", "kind": "flat", "amount": Decimal(case.flat_cents * 10_000).to_string(), "on": "SUBSCRIPTION",
@@ -118,7 +118,7 @@ fn posted(case: &Case) -> i64 {
     let partners = BTreeMap::from([(PartnerId(1), terms)]);
     let exchange = ExchangeRates::default();
     let terms = Terms { partners: &partners, exchange: &exchange };
-    let account = |number| CustomerView {
+    let view_of = |number| CustomerView {
         customer: CustomerId(number),
         registered_at: Instant::from_seconds(START_SECONDS + number),
         country: None,
@@ -127,7 +127,7 @@ fn posted(case: &Case) -> i64 {
         link: None,
         bindings: vec![Binding { from: Instant(i64::MIN), partner: PartnerId(1) }],
     };
-    let mut person = PersonView { person: PersonId(1), customers: vec![account(1), account(2)], facts: Vec::new() };
+    let mut person = PersonView { person: PersonId(1), customers: vec![view_of(1), view_of(2)], facts: Vec::new() };
     let mut books: BTreeMap<String, PostedCell> = BTreeMap::new();
     let mut settle = |person: &PersonView, changed: &[FactId]| {
         let came = postings(&evaluate(person, &terms), &books, changed);
@@ -183,7 +183,7 @@ proptest! {
 
     #[test]
     fn postings_add_up_to_the_model(case in case()) {
-        prop_assert_eq!(posted(&case), model(&case));
+        prop_assert_eq!(booked(&case), model(&case));
     }
 
     #[test]
@@ -195,6 +195,6 @@ proptest! {
         let forward = Case { records: records.clone(), ..case.clone() };
         records.reverse();
         let backward = Case { records, batch, ..case };
-        prop_assert_eq!(posted(&forward), posted(&backward));
+        prop_assert_eq!(booked(&forward), booked(&backward));
     }
 }
