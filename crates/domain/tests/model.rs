@@ -104,7 +104,7 @@ fn model(case: &Case) -> i64 {
     total + if is_qualified { case.cpa_cents } else { 0 }
 }
 
-/// What is posted after the records came in batches, in cents; checks that a re-send of everything posts nothing.
+/// What is posted after the records differences in batches, in cents; checks that a re-send of everything posts nothing.
 fn booked(case: &Case) -> i64 {
     let plan = json!({"name": "p", "currency": "USD", "rules": [
         {"id": "lots", "kind": "per_lot", "rate": Decimal(case.lot_rate_micros).to_string()},
@@ -130,13 +130,13 @@ fn booked(case: &Case) -> i64 {
     let mut person = PersonView { person: PersonId(1), customers: vec![view_of(1), view_of(2)], facts: Vec::new() };
     let mut books: BTreeMap<String, PostedCell> = BTreeMap::new();
     let mut settle = |person: &PersonView, changed: &[FactId]| {
-        let came = postings(&evaluate(person, &terms), &books, changed);
-        for posting in &came {
+        let differences = postings(&evaluate(person, &terms), &books, changed);
+        for posting in &differences {
             let nothing = || PostedCell { cell: posting.cell.clone(), amount: Decimal::ZERO };
             let cell = books.entry(posting.cell_text.clone()).or_insert_with(nothing);
             cell.amount = cell.amount.checked_add(posting.amount).expect("small");
         }
-        (came.len(), books.values().map(|cell| cell.amount.0).sum::<i64>() / 10_000)
+        (differences.len(), books.values().map(|cell| cell.amount.0).sum::<i64>() / 10_000)
     };
     let mut next = 0;
     for batch in case.records.chunks(case.batch) {
