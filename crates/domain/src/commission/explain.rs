@@ -56,7 +56,7 @@ fn inputs(part: &Part) -> Value {
         }
         Detail::Lots(lots) => {
             inputs.insert("instrument".into(), lots.instrument.clone().into());
-            inputs.insert("lots".into(), lots.lots.to_string().into());
+            inputs.insert("lots".into(), lots.quantity.to_string().into());
             inputs.insert("sides".into(), lots.times.into());
             inputs.insert("lot_factor".into(), lots.factor.to_string().into());
             inputs.insert("rate".into(), rate(part).map(|rate| rate.to_string()).into());

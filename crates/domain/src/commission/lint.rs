@@ -176,13 +176,13 @@ fn read_rule(object: &Object<'_>, context: &Context<'_>, ids: &[&str], mistakes:
         "flat" => &["amount", "on", "once_per"],
         "cpa" => &["amount", "qualify", "once_per"],
         "per_lot" => &["rate", "rates", "side", "lot_factor"],
-        other => match later::kind_keys(other) {
-            Some(keys) => keys,
-            None => {
+        other => {
+            let Some(keys) = later::kind_keys(other) else {
                 mistakes.wrong(object.at("kind"), "is not a rule kind; this version has flat, cpa and per_lot");
                 return None;
-            }
-        },
+            };
+            keys
+        }
     };
     object.only(&[&RULE_KEYS[..], own_keys].concat(), mistakes);
     later::modifiers(object, mistakes);

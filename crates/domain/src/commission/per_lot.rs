@@ -90,7 +90,7 @@ pub(super) struct Candidate {
 #[derive(Debug, Clone)]
 pub(super) struct Lots {
     pub instrument: String,
-    pub lots: Decimal,
+    pub quantity: Decimal,
     pub times: i64,
     pub factor: Exact,
     /// The one that won leads.
@@ -170,7 +170,7 @@ fn price_leg(stage: &Stage<'_>, books: &mut Books, traded: &Traded<'_>, leg: Leg
             exact,
             detail: Detail::Lots(Lots {
                 instrument: traded.instrument.to_owned(),
-                lots: traded.lots,
+                quantity: traded.lots,
                 times,
                 factor: factor.unwrap_or_else(|_| Exact::zero()),
                 candidates,

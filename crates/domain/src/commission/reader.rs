@@ -181,16 +181,12 @@ impl<'a> Object<'a> {
     /// The entries of a list that is not empty, each with its path.
     pub(super) fn list(&self, key: &str, mistakes: &mut Mistakes) -> Vec<(String, &'a Value)> {
         let Some(value) = self.value(key) else { return Vec::new() };
-        match value.as_array().filter(|list| !list.is_empty()) {
-            Some(list) => {
-                let entry = |(index, value)| (format!("{}[{index}]", self.at(key)), value);
-                list.iter().enumerate().map(entry).collect()
-            }
-            None => {
-                mistakes.wrong(self.at(key), "must be a list and not empty");
-                Vec::new()
-            }
-        }
+        let Some(list) = value.as_array().filter(|list| !list.is_empty()) else {
+            mistakes.wrong(self.at(key), "must be a list and not empty");
+            return Vec::new();
+        };
+        let entry = |(index, value)| (format!("{}[{index}]", self.at(key)), value);
+        list.iter().enumerate().map(entry).collect()
     }
 }
 
