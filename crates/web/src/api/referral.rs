@@ -1,3 +1,3 @@
-//! The referral dialect (`docs/api/referral.md`).
+//! The referral dialect.
 
 pub mod error;

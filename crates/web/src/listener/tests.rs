@@ -296,3 +296,41 @@ async fn shutdown_ends_at_its_deadline() {
     door.served.await.expect("no panic").expect("no error");
     assert!(start.elapsed() < Duration::from_millis(700));
 }
+
+/// A certificate for `localhost` and its key, made for this test and used nowhere else.
+const CERTIFICATE: &[u8] = include_bytes!("testdata/localhost.crt");
+const KEY: &[u8] = include_bytes!("testdata/localhost.key");
+
+#[tokio::test]
+async fn the_same_door_over_tls() {
+    use rustls::pki_types::pem::PemObject as _;
+    let acceptor = tls::acceptor_from_pem(CERTIFICATE, KEY).expect("they fit");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let router = Router::new().route("/", get(async || "over TLS"));
+    tokio::spawn(serve_tls(listener, router, quick(), acceptor, std::future::pending::<()>()));
+
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(rustls::pki_types::CertificateDer::from_pem_slice(CERTIFICATE).expect("PEM")).expect("a certificate");
+    let client = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
+    for (request, status) in
+        [("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "200"), ("GET / HTTP/1.1\r\n\r\n", "400")]
+    {
+        let stream = TcpStream::connect(address).await.expect("accepted");
+        let name = "localhost".try_into().expect("a name");
+        let mut stream = connector.connect(name, stream).await.expect("a handshake");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.expect("closed with a close_notify");
+        assert_eq!(statuses(&String::from_utf8_lossy(&answer)), [status]);
+    }
+
+    // A client that never shakes hands is closed at the deadline of a head.
+    let mut silent = TcpStream::connect(address).await.expect("accepted");
+    assert_eq!(read_to_end(&mut silent).await, "");
+}
