@@ -2,10 +2,13 @@
 //!
 //! Operations are methods, in the file of their noun. A dialect parses, calls one of them, and renders.
 
+use crate::click::Clicks;
+use crate::click::recorder::ClickRecorder;
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::error::Result;
 use crate::secrets::Secrets;
+use headwater_domain::click::keys::ClickKeys;
 use headwater_domain::ids::IdSource;
 use headwater_domain::time::Instant;
 use headwater_store::{Store, counter, directory};
@@ -24,7 +27,8 @@ pub struct App {
     /// Woken when a delivery was written.
     pub deliveries_wait: Notify,
     pub(crate) settlements: crate::settle::Queue,
-    pub(crate) clicks: crate::click::Queue,
+    /// Clicks: their configuration, numbers and rows.
+    pub clicks: Clicks,
     directory: RwLock<Directory>,
     ids: Mutex<IdSource>,
     /// Where links point; `None` until the listener is known.
@@ -56,7 +60,9 @@ impl App {
         let node = u8::try_from(node.rem_euclid(i64::from(headwater_domain::ids::NODES_MAX)))
             .expect("a remainder below 64 fits");
         let (settlements, settling) = crate::settle::queue();
-        let (clicks, writing) = crate::click::queue();
+        let (recorder, _writing) = ClickRecorder::start(store.clone());
+        let keys = ClickKeys::derive(&start.master_key, None);
+        let clicks = Clicks::open(store.clone(), keys, node, recorder).await?;
         let app = Arc::new(Self {
             store,
             clock: start.clock,
@@ -71,7 +77,7 @@ impl App {
         });
         app.refresh().await?;
         tokio::spawn(crate::settle::run(Arc::downgrade(&app), settling));
-        tokio::spawn(crate::click::run(Arc::downgrade(&app), writing));
+        tokio::spawn(refresh_every_second(Arc::downgrade(&app)));
         Ok(app)
     }
 
@@ -88,7 +94,8 @@ impl App {
         if changes.version > directory.version {
             directory.apply(changes);
         }
-        Ok(())
+        drop(directory);
+        Ok(self.clicks.refresh().await?)
     }
 
     /// A time-ordered number.
@@ -104,5 +111,18 @@ impl App {
     /// Sets where links point, once the listener is known.
     pub fn set_public_url(&self, url: &str) {
         url.trim_end_matches('/').clone_into(&mut self.public_url.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Other nodes' changes reach this one within a second.
+async fn refresh_every_second(app: std::sync::Weak<App>) {
+    let mut every = tokio::time::interval(std::time::Duration::from_secs(1));
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        let Some(app) = app.upgrade() else { return };
+        if let Err(error) = app.refresh().await {
+            tracing::warn!(%error, "the configuration could not be refreshed");
+        }
     }
 }
