@@ -1,4 +1,7 @@
 //! One operation is one path and one transaction, whichever dialect called.
 
 pub mod click;
+pub mod delivery;
+pub mod endpoint;
 pub mod link;
+pub mod outbox;
