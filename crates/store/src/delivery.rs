@@ -9,7 +9,7 @@
 use crate::backend::{Result, Tx};
 use crate::{batch, batch_sql, record, sql};
 
-/// How many deliveries of one healthy endpoint are in flight at most: the rows of `place` in [`delivery_claim`].
+/// How many deliveries of one healthy endpoint are in flight at most: one more than the offset in [`delivery_claim`].
 pub const HEAD: usize = 8;
 
 batch! {
@@ -80,17 +80,21 @@ pub async fn delivery_claim(
     );
     let mut due: Vec<DueRow> = tx.all(tests, &[&now, &limit]).await?;
     let healthy = sql!(
-        "WITH place(n) AS (VALUES (0), (1), (2), (3), (4), (5), (6), (7)), \
-         due AS (SELECT e.id FROM endpoint e WHERE e.status = 'enabled' AND e.failing_since IS NULL \
+        "WITH head AS (SELECT e.id, \
+           COALESCE((SELECT d.due_at FROM delivery d WHERE d.endpoint_id = e.id AND d.status = 'pending' AND NOT d.is_test \
+             AND d.due_at <= $1 ORDER BY d.due_at, d.id LIMIT 1 OFFSET 7), $1) AS last_due, \
+           COALESCE((SELECT d.id FROM delivery d WHERE d.endpoint_id = e.id AND d.status = 'pending' AND NOT d.is_test \
+             AND d.due_at <= $1 ORDER BY d.due_at, d.id LIMIT 1 OFFSET 7), 9007199254740992) AS last_id \
+           FROM endpoint e WHERE e.status = 'enabled' AND e.failing_since IS NULL \
            AND EXISTS (SELECT 1 FROM delivery d WHERE d.endpoint_id = e.id AND d.status = 'pending' AND NOT d.is_test \
-             AND d.due_at <= $1)), \
-         head AS (SELECT (SELECT d.id FROM delivery d WHERE d.endpoint_id = due.id AND d.status = 'pending' \
-           AND NOT d.is_test AND d.due_at <= $1 ORDER BY d.due_at, d.id LIMIT 1 OFFSET place.n) AS id FROM due, place) \
+             AND d.due_at <= $1)) \
          SELECT d.id, d.account_id, d.endpoint_id, d.event_type, d.body, d.attempts, d.attempts_before, d.is_test, \
          d.created_at, e.url, e.payload_style, e.sealed_secret, e.sealed_previous, e.previous_until, e.rotated_at, \
          e.failing_since IS NOT NULL \
-         FROM head JOIN delivery d ON d.id = head.id JOIN endpoint e ON e.id = d.endpoint_id \
-         WHERE d.lease_until IS NULL OR d.lease_until <= $1 ORDER BY d.due_at, d.id LIMIT $2"
+         FROM head CROSS JOIN delivery d JOIN endpoint e ON e.id = d.endpoint_id \
+         WHERE d.endpoint_id = head.id AND d.status = 'pending' AND NOT d.is_test \
+         AND (d.due_at, d.id) <= (head.last_due, head.last_id) AND (d.lease_until IS NULL OR d.lease_until <= $1) \
+         ORDER BY d.due_at, d.id LIMIT $2"
     );
     let room = limit - count(&due);
     if room > 0 {
