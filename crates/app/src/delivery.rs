@@ -5,7 +5,8 @@
 //! nothing; a made-up delivery is tried once and touches neither the endpoint's health nor any money.
 
 use crate::endpoint::{EndpointError, endpoint_get, endpoint_or_tombstone};
-use crate::outbox::{Outbox, random_bytes};
+use crate::outbox::Outbox;
+use crate::secrets::random;
 use headwater_domain::event::{Event, State};
 use headwater_domain::ids::{AccountId, DeliveryId, EndpointId, EventId, ProgramId, from_prefixed};
 use headwater_domain::postback::envelope::{self, Message};
@@ -155,7 +156,7 @@ pub async fn delivery_finish(
     now: Instant,
 ) -> Result<bool, Error> {
     let claimed = claimed.clone();
-    let random = u64::from_le_bytes(random_bytes());
+    let random = u64::from_le_bytes(random());
     outbox
         .store
         .money
@@ -270,7 +271,7 @@ pub async fn leases_release(outbox: &Outbox) -> Result<u64, Error> {
 
 /// A token that no other worker has.
 pub fn worker_token() -> String {
-    hex::encode(random_bytes::<16>())
+    hex::encode(random::<16>())
 }
 
 /// Why an operation on deliveries failed.

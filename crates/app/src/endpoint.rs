@@ -3,7 +3,8 @@
 //! A secret is shown once, by the operation that made it, and kept sealed. Leaves to others: the JSON of the dialect,
 //! and what is delivered. Invariant: a URL is only saved after [`target::check_url`] accepted it.
 
-use crate::outbox::{Outbox, random_bytes};
+use crate::outbox::Outbox;
+use crate::secrets::random;
 use headwater_domain::ids::{AccountId, EndpointId, from_prefixed};
 use headwater_domain::postback::signature::Secret;
 use headwater_domain::postback::subscription::{EnabledEvents, EndpointStatus, EventsError, PayloadStyle};
@@ -149,7 +150,7 @@ pub async fn endpoint_create(
         payload_style: input.payload_style.name().to_owned(),
         created_at: now.0,
     };
-    let secret = Secret::from_random(random_bytes());
+    let secret = Secret::from_random(random());
     let (sealing, kept) = (outbox.clone(), secret.clone());
     let row = outbox
         .store
@@ -269,7 +270,7 @@ pub async fn endpoint_rotate_secret(
         return Err(EndpointError::Grace);
     }
     let id = endpoint_get(outbox, account, public_id).await?.id;
-    let secret = Secret::from_random(random_bytes());
+    let secret = Secret::from_random(random());
     let (sealed, hint) = (outbox.seal(id, &secret), secret.hint());
     let until = now.plus_seconds(grace_seconds);
     outbox

@@ -1,14 +1,12 @@
-//! What the operations on endpoints and deliveries share: the store, the master key, the open ranges and the bell.
+//! What the operations on endpoints and deliveries share: the store, the sealing keys, the open ranges and the bell.
 //!
 //! Secrets are sealed for one endpoint each, so a sealed secret that is moved to another row does not open. Leaves to
 //! others: sending (`headwater-outbound`), and writing the deliveries of an event (with the event, in its transaction).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use crate::secrets::Secrets;
 use headwater_domain::ids::EndpointId;
 use headwater_domain::postback::signature::Secret;
 use headwater_domain::postback::target::Cidr;
-use headwater_domain::seal;
 use headwater_store::Store;
 use headwater_store::backend::Error;
 use std::fmt;
@@ -19,7 +17,7 @@ use tokio::sync::Notify;
 #[derive(Clone)]
 pub struct Outbox {
     pub(crate) store: Store,
-    master_key: [u8; 32],
+    secrets: Secrets,
     pub(crate) allow: Arc<[Cidr]>,
     bell: Arc<Notify>,
 }
@@ -32,8 +30,8 @@ impl fmt::Debug for Outbox {
 
 impl Outbox {
     /// `allow` are the ranges of `HEADWATER_EGRESS_ALLOW`.
-    pub fn new(store: Store, master_key: [u8; 32], allow: &[Cidr]) -> Self {
-        Self { store, master_key, allow: allow.into(), bell: Arc::default() }
+    pub fn new(store: Store, secrets: Secrets, allow: &[Cidr]) -> Self {
+        Self { store, secrets, allow: allow.into(), bell: Arc::default() }
     }
 
     /// Wakes the delivery worker of this node: called after the commit that added deliveries.
@@ -48,27 +46,17 @@ impl Outbox {
 
     /// A secret as its column holds it.
     pub(crate) fn seal(&self, endpoint: EndpointId, secret: &Secret) -> String {
-        let sealed = seal::seal(&self.master_key, random_bytes(), secret.as_bytes(), &context(endpoint));
-        BASE64.encode(sealed)
+        self.secrets.seal(secret.as_bytes(), &context(endpoint))
     }
 
     /// The secret in a column.
     pub(crate) fn open(&self, endpoint: EndpointId, column: &str) -> Result<Secret, Error> {
-        let closed =
-            || Error::Refused(format!("the secret of endpoint {endpoint} does not open under this master key"));
-        let sealed = BASE64.decode(column).map_err(|_| closed())?;
-        let bytes = seal::open(&self.master_key, &sealed, &context(endpoint)).map_err(|_| closed())?;
-        Secret::from_bytes(&bytes).map_err(|_| closed())
+        let closed = |why: &dyn fmt::Display| Error::Refused(format!("endpoint {endpoint}: {why}"));
+        let bytes = self.secrets.open(column, &context(endpoint)).map_err(|e| closed(&e))?;
+        Secret::from_bytes(&bytes).map_err(|e| closed(&e))
     }
 }
 
-fn context(endpoint: EndpointId) -> Vec<u8> {
-    format!("endpoint {endpoint}").into_bytes()
-}
-
-/// Fresh random bytes of the operating system.
-pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes, or nothing can be safe");
-    bytes
+fn context(endpoint: EndpointId) -> String {
+    format!("endpoint {endpoint}")
 }

@@ -27,7 +27,7 @@ impl Secrets {
     /// Derives everything from 32 master bytes.
     pub fn new(master: [u8; 32]) -> Self {
         let click_keys = vec![derive(&master, "click token 1")];
-        let formx_keys = vec![FormxKey { id: 1, key: derive(&master, "formx 1") }];
+        let formx_keys = vec![FormxKey { id: 1, secret: derive(&master, "formx 1") }];
         Self { master, click_keys, formx_keys }
     }
 

@@ -9,6 +9,7 @@ use headwater_app::endpoint::{
     endpoint_list, endpoint_rotate_secret, endpoint_update,
 };
 use headwater_app::outbox::Outbox;
+use headwater_app::secrets::Secrets;
 use headwater_domain::ids::{AccountId, DeliveryId};
 use headwater_domain::postback::delivery_public_id;
 use headwater_domain::postback::subscription::{DeliveryStatus, EndpointStatus, PayloadStyle};
@@ -43,7 +44,7 @@ struct Scene {
 
 async fn scene(fresh: TestStore) -> Scene {
     let account = fresh.store.money.write(async |tx| account_insert(tx, "a", START.0).await).await.expect("an account");
-    Scene { outbox: Outbox::new(fresh.store.clone(), [7; 32], &[]), account: AccountId(account), fresh }
+    Scene { outbox: Outbox::new(fresh.store.clone(), Secrets::new([7; 32]), &[]), account: AccountId(account), fresh }
 }
 
 fn input() -> EndpointInput {
@@ -152,7 +153,7 @@ async fn a_secret_is_sealed_and_co_signs_during_the_grace(fresh: TestStore) {
         assert_eq!((&claimed[0].secret_at_creation, &claimed[1].secret_at_creation), (&first, &second));
         leases_release_of(&scene.outbox, "w").await.expect("released");
     }
-    let other_key = Outbox::new(scene.fresh.store.clone(), [8; 32], &[]);
+    let other_key = Outbox::new(scene.fresh.store.clone(), Secrets::new([8; 32]), &[]);
     let claimed = delivery_claim(&other_key, "w", ROOM, START.plus_seconds(200)).await.expect("claims");
     assert!(claimed.is_empty(), "another master key opens nothing");
 }

@@ -9,6 +9,7 @@
 //! ([`crate::egress`]).
 
 use crate::egress::{AttemptResult, Egress, Outgoing};
+use headwater_app::clock::Clock;
 use headwater_app::delivery::{self, Attempt, ClaimedDelivery, Room};
 use headwater_app::outbox::Outbox;
 use headwater_domain::postback::envelope;
@@ -28,9 +29,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// After a failure of the store.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
 
-/// Where the worker reads the time.
-pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
-
 /// Runs until `stop` becomes true; then nothing new starts, what is in flight ends, and the leases go back.
 pub async fn run(outbox: Outbox, egress: Egress, clock: Clock, mut stop: watch::Receiver<bool>) {
     let token = delivery::worker_token();
@@ -39,13 +37,13 @@ pub async fn run(outbox: Outbox, egress: Egress, clock: Clock, mut stop: watch::
     while !*stop.borrow() {
         let room = Room { total: IN_FLIGHT_MAX.saturating_sub(in_flight.len()), failing: failing.available_permits() };
         let mut pause = LOOK_AGAIN;
-        match claim(&outbox, &token, room, clock()).await {
+        match claim(&outbox, &token, room, clock.now()).await {
             Ok(claimed) => {
                 for one in claimed {
                     let permit = one.is_failing.then(|| Arc::clone(&failing).try_acquire_owned().ok());
-                    let (outbox, egress, clock) = (outbox.clone(), egress.clone(), Arc::clone(&clock));
+                    let (outbox, egress, clock) = (outbox.clone(), egress.clone(), clock.clone());
                     in_flight.spawn(async move {
-                        deliver(&outbox, &egress, &one, clock.as_ref()).await;
+                        deliver(&outbox, &egress, &one, &clock).await;
                         drop(permit);
                     });
                 }
@@ -79,15 +77,10 @@ async fn claim(
 
 /// One attempt, from the claim to its written result. A result that cannot be written is lost, and the lease runs
 /// out: the delivery is sent again.
-pub async fn deliver(
-    outbox: &Outbox,
-    egress: &Egress,
-    claimed: &ClaimedDelivery,
-    clock: &(dyn Fn() -> Instant + Send + Sync),
-) {
-    let result = egress.post(outgoing(claimed, clock())).await;
+pub async fn deliver(outbox: &Outbox, egress: &Egress, claimed: &ClaimedDelivery, clock: &Clock) {
+    let result = egress.post(outgoing(claimed, clock.now())).await;
     metrics::counter!("headwater_delivery_attempts_total", "success" => is_success(&result).to_string()).increment(1);
-    match delivery::delivery_finish(outbox, claimed, attempt(result), clock()).await {
+    match delivery::delivery_finish(outbox, claimed, attempt(result), clock.now()).await {
         Ok(true) => {}
         Ok(false) => tracing::warn!(delivery = claimed.public_id, "the lease went to another worker"),
         Err(error) => tracing::error!(delivery = claimed.public_id, %error, "the attempt cannot be written down"),

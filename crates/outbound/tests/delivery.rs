@@ -1,8 +1,10 @@
 //! The worker against a real receiver: a test delivery arrives signed, is tried once, and the stop is orderly.
 
+use headwater_app::clock::Clock;
 use headwater_app::delivery::endpoint_test;
 use headwater_app::endpoint::{EndpointInput, endpoint_create};
 use headwater_app::outbox::Outbox;
+use headwater_app::secrets::Secrets;
 use headwater_domain::ids::{AccountId, DeliveryId, ProgramId};
 use headwater_domain::postback::signature::{Signers, headers};
 use headwater_domain::postback::subscription::PayloadStyle;
@@ -11,7 +13,6 @@ use headwater_domain::time::Instant;
 use headwater_outbound::delivery::run;
 use headwater_outbound::egress::{Egress, Settings};
 use headwater_testkit::database;
-use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -39,10 +40,10 @@ async fn a_test_delivery_arrives_signed_and_its_answer_comes_back() {
     ] {
         let fresh = database::sqlite().await;
         let allow = Cidr::parse_list("127.0.0.0/8").expect("a range");
-        let outbox = Outbox::new(fresh.store.clone(), [7; 32], &allow);
+        let outbox = Outbox::new(fresh.store.clone(), Secrets::new([7; 32]), &allow);
         let egress = Egress::new(Settings::new(allow)).expect("sets up");
         let (stop, stopped) = watch::channel(false);
-        let worker = tokio::spawn(run(outbox.clone(), egress, Arc::new(|| NOW), stopped));
+        let worker = tokio::spawn(run(outbox.clone(), egress, Clock::manual(NOW), stopped));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/hook", listener.local_addr().expect("bound"));
         let receiver = tokio::spawn(one_request(listener, answer));
