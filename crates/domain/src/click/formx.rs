@@ -1,7 +1,7 @@
 //! `Formx`: a partner and a link, hidden in a URL.
 //!
 //! Lower-case hex of `version(1) ‖ key_id(1) ‖ nonce(12) ‖ AES-256-GCM(partner ‖ 0x1f ‖ link) ‖ tag(16)` with
-//! `"formx:" ‖ account` as associated data (`docs/api/referral.md` §4). Both numbers are in decimal, the account's too.
+//! `"formx:" ‖ account` as associated data (`referral-api.md` §4). Both numbers are in decimal, the account's too.
 //! Only the named key is tried. Upper-case hex is refused: one token has one spelling, so that a flipped bit of the
 //! text is always a different, refused token.
 
