@@ -1,0 +1,18 @@
+//! One file per command; each does its work and says whether it held.
+
+pub mod plan;
+
+/// What a command came to, where it could do its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All of it is as it should be.
+    Held,
+    /// Something does not hold, and was printed: a failed case, a refused plan.
+    DidNotHold,
+}
+
+impl From<bool> for Outcome {
+    fn from(held: bool) -> Self {
+        if held { Self::Held } else { Self::DidNotHold }
+    }
+}
