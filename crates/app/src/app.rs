@@ -7,13 +7,13 @@ use crate::click::recorder::ClickRecorder;
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::error::Result;
+use crate::outbox::Outbox;
 use crate::secrets::Secrets;
 use headwater_domain::click::keys::ClickKeys;
 use headwater_domain::ids::IdSource;
 use headwater_domain::time::Instant;
 use headwater_store::{Store, counter, directory};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
-use tokio::sync::Notify;
 
 /// What every operation works on. Cheap to share: it lives in an [`Arc`].
 #[derive(Debug)]
@@ -24,8 +24,8 @@ pub struct App {
     pub clock: Clock,
     /// Keys that never leave the process.
     pub secrets: Secrets,
-    /// Woken when a delivery was written.
-    pub deliveries_wait: Notify,
+    /// Endpoints and deliveries.
+    pub outbox: Outbox,
     pub(crate) settlements: crate::settle::Queue,
     /// Clicks: their configuration, numbers and rows.
     pub clicks: Clicks,
@@ -33,8 +33,6 @@ pub struct App {
     ids: Mutex<IdSource>,
     /// Where links point; `None` until the listener is known.
     public_url: RwLock<String>,
-    /// Addresses that deliveries may reach although private.
-    pub egress_allow: Vec<headwater_domain::postback::Cidr>,
 }
 
 /// How an application is started.
@@ -63,17 +61,18 @@ impl App {
         let (recorder, _writing) = ClickRecorder::start(store.clone());
         let keys = ClickKeys::derive(&start.master_key, None);
         let clicks = Clicks::open(store.clone(), keys, node, recorder).await?;
+        let secrets = Secrets::new(start.master_key);
+        let outbox = Outbox::new(store.clone(), secrets.clone(), &start.egress_allow);
         let app = Arc::new(Self {
             store,
             clock: start.clock,
-            secrets: Secrets::new(start.master_key),
-            deliveries_wait: Notify::new(),
+            secrets,
+            outbox,
             settlements,
             clicks,
             directory: RwLock::default(),
             ids: Mutex::new(IdSource::new(node, greatest)),
             public_url: RwLock::new(start.public_url),
-            egress_allow: start.egress_allow,
         });
         app.refresh().await?;
         tokio::spawn(crate::settle::run(Arc::downgrade(&app), settling));
@@ -90,12 +89,15 @@ impl App {
     pub async fn refresh(&self) -> Result<()> {
         let seen = self.directory().version;
         let changes = self.store.money.read(async move |tx| directory::changes_since(tx, seen).await).await?;
+        self.apply(changes);
+        Ok(self.clicks.refresh().await?)
+    }
+
+    fn apply(&self, changes: directory::Changes) {
         let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
         if changes.version > directory.version {
             directory.apply(changes);
         }
-        drop(directory);
-        Ok(self.clicks.refresh().await?)
     }
 
     /// A time-ordered number.

@@ -19,8 +19,9 @@ use headwater_domain::link::{STATS_WINDOW_DAYS, Utm, parse_lang};
 use headwater_domain::time::Instant;
 use headwater_store::Store;
 use headwater_store::backend::Error;
+pub use headwater_store::click::ClickRow;
 use headwater_store::click::{
-    ClickCounts, ClickFilter, ClickRow, NewClick, click_counts, click_exists, click_list, greatest_click_id,
+    ClickCounts, ClickFilter, NewClick, click_counts, click_exists, click_list, greatest_click_id,
 };
 use headwater_store::directory::{Changes, changes_since};
 use recorder::ClickRecorder;
@@ -124,7 +125,7 @@ impl Clicks {
     }
 
     /// Puts changed rows into the directory; clicks in flight keep the one they have.
-    fn apply(&self, changes: &Changes) {
+    pub fn apply(&self, changes: &Changes) {
         let mut held = self.directory.write().unwrap_or_else(PoisonError::into_inner);
         let mut next = ClickDirectory::clone(&held);
         next.apply(changes, &self.keys);

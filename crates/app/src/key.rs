@@ -42,7 +42,9 @@ impl KeyKind {
     }
     /// Reads [`Self::name`].
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Secret, Self::Publishable, Self::Brand, Self::Oauth, Self::Rewards].into_iter().find(|k| k.name() == name)
+        [Self::Secret, Self::Publishable, Self::Brand, Self::Oauth, Self::Rewards]
+            .into_iter()
+            .find(|k| k.name() == name)
     }
 }
 

@@ -1,5 +1,18 @@
 //! One operation is one path and one transaction, whichever dialect called.
+//!
+//! `app` holds what runs; `settle` is the heart, a batch of events in and answers out; every other module is one noun.
 
+pub mod app;
 pub mod cases;
 pub mod click;
+pub mod clock;
+pub mod delivery;
+pub mod directory;
+pub mod endpoint;
+pub mod error;
+pub mod key;
 pub mod link;
+pub mod outbox;
+pub mod secrets;
+pub mod settle;
+pub mod track;

@@ -7,7 +7,10 @@
 mod books;
 mod decide;
 mod load;
+mod price;
 mod view;
+
+pub(crate) use decide::event_of;
 
 use crate::app::App;
 use crate::error::{Error, Result};
@@ -151,7 +154,8 @@ pub async fn run(app: Weak<App>, mut settling: Settling) {
     while settling.0.recv_many(&mut taken, BATCH_COMMANDS_MAX).await > 0 {
         let Some(app) = app.upgrade() else { return };
         let (commands, answers): (Vec<_>, Vec<_>) = taken.drain(..).map(|w| (w.command, w.answer)).unzip();
-        metrics::histogram!("headwater_settlement_events").record(f64::from(u32::try_from(commands.len()).unwrap_or(u32::MAX)));
+        metrics::histogram!("headwater_settlement_events")
+            .record(f64::from(u32::try_from(commands.len()).unwrap_or(u32::MAX)));
         match settle_batch(&app, commands.clone()).await {
             Ok(done) => {
                 for (answer, outcome) in answers.into_iter().zip(done) {
@@ -181,18 +185,18 @@ async fn settle_batch(app: &Arc<App>, commands: Vec<Command>) -> Result<Vec<Answ
         .money
         .write(async move |tx| {
             let mut view = load::load(tx, &shared, &commands, now).await?;
-            let answers = {
+            let (answers, remembered) = {
                 let directory = shared.directory();
                 let mut next_id = || shared.next_id(now);
                 decide::decide_all(&mut view, &directory, &commands, &mut next_id, now)
             };
             let delivers = !view.outcome.deliveries.is_empty();
-            books::commit(tx, &shared, view, now).await?;
+            books::commit(tx, &shared, view, &remembered, now).await?;
             Ok((answers, delivers))
         })
         .await?;
     if delivers {
-        app.deliveries_wait.notify_one();
+        app.outbox.ring();
     }
     Ok(answers)
 }

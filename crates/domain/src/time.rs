@@ -63,6 +63,9 @@ pub enum Zone {
 }
 
 impl Zone {
+    /// Coordinated universal time.
+    pub const UTC: Self = Self::Iana(TimeZone::UTC);
+
     /// `UTC`, an IANA name, or `NY+7`. `None` where the name is unknown.
     pub fn parse(name: &str) -> Option<Self> {
         if name == "NY+7" {

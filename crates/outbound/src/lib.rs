@@ -2,4 +2,5 @@
 //!
 //! [`egress`] is the only module that opens connections; what is sent, and when, is decided elsewhere.
 
+pub mod delivery;
 pub mod egress;

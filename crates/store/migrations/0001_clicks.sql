@@ -1,4 +1,4 @@
--- Clicks: a file and a writer of their own on SQLite, a connection of their own on PostgreSQL (docs/adr/0005).
+-- Clicks: a file and a writer of their own on SQLite, a connection of their own on PostgreSQL (docs/adr/0005-click-rows.md).
 
 -- `flags` are the bits of `domain::click::visitor::ClickFlags`; `counts` is false for bots, prefetches and rejected clicks.
 CREATE TABLE click (

@@ -52,7 +52,8 @@ CREATE TABLE api_key (
 CREATE TABLE endpoint (
   id BIGINT PRIMARY KEY, account_id BIGINT NOT NULL REFERENCES account, url TEXT NOT NULL, enabled_events TEXT NOT NULL,
   description TEXT, metadata TEXT NOT NULL, payload_style TEXT NOT NULL, status TEXT NOT NULL, sealed_secret TEXT NOT NULL,
-  sealed_previous TEXT, previous_until BIGINT, secret_hint TEXT NOT NULL, slow_until BIGINT, failing_since BIGINT,
+  sealed_previous TEXT, previous_until BIGINT, rotated_at BIGINT, secret_hint TEXT NOT NULL, slow_until BIGINT,
+  slow_answers BIGINT NOT NULL, failing_since BIGINT, disabled_reason TEXT,
   deleted_at BIGINT, created_at BIGINT NOT NULL, version BIGINT NOT NULL);
 
 CREATE TABLE person (
@@ -118,12 +119,14 @@ CREATE TABLE ledger_entry (
   id BIGINT PRIMARY KEY, account_id BIGINT NOT NULL, ledger_account_id BIGINT NOT NULL, number BIGINT NOT NULL, transaction_id BIGINT NOT NULL,
   commission_id BIGINT, amount BIGINT NOT NULL, hash TEXT NOT NULL, previous_hash TEXT NOT NULL, at BIGINT NOT NULL);
 
--- The outbox. A row holds the exact bytes to send; body is the JSON text.
+-- The outbox. A row holds the exact bytes to send; body is the JSON text. `attempts` counts all attempts,
+-- `attempts_before` those before it was last queued by hand. The heads of the queues are read per endpoint.
 CREATE TABLE delivery (
   id BIGINT PRIMARY KEY, account_id BIGINT NOT NULL, endpoint_id BIGINT NOT NULL, event_id BIGINT, event_type TEXT NOT NULL, body TEXT NOT NULL,
-  status TEXT NOT NULL, attempts BIGINT NOT NULL, due_at BIGINT NOT NULL, lease_until BIGINT, lease_token TEXT, is_test BOOLEAN NOT NULL,
-  last_status BIGINT, last_error TEXT, reason TEXT, created_at BIGINT NOT NULL, finished_at BIGINT);
-CREATE INDEX delivery_due ON delivery (due_at, id) WHERE status = 'pending';
+  status TEXT NOT NULL, attempts BIGINT NOT NULL, attempts_before BIGINT NOT NULL, due_at BIGINT NOT NULL, lease_until BIGINT,
+  lease_token TEXT, is_test BOOLEAN NOT NULL, last_status BIGINT, last_error TEXT, reason TEXT, created_at BIGINT NOT NULL, finished_at BIGINT);
+CREATE INDEX delivery_queue ON delivery (endpoint_id, due_at, id) WHERE status = 'pending' AND NOT is_test;
+CREATE INDEX delivery_test ON delivery (id) WHERE status = 'pending' AND is_test;
 CREATE INDEX delivery_endpoint ON delivery (endpoint_id, id);
 CREATE TABLE delivery_attempt (
   delivery_id BIGINT NOT NULL, number BIGINT NOT NULL, at BIGINT NOT NULL, status BIGINT, duration_millis BIGINT NOT NULL, response TEXT, error TEXT,

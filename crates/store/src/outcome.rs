@@ -3,6 +3,7 @@
 //! Nothing here updates what money has said before: facts, commissions and entries are only added.
 
 use crate::backend::{Result, Tx};
+use crate::delivery::{NewDelivery, deliveries_insert};
 use crate::{batch, batch_sql, record};
 
 batch! {
@@ -95,14 +96,6 @@ batch! {
         commission_id: Option<i64> = "int8", amount: i64 = "int8", hash: String = "text", previous_hash: String = "text", at: i64 = "int8",
     }
 }
-batch! {
-    /// A message to send.
-    pub struct NewDelivery {
-        id: i64 = "int8", account_id: i64 = "int8", endpoint_id: i64 = "int8", event_id: Option<i64> = "int8", event_type: String = "text",
-        body: String = "text", due_at: i64 = "int8", is_test: bool = "bool", created_at: i64 = "int8",
-    }
-}
-
 /// Everything that a settlement adds beside the ledger.
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "each field is the rows of its own name")]
@@ -187,7 +180,7 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
          FROM {batch} WHERE true"
     );
     tx.batch(commissions, &[], &outcome.commissions).await?;
-    delivery_insert(tx, &outcome.deliveries).await
+    deliveries_insert(tx, &outcome.deliveries).await
 }
 
 async fn held_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
@@ -202,19 +195,6 @@ async fn held_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
          ON CONFLICT (fact_id, reason) DO NOTHING"
     );
     tx.batch(held, &[], &outcome.held).await?;
-    Ok(())
-}
-
-/// Adds messages to the outbox.
-pub async fn delivery_insert(tx: &Tx<'_>, rows: &[NewDelivery]) -> Result<()> {
-    let deliveries = batch_sql!(
-        NewDelivery,
-        0,
-        "INSERT INTO delivery (id, account_id, endpoint_id, event_id, event_type, body, status, attempts, due_at, is_test, created_at) \
-         SELECT id, account_id, endpoint_id, event_id, event_type, body, 'pending', 0, due_at, is_test, created_at \
-         FROM {batch} WHERE true"
-    );
-    tx.batch(deliveries, &[], rows).await?;
     Ok(())
 }
 

@@ -8,6 +8,8 @@ use headwater_testkit::on_both_stores;
 
 on_both_stores! { lists_and_counts_agree_with_the_rows }
 
+type Holds = Box<dyn Fn(&NewClick) -> bool>;
+
 fn row(id: i64) -> NewClick {
     NewClick {
         id,
@@ -43,7 +45,7 @@ async fn lists_and_counts_agree_with_the_rows(fresh: TestStore) {
         fresh.store.clicks.write(async move |tx| click_insert(tx, &rows).await).await.expect("inserts");
     }
     let all = ClickFilter { account_id: 2, from_id: 0, before_id: i64::MAX, ..ClickFilter::default() };
-    let cases: Vec<(ClickFilter, Box<dyn Fn(&NewClick) -> bool>)> = vec![
+    let cases: Vec<(ClickFilter, Holds)> = vec![
         (all.clone(), Box::new(|_| true)),
         (ClickFilter { before_id: 300, from_id: 100, ..all.clone() }, Box::new(|r| (100..300).contains(&r.id))),
         (ClickFilter { links: Some(vec![1, 3]), ..all.clone() }, Box::new(|r| matches!(r.link_id, Some(1 | 3)))),

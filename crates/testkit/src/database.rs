@@ -1,5 +1,6 @@
 //! Fresh stores for tests: a temporary folder, or a database of its own on the test PostgreSQL.
 
+use headwater_store::tenant::account_insert;
 use headwater_store::{Place, Store};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
@@ -15,6 +16,14 @@ pub struct TestStore {
     /// Where it is, to open it again.
     pub place: Place,
     _folder: Option<TempDir>,
+}
+
+impl TestStore {
+    /// Adds an account without anything; gives its number.
+    pub async fn account(&self) -> i64 {
+        let added = self.store.money.write(async |tx| account_insert(tx, "test", 0).await);
+        added.await.expect("an account can be added")
+    }
 }
 
 /// A store in a folder of its own.

@@ -1,7 +1,7 @@
 //! `Formx`: a partner and a link, hidden in a URL.
 //!
 //! Lower-case hex of `version(1) ‖ key_id(1) ‖ nonce(12) ‖ AES-256-GCM(partner ‖ 0x1f ‖ link) ‖ tag(16)` with
-//! `"formx:" ‖ account` as associated data (`docs/api/referral.md` §4). Both numbers are in decimal, the account's too.
+//! `"formx:" ‖ account` as associated data (`referral-api.md` §4). Both numbers are in decimal, the account's too.
 //! Only the named key is tried. Upper-case hex is refused: one token has one spelling, so that a flipped bit of the
 //! text is always a different, refused token.
 
@@ -22,7 +22,7 @@ pub struct FormxKey {
     /// Named in each token.
     pub id: u8,
     /// 256 random bits.
-    pub secret: [u8; 32],
+    pub key: [u8; 32],
 }
 
 /// What a genuine token says.
@@ -50,7 +50,7 @@ pub fn seal(key: &FormxKey, account: AccountId, nonce: [u8; NONCE_BYTES], claim:
     let mut plain = claim.partner.0.to_string().into_bytes();
     plain.push(SEPARATOR);
     plain.extend_from_slice(claim.link.0.to_string().as_bytes());
-    let sealed = Aes256Gcm::new(&key.secret.into())
+    let sealed = Aes256Gcm::new(&key.key.into())
         .encrypt(&Nonce::from(nonce), Payload { msg: &plain, aad: associated(account).as_bytes() })
         .expect("a plaintext of 39 bytes is far below the cipher's bound");
     let mut bytes = vec![VERSION, key.id];
@@ -71,7 +71,7 @@ pub fn open(text: &str, keys: &[FormxKey], account: AccountId) -> Result<FormxCl
     }
     let key = keys.iter().find(|key| key.id == head[1]).ok_or(FormxError::NotGenuine)?;
     let nonce: [u8; NONCE_BYTES] = head[2..].try_into().expect("the head holds twelve bytes of nonce");
-    let plain = Aes256Gcm::new(&key.secret.into())
+    let plain = Aes256Gcm::new(&key.key.into())
         .decrypt(&Nonce::from(nonce), Payload { msg: sealed, aad: associated(account).as_bytes() })
         .map_err(|_| FormxError::NotGenuine)?;
     let text = std::str::from_utf8(&plain).map_err(|_| FormxError::Malformed)?;
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn keys() -> [FormxKey; 2] {
-        [FormxKey { id: 2, secret: [2; 32] }, FormxKey { id: 1, secret: [1; 32] }]
+        [FormxKey { id: 2, key: [2; 32] }, FormxKey { id: 1, key: [1; 32] }]
     }
 
     fn claim() -> FormxClaim {
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn only_the_named_key_is_tried() {
         let text = seal(&keys()[0], AccountId(9), [5; 12], claim());
-        let renamed = [FormxKey { id: 2, secret: [1; 32] }, FormxKey { id: 1, secret: [2; 32] }];
+        let renamed = [FormxKey { id: 2, key: [1; 32] }, FormxKey { id: 1, key: [2; 32] }];
         assert_eq!(open(&text, &renamed, AccountId(9)), Err(FormxError::NotGenuine));
     }
 

@@ -24,6 +24,15 @@ impl std::fmt::Debug for ClickKeys {
 }
 
 impl ClickKeys {
+    /// Keys that were derived elsewhere, the present one of each kind first.
+    ///
+    /// # Panics
+    /// Where a kind has none.
+    pub fn new(click: Vec<[u8; 32]>, formx: Vec<FormxKey>) -> Self {
+        assert!(!click.is_empty() && !formx.is_empty(), "there is always a present key");
+        Self { click, formx }
+    }
+
     /// From the present master key and the one before it.
     pub fn derive(master: &[u8; 32], previous: Option<&[u8; 32]>) -> Self {
         let masters = || std::iter::once(master).chain(previous);
@@ -31,10 +40,10 @@ impl ClickKeys {
             click: masters().map(|m| labelled(m, b"headwater click token 1")).collect(),
             formx: masters()
                 .map(|m| {
-                    let secret = labelled(m, b"headwater formx 1");
+                    let key = labelled(m, b"headwater formx 1");
                     // Names the key without telling it. Should two keys share an id (1 in 256), tokens under the older one are
                     // refused from then on: only the named key is tried.
-                    FormxKey { id: labelled(&secret, b"id")[0], secret }
+                    FormxKey { id: labelled(&key, b"id")[0], key }
                 })
                 .collect(),
         }
@@ -58,7 +67,7 @@ impl ClickKeys {
         for number in [account.0, claim.partner.0, claim.link.0] {
             seed.extend_from_slice(&number.to_be_bytes());
         }
-        let digest = labelled(&key.secret, &seed);
+        let digest = labelled(&key.key, &seed);
         let nonce = digest[..12].try_into().expect("twelve of 32 bytes");
         formx::seal(key, account, nonce, claim)
     }

@@ -1,6 +1,6 @@
 //! The click token: what URLs, cookies and `tracking_data` carry instead of a click's number.
 //!
-//! 40 characters of base32 (`docs/api/referral.md` §5): number (53 bits), link (40), Unix second (32), then 75 bits of
+//! 40 characters of base32 (`referral-api.md` §5): number (53 bits), link (40), Unix second (32), then 75 bits of
 //! HMAC-SHA-256 of these and the account under the click key. Whoever holds the key can tell partner, program and
 //! time from the token alone, so a click whose row was lost still attributes.
 //!

@@ -1,6 +1,6 @@
 //! What a visit means: whether its click counts, why it may not, and which click stands for the visitor.
 //!
-//! Rules of `docs/api/referral.md` §4. Leaves to others: reading headers and cookies (`web::visitor`), attributing
+//! Rules of `referral-api.md` §4. Leaves to others: reading headers and cookies (`web::visitor`), attributing
 //! events (`attribution`). Invariant: a click that does not count never stands, and never displaces one that does.
 
 use super::token::ClickClaim;

@@ -12,6 +12,8 @@ pub mod target;
 use crate::ids::{self, DeliveryId, EndpointId};
 use crate::time::Instant;
 
+pub use target::Cidr;
+
 /// How public ids of deliveries start.
 pub const DELIVERY_PREFIX: &str = "pbd_";
 /// How public ids of endpoints start.

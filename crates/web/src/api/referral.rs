@@ -1,3 +1,7 @@
 //! The referral dialect.
 
+pub mod caller;
+pub mod clicks;
 pub mod error;
+pub mod links;
+pub mod page;

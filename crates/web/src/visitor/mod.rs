@@ -1,5 +1,6 @@
 //! The visitor's side: the public redirect and what a request says about who clicks.
 
+pub mod click;
 pub mod cookie;
 pub mod country;
 pub mod device;

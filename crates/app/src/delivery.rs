@@ -1,0 +1,269 @@
+//! Deliveries as the worker sees them: claimed by lease, judged and finished. The owner's side is in `log`.
+//!
+//! Sending is between [`delivery_claim`] and [`delivery_finish`], outside any transaction. What a failure means is
+//! decided by `postback::retry`; here it becomes rows. Invariant: a late worker, whose lease went to another, writes
+//! nothing; a made-up delivery is tried once and touches neither the endpoint's health nor any money.
+
+mod log;
+
+pub use log::{Delivery, DeliveryError, delivery_get, delivery_list, delivery_retry, endpoint_test};
+
+use crate::outbox::Outbox;
+use crate::secrets::random;
+use headwater_domain::ids::{DeliveryId, EndpointId};
+use headwater_domain::postback::delivery_public_id;
+use headwater_domain::postback::retry::{self, Next, Outcome, Receiver, Schedule};
+use headwater_domain::postback::signature::Secret;
+use headwater_domain::postback::subscription::{DeliveryStatus, EndpointStatus, PayloadStyle};
+use headwater_domain::time::Instant;
+use headwater_store::backend::{Error, Tx};
+
+/// What goes wrong in the store, for callers that do not know it.
+pub use headwater_store::backend::Error as StoreError;
+
+use headwater_store::delivery::{self as rows, AttemptRow, DueRow, Finish};
+use headwater_store::endpoint::{self as endpoint_rows, Health};
+
+/// How long a claim lasts: longer than any attempt, short enough that a dead node's work moves on soon.
+const LEASE_SECONDS: i64 = 30;
+/// A delivery that this worker may send.
+#[derive(Debug, Clone)]
+pub struct ClaimedDelivery {
+    /// Its number.
+    pub id: DeliveryId,
+    /// `pbd_…`.
+    pub public_id: String,
+    /// Whose it is.
+    pub endpoint: EndpointId,
+    /// Where to.
+    pub url: String,
+    /// The exact bytes.
+    pub body: Vec<u8>,
+    /// e.g. `FIRST_DEPOSIT`.
+    pub event_type: String,
+    /// The envelope that the body is in.
+    pub payload_style: PayloadStyle,
+    /// The number of the attempt to make, from 1.
+    pub attempt: u32,
+    /// Attempts that a manual retry has forgiven.
+    pub attempts_before: u32,
+    /// The endpoint's secret.
+    pub secret: Secret,
+    /// The one before it, during the grace of a rotation.
+    pub previous_secret: Option<Secret>,
+    /// The secret of the time when the delivery was made.
+    pub secret_at_creation: Secret,
+    /// Proof of the claim.
+    pub lease_token: String,
+    /// Made up by the owner.
+    pub is_test: bool,
+    /// The endpoint's last attempt failed.
+    pub is_failing: bool,
+}
+
+/// One attempt, as the worker saw it.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// The status, where headers arrived.
+    pub status: Option<u16>,
+    /// Milliseconds in all.
+    pub duration_ms: u64,
+    /// The beginning of the answer.
+    pub response: String,
+    /// Why there is no complete answer.
+    pub error: Option<String>,
+    /// What the receiver asked for.
+    pub retry_after_seconds: Option<i64>,
+}
+
+/// How many deliveries to claim.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// In all.
+    pub total: usize,
+    /// Of them, to endpoints whose last attempt failed.
+    pub failing: usize,
+}
+
+/// Leases what is due, fair to every endpoint, to the holder of `worker_token`.
+///
+/// # Errors
+/// The store.
+pub async fn delivery_claim(
+    outbox: &Outbox,
+    worker_token: &str,
+    room: Room,
+    now: Instant,
+) -> Result<Vec<ClaimedDelivery>, Error> {
+    let token = worker_token.to_owned();
+    let (total, failing) = (i64::try_from(room.total).unwrap_or(0), i64::try_from(room.failing).unwrap_or(0));
+    let until = now.plus_seconds(LEASE_SECONDS);
+    let due = outbox
+        .store
+        .money
+        .write(async move |tx| rows::delivery_claim(tx, now.0, until.0, &token, total, failing).await)
+        .await?;
+    // One secret that does not open must not stop the others; its delivery stays where it is.
+    let opened = due.into_iter().filter_map(|row| {
+        let id = row.id;
+        claimed(outbox, row, worker_token, now).map_err(|error| tracing::error!(delivery = id, %error, "not sent")).ok()
+    });
+    Ok(opened.collect())
+}
+
+fn claimed(outbox: &Outbox, row: DueRow, token: &str, now: Instant) -> Result<ClaimedDelivery, Error> {
+    let (id, endpoint, created_at) = (DeliveryId(row.id), EndpointId(row.endpoint_id), Instant(row.created_at));
+    let secret = outbox.open(endpoint, &row.sealed_secret)?;
+    let previous = row.sealed_previous.as_deref().map(|sealed| outbox.open(endpoint, sealed)).transpose()?;
+    let was_before_rotation = row.rotated_at.is_some_and(|at| row.created_at < at);
+    let secret_at_creation = previous.clone().filter(|_| was_before_rotation).unwrap_or_else(|| secret.clone());
+    let in_grace = row.previous_until.is_some_and(|until| now.0 < until);
+    let counted = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
+    Ok(ClaimedDelivery {
+        id,
+        public_id: delivery_public_id(id, created_at),
+        endpoint,
+        url: row.url,
+        body: row.body.into_bytes(),
+        event_type: row.event_type,
+        payload_style: PayloadStyle::parse(&row.payload_style).unwrap_or_default(),
+        attempt: counted(row.attempts).saturating_add(1),
+        attempts_before: counted(row.attempts_before),
+        secret,
+        previous_secret: previous.filter(|_| in_grace),
+        secret_at_creation,
+        lease_token: token.to_owned(),
+        is_test: row.is_test,
+        is_failing: row.is_failing,
+    })
+}
+
+/// Writes down an attempt that ended at `now`. `false` where the lease went to another worker in the meantime: then
+/// that one's result counts.
+///
+/// # Errors
+/// The store.
+pub async fn delivery_finish(
+    outbox: &Outbox,
+    claimed: &ClaimedDelivery,
+    attempt: Attempt,
+    now: Instant,
+) -> Result<bool, Error> {
+    let claimed = claimed.clone();
+    let random = u64::from_le_bytes(random());
+    outbox
+        .store
+        .money
+        .write(async move |tx| {
+            let finish = judge(tx, &claimed, &attempt, now, random).await?;
+            rows::delivery_finish(tx, &finish).await
+        })
+        .await
+}
+
+/// What an attempt means for its delivery, and for its endpoint, whose row is locked first where it changes.
+async fn judge(
+    tx: &Tx<'_>,
+    claimed: &ClaimedDelivery,
+    attempt: &Attempt,
+    now: Instant,
+    random: u64,
+) -> Result<Finish, Error> {
+    let answered = attempt.status.filter(|_| attempt.error.is_none());
+    let outcome = retry::classify(Receiver::Subscriber, answered);
+    let ended = |status: DeliveryStatus, reason: Option<&str>| finish(claimed, attempt, now, status, now, reason);
+    if outcome == Outcome::Delivered {
+        if !claimed.is_test {
+            endpoint_rows::endpoint_health(tx, claimed.endpoint.0, Health::Well).await?;
+        }
+        return Ok(ended(DeliveryStatus::Delivered, None));
+    }
+    if claimed.is_test {
+        return Ok(ended(DeliveryStatus::Failed, Some("test")));
+    }
+    let status = rows::delivery_endpoint_status(tx, claimed.endpoint.0).await?;
+    if status.as_deref().is_none_or(|name| name == EndpointStatus::Deleted.name()) {
+        return Ok(ended(DeliveryStatus::Cancelled, Some("endpoint_deleted")));
+    }
+    note_failure(tx, claimed.endpoint, outcome, attempt.retry_after_seconds, now).await?;
+    if outcome == Outcome::Disable {
+        return Ok(ended(DeliveryStatus::Failed, Some("gone")));
+    }
+    let made = claimed.attempt.saturating_sub(claimed.attempts_before);
+    Ok(match retry::after_failure(Schedule::LONG, made, now, attempt.retry_after_seconds, random) {
+        Next::RetryAt(at) => finish(claimed, attempt, now, DeliveryStatus::Pending, at, None),
+        Next::DeadLetter => ended(DeliveryStatus::Failed, Some("attempts_exhausted")),
+    })
+}
+
+async fn note_failure(
+    tx: &Tx<'_>,
+    endpoint: EndpointId,
+    outcome: Outcome,
+    retry_after_seconds: Option<i64>,
+    now: Instant,
+) -> Result<(), Error> {
+    endpoint_rows::endpoint_health(tx, endpoint.0, Health::Failed(now.0)).await?;
+    let Some((failing_since, slow_answers)) = endpoint_rows::endpoint_failures(tx, endpoint.0).await? else {
+        return Ok(());
+    };
+    if outcome == Outcome::Disable {
+        endpoint_rows::endpoint_disable(tx, endpoint.0, "gone").await?;
+    } else if failing_since.is_some_and(|since| retry::is_hopeless(Instant(since), now)) {
+        endpoint_rows::endpoint_disable(tx, endpoint.0, "failing_for_five_days").await?;
+    }
+    if outcome == Outcome::RetrySlowly {
+        let answers = slow_answers.saturating_add(1);
+        let until = retry::paused_until(now, u32::try_from(answers).unwrap_or(u32::MAX), retry_after_seconds);
+        endpoint_rows::endpoint_slow(tx, endpoint.0, until.0, answers).await?;
+    }
+    Ok(())
+}
+
+fn finish(
+    claimed: &ClaimedDelivery,
+    attempt: &Attempt,
+    now: Instant,
+    status: DeliveryStatus,
+    due_at: Instant,
+    reason: Option<&str>,
+) -> Finish {
+    Finish {
+        id: claimed.id.0,
+        lease_token: claimed.lease_token.clone(),
+        status: status.name().to_owned(),
+        due_at: due_at.0,
+        reason: reason.map(str::to_owned),
+        finished_at: (status != DeliveryStatus::Pending).then_some(now.0),
+        attempt: AttemptRow {
+            number: 0,
+            at: now.0,
+            status: attempt.status.map(i64::from),
+            duration_millis: i64::try_from(attempt.duration_ms).unwrap_or(i64::MAX),
+            response: Some(attempt.response.clone()),
+            error: attempt.error.clone(),
+        },
+    }
+}
+
+/// Gives back the leases of a worker that stops in order.
+///
+/// # Errors
+/// The store.
+pub async fn leases_release_of(outbox: &Outbox, worker_token: &str) -> Result<u64, Error> {
+    let token = worker_token.to_owned();
+    outbox.store.money.write(async move |tx| rows::leases_release_of(tx, &token).await).await
+}
+
+/// Gives back every lease: the start of a single node, whose predecessor is gone.
+///
+/// # Errors
+/// The store.
+pub async fn leases_release(outbox: &Outbox) -> Result<u64, Error> {
+    outbox.store.money.write(async |tx| rows::leases_release(tx).await).await
+}
+
+/// A token that no other worker has.
+pub fn worker_token() -> String {
+    hex::encode(random::<16>())
+}

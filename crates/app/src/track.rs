@@ -1,0 +1,139 @@
+//! Tracking an event: what its signals lead to, and the events read back.
+//!
+//! Signals are tried in their published order (`referral-api.md` §6): click, session; the client's own attribution is
+//! the settlement's part. A bad signal is never an error: the next one is tried and the reason kept.
+
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::settle::event_of;
+use headwater_domain::attribution::{Evidence, Touch};
+use headwater_domain::click::token::TokenError;
+use headwater_domain::event::Event;
+use headwater_domain::ids::{AccountId, ClickId, LinkId, PartnerId, ProgramId, first_id_at};
+use headwater_domain::program::AttributionModel;
+use headwater_domain::time::Instant;
+use headwater_store::click::{ClickTouch, click_of_session, click_touch};
+use headwater_store::event::{EventFilter, event_list};
+
+/// The click as the caller names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClickSignal {
+    /// A click token.
+    Token(String),
+    /// A click's number; a secret key's right alone.
+    Number(i64),
+}
+
+/// What an event says of its visitor.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Signals {
+    /// The click.
+    pub click: Option<ClickSignal>,
+    /// The session of the visitor's cookie.
+    pub session: Option<String>,
+}
+
+impl App {
+    /// What the best of these signals leads to, or why none led anywhere.
+    pub async fn resolve_signals(
+        &self,
+        account: AccountId,
+        program: ProgramId,
+        signals: &Signals,
+        now: Instant,
+    ) -> Result<(Option<Touch>, Option<&'static str>)> {
+        let mut reason = None;
+        if let Some(click) = &signals.click {
+            match self.touch_of_click(account, program, click).await? {
+                Ok(touch) => return Ok((Some(touch), None)),
+                Err(why) => reason = Some(why),
+            }
+        }
+        if let Some(session) = &signals.session {
+            match self.touch_of_session(account, program, session, now).await? {
+                Some(touch) => return Ok((Some(touch), reason)),
+                None => reason = reason.or(Some("unknown_session")),
+            }
+        }
+        Ok((None, reason))
+    }
+
+    async fn touch_of_click(
+        &self,
+        account: AccountId,
+        program: ProgramId,
+        click: &ClickSignal,
+    ) -> Result<Result<Touch, &'static str>> {
+        let token = match click {
+            ClickSignal::Token(token) => token,
+            ClickSignal::Number(number) => {
+                let number = *number;
+                let row = self.store.clicks.read(async move |tx| click_touch(tx, account.0, number).await).await?;
+                let touch = row.and_then(|row| self.genuine(account, program, &row, Evidence::Click));
+                return Ok(touch.ok_or("unknown_click"));
+            }
+        };
+        let claim = match self.clicks.keys().read(token, account) {
+            Ok(claim) => claim,
+            Err(TokenError::NotGenuine) => return Ok(Err("forged_click")),
+            Err(TokenError::DoesNotCount) => return Ok(Err("click_does_not_count")),
+            Err(TokenError::Malformed) => return Ok(Err("malformed_click")),
+        };
+        let link = claim.link;
+        let partner = self.directory().link(account, link).map(|l| PartnerId(l.partner_id));
+        let Some(partner) = partner else { return Ok(Err("unknown_link")) };
+        let row = ClickTouch { id: claim.click.0, link_id: link.0, partner_id: partner.0, clicked_at: claim.at().0 };
+        Ok(self.genuine(account, program, &row, Evidence::Click).ok_or("foreign_click"))
+    }
+
+    async fn touch_of_session(
+        &self,
+        account: AccountId,
+        program: ProgramId,
+        session: &str,
+        now: Instant,
+    ) -> Result<Option<Touch>> {
+        let session = session.to_ascii_lowercase();
+        let Some(settings) = self.directory().program(account, program).map(|p| p.settings.clone()) else {
+            return Ok(None);
+        };
+        let from = first_id_at(now.plus_seconds(-(settings.window_days + 90) * 86_400));
+        let first = settings.attribution == AttributionModel::FirstClick;
+        let found = self
+            .store
+            .clicks
+            .read(async move |tx| click_of_session(tx, program.0, &session, from, first).await)
+            .await?;
+        Ok(found.and_then(|row| self.genuine(account, program, &row, Evidence::Session)))
+    }
+
+    /// A touch of this program: its link must be the account's and the program's.
+    fn genuine(&self, account: AccountId, program: ProgramId, row: &ClickTouch, evidence: Evidence) -> Option<Touch> {
+        let directory = self.directory();
+        let link = directory.link(account, LinkId(row.link_id))?;
+        (link.program_id == program.0).then_some(Touch {
+            click: ClickId(row.id),
+            link: LinkId(row.link_id),
+            partner: PartnerId(row.partner_id),
+            at: Instant(row.clicked_at),
+            evidence,
+        })
+    }
+
+    /// Events, newest first, one more than `limit` where there are more.
+    pub async fn event_list(&self, filter: EventFilter, limit: i64) -> Result<Vec<Event>> {
+        let rows = self.store.money.read(async move |tx| event_list(tx, &filter, limit).await).await?;
+        let directory = self.directory();
+        Ok(rows.iter().map(|row| event_of(row, &directory)).collect())
+    }
+
+    /// The program that a caller names, or the account's first one.
+    pub fn program_named(&self, account: AccountId, name: Option<&str>) -> Result<ProgramId> {
+        let directory = self.directory();
+        let found = match name {
+            None => directory.default_program(account),
+            Some(name) => name.parse().ok().and_then(|id| directory.program(account, ProgramId(id))),
+        };
+        found.map(|p| p.id).ok_or_else(|| Error::invalid("programId", "names no program of this account"))
+    }
+}
