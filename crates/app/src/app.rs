@@ -28,7 +28,7 @@ pub struct App {
     pub outbox: Outbox,
     pub(crate) settlements: crate::settle::Queue,
     /// Clicks: their configuration, numbers and rows.
-    pub clicks: Clicks,
+    pub clicks: Arc<Clicks>,
     directory: RwLock<Directory>,
     ids: Mutex<IdSource>,
     /// Where links point; `None` until the listener is known.
@@ -60,7 +60,7 @@ impl App {
         let (settlements, settling) = crate::settle::queue();
         let (recorder, _writing) = ClickRecorder::start(store.clone());
         let keys = ClickKeys::derive(&start.master_key, None);
-        let clicks = Clicks::open(store.clone(), keys, node, recorder).await?;
+        let clicks = Arc::new(Clicks::open(store.clone(), keys, node, recorder).await?);
         let secrets = Secrets::new(start.master_key);
         let outbox = Outbox::new(store.clone(), secrets.clone(), &start.egress_allow);
         let app = Arc::new(Self {

@@ -157,27 +157,41 @@ fn hash(text: &str) -> String {
     hex::encode(Sha256::digest(text.as_bytes()))
 }
 
+/// A credential that is not written yet.
+pub(crate) struct Prepared {
+    pub(crate) row: NewApiKey,
+    pub(crate) text: String,
+    pub(crate) client_id: Option<String>,
+}
+
+/// Composes a credential, for a caller that writes it in a transaction of its own.
+pub(crate) fn prepare(account: AccountId, request: &KeyRequest, now: Instant) -> Prepared {
+    let (text, lookup, client_id) = compose(request.kind);
+    let programs: Vec<i64> = request.programs.iter().map(|p| p.0).collect();
+    let row = NewApiKey {
+        account_id: account.0,
+        program_id: request.program.map(|p| p.0),
+        kind: request.kind.name().to_owned(),
+        lookup,
+        secret_hash: hash(&text),
+        hint: text[text.len() - 4..].to_owned(),
+        origins: serde_json::json!(request.origins).to_string(),
+        programs: serde_json::json!(programs).to_string(),
+        permissions: serde_json::json!(request.permissions).to_string(),
+        expires_at: request.expires_at.map(|at| at.0),
+        created_at: now.0,
+    };
+    Prepared { row, text, client_id }
+}
+
 impl App {
     /// Makes a credential.
     pub async fn key_issue(&self, account: AccountId, request: KeyRequest) -> Result<IssuedKey> {
-        let (text, lookup, client_id) = compose(request.kind);
-        let programs: Vec<i64> = request.programs.iter().map(|p| p.0).collect();
-        let new = NewApiKey {
-            account_id: account.0,
-            program_id: request.program.map(|p| p.0),
-            kind: request.kind.name().to_owned(),
-            lookup,
-            secret_hash: hash(&text),
-            hint: text[text.len() - 4..].to_owned(),
-            origins: serde_json::json!(request.origins).to_string(),
-            programs: serde_json::json!(programs).to_string(),
-            permissions: serde_json::json!(request.permissions).to_string(),
-            expires_at: request.expires_at.map(|at| at.0),
-            created_at: self.clock.now().0,
-        };
+        let prepared = prepare(account, &request, self.clock.now());
+        let new = prepared.row;
         let id = self.store.money.write(async move |tx| api_key_insert(tx, &new).await).await?;
         self.refresh().await?;
-        Ok(IssuedKey { id: KeyId(id), text, client_id })
+        Ok(IssuedKey { id: KeyId(id), text: prepared.text, client_id: prepared.client_id })
     }
 
     /// Revokes a credential: dead at once on this node, within seconds on others.

@@ -15,4 +15,5 @@ pub mod link;
 pub mod outbox;
 pub mod secrets;
 pub mod settle;
+pub mod tenant;
 pub mod track;

@@ -13,7 +13,8 @@ use headwater_domain::ids::{AccountId, ClickId, LinkId, PartnerId, ProgramId, fi
 use headwater_domain::program::AttributionModel;
 use headwater_domain::time::Instant;
 use headwater_store::click::{ClickTouch, click_of_session, click_touch};
-use headwater_store::event::{EventFilter, event_list};
+pub use headwater_store::event::EventFilter;
+use headwater_store::event::event_list;
 
 /// The click as the caller names it.
 #[derive(Debug, Clone, PartialEq, Eq)]

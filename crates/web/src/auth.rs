@@ -1,0 +1,61 @@
+//! From `X-API-Key` to a credential with a right, before a body is read.
+
+use crate::api::referral::caller::Caller;
+use crate::api::referral::error::ApiError;
+use crate::limits::rate::Allowance;
+use crate::state::WebState;
+use axum::response::{IntoResponse, Response};
+use headwater_app::key::{Credential, KeyKind};
+use http::HeaderMap;
+use std::sync::Arc;
+
+/// A caller that may go on.
+#[derive(Debug)]
+pub struct Authorized {
+    /// Who it is.
+    pub credential: Arc<Credential>,
+    /// What is left of its minute.
+    pub allowance: Allowance,
+}
+
+/// A credential of any kind, within its rate.
+pub fn authenticate(state: &WebState, headers: &HeaderMap) -> Result<Authorized, ApiError> {
+    let given = headers.get("x-api-key").ok_or_else(ApiError::missing_api_key)?;
+    let text = given.to_str().map_err(|_| ApiError::invalid_api_key())?.trim();
+    let credential = state.app.authenticate(text).ok_or_else(ApiError::invalid_api_key)?;
+    let allowance = state.rate.take(&credential.id, state.app.clock.now());
+    if allowance.is_granted() { Ok(Authorized { credential, allowance }) } else { Err(ApiError::rate_limited(allowance)) }
+}
+
+/// A secret key with this permission (`None`: any).
+pub fn secret_key(state: &WebState, headers: &HeaderMap, permission: Option<&str>) -> Result<Authorized, ApiError> {
+    let authorized = authenticate(state, headers)?;
+    if authorized.credential.kind != KeyKind::Secret {
+        return Err(ApiError::forbidden("This key does not open this API: use a secret key (sk_…)."));
+    }
+    match permission {
+        Some(permission) if !authorized.credential.may(permission) => {
+            Err(ApiError::forbidden(format!("This key lacks the permission {permission}.")))
+        }
+        _ => Ok(authorized),
+    }
+}
+
+impl Authorized {
+    /// As the handlers of links and clicks know it.
+    pub fn caller(&self) -> Caller {
+        let credential = &self.credential;
+        Caller {
+            account: credential.account,
+            programs: (!credential.programs.is_empty()).then(|| credential.programs.clone()),
+            reads_personal_data: credential.may("pii:read"),
+        }
+    }
+
+    /// The answer, with what is left of the minute.
+    pub fn answer(&self, outcome: Result<Response, ApiError>) -> Response {
+        let mut response = outcome.unwrap_or_else(IntoResponse::into_response);
+        self.allowance.add_to(response.headers_mut());
+        response
+    }
+}

@@ -1,0 +1,36 @@
+//! What every handler shares.
+
+use crate::client_address::TrustedProxies;
+use crate::limits::rate::RateLimit;
+use crate::visitor::country::Countries;
+use headwater_app::app::App;
+use headwater_domain::ids::KeyId;
+use std::sync::Arc;
+
+/// Requests a minute per key of the referral dialect and the management API (`conventions.md` §7).
+const REQUESTS_PER_MINUTE: u32 = 600;
+/// Keys whose buckets are remembered.
+const KEYS_MAX: usize = 100_000;
+
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct WebState {
+    /// The operations.
+    pub app: Arc<App>,
+    /// Requests per key.
+    pub rate: Arc<RateLimit<KeyId>>,
+    /// Where addresses are.
+    pub countries: Arc<Countries>,
+    /// Whose forwarding headers are believed.
+    pub proxies: TrustedProxies,
+    /// The metrics page.
+    pub metrics: fn() -> String,
+}
+
+impl WebState {
+    /// With the published limits.
+    pub fn new(app: Arc<App>, countries: Arc<Countries>, proxies: TrustedProxies, metrics: fn() -> String) -> Self {
+        let rate = Arc::new(RateLimit::new(REQUESTS_PER_MINUTE, KEYS_MAX));
+        Self { app, rate, countries, proxies, metrics }
+    }
+}
