@@ -1,6 +1,10 @@
 //! One file per command; each does its work and says whether it held.
 
+pub mod demo;
+pub mod init;
+pub mod migrate;
 pub mod plan;
+pub mod serve;
 
 /// What a command came to, where it could do its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

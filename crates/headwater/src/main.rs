@@ -4,6 +4,10 @@
 //! go to standard output, logs and errors to standard error. What a command does is in `commands/`.
 
 mod commands;
+mod config;
+mod logging;
+mod master_key;
+mod server;
 
 use clap::{Parser, Subcommand};
 use commands::Outcome;
@@ -19,16 +23,21 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show all of it in a temporary folder: one visitor from the click to a paid commission and a signed postback.
+    Demo(commands::demo::Demo),
+    /// Make a store and an account with its first program, and print its keys once.
+    Init(commands::init::Init),
+    /// Run the server.
+    Serve(commands::serve::Serve),
+    /// Bring the store to this version.
+    Migrate(commands::migrate::Migrate),
     /// Check plans and run case files, without a server.
     #[command(subcommand)]
     Plan(commands::plan::Plan),
 }
 
 fn main() -> ExitCode {
-    let outcome = match CommandLine::parse().command {
-        Command::Plan(plan) => commands::plan::run(&plan),
-    };
-    match outcome {
+    match run(CommandLine::parse().command) {
         Ok(Outcome::Held) => ExitCode::SUCCESS,
         Ok(Outcome::DidNotHold) => ExitCode::FAILURE,
         Err(error) => {
@@ -36,4 +45,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(command: Command) -> anyhow::Result<Outcome> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        match command {
+            Command::Demo(demo) => commands::demo::run(&demo).await,
+            Command::Init(init) => commands::init::run(&init).await,
+            Command::Serve(serve) => commands::serve::run(&serve).await,
+            Command::Migrate(migrate) => commands::migrate::run(&migrate).await,
+            Command::Plan(plan) => commands::plan::run(&plan),
+        }
+    })
 }

@@ -6,11 +6,16 @@
 pub mod api_key;
 pub mod backend;
 pub mod click;
+pub mod commission;
 pub mod counter;
+pub mod customer;
 pub mod delivery;
 pub mod directory;
 pub mod endpoint;
 pub mod event;
+pub mod exchange;
+pub mod fact;
+pub mod ledger;
 pub mod link;
 pub mod migrate;
 mod open;

@@ -73,3 +73,14 @@ pub async fn partner_status_put(tx: &Tx<'_>, partner_id: i64, from_at: i64, susp
     tx.execute(statement, &[&partner_id, &from_at, &suspended, &version]).await?;
     Ok(())
 }
+
+/// Puts a partner under another parent, or under none, from an instant on.
+pub async fn partner_parent_put(tx: &Tx<'_>, partner_id: i64, from_at: i64, parent_id: Option<i64>) -> Result<()> {
+    let version = counter::next_version(tx).await?;
+    let statement = sql!(
+        "INSERT INTO partner_parent (partner_id, from_at, parent_id, version) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (partner_id, from_at) DO UPDATE SET parent_id = excluded.parent_id, version = excluded.version"
+    );
+    tx.execute(statement, &[&partner_id, &from_at, &parent_id, &version]).await?;
+    Ok(())
+}
