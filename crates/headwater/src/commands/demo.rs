@@ -18,8 +18,12 @@ use receiver::Receiver;
 use serde_json::{Value, json};
 
 /// Partner and the country of its audience.
-const PARTNERS: [(&str, &str); 4] =
-    [("alpha", "Alpha Media"), ("bravo", "Bravo Trading School"), ("cedar", "Cedar Signals"), ("delta", "Delta Reviews")];
+const PARTNERS: [(&str, &str); 4] = [
+    ("alpha", "Alpha Media"),
+    ("bravo", "Bravo Trading School"),
+    ("cedar", "Cedar Signals"),
+    ("delta", "Delta Reviews"),
+];
 /// How far the history goes back; events older than 90 days are refused.
 const HISTORY_DAYS: i64 = 28;
 const DAY_SECONDS: i64 = 86_400;
@@ -177,7 +181,8 @@ async fn history(client: &Client, links: &[String], now: Instant) -> Result<usiz
         events += 1;
         if index % 2 == 0 {
             let amount = 100 + 50 * (index % 9);
-            let mut deposit = event("FIRST_DEPOSIT", &click, json!({ "email": email, "amount": amount, "currency": "USD" }));
+            let mut deposit =
+                event("FIRST_DEPOSIT", &click, json!({ "email": email, "amount": amount, "currency": "USD" }));
             deposit["timestamp"] = at.plus_seconds(3600).to_string().into();
             client.post("/api/referral/events/track", &deposit).await?;
             events += 1;

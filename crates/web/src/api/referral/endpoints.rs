@@ -74,7 +74,7 @@ pub async fn list(State(state): State<WebState>, Query(query): Query<Pairs>, hea
             EndpointError::NotFound => Page::bad_cursor(),
             other => failed(other),
         })?;
-        Ok(Json(listing(endpoints.iter().map(to_wire).collect(), more)).into_response())
+        Ok(Json(listing(&endpoints.iter().map(to_wire).collect::<Vec<_>>(), more)).into_response())
     })
 }
 
@@ -176,7 +176,7 @@ pub async fn deliveries(
         let after = page.starting_after.as_deref();
         let listed = delivery_list(&state.app.outbox, account, &id, status, after, page.limit, now).await;
         let (rows, more) = listed.map_err(delivery_failed)?;
-        Ok(Json(listing(rows.iter().map(delivery_to_wire).collect(), more)).into_response())
+        Ok(Json(listing(&rows.iter().map(delivery_to_wire).collect::<Vec<_>>(), more)).into_response())
     })
 }
 
@@ -212,7 +212,7 @@ fn metadata(fields: &crate::json::field::Fields<'_>) -> Result<Option<String>, A
     Ok(fields.optional_object("metadata")?.and_then(|_| fields.raw("metadata").map(str::to_owned)))
 }
 
-fn listing(data: Vec<Value>, has_more: bool) -> Value {
+fn listing(data: &[Value], has_more: bool) -> Value {
     let next = data.last().filter(|_| has_more).map(|last| last["id"].clone());
     json!({"object": "list", "data": data, "has_more": has_more, "next_cursor": next})
 }
