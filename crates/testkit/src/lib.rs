@@ -2,4 +2,5 @@
 //!
 //! Every test of the store and of an operation runs on both engines: [`on_both_stores!`] makes two tests of one body.
 
+pub mod count;
 pub mod database;
