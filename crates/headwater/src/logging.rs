@@ -6,8 +6,13 @@ use tracing_subscriber::EnvFilter;
 
 /// Starts logging, once for the process.
 pub fn start(filter: &str) -> Result<()> {
-    let filter = EnvFilter::builder().parse(filter).with_context(|| format!("HEADWATER_LOG `{filter}` is no filter"))?;
+    let filter =
+        EnvFilter::builder().parse(filter).with_context(|| format!("HEADWATER_LOG `{filter}` is no filter"))?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() { logs.init() } else { logs.json().flatten_event(true).init() }
+    if std::io::stderr().is_terminal() {
+        logs.init()
+    } else {
+        logs.json().flatten_event(true).init()
+    }
     Ok(())
 }

@@ -18,8 +18,12 @@ use receiver::Receiver;
 use serde_json::{Value, json};
 
 /// Partner and the country of its audience.
-const PARTNERS: [(&str, &str); 4] =
-    [("alpha", "Alpha Media"), ("bravo", "Bravo Trading School"), ("cedar", "Cedar Signals"), ("delta", "Delta Reviews")];
+const PARTNERS: [(&str, &str); 4] = [
+    ("alpha", "Alpha Media"),
+    ("bravo", "Bravo Trading School"),
+    ("cedar", "Cedar Signals"),
+    ("delta", "Delta Reviews"),
+];
 /// How far the history goes back; events older than 90 days are refused.
 const HISTORY_DAYS: i64 = 28;
 const DAY_SECONDS: i64 = 86_400;
@@ -61,9 +65,10 @@ impl Story {
 pub async fn run(demo: &Demo) -> Result<Outcome> {
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let default = if demo.once { "127.0.0.1:0" } else { "127.0.0.1:8080" };
-    let server_flags =
-        ServerFlags { listen: Some(demo.listen.clone().unwrap_or_else(|| default.to_owned())), ..Default::default() };
-    let mut config = Config::read(&demo.store, &server_flags)?;
+    let mut config = Config::read(&demo.store, &ServerFlags::default())?;
+    config.listen = demo.listen.clone().unwrap_or_else(|| default.to_owned());
+    config.public_url = None;
+    config.tls = None;
     config.data = folder.path().join("data");
     config.place = Place::Folder(config.data.clone());
     config.master_key_file = config.data.join("master.key");
@@ -177,7 +182,8 @@ async fn history(client: &Client, links: &[String], now: Instant) -> Result<usiz
         events += 1;
         if index % 2 == 0 {
             let amount = 100 + 50 * (index % 9);
-            let mut deposit = event("FIRST_DEPOSIT", &click, json!({ "email": email, "amount": amount, "currency": "USD" }));
+            let mut deposit =
+                event("FIRST_DEPOSIT", &click, json!({ "email": email, "amount": amount, "currency": "USD" }));
             deposit["timestamp"] = at.plus_seconds(3600).to_string().into();
             client.post("/api/referral/events/track", &deposit).await?;
             events += 1;

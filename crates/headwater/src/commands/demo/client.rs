@@ -39,7 +39,12 @@ impl Client {
 
     /// A visitor follows a link: where to, and with which click.
     pub async fn visit(&self, link_url: &str) -> Result<(String, String)> {
-        let answer = self.http.get(link_url).header("user-agent", "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0").send().await?;
+        let answer = self
+            .http
+            .get(link_url)
+            .header("user-agent", "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")
+            .send()
+            .await?;
         let location = answer.headers().get("location").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let location = location.with_context(|| format!("{} instead of a redirect", answer.status()))?;
         let landing = url::Url::parse(&location)?;

@@ -55,7 +55,8 @@ impl Receiver {
 
 /// Signs the received bytes with the shared secret, and compares.
 fn verify(headers: &HeaderMap, body: &[u8], whsec: &str) -> Result<()> {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).with_context(|| format!("no {name}"));
+    let header =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).with_context(|| format!("no {name}"));
     let key = BASE64.decode(whsec.strip_prefix("whsec_").context("no whsec_ secret")?)?;
     let at = header("webhook-timestamp")?.parse()?;
     let expected = signature::headers(Signers::one(&Secret::from_bytes(&key)?), header("webhook-id")?, at, body);
