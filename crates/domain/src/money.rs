@@ -252,7 +252,7 @@ impl Currency {
     }
     /// JPY 0, USD 2, BHD 3.
     pub fn minor_digits(self) -> u32 {
-        iso_currency::Currency::from_code(self.code()).and_then(|c| c.exponent()).map_or(2, u32::from)
+        iso_currency::Currency::from_code(self.code()).and_then(iso_currency::Currency::exponent).map_or(2, u32::from)
     }
 }
 

@@ -4,6 +4,7 @@
 
 use crate::backend::{Result, Tx};
 use crate::delivery::{NewDelivery, deliveries_insert};
+use crate::settlement::EventClaim;
 use crate::{batch, batch_sql, record};
 
 batch! {
@@ -102,6 +103,7 @@ batch! {
 pub struct Outcome {
     pub events: Vec<NewEvent>,
     pub event_decisions: Vec<EventDecision>,
+    pub claims_moved: Vec<EventClaim>,
     pub persons: Vec<PersonUpdate>,
     pub customers: Vec<CustomerUpdate>,
     pub attributions: Vec<NewAttribution>,
@@ -133,6 +135,13 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
          link_id = batch.link_id, partner_id = batch.partner_id, evidence = batch.evidence FROM {batch} WHERE event.id = batch.id"
     );
     tx.batch(decisions, &[], &outcome.event_decisions).await?;
+    let claims = batch_sql!(
+        EventClaim,
+        0,
+        "UPDATE inbox SET event_id = batch.event_id, fingerprint = batch.fingerprint FROM {batch} \
+         WHERE inbox.program_id = batch.program_id AND inbox.event_key = batch.event_key"
+    );
+    tx.batch(claims, &[], &outcome.claims_moved).await?;
     let persons = batch_sql!(
         PersonUpdate,
         0,

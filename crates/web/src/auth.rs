@@ -24,7 +24,11 @@ pub fn authenticate(state: &WebState, headers: &HeaderMap) -> Result<Authorized,
     let text = given.to_str().map_err(|_| ApiError::invalid_api_key())?.trim();
     let credential = state.app.authenticate(text).ok_or_else(ApiError::invalid_api_key)?;
     let allowance = state.rate.take(&credential.id, state.app.clock.now());
-    if allowance.is_granted() { Ok(Authorized { credential, allowance }) } else { Err(ApiError::rate_limited(allowance)) }
+    if allowance.is_granted() {
+        Ok(Authorized { credential, allowance })
+    } else {
+        Err(ApiError::rate_limited(allowance))
+    }
 }
 
 /// A secret key with this permission (`None`: any).

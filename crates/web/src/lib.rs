@@ -1,6 +1,10 @@
 //! Everything that comes in over HTTP.
+//!
+//! `listener` is the front door, `routes` every route on one screen, `api` one folder per dialect, `visitor` the public
+//! redirect. A handler parses, calls one operation, and renders.
 
 pub mod api;
+pub mod auth;
 pub mod body;
 pub mod client_address;
 pub mod json;
@@ -8,4 +12,7 @@ pub mod limits;
 pub mod listener;
 pub mod reference;
 pub mod request_log;
+pub mod routes;
+mod script;
+pub mod state;
 pub mod visitor;

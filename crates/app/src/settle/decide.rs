@@ -3,7 +3,7 @@
 //! Order of an event: the caller's keys, the client, its attribution, duplicate or not, then money (`price`).
 
 use super::price::{price, record_facts};
-use super::view::View;
+use super::view::{Claimed, View};
 use super::{Answer, Command, Track};
 use crate::directory::{Directory, Program};
 use headwater_domain::attribution::{Attributed, Evidence, attribute};
@@ -20,7 +20,7 @@ use headwater_domain::postback::subscription::{EnabledEvents, EndpointStatus, Pa
 use headwater_domain::time::Instant;
 use headwater_store::delivery::NewDelivery;
 use headwater_store::outcome::{CustomerUpdate, EventDecision, NewAttribution, NewEvent};
-use headwater_store::settlement::{EventRow, IdempotencyAnswer};
+use headwater_store::settlement::{EventClaim, EventRow, IdempotencyAnswer};
 
 /// Where numbers come from.
 pub(super) type NextId<'a> = &'a mut dyn FnMut() -> i64;
@@ -78,32 +78,25 @@ fn with_idempotency(view: &mut View, track: &Track, decide: impl FnOnce(&mut Vie
 fn track_event(view: &mut View, directory: &Directory, track: &Track, next_id: NextId<'_>, now: Instant) -> Answer {
     let Some(program) = directory.program(track.account, track.program).cloned() else { return Answer::EventUnknown };
     let occurred_at = track.occurred_at.unwrap_or(now);
-    let mut id = None;
-    if let Some(event_key) = &track.event_key {
-        if let Some(claimed) = view.claims.get(&(track.program, event_key.clone())).cloned() {
-            if let Some(row) = view.events.get(&claimed.event).cloned() {
-                return same_key_again(view, directory, &program, track, &claimed.fingerprint, &row, next_id, now);
-            }
-            id = Some(claimed.event);
-        }
+    let claimed = track.event_key.as_ref().and_then(|k| view.claims.get(&(track.program, k.clone()))).cloned();
+    if let Some(claimed) = &claimed
+        && let Some(row) = view.events.get(&claimed.event).cloned()
+    {
+        return same_key_again(view, directory, track, &claimed.fingerprint, &row, next_id, now);
     }
     let person = track.email_key.as_ref().and_then(|email| view.person_by_email.get(&(track.program, email.clone())));
     let person = person.copied();
     let state = state_of(track, &program);
-    if state == State::Verified && track.trusted {
-        if let Some(row) = person.and_then(|p| waiting_twin(view, p, track, occurred_at)) {
-            if let (Some(event_key), Some(claimed)) = (&track.event_key, id) {
-                // The caller's id now stands for the event that it confirms.
-                debug_assert!(
-                    view.claims.contains_key(&(track.program, event_key.clone())),
-                    "claimed by load: {claimed}"
-                );
-            } else {
-                let amount = track.amount.as_ref();
-                return confirm(view, directory, track.account, EventId(row.id), amount, track.currency, next_id, now);
-            }
+    if track.trusted
+        && let Some(row) = person.and_then(|p| waiting_twin(view, p, track, occurred_at))
+    {
+        let event = EventId(row.id);
+        if let Some(event_key) = &track.event_key {
+            claim_for(view, track, event_key, event);
         }
+        return confirm(view, directory, track.account, event, track.amount.as_ref(), track.currency, next_id, now);
     }
+    let id = claimed.map(|claimed| claimed.event);
     let id = id.unwrap_or_else(|| EventId(next_id()));
     let attributed = attribution(view, directory, track, person, occurred_at, program.settings.window_days);
     let is_duplicate =
@@ -133,10 +126,10 @@ fn track_event(view: &mut View, directory: &Directory, track: &Track, next_id: N
         deliver(view, directory, &row, next_id, now);
     }
     view.outcome.events.push(new_event(&row, track, attributed.reason.or(track.touch_reason)));
-    if state == State::Unverified {
-        if let Some(person) = person.and_then(|p| view.persons.get_mut(&p)) {
-            person.unverified.push(row.clone());
-        }
+    if state == State::Unverified
+        && let Some(person) = person.and_then(|p| view.persons.get_mut(&p))
+    {
+        person.unverified.push(row.clone());
     }
     let json = event_of(&row, directory).to_json();
     view.events.insert(id, row);
@@ -229,7 +222,7 @@ fn bind(view: &mut View, person: PersonId, track: &Track, attributed: Attributed
 fn state_of(track: &Track, program: &Program) -> State {
     let guarded = is_money(&track.event_type)
         || track.amount.is_some()
-        || program.settings.unverified_types.iter().any(|t| *t == track.event_type);
+        || program.settings.unverified_types.contains(&track.event_type);
     if track.trusted || !guarded { State::Verified } else { State::Unverified }
 }
 
@@ -247,12 +240,22 @@ fn waiting_twin(view: &View, person: PersonId, track: &Track, occurred_at: Insta
     twins.iter().find(same).cloned()
 }
 
+/// The caller's new id stands for the event that it confirms.
+fn claim_for(view: &mut View, track: &Track, event_key: &str, event: EventId) {
+    let fingerprint = track.fingerprint.clone();
+    view.outcome.claims_moved.push(EventClaim {
+        program_id: track.program.0,
+        event_key: event_key.to_owned(),
+        event_id: event.0,
+        fingerprint: fingerprint.clone(),
+    });
+    view.claims.insert((track.program, event_key.to_owned()), Claimed { event, fingerprint });
+}
+
 /// The caller's id is known: the same content is answered with its event, a secret key confirms a browser's event.
-#[expect(clippy::too_many_arguments, reason = "one call site hands over what it has at hand")]
 fn same_key_again(
     view: &mut View,
     directory: &Directory,
-    _program: &Program,
     track: &Track,
     fingerprint: &str,
     row: &EventRow,

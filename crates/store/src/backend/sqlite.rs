@@ -68,14 +68,14 @@ impl Sqlite {
     pub fn open(path: &Path, readers: usize, on_fatal: OnFatal) -> Result<Self> {
         let (writes, waiting) = flume::bounded::<Job>(WAITING_JOBS_MAX);
         let connection = Mutex::new(connect(path)?);
-        spawn("sqlite-writer".into(), move || write_groups(&connection, &waiting, on_fatal))?;
+        spawn("sqlite-writer", move || write_groups(&connection, &waiting, on_fatal))?;
         let (reads, waiting) = flume::bounded::<Query>(WAITING_JOBS_MAX);
         for number in 0..readers {
             let connection = connect(path)?;
             connection.execute_batch("PRAGMA query_only=ON")?;
             let connection = Mutex::new(connection);
             let waiting = waiting.clone();
-            spawn(format!("sqlite-reader-{number}"), move || {
+            spawn(&format!("sqlite-reader-{number}"), move || {
                 while let Ok(query) = waiting.recv() {
                     query(&connection);
                 }
@@ -134,9 +134,9 @@ impl Sqlite {
     }
 }
 
-fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<()> {
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
     let refused = |e: std::io::Error| Error::Refused(format!("no thread for {name}: {e}"));
-    std::thread::Builder::new().name(name.clone()).spawn(run).map(drop).map_err(refused)
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map(drop).map_err(refused)
 }
 
 fn write_groups(connection: &Mutex<Connection>, waiting: &flume::Receiver<Job>, on_fatal: OnFatal) {

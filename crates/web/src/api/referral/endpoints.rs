@@ -3,7 +3,7 @@
 use super::error::ApiError;
 use super::events::refused;
 use super::page::Page;
-use crate::auth::{Authorized, secret_key};
+use crate::auth::secret_key;
 use crate::body::{REFERRAL_BYTES_MAX, read};
 use crate::json::field::parse_object;
 use crate::state::WebState;
@@ -11,7 +11,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
-use headwater_app::delivery::log::{Delivery, DeliveryError, delivery_get, delivery_list, delivery_retry, endpoint_test};
+use headwater_app::delivery::{Delivery, DeliveryError, delivery_get, delivery_list, delivery_retry, endpoint_test};
 use headwater_app::endpoint::{
     Endpoint, EndpointError, EndpointInput, EndpointPatch, endpoint_create, endpoint_delete, endpoint_get,
     endpoint_list, endpoint_rotate_secret, endpoint_update,
@@ -74,7 +74,7 @@ pub async fn list(State(state): State<WebState>, Query(query): Query<Pairs>, hea
             EndpointError::NotFound => Page::bad_cursor(),
             other => failed(other),
         })?;
-        Ok(Json(listing(endpoints.iter().map(to_wire).collect(), more)).into_response())
+        Ok(Json(listing(&endpoints.iter().map(to_wire).collect::<Vec<_>>(), more)).into_response())
     })
 }
 
@@ -176,7 +176,7 @@ pub async fn deliveries(
         let after = page.starting_after.as_deref();
         let listed = delivery_list(&state.app.outbox, account, &id, status, after, page.limit, now).await;
         let (rows, more) = listed.map_err(delivery_failed)?;
-        Ok(Json(listing(rows.iter().map(delivery_to_wire).collect(), more)).into_response())
+        Ok(Json(listing(&rows.iter().map(delivery_to_wire).collect::<Vec<_>>(), more)).into_response())
     })
 }
 
@@ -212,7 +212,7 @@ fn metadata(fields: &crate::json::field::Fields<'_>) -> Result<Option<String>, A
     Ok(fields.optional_object("metadata")?.and_then(|_| fields.raw("metadata").map(str::to_owned)))
 }
 
-fn listing(data: Vec<Value>, has_more: bool) -> Value {
+fn listing(data: &[Value], has_more: bool) -> Value {
     let next = data.last().filter(|_| has_more).map(|last| last["id"].clone());
     json!({"object": "list", "data": data, "has_more": has_more, "next_cursor": next})
 }
@@ -228,7 +228,7 @@ fn to_wire(endpoint: &Endpoint) -> Value {
         "metadata": metadata,
         "payload_style": endpoint.payload_style.name(),
         "status": endpoint.status.name(),
-        "created": endpoint.created.iso8601(),
+        "created": endpoint.created_at.iso8601(),
         "signing_secret_hint": endpoint.secret_hint,
     })
 }
@@ -271,7 +271,9 @@ fn failed(error: EndpointError) -> ApiError {
         EndpointError::Url(target) => ApiError::new(StatusCode::BAD_REQUEST, target.code(), message).with_param("url"),
         EndpointError::Events(_) => ApiError::invalid("enabled_events", message),
         EndpointError::Description => ApiError::invalid("description", message),
-        EndpointError::Metadata => ApiError::new(StatusCode::BAD_REQUEST, "metadata_too_large", message).with_param("metadata"),
+        EndpointError::Metadata => {
+            ApiError::new(StatusCode::BAD_REQUEST, "metadata_too_large", message).with_param("metadata")
+        }
         EndpointError::Status => ApiError::invalid("status", message),
         EndpointError::Grace => ApiError::invalid("grace_seconds", message),
         EndpointError::Store(error) => refused(error.into()),
@@ -280,7 +282,10 @@ fn failed(error: EndpointError) -> ApiError {
 
 fn delivery_failed(error: DeliveryError) -> ApiError {
     match error {
-        DeliveryError::EndpointNotFound => failed(EndpointError::NotFound),
+        DeliveryError::Endpoint(error) => failed(error),
+        DeliveryError::NotRetryable => {
+            ApiError::conflict("delivery_not_retryable", "The delivery is being sent, or it was a test.")
+        }
         DeliveryError::NotFound => {
             ApiError::not_found("delivery_not_found", "No delivery matches this id.").with_param("delivery_id")
         }

@@ -94,18 +94,23 @@ fn client(data: &Fields<'_>, request: &mut TrackRequest) -> Result<(), ApiError>
     data.optional_string_up_to("paymentMethod", TEXT_CHARACTERS_MAX)?;
     request.amount = data.optional_decimal("amount")?;
     if request.amount.as_ref().is_some_and(|amount| amount.value < Decimal::ZERO) {
-        return Err(ApiError::invalid("data.amount", "data.amount must not be negative: the event says the direction."));
+        return Err(ApiError::invalid(
+            "data.amount",
+            "data.amount must not be negative: the event says the direction.",
+        ));
     }
-    let invalid_currency = |message: &str| {
-        ApiError::new(StatusCode::BAD_REQUEST, "invalid_currency", message).with_param("data.currency")
-    };
+    let invalid_currency =
+        |message: &str| ApiError::new(StatusCode::BAD_REQUEST, "invalid_currency", message).with_param("data.currency");
     if let Some(code) = data.optional_string("currency")? {
         let currency = Currency::parse(&code);
         request.currency =
             Some(currency.ok_or_else(|| invalid_currency("data.currency must be an ISO 4217 code, such as USD."))?);
     }
     if request.amount.is_some() && request.currency.is_none() {
-        return Err(ApiError::invalid("data.currency", "data.currency is required with data.amount: send an ISO 4217 code."));
+        return Err(ApiError::invalid(
+            "data.currency",
+            "data.currency is required with data.amount: send an ISO 4217 code.",
+        ));
     }
     Ok(())
 }
@@ -156,7 +161,8 @@ fn event_key(fields: &Fields<'_>) -> Result<Option<String>, ApiError> {
 
 fn timestamp(fields: &Fields<'_>, now: Instant) -> Result<Option<Instant>, ApiError> {
     let Some(text) = fields.optional_string("timestamp")? else { return Ok(None) };
-    let form = || ApiError::invalid("timestamp", "timestamp must be ISO 8601 with a zone, such as 2026-02-03T10:15:00Z.");
+    let form =
+        || ApiError::invalid("timestamp", "timestamp must be ISO 8601 with a zone, such as 2026-02-03T10:15:00Z.");
     let at = Instant::parse(&text).ok_or_else(form)?;
     if at > now.plus_seconds(FUTURE_SECONDS_MAX) || at < now.plus_seconds(-PAST_SECONDS_MAX) {
         let message = "timestamp must lie within the last 90 days, and at most 5 minutes ahead.";
