@@ -10,6 +10,8 @@ use headwater_app::clock::Clock;
 use headwater_outbound::egress::{Egress, Settings};
 use headwater_store::Store;
 use headwater_web::listener::{self, Limits, tls};
+use headwater_web::state::WebState;
+use headwater_web::visitor::country::Countries;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -61,6 +63,12 @@ impl Server {
                 Some(tls::acceptor_from_pem(&read(certificate)?, &read(key)?).context("HEADWATER_TLS_CERT")?)
             }
         };
+        let countries = match &config.geoip {
+            None => Countries::bundled(),
+            Some(path) => {
+                Countries::open(path).with_context(|| format!("HEADWATER_GEOIP {} cannot be used", path.display()))?
+            }
+        };
         let listener = TcpListener::bind(&config.listen)
             .await
             .with_context(|| format!("cannot listen on HEADWATER_LISTEN `{}`", config.listen))?;
@@ -74,7 +82,9 @@ impl Server {
         }
         let (stop, stopping) = watch::channel(false);
         let limits = Limits { trusted_proxies: config.trusted_proxies.clone(), ..Limits::default() };
-        let router = router(&app);
+        let state =
+            WebState::new(Arc::clone(&app), Arc::new(countries), config.trusted_proxies.clone(), render_metrics);
+        let router = headwater_web::routes::routes(&state).context("the reference cannot be written")?;
         let mut closing = stopping.clone();
         let shutdown = async move { closing.wait_for(|stop| *stop).await.map(|_| ()) };
         let listening = match acceptor {
@@ -92,15 +102,6 @@ impl Server {
         self.listening.await.context("the listener ended badly")??;
         self.delivering.await.context("the delivery worker ended badly")
     }
-}
-
-fn router(app: &Arc<App>) -> axum::Router {
-    let store = app.store.clone();
-    let ready = move || {
-        let store = store.clone();
-        async move { if store.is_reachable().await { Ok(()) } else { Err("the store does not answer") } }
-    };
-    headwater_web::reference::state_routes(ready).merge(headwater_web::reference::metrics_routes(render_metrics))
 }
 
 fn render_metrics() -> String {
