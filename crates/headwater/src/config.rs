@@ -69,6 +69,7 @@ pub struct ServerFlags {
 /// `headwater.toml`. A key that is not known is a mistake.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the fields are the file's keys")]
 struct File {
     data: Option<PathBuf>,
     database_url: Option<String>,
