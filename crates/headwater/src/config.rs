@@ -44,7 +44,7 @@ pub struct StoreFlags {
 pub struct ServerFlags {
     /// Where to listen [default: 127.0.0.1:8080]
     #[arg(long, env = "HEADWATER_LISTEN", value_name = "ADDR")]
-    pub listen: Option<String>,
+    listen: Option<String>,
     /// What links and the script are given [default: from the listener]
     #[arg(long, env = "HEADWATER_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
@@ -69,6 +69,7 @@ pub struct ServerFlags {
 /// `headwater.toml`. A key that is not known is a mistake.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the fields are the file's keys")]
 struct File {
     data: Option<PathBuf>,
     database_url: Option<String>,

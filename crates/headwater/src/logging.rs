@@ -10,9 +10,9 @@ pub fn start(filter: &str) -> Result<()> {
         EnvFilter::builder().parse(filter).with_context(|| format!("HEADWATER_LOG `{filter}` is no filter"))?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
-        logs.init()
+        logs.init();
     } else {
-        logs.json().flatten_event(true).init()
+        logs.json().flatten_event(true).init();
     }
     Ok(())
 }

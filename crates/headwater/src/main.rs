@@ -54,7 +54,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             Command::Init(init) => commands::init::run(&init).await,
             Command::Serve(serve) => commands::serve::run(&serve).await,
             Command::Migrate(migrate) => commands::migrate::run(&migrate).await,
-            Command::Plan(plan) => commands::plan::run(&plan),
+            Command::Plan(plan) => Ok(commands::plan::run(&plan)),
         }
     })
 }

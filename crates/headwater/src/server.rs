@@ -10,9 +10,11 @@ use headwater_app::clock::Clock;
 use headwater_outbound::egress::{Egress, Settings};
 use headwater_store::Store;
 use headwater_web::listener::{self, Limits, tls};
+use headwater_web::state::WebState;
+use headwater_web::visitor::country::Countries;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -22,6 +24,9 @@ use tokio::task::JoinHandle;
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 /// The disk can no longer be trusted: `EX_SOFTWARE` of sysexits.h, so that a supervisor starts us again.
 const EXIT_FATAL: i32 = 70;
+
+/// The process has one recorder.
+static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
 /// A server that listens.
 pub struct Server {
@@ -58,20 +63,28 @@ impl Server {
                 Some(tls::acceptor_from_pem(&read(certificate)?, &read(key)?).context("HEADWATER_TLS_CERT")?)
             }
         };
+        let countries = match &config.geoip {
+            None => Countries::bundled(),
+            Some(path) => {
+                Countries::open(path).with_context(|| format!("HEADWATER_GEOIP {} cannot be used", path.display()))?
+            }
+        };
         let listener = TcpListener::bind(&config.listen)
             .await
             .with_context(|| format!("cannot listen on HEADWATER_LISTEN `{}`", config.listen))?;
         let scheme = if acceptor.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}", reachable(listener.local_addr()?));
         let egress = Egress::new(Settings::new(config.egress_allow.clone()))?;
-        let metrics = start_metrics()?;
+        start_metrics()?;
         let app = open(config, master_key).await?;
         if config.public_url.is_none() {
             app.set_public_url(&url);
         }
         let (stop, stopping) = watch::channel(false);
         let limits = Limits { trusted_proxies: config.trusted_proxies.clone(), ..Limits::default() };
-        let router = router(&app, config, metrics);
+        let state =
+            WebState::new(Arc::clone(&app), Arc::new(countries), config.trusted_proxies.clone(), render_metrics);
+        let router = headwater_web::routes::routes(&state).context("the reference cannot be written")?;
         let mut closing = stopping.clone();
         let shutdown = async move { closing.wait_for(|stop| *stop).await.map(|_| ()) };
         let listening = match acceptor {
@@ -91,20 +104,14 @@ impl Server {
     }
 }
 
-fn router(app: &Arc<App>, _config: &Config, metrics: PrometheusHandle) -> axum::Router {
-    let store = app.store.clone();
-    let ready = move || {
-        let store = store.clone();
-        async move { if store.is_reachable().await { Ok(()) } else { Err("the store does not answer") } }
-    };
-    headwater_web::reference::state_routes(ready)
-        .merge(headwater_web::reference::metrics_routes(move || metrics.render()))
+fn render_metrics() -> String {
+    METRICS.get().map(PrometheusHandle::render).unwrap_or_default()
 }
 
 /// The recorder of every `metrics` macro, for `/metrics`.
-fn start_metrics() -> Result<PrometheusHandle> {
-    let handle = PrometheusBuilder::new().install_recorder().context("metrics cannot be recorded")?;
-    let folding = handle.clone();
+fn start_metrics() -> Result<()> {
+    let folding = PrometheusBuilder::new().install_recorder().context("metrics cannot be recorded")?;
+    let _ = METRICS.set(folding.clone());
     tokio::spawn(async move {
         let mut every = tokio::time::interval(METRICS_UPKEEP);
         loop {
@@ -112,7 +119,7 @@ fn start_metrics() -> Result<PrometheusHandle> {
             folding.run_upkeep();
         }
     });
-    Ok(handle)
+    Ok(())
 }
 
 /// An address to connect to: a listener on every address is reached by the loopback.

@@ -65,9 +65,10 @@ impl Story {
 pub async fn run(demo: &Demo) -> Result<Outcome> {
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let default = if demo.once { "127.0.0.1:0" } else { "127.0.0.1:8080" };
-    let server_flags =
-        ServerFlags { listen: Some(demo.listen.clone().unwrap_or_else(|| default.to_owned())), ..Default::default() };
-    let mut config = Config::read(&demo.store, &server_flags)?;
+    let mut config = Config::read(&demo.store, &ServerFlags::default())?;
+    config.listen = demo.listen.clone().unwrap_or_else(|| default.to_owned());
+    config.public_url = None;
+    config.tls = None;
     config.data = folder.path().join("data");
     config.place = Place::Folder(config.data.clone());
     config.master_key_file = config.data.join("master.key");
@@ -121,10 +122,10 @@ async fn walk(client: &Client, story: &mut Story, program: &str, now: Instant) -
     let (location, click) = client.visit(link_url).await?;
     story.tell("click", &format!("redirected to {location}"));
     let email = "visitor@example.com";
-    let registration = event("REGISTRATION", &click, json!({ "email": email, "name": "Vera Visitor" }));
+    let registration = event("REGISTRATION", &click, &json!({ "email": email, "name": "Vera Visitor" }));
     let registered = client.post("/api/referral/events/track", &registration).await?;
     story.tell("registration", &format!("event {}, client {}", registered["id"], registered["clientId"]));
-    let deposit = event("FIRST_DEPOSIT", &click, json!({ "email": email, "amount": 500, "currency": "USD" }));
+    let deposit = event("FIRST_DEPOSIT", &click, &json!({ "email": email, "amount": 500, "currency": "USD" }));
     let deposited = client.post("/api/referral/events/track", &deposit).await?;
     story.tell("deposit", &format!("event {}, conversion {}", deposited["id"], deposited["isConversion"]));
     let partner = deposited["partnerId"].as_str().context("the deposit is not attributed")?;
@@ -175,14 +176,14 @@ async fn history(client: &Client, links: &[String], now: Instant) -> Result<usiz
         let (_, click) = client.visit(&links[index % links.len()]).await?;
         let email = format!("client{index}@example.com");
         let at = now.plus_seconds(-day * DAY_SECONDS);
-        let mut registration = event("REGISTRATION", &click, json!({ "email": email }));
+        let mut registration = event("REGISTRATION", &click, &json!({ "email": email }));
         registration["timestamp"] = at.to_string().into();
         client.post("/api/referral/events/track", &registration).await?;
         events += 1;
         if index % 2 == 0 {
             let amount = 100 + 50 * (index % 9);
             let mut deposit =
-                event("FIRST_DEPOSIT", &click, json!({ "email": email, "amount": amount, "currency": "USD" }));
+                event("FIRST_DEPOSIT", &click, &json!({ "email": email, "amount": amount, "currency": "USD" }));
             deposit["timestamp"] = at.plus_seconds(3600).to_string().into();
             client.post("/api/referral/events/track", &deposit).await?;
             events += 1;
@@ -191,6 +192,6 @@ async fn history(client: &Client, links: &[String], now: Instant) -> Result<usiz
     Ok(events)
 }
 
-fn event(kind: &str, click: &str, data: Value) -> Value {
+fn event(kind: &str, click: &str, data: &Value) -> Value {
     json!({ "event": kind, "clickId": click, "data": data })
 }

@@ -1,0 +1,7 @@
+//! The real binary, started as an operator starts it, and asked over HTTP.
+//!
+//! Each claim runs on both stores where it has a store. Leaves rules to the crates that hold them.
+
+mod command_line;
+mod server;
+mod starting;
