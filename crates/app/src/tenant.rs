@@ -31,8 +31,7 @@ pub struct Initialised {
 }
 
 /// The credentials of a new account, in the order in which they are written.
-const KINDS: [KeyKind; 5] =
-    [KeyKind::Secret, KeyKind::Publishable, KeyKind::Brand, KeyKind::Oauth, KeyKind::Rewards];
+const KINDS: [KeyKind; 5] = [KeyKind::Secret, KeyKind::Publishable, KeyKind::Brand, KeyKind::Oauth, KeyKind::Rewards];
 
 impl App {
     /// Makes an account. `site_url` is the site of its first program; the publishable key works from its origin.

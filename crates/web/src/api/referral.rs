@@ -2,6 +2,4 @@
 
 pub mod caller;
 pub mod clicks;
-pub mod error;
 pub mod links;
-pub mod page;
