@@ -1,9 +1,11 @@
 //! From `X-API-Key` to a credential with a right, before a body is read.
 
 use crate::api::referral::caller::Caller;
-use crate::api::referral::error::ApiError;
 use crate::limits::rate::Allowance;
+use crate::problem::ApiError;
 use crate::state::WebState;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use headwater_app::key::{Credential, KeyKind};
 use http::HeaderMap;
@@ -61,5 +63,17 @@ impl Authorized {
         let mut response = outcome.unwrap_or_else(IntoResponse::into_response);
         self.allowance.add_to(response.headers_mut());
         response
+    }
+}
+
+/// Lets a secret key through to the management API; the handlers find it as an `Extension<Arc<Credential>>`.
+pub async fn require_secret_key(State(state): State<WebState>, mut request: Request, next: Next) -> Response {
+    match secret_key(&state, request.headers(), None) {
+        Err(error) => error.into_response(),
+        Ok(authorized) => {
+            request.extensions_mut().insert(Arc::clone(&authorized.credential));
+            let response = next.run(request).await;
+            authorized.answer(Ok(response))
+        }
     }
 }

@@ -10,6 +10,8 @@ pub mod client_address;
 pub mod json;
 pub mod limits;
 pub mod listener;
+pub mod page;
+pub mod problem;
 pub mod reference;
 pub mod request_log;
 pub mod routes;

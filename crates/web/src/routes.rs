@@ -1,13 +1,17 @@
 //! Every route on one screen.
 
-use crate::api::referral::{endpoints, error, events, handlers};
+use crate::api::management::{commissions, customers, exchange_rates, facts, keys, ledger, partners, plans, programs};
+use crate::api::referral::{endpoints, events, handlers};
+use crate::auth::require_secret_key;
+use crate::problem::{unknown_method, unknown_route};
 use crate::reference::{finish_document, metrics_routes, reference_routes, state_routes};
 use crate::request_log::log_requests;
 use crate::state::WebState;
 use crate::visitor::click::VisitorState;
 use crate::{script, visitor};
 use axum::Router;
-use axum::routing::{get, post};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{delete, get, post};
 use headwater_app::secrets::random;
 use std::sync::Arc;
 use utoipa::openapi::OpenApi;
@@ -26,6 +30,7 @@ pub fn routes(state: &WebState) -> Result<Router, serde_json::Error> {
     );
     let router = Router::new()
         .merge(referral(state.clone()))
+        .merge(management(state.clone()))
         .merge(visitor::click::routes(visitors))
         .merge(script::routes())
         .merge(reference_routes(&document)?)
@@ -34,8 +39,8 @@ pub fn routes(state: &WebState) -> Result<Router, serde_json::Error> {
             let app = Arc::clone(&checked);
             async move { if app.store.is_reachable().await { Ok(()) } else { Err("the store does not answer") } }
         }))
-        .fallback(error::unknown_route)
-        .method_not_allowed_fallback(error::unknown_method);
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(unknown_method);
     Ok(log_requests(router))
 }
 
@@ -58,6 +63,33 @@ fn referral(state: WebState) -> Router {
         .route("/api/postback_endpoints/{id}/deliveries/{delivery_id}", get(endpoints::delivery))
         .route("/api/postback_endpoints/{id}/deliveries/{delivery_id}/retry", post(endpoints::retry))
         .with_state(state)
+}
+
+fn management(state: WebState) -> Router {
+    let keyed = from_fn_with_state(state.clone(), require_secret_key);
+    let routes = Router::new()
+        .route("/programs", get(programs::list).post(programs::create))
+        .route("/programs/{id}", get(programs::read).patch(programs::patch))
+        .route("/partners", get(partners::list).post(partners::create))
+        .route("/partners/{id}", get(partners::read).patch(partners::patch))
+        .route("/partners/{id}/{change}", post(partners::change))
+        .route("/plans", get(plans::list).post(plans::create))
+        .route("/plans/{name}", get(plans::read))
+        .route("/plans/{name}/versions", get(plans::read))
+        .route("/plans/{name}/activate", post(plans::activate))
+        .route("/customers/{id}", get(customers::read))
+        .route("/facts/{id}", get(facts::read))
+        .route("/facts/{id}/explain", get(facts::explain))
+        .route("/held", get(facts::held))
+        .route("/commissions", get(commissions::list))
+        .route("/commissions/{id}", get(commissions::read))
+        .route("/commissions/{id}/explain", get(commissions::explain))
+        .route("/ledger/entries", get(ledger::entries))
+        .route("/ledger/balances", get(ledger::balances))
+        .route("/exchange-rates", post(exchange_rates::create))
+        .route("/keys", get(keys::list).post(keys::issue))
+        .route("/keys/{id}", delete(keys::revoke));
+    Router::new().nest("/api/v1", routes.route_layer(keyed)).with_state(state)
 }
 
 /// The published description; operations are added with their annotations.

@@ -1,8 +1,8 @@
 //! `GET /api/referral/clicks`: clicks for attribution audits and fraud work.
 
 use super::caller::Caller;
-use super::error::ApiError;
-use super::page::Page;
+use crate::page::Page;
+use crate::problem::ApiError;
 use headwater_app::click::ClickRow;
 use headwater_app::click::{ClickQuery, Clicks};
 use headwater_domain::click::visitor::ClickFlags;

@@ -1,11 +1,11 @@
 //! `/api/postback_endpoints`: create, list, read, patch, rotate, test, delete, deliveries, retry (`referral-api.md` §9).
 
-use super::error::ApiError;
 use super::events::refused;
-use super::page::Page;
 use crate::auth::secret_key;
 use crate::body::{REFERRAL_BYTES_MAX, read};
 use crate::json::field::parse_object;
+use crate::page::Page;
+use crate::problem::ApiError;
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;

@@ -1,11 +1,11 @@
 //! `POST /api/referral/events/track` and its alias, confirm and reject, and the list (`referral-api.md` §6–8).
 
-use super::error::ApiError;
-use super::page::Page;
 use super::track_request::{TrackRequest, parse};
 use crate::auth::{Authorized, authenticate, secret_key};
 use crate::body::{REFERRAL_BYTES_MAX, read};
 use crate::json::field::parse_object;
+use crate::page::Page;
+use crate::problem::ApiError;
 use crate::state::WebState;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};

@@ -1,10 +1,10 @@
 //! Links and clicks over HTTP: key, body, operation, answer.
 
-use super::error::ApiError;
 use super::events::refused;
 use super::{clicks, links};
 use crate::auth::secret_key;
 use crate::body::{REFERRAL_BYTES_MAX, read};
+use crate::problem::ApiError;
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;

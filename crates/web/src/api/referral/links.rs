@@ -1,9 +1,9 @@
 //! Links of the referral dialect: create, read with counters, list, change.
 
 use super::caller::Caller;
-use super::error::ApiError;
-use super::page::Page;
 use crate::json::field::{Fields, parse_object};
+use crate::page::Page;
+use crate::problem::ApiError;
 use headwater_app::click::Clicks;
 use headwater_app::link::{self, LinkFailure, LinkRequest, LinkStats};
 use headwater_domain::link::{Link, LinkStatus, STATS_WINDOW_DAYS};

@@ -1,7 +1,7 @@
 //! The body of a track request, parsed field by field (`referral-api.md` §6).
 
-use super::error::ApiError;
 use crate::json::field::{DecimalText, Fields, parse_object};
+use crate::problem::ApiError;
 use headwater_app::track::{ClickSignal, Signals};
 use headwater_domain::event::{EVENT_TYPES, is_known};
 use headwater_domain::ids::ID_MAX;

@@ -1,6 +1,6 @@
-//! Lists of the referral dialect: `limit`, `starting_after`, newest first.
+//! Lists of the referral dialect and of our own API: `limit`, `starting_after`, newest first.
 
-use super::error::ApiError;
+use crate::problem::ApiError;
 use http::StatusCode;
 use serde_json::{Value, json};
 

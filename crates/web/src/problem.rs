@@ -1,4 +1,4 @@
-//! The one error body of the referral dialect: `{"error": {"code", "message", "param"}}`.
+//! The one error body of the referral dialect and of our own API: `{"error": {"code", "message", "param"}}`.
 //!
 //! `param` is there only where one parameter is at fault. A 5xx never says what happened inside; the log does. Which
 //! operation fails how is left to its handler: this file knows the shape, and the cases that every route shares.

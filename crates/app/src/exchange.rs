@@ -1,0 +1,33 @@
+//! Exchange rates: setting them. Reading is the directory's; the look-up rule is the domain's.
+
+use crate::app::App;
+use crate::error::Result;
+use headwater_domain::ids::AccountId;
+use headwater_domain::money::{Currency, Decimal};
+use headwater_store::exchange::exchange_rate_put;
+
+/// The rate of a day: one unit of `from` is `rate` units of `to`.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each field is the key of its own name in management.md")]
+pub struct DayRate {
+    pub date: String,
+    pub from: Currency,
+    pub to: Currency,
+    pub rate: Decimal,
+}
+
+impl App {
+    /// Sets rates, all or none.
+    pub async fn exchange_rates_put(&self, account: AccountId, rates: Vec<DayRate>) -> Result<()> {
+        self.store
+            .money
+            .write(async move |tx| {
+                for r in &rates {
+                    exchange_rate_put(tx, account.0, &r.date, r.from.code(), r.to.code(), &r.rate.to_string()).await?;
+                }
+                Ok(())
+            })
+            .await?;
+        self.refresh().await
+    }
+}

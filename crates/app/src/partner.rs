@@ -1,0 +1,153 @@
+//! Partners: creating, changing, suspending and moving them. Reading is the directory's.
+//!
+//! Status and parent are dated: a change says from when. Invariant: nobody is above himself at any instant.
+
+use crate::app::App;
+use crate::directory::Partner;
+use crate::error::{Error, Result};
+use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
+use headwater_domain::money::Decimal;
+use headwater_domain::time::Instant;
+use headwater_store::partner::{NewPartner, partner_insert, partner_parent_put, partner_status_put, partner_update};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a caller says of a partner; `None` leaves as it is.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "each field is the parameter of its own name")]
+pub struct PartnerRequest {
+    pub id: Option<String>,
+    pub name: Option<String>,
+    pub email: Option<String>,
+    pub program: Option<ProgramId>,
+    /// Another partner's id.
+    pub parent: Option<String>,
+    pub plan: Option<String>,
+    pub rates: Option<BTreeMap<String, Decimal>>,
+    /// JSON text.
+    pub metadata: Option<String>,
+}
+
+impl App {
+    /// Creates a partner.
+    pub async fn partner_create(&self, account: AccountId, asked: PartnerRequest) -> Result<Arc<Partner>> {
+        let name = asked.name.clone().ok_or_else(|| Error::invalid("name", "is required"))?;
+        let parent = asked.parent.as_deref().map(|name| self.parent(account, name)).transpose()?;
+        self.partner_check(account, &asked)?;
+        let new = NewPartner {
+            account_id: account.0,
+            external_id: asked.id,
+            name,
+            email: asked.email,
+            program_id: asked.program.map(|p| p.0),
+            parent_id: parent.map(|p| p.0),
+            plan: asked.plan,
+            rates: rates_json(&asked.rates.unwrap_or_default()),
+            metadata: asked.metadata.unwrap_or_else(|| "{}".into()),
+            created_at: self.clock.now().0,
+        };
+        let id = self.store.money.write(async move |tx| partner_insert(tx, &new).await).await?;
+        let id = id.ok_or_else(|| Error::Conflict {
+            code: "partner_exists",
+            param: Some("id"),
+            message: "A partner has this id already.".into(),
+        })?;
+        self.refresh().await?;
+        self.directory().partner_by_id(account, PartnerId(id)).cloned().ok_or(Error::NotFound("partner"))
+    }
+
+    /// Changes what is not dated.
+    pub async fn partner_patch(&self, account: AccountId, name: &str, asked: PartnerRequest) -> Result<Arc<Partner>> {
+        let before = self.partner_read(account, name)?;
+        self.partner_check(account, &asked)?;
+        let row = &before.row;
+        let next = NewPartner {
+            account_id: account.0,
+            external_id: Some(row.external_id.clone()),
+            name: asked.name.unwrap_or_else(|| row.name.clone()),
+            email: asked.email.or_else(|| row.email.clone()),
+            program_id: asked.program.map(|p| p.0).or(row.program_id),
+            parent_id: None,
+            plan: asked.plan.or_else(|| row.plan.clone()),
+            rates: asked.rates.map_or_else(|| row.rates.clone(), |rates| rates_json(&rates)),
+            metadata: asked.metadata.unwrap_or_else(|| row.metadata.clone()),
+            created_at: row.created_at,
+        };
+        let id = before.id;
+        self.store.money.write(async move |tx| partner_update(tx, id.0, &next).await).await?;
+        self.refresh().await?;
+        self.partner_read(account, name)
+    }
+
+    /// Suspends or restores a partner from `at` on; `None`: now.
+    pub async fn partner_suspend(
+        &self,
+        account: AccountId,
+        name: &str,
+        suspended: bool,
+        at: Option<Instant>,
+    ) -> Result<Arc<Partner>> {
+        let id = self.partner_read(account, name)?.id.0;
+        let at = at.unwrap_or_else(|| self.clock.now()).0;
+        self.store.money.write(async move |tx| partner_status_put(tx, id, at, suspended).await).await?;
+        self.refresh().await?;
+        self.partner_read(account, name)
+    }
+
+    /// Puts a partner under another, or under none, from `at` on; `None`: now.
+    pub async fn partner_move(
+        &self,
+        account: AccountId,
+        name: &str,
+        parent: Option<&str>,
+        at: Option<Instant>,
+    ) -> Result<Arc<Partner>> {
+        let moved = self.partner_read(account, name)?;
+        let parent = parent.map(|name| self.parent(account, name)).transpose()?;
+        let at = at.unwrap_or_else(|| self.clock.now());
+        if parent.is_some_and(|parent| self.makes_cycle(account, &moved, parent, at)) {
+            let message = "This parent is below the partner, or is the partner.".into();
+            return Err(Error::Conflict { code: "cycle", param: Some("parent"), message });
+        }
+        let (id, parent) = (moved.id.0, parent.map(|p| p.0));
+        self.store.money.write(async move |tx| partner_parent_put(tx, id, at.0, parent).await).await?;
+        self.refresh().await?;
+        self.partner_read(account, name)
+    }
+
+    /// A partner by the operator's id, else by its number.
+    pub fn partner_read(&self, account: AccountId, name: &str) -> Result<Arc<Partner>> {
+        self.directory().partner(account, name).cloned().ok_or(Error::NotFound("partner"))
+    }
+
+    fn parent(&self, account: AccountId, name: &str) -> Result<PartnerId> {
+        let found = self.directory().partner(account, name).map(|p| p.id);
+        found.ok_or_else(|| Error::invalid("parent", "must be the id of a partner"))
+    }
+
+    fn partner_check(&self, account: AccountId, asked: &PartnerRequest) -> Result<()> {
+        if asked.program.is_some_and(|id| self.directory().program(account, id).is_none()) {
+            return Err(Error::invalid("program", "must be the id of a program"));
+        }
+        self.plan_must_exist(account, asked.plan.as_deref())
+    }
+
+    /// Whether the partner would be above `parent` at `at`, or at any later change while this move is in force.
+    fn makes_cycle(&self, account: AccountId, moved: &Partner, parent: PartnerId, at: Instant) -> bool {
+        let directory = self.directory();
+        let until = moved.parents.range(at.0 + 1..).next().map_or(i64::MAX, |(next, _)| *next);
+        let all = directory.partners(account);
+        let later = all.iter().flat_map(|p| p.parents.range(at.0..until).map(|(change, _)| *change));
+        std::iter::once(at.0).chain(later).any(|instant| {
+            let above =
+                |id: PartnerId| directory.partner_by_id(account, id).and_then(|p| p.parent_at(Instant(instant)));
+            let mut chain = std::iter::successors(Some(parent), |id| if *id == moved.id { None } else { above(*id) });
+            chain.by_ref().take(all.len() + 1).any(|id| id == moved.id)
+        })
+    }
+}
+
+fn rates_json(rates: &BTreeMap<String, Decimal>) -> String {
+    let texts: BTreeMap<_, _> = rates.iter().map(|(rule, rate)| (rule, rate.to_string())).collect();
+    serde_json::json!(texts).to_string()
+}

@@ -1,0 +1,83 @@
+//! Programs: creating and changing them. Reading is the directory's.
+//!
+//! Invariant: what is stored parses as [`Settings`], and the plan that it names exists.
+
+use crate::app::App;
+use crate::directory::Program;
+use crate::error::{Error, Result};
+use headwater_domain::ids::{AccountId, ProgramId};
+use headwater_domain::program::{Settings, check_site_url};
+use headwater_store::tenant::{program_insert, program_update};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+impl App {
+    /// Creates a program: `name`, `site_url` and any settings.
+    pub async fn program_create(&self, account: AccountId, fields: &Map<String, Value>) -> Result<Arc<Program>> {
+        let name = text(fields, "name")?.ok_or_else(|| Error::invalid("name", "is required"))?;
+        let site_url = text(fields, "site_url")?.ok_or_else(|| Error::invalid("site_url", "is required"))?;
+        let settings = self.settings(account, &Settings::default(), fields, &site_url)?;
+        let now = self.clock.now().0;
+        let insert = async move |tx: &headwater_store::backend::Tx<'_>| {
+            program_insert(tx, account.0, &name, &site_url, &settings, now).await
+        };
+        let id = self.store.money.write(insert).await?;
+        self.refresh().await?;
+        self.program_read(account, ProgramId(id))
+    }
+
+    /// Changes the fields that are given.
+    pub async fn program_patch(
+        &self,
+        account: AccountId,
+        id: ProgramId,
+        fields: &Map<String, Value>,
+    ) -> Result<Arc<Program>> {
+        let before = self.program_read(account, id)?;
+        let name = text(fields, "name")?.unwrap_or_else(|| before.row.name.clone());
+        let site_url = text(fields, "site_url")?.unwrap_or_else(|| before.row.site_url.clone());
+        let settings = self.settings(account, &before.settings, fields, &site_url)?;
+        let update = async move |tx: &headwater_store::backend::Tx<'_>| {
+            program_update(tx, account.0, id.0, &name, &site_url, &settings).await
+        };
+        self.store.money.write(update).await?;
+        self.refresh().await?;
+        self.program_read(account, id)
+    }
+
+    /// A program of this account.
+    pub fn program_read(&self, account: AccountId, id: ProgramId) -> Result<Arc<Program>> {
+        self.directory().program(account, id).cloned().ok_or(Error::NotFound("program"))
+    }
+
+    fn settings(
+        &self,
+        account: AccountId,
+        before: &Settings,
+        fields: &Map<String, Value>,
+        site_url: &str,
+    ) -> Result<String> {
+        check_site_url(site_url).map_err(|message| Error::invalid("site_url", message))?;
+        let known = before.to_json();
+        let changes: Map<_, _> =
+            fields.iter().filter(|(k, _)| !matches!(k.as_str(), "name" | "site_url")).map(own).collect();
+        if let Some(unknown) = changes.keys().find(|key| !known.contains_key(*key)) {
+            return Err(Error::invalid(unknown, "is not a setting of a program in this version"));
+        }
+        let settings = before.with(&changes).map_err(|error| Error::invalid(error.key, error.message))?;
+        self.plan_must_exist(account, settings.plan.as_deref())?;
+        Ok(Value::Object(settings.to_json()).to_string())
+    }
+}
+
+fn own((key, value): (&String, &Value)) -> (String, Value) {
+    (key.clone(), value.clone())
+}
+
+fn text(fields: &Map<String, Value>, key: &str) -> Result<Option<String>> {
+    match fields.get(key) {
+        None => Ok(None),
+        Some(Value::String(text)) if !text.trim().is_empty() => Ok(Some(text.clone())),
+        Some(_) => Err(Error::invalid(key, "must be a string that is not empty")),
+    }
+}

@@ -1,0 +1,43 @@
+//! `/customers/{id}`: a person, its accounts and its attribution.
+
+use super::wire::{Answer, Caller, number, partner_name, refused};
+use crate::state::WebState;
+use axum::Json;
+use axum::extract::{Path, State};
+use headwater_domain::ids::CustomerId;
+use headwater_domain::time::Instant;
+use serde_json::{Value, json};
+
+/// `GET /customers/{id}`.
+pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
+    let id = CustomerId(number(&id, "customer")?);
+    let story = state.app.customer_read(caller.account, id).await.map_err(refused)?;
+    let person = &story.person;
+    let email = caller.may("pii:read").then_some(person.email_key.as_str());
+    let accounts: Vec<_> = story
+        .accounts
+        .iter()
+        .map(|row| {
+            json!({
+                "id": row.id, "external_id": row.external_id, "country": row.country, "account_type": row.account_type,
+                "registered": Instant(row.registered_at).iso8601(),
+            })
+        })
+        .collect();
+    let bindings: Vec<Value> = story.bindings.iter().map(|row| json!({
+        "partner": partner_name(&state, caller.account, row.partner_id), "link": row.link_id, "click": row.click_id,
+        "from": Instant(row.from_at).iso8601(), "clicked": row.clicked_at.map(|at| Instant(at).iso8601()),
+        "evidence": row.evidence, "reason": row.reason, "recorded": Instant(row.recorded_at).iso8601(),
+    })).collect();
+    Ok(Json(json!({
+        "id": person.id,
+        "program": person.program_id.to_string(),
+        "person": {"email": email, "name": person.name.as_deref().filter(|_| email.is_some())},
+        "accounts": accounts,
+        "attribution": bindings.last(),
+        "attributions": bindings,
+        "events": person.event_types.split_whitespace().collect::<Vec<_>>(),
+        "qualified": person.qualified_at.map(|at| Instant(at).iso8601()),
+        "created": Instant(person.created_at).iso8601(),
+    })))
+}

@@ -1,0 +1,92 @@
+//! `/keys`: list, issue, revoke.
+
+use super::wire::{Answer, Caller, Created, instant, number, object, only, refused, text};
+use crate::problem::ApiError;
+use crate::state::WebState;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use headwater_app::error::Error;
+use headwater_app::key::{Credential, KeyKind, KeyRequest, PERMISSIONS};
+use headwater_domain::ids::{KeyId, ProgramId};
+use headwater_domain::time::Instant;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value, json};
+
+/// `GET /keys`: never their text.
+pub async fn list(State(state): State<WebState>, caller: Caller) -> Answer {
+    let data: Vec<_> = state.app.directory().credentials(caller.account).iter().map(|key| to_wire(key)).collect();
+    Ok(Json(json!({"object": "list", "data": data, "has_more": false, "next_cursor": null})))
+}
+
+/// `POST /keys` `{kind, program?, origins?, programs?, permissions?, expires_at?}`: the only time its text is shown.
+///
+/// A key gives no more than it has: neither a permission nor a program.
+pub async fn issue(State(state): State<WebState>, caller: Caller, headers: HeaderMap, body: Body) -> Created {
+    let fields = object(&headers, body).await?;
+    only(&fields, &["kind", "program", "origins", "programs", "permissions", "expires_at"])?;
+    let kind = text(&fields, "kind")?.and_then(|name| KeyKind::parse(&name));
+    let kind =
+        kind.ok_or_else(|| ApiError::invalid("kind", "kind must be secret, publishable, brand, oauth or rewards."))?;
+    let default: Vec<_> = if kind == KeyKind::Secret { PERMISSIONS.map(str::to_owned).into() } else { Vec::new() };
+    let permissions = texts(&fields, "permissions")?.unwrap_or(default);
+    if let Some(more) = permissions.iter().find(|p| !PERMISSIONS.contains(&p.as_str()) || !caller.may(p)) {
+        return Err(
+            ApiError::forbidden(format!("This key cannot give the permission {more}.")).with_param("permissions")
+        );
+    }
+    let program = |text: String| {
+        let id = text.parse().ok().map(ProgramId).filter(|id| caller.sees(*id));
+        let known = id.filter(|id| state.app.directory().program(caller.account, *id).is_some());
+        known.ok_or_else(|| ApiError::invalid("program", "program must be the id of a program."))
+    };
+    let named = text(&fields, "program")?.map(program).transpose()?;
+    let programs = texts(&fields, "programs")?;
+    let programs = programs.map_or_else(
+        || Ok(caller.programs.clone()),
+        |ids| ids.into_iter().map(program).collect::<Result<Vec<_>, _>>(),
+    )?;
+    let request = KeyRequest {
+        kind,
+        program: named.or(caller.program),
+        origins: texts(&fields, "origins")?.unwrap_or_default(),
+        programs,
+        permissions,
+        expires_at: instant(&fields, "expires_at")?,
+    };
+    let issued = state.app.key_issue(caller.account, request).await.map_err(refused)?;
+    let body = json!({"id": issued.id.0, "kind": kind.name(), "key": issued.text, "client_id": issued.client_id});
+    Ok((StatusCode::CREATED, Json(body)))
+}
+
+/// `DELETE /keys/{id}`.
+pub async fn revoke(
+    State(state): State<WebState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let id = KeyId(number(&id, "key")?);
+    let known = state.app.directory().credentials(caller.account).iter().any(|key| key.id == id);
+    if !known {
+        return Err(refused(Error::NotFound("key")));
+    }
+    state.app.key_revoke(caller.account, id).await.map_err(refused)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn texts(fields: &Map<String, Value>, key: &str) -> Result<Option<Vec<String>>, ApiError> {
+    let wrong = || ApiError::invalid(key, format!("{key} must be an array of strings."));
+    let Some(value) = fields.get(key).filter(|value| !value.is_null()) else { return Ok(None) };
+    let items = value.as_array().ok_or_else(wrong)?.iter();
+    items.map(|v| v.as_str().map(str::to_owned)).collect::<Option<_>>().map(Some).ok_or_else(wrong)
+}
+
+fn to_wire(key: &Credential) -> Value {
+    let time = |at: Option<i64>| at.map(|at| Instant(at).iso8601());
+    json!({
+        "id": key.id.0, "kind": key.kind.name(), "hint": key.row.hint, "program": key.program.map(|id| id.to_string()),
+        "programs": key.programs.iter().map(ToString::to_string).collect::<Vec<_>>(), "origins": key.origins,
+        "permissions": key.permissions, "expires_at": time(key.row.expires_at), "revoked_at": time(key.row.revoked_at),
+        "created": Instant(key.row.created_at).iso8601(),
+    })
+}

@@ -1,0 +1,125 @@
+//! What every handler of this API does the same way: take the caller, read a body, answer an operation's error.
+
+use crate::body;
+use crate::page::Page;
+use crate::problem::ApiError;
+use axum::body::Body;
+use axum::extract::Extension;
+use headwater_app::error::Error;
+use headwater_app::key::Credential;
+use headwater_domain::ids::AccountId;
+use headwater_domain::time::Instant;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// 1 MB (`conventions.md` §5).
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// The caller, put in by `auth`.
+pub(super) type Caller = Extension<Arc<Credential>>;
+/// A query as it was sent.
+pub(super) type Query = axum::extract::Query<Vec<(String, String)>>;
+/// An answer of 200, or an error.
+pub(super) type Answer = Result<axum::Json<Value>, ApiError>;
+/// An answer of 201, or an error.
+pub(super) type Created = Result<(StatusCode, axum::Json<Value>), ApiError>;
+
+/// The JSON of a body.
+pub(super) async fn json(headers: &HeaderMap, body: Body) -> Result<Value, ApiError> {
+    let bytes = body::read(headers, body, BODY_BYTES_MAX).await?;
+    let text = crate::json::strict::check(&bytes)?;
+    serde_json::from_str(text)
+        .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", error.to_string()))
+}
+
+/// The object of a body.
+pub(super) async fn object(headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, ApiError> {
+    match json(headers, body).await? {
+        Value::Object(map) => Ok(map),
+        _ => Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", "The body must be a JSON object.")),
+    }
+}
+
+/// Refuses keys that nobody reads.
+pub(super) fn only(fields: &Map<String, Value>, known: &[&str]) -> Result<(), ApiError> {
+    match fields.keys().find(|key| !known.contains(&key.as_str())) {
+        Some(key) => Err(ApiError::invalid(key, format!("{key} is not known here."))),
+        None => Ok(()),
+    }
+}
+
+/// A text field, if given and not null.
+pub(super) fn text(fields: &Map<String, Value>, key: &str) -> Result<Option<String>, ApiError> {
+    match fields.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
+        Some(_) => Err(ApiError::invalid(key, format!("{key} must be a string that is not empty."))),
+    }
+}
+
+/// A date (at its start in UTC) or an instant, if given.
+pub(super) fn instant(fields: &Map<String, Value>, key: &str) -> Result<Option<Instant>, ApiError> {
+    let Some(text) = text(fields, key)? else { return Ok(None) };
+    let at = Instant::parse(&text).or_else(|| Instant::parse(&format!("{text}T00:00:00Z")));
+    at.map(Some).ok_or_else(|| ApiError::invalid(key, format!("{key} must be a date or an ISO 8601 time with a zone.")))
+}
+
+/// One parameter of a query.
+pub(super) fn asked(query: &[(String, String)], name: &str) -> Option<String> {
+    query.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
+}
+
+/// The number that a list goes on after.
+pub(super) fn after(page: &Page) -> Result<Option<i64>, ApiError> {
+    page.starting_after.as_deref().map(|text| text.parse().map_err(|_| Page::bad_cursor())).transpose()
+}
+
+/// One more than is shown, so that `has_more` is known.
+pub(super) fn rows(page: &Page) -> i64 {
+    i64::try_from(page.limit + 1).expect("at most a hundred")
+}
+
+/// A number in a path; anything else is an unknown object.
+pub(super) fn number(text: &str, noun: &'static str) -> Result<i64, ApiError> {
+    text.parse().map_err(|_| refused(Error::NotFound(noun)))
+}
+
+/// The name by which the operator knows a partner.
+pub(super) fn partner_name(state: &crate::state::WebState, account: AccountId, id: i64) -> String {
+    let found = state.app.directory().partner_by_id(account, headwater_domain::ids::PartnerId(id)).cloned();
+    found.map_or_else(|| id.to_string(), |partner| partner.row.external_id.clone())
+}
+
+/// An operation's error in this API.
+pub(super) fn refused(error: Error) -> ApiError {
+    match error {
+        Error::Invalid { param, message } => ApiError::invalid(param.clone(), format!("{param} {message}.")),
+        Error::NotFound(noun) => {
+            let code = match noun {
+                "program" => "program_not_found",
+                "partner" => "partner_not_found",
+                "plan" => "plan_not_found",
+                "commission" => "commission_not_found",
+                "fact" => "fact_not_found",
+                "customer" => "customer_not_found",
+                "key" => "key_not_found",
+                _ => "not_found",
+            };
+            ApiError::not_found(code, format!("No {noun} has this id."))
+        }
+        Error::Conflict { code, param, message } => {
+            let error = ApiError::conflict(code, message);
+            match param {
+                Some(param) => error.with_param(param),
+                None => error,
+            }
+        }
+        Error::Forbidden { message, .. } => ApiError::forbidden(message),
+        Error::Busy => ApiError::unavailable(),
+        Error::Store(error) => {
+            tracing::error!(%error, "a management operation failed");
+            ApiError::unavailable()
+        }
+    }
+}
