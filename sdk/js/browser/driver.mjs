@@ -8,6 +8,10 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 
+/** What a visitor's browser says it is. */
+const VISITOR =
+  "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36";
+
 /** A port that is free now. */
 export function freePort() {
   return new Promise((resolve, reject) => {
@@ -109,6 +113,8 @@ export async function openBrowser() {
               "--disable-sync",
               "--no-first-run",
               `--user-data-dir=${profile}`,
+              // A headless browser calls itself one, and the redirect rightly takes it for a bot: these are visitors.
+              `--user-agent=${VISITOR}`,
             ],
           },
         },
