@@ -91,6 +91,10 @@ impl Credential {
     pub fn may(&self, permission: &str) -> bool {
         self.permissions.iter().any(|p| p == permission)
     }
+    /// Whether it is limited neither to programs nor in what it may do.
+    pub fn is_unlimited(&self) -> bool {
+        self.program.is_none() && self.programs.is_empty() && PERMISSIONS.iter().all(|permission| self.may(permission))
+    }
     /// Whether it may see this program.
     pub fn sees(&self, program: ProgramId) -> bool {
         self.program.is_none_or(|p| p == program) && (self.programs.is_empty() || self.programs.contains(&program))

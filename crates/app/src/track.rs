@@ -9,12 +9,12 @@ use crate::settle::event_of;
 use headwater_domain::attribution::{Evidence, Touch};
 use headwater_domain::click::token::TokenError;
 use headwater_domain::event::Event;
-use headwater_domain::ids::{AccountId, ClickId, LinkId, PartnerId, ProgramId, first_id_at};
+use headwater_domain::ids::{AccountId, ClickId, EventId, LinkId, PartnerId, ProgramId, first_id_at};
 use headwater_domain::program::AttributionModel;
 use headwater_domain::time::Instant;
 use headwater_store::click::{ClickTouch, click_of_session, click_touch};
 pub use headwater_store::event::EventFilter;
-use headwater_store::event::event_list;
+use headwater_store::event::{event_list, event_read};
 
 /// The click as the caller names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +126,12 @@ impl App {
         let rows = self.store.money.read(async move |tx| event_list(tx, &filter, limit).await).await?;
         let directory = self.directory();
         Ok(rows.iter().map(|row| event_of(row, &directory)).collect())
+    }
+
+    /// The program of an event of this account.
+    pub async fn event_program(&self, account: AccountId, event: EventId) -> Result<Option<ProgramId>> {
+        let row = self.store.money.read(async move |tx| event_read(tx, account.0, event.0).await).await?;
+        Ok(row.map(|row| ProgramId(row.program_id)))
     }
 
     /// The program that a caller names, or the account's first one.

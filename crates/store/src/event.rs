@@ -24,6 +24,8 @@ pub struct EventFilter {
     pub to_at: Option<i64>,
     /// Only numbers below this one.
     pub before_id: i64,
+    /// Numbers of programs, each between commas: `,1000,1001,`.
+    pub programs: Option<String>,
 }
 
 /// Events that fit, newest first.
@@ -36,7 +38,7 @@ pub async fn event_list(tx: &Tx<'_>, filter: &EventFilter, limit: i64) -> Result
          AND (CAST($6 AS TEXT) IS NULL OR type = $6) AND (CAST($7 AS BOOLEAN) IS NULL OR is_conversion = $7) \
          AND (CAST($8 AS BOOLEAN) IS NULL OR (state = 'verified') = $8) \
          AND (CAST($9 AS BIGINT) IS NULL OR occurred_at >= $9) AND (CAST($10 AS BIGINT) IS NULL OR occurred_at < $10) \
-         ORDER BY id DESC LIMIT $11"
+         AND (CAST($12 AS TEXT) IS NULL OR $12 LIKE '%,' || program_id || ',%') ORDER BY id DESC LIMIT $11"
     );
     tx.all(
         statement,
@@ -52,6 +54,7 @@ pub async fn event_list(tx: &Tx<'_>, filter: &EventFilter, limit: i64) -> Result
             &filter.from_at,
             &filter.to_at,
             &limit,
+            &filter.programs,
         ],
     )
     .await

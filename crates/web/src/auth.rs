@@ -66,10 +66,14 @@ impl Authorized {
     }
 }
 
-/// Lets a secret key through to the management API; the handlers find it as an `Extension<Arc<Credential>>`.
+/// Lets an unlimited secret key through to the management API, whose objects belong to the whole account. The handlers find it as an `Extension<Arc<Credential>>`.
 pub async fn require_secret_key(State(state): State<WebState>, mut request: Request, next: Next) -> Response {
     match secret_key(&state, request.headers(), None) {
         Err(error) => error.into_response(),
+        Ok(authorized) if !authorized.credential.is_unlimited() => {
+            let message = "This key is limited to programs or permissions: the management API takes one that is not.";
+            authorized.answer(Err(ApiError::forbidden(message)))
+        }
         Ok(authorized) => {
             request.extensions_mut().insert(Arc::clone(&authorized.credential));
             let response = next.run(request).await;

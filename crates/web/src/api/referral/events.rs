@@ -167,7 +167,7 @@ pub async fn confirm(
         Err(error) => return error.into_response(),
     };
     let outcome = async {
-        let event = id.parse().map(EventId).map_err(|_| unknown_event())?;
+        let event = seen_event(&state, &authorized, &id).await?;
         let body = read(&headers, body, REFERRAL_BYTES_MAX).await?;
         let (mut amount, mut currency) = (None, None);
         if !body.is_empty() {
@@ -198,7 +198,7 @@ pub async fn reject(State(state): State<WebState>, Path(id): Path<String>, heade
         Err(error) => return error.into_response(),
     };
     let outcome = async {
-        let event = id.parse().map(EventId).map_err(|_| unknown_event())?;
+        let event = seen_event(&state, &authorized, &id).await?;
         event_answer(state.app.settle(Command::Reject { account: authorized.credential.account, event }).await)
     };
     let outcome = outcome.await;
@@ -271,6 +271,7 @@ fn filter_of(
         to_at: time("to")?,
         kind: asked("eventType").map(str::to_owned),
         before_id,
+        programs: program_list(authorized),
         ..EventFilter::default()
     };
     let directory = state.app.directory();
@@ -288,6 +289,20 @@ fn filter_of(
         filter.person_id = Some(id.map_err(|_| ApiError::invalid("clientId", "clientId must be a number."))?);
     }
     Ok(Some(filter))
+}
+
+/// The programs that a limited key sees, as the store's filter takes them.
+fn program_list(authorized: &Authorized) -> Option<String> {
+    let programs = &authorized.credential.programs;
+    let numbers: Vec<_> = programs.iter().map(ToString::to_string).collect();
+    (!numbers.is_empty()).then(|| format!(",{},", numbers.join(",")))
+}
+
+/// The event of this id, where the key sees its program.
+async fn seen_event(state: &WebState, authorized: &Authorized, id: &str) -> Result<EventId, ApiError> {
+    let event = id.parse().map(EventId).map_err(|_| unknown_event())?;
+    let program = state.app.event_program(authorized.credential.account, event).await.map_err(refused)?;
+    if program.is_some_and(|program| authorized.credential.sees(program)) { Ok(event) } else { Err(unknown_event()) }
 }
 
 /// A browser's request must come from an origin of its key.
