@@ -4,6 +4,7 @@
 
 mod broker;
 mod command_line;
+mod killed;
 mod postback_signature;
 mod receiver;
 mod same_event;

@@ -1,4 +1,5 @@
-//! A real delivery, checked by the libraries that its receivers use: `standardwebhooks` of PyPI and of npm.
+//! A real delivery, checked by the libraries that its receivers use: `standardwebhooks` of the Python and of the
+//! JavaScript registry.
 //!
 //! The two other signatures have no library, so Python and Node compute them from the published rule (`postbacks.md`
 //! §5) with their own HMAC. Nothing of ours takes part in the check.
