@@ -4,6 +4,7 @@
 
 mod broker;
 mod command_line;
+mod keys;
 mod killed;
 mod postback_signature;
 mod receiver;
