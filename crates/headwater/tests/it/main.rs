@@ -2,6 +2,12 @@
 //!
 //! Each claim runs on both stores where it has a store. Leaves rules to the crates that hold them.
 
+mod broker;
 mod command_line;
+mod keys;
+mod killed;
+mod postback_signature;
+mod receiver;
+mod same_event;
 mod server;
 mod starting;
