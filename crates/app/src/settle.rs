@@ -163,15 +163,29 @@ pub async fn run(app: Weak<App>, mut settling: Settling) {
                     let _ = answer.send(Ok(outcome));
                 }
             }
-            Err(error) => {
-                tracing::warn!(%error, events = commands.len(), "a settlement failed; its events are tried one by one");
-                for (answer, command) in answers.into_iter().zip(commands) {
-                    let alone = settle_batch(&app, vec![command]).await;
-                    let outcome = alone.map(|mut one| one.pop().expect("one command has one answer"));
-                    let _ = answer.send(outcome);
-                }
-            }
+            Err(error) => answer_failed(&app, error, commands, answers).await,
         }
+    }
+}
+
+/// A batch that certainly left nothing behind is tried event by event, so that one of them cannot fail the others. Where
+/// the outcome is unknown nothing is tried again: the callers' retries find their own keys.
+async fn answer_failed(
+    app: &Arc<App>,
+    error: Error,
+    commands: Vec<Command>,
+    answers: Vec<oneshot::Sender<Result<Answer>>>,
+) {
+    tracing::warn!(%error, events = commands.len(), "a settlement failed");
+    let may_retry = commands.len() > 1 && matches!(&error, Error::Store(store) if store.left_nothing());
+    for (answer, command) in answers.into_iter().zip(commands) {
+        let outcome = if may_retry {
+            let alone = settle_batch(app, vec![command]).await;
+            alone.map(|mut one| one.pop().expect("one command has one answer"))
+        } else {
+            Err(Error::Store(headwater_store::backend::Error::Closed))
+        };
+        let _ = answer.send(outcome);
     }
 }
 

@@ -18,6 +18,10 @@ pub enum Error {
     /// The store has stopped, or the outcome of a commit is unknown. A retry with the same key is safe.
     #[error("the store is closed")]
     Closed,
+    /// The commit was sent and its answer never came: the work may be there or not. Only a retry that finds its own
+    /// keys is safe (`reliability.md` P4, K5).
+    #[error("the outcome of a commit is unknown: {0}")]
+    OutcomeUnknown(String),
     /// Too much work is waiting. A retry is safe.
     #[error("the store is busy")]
     Busy,
@@ -41,6 +45,11 @@ impl Error {
     /// Whether running the whole transaction again may succeed: serialization failure or deadlock.
     pub(crate) fn is_worth_retrying(&self) -> bool {
         matches!(self, Self::Postgres(e) if e.code().is_some_and(|c| matches!(c.code(), "40001" | "40P01")))
+    }
+
+    /// Whether the transaction certainly left nothing behind, so that its parts may be tried again.
+    pub fn left_nothing(&self) -> bool {
+        matches!(self, Self::Sqlite(_) | Self::Postgres(_) | Self::Missing | Self::Abandoned(_))
     }
 
     /// Whether the disk can no longer be trusted (`reliability.md` P5): the process must stop and recover.

@@ -66,7 +66,7 @@ impl Postgres {
         loop {
             let tx = client.transaction().await?;
             let outcome = match work(&Tx::Postgres(&tx)).await {
-                Ok(value) => tx.commit().await.map(|()| value).map_err(Error::from),
+                Ok(value) => tx.commit().await.map(|()| value).map_err(unknown_unless_refused),
                 Err(error) => {
                     let _ = tx.rollback().await;
                     Err(error)
@@ -91,4 +91,9 @@ impl Postgres {
         let client = self.client().await?;
         work(&Tx::PostgresRead(&client)).await
     }
+}
+
+/// The server refuses a commit with a code; without one nobody knows what became of it.
+fn unknown_unless_refused(error: tokio_postgres::Error) -> Error {
+    if error.as_db_error().is_some() { error.into() } else { Error::OutcomeUnknown(error.to_string()) }
 }

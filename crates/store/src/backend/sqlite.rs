@@ -27,7 +27,8 @@ const WAITING_JOBS_MAX: usize = 8192;
 const CHECKPOINT_PAGES: u32 = 20_000;
 
 type Reply = Box<dyn FnOnce(bool) + Send>;
-type Job = Box<dyn FnOnce(&Mutex<Connection>) -> (bool, Reply) + Send>;
+/// Gives the error that the disk cannot be trusted after, if there was one, and how to answer.
+type Job = Box<dyn FnOnce(&Mutex<Connection>) -> (Option<Error>, Reply) + Send>;
 type Query = Box<dyn FnOnce(&Mutex<Connection>) + Send>;
 
 /// Called once when the disk can no longer be trusted. The process is expected to end.
@@ -93,19 +94,20 @@ impl Sqlite {
         let (answer, answered) = oneshot::channel::<Result<R>>();
         let job: Job = Box::new(move |connection| {
             let mut out = Err(Error::Closed);
-            let kept = in_savepoint(connection, &mut |tx| {
+            let ran = in_savepoint(connection, &mut |tx| {
                 out = ready(work(tx));
                 out.is_ok()
             });
-            let kept = kept.unwrap_or_else(|e| {
+            if let Err(e) = ran {
                 out = Err(e);
-                false
-            });
+            }
+            let is_fatal = matches!(&out, Err(error) if error.is_fatal());
+            let fatal = if is_fatal { std::mem::replace(&mut out, Err(Error::Closed)).err() } else { None };
             let reply: Reply = Box::new(move |durable| {
                 // The caller may have gone away; its work stands all the same.
                 let _ = answer.send(if durable || out.is_err() { out } else { Err(Error::Closed) });
             });
-            (kept, reply)
+            (fatal, reply)
         });
         self.writes.try_send(job).map_err(|_| Error::Busy)?;
         answered.await.map_err(|_| Error::Closed)?
@@ -141,30 +143,49 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
 
 fn write_groups(connection: &Mutex<Connection>, waiting: &flume::Receiver<Job>, on_fatal: OnFatal) {
     while let Ok(first) = waiting.recv() {
-        let started = Instant::now();
         let mut replies = Vec::new();
-        let mut committed = step(connection, "BEGIN IMMEDIATE");
-        let mut next = Some(first);
-        while let Some(job) = next {
-            replies.push(job(connection));
-            let full = replies.len() >= GROUP_JOBS_MAX || started.elapsed() > GROUP_DURATION_MAX;
-            next = if full { None } else { waiting.try_recv().ok() };
-        }
-        if committed.is_ok() {
-            committed = step(connection, "COMMIT");
-        }
-        if let Err(error) = &committed {
+        let outcome = step(connection, "BEGIN IMMEDIATE").and_then(|()| {
+            run_group(connection, waiting, first, &mut replies)?;
+            step(connection, "COMMIT")
+        });
+        if let Err(error) = &outcome {
             let _ = step(connection, "ROLLBACK");
             if error.is_fatal() {
                 // An error of a commit means "unknown", and later commits may lie (P4, P5): stop here.
                 on_fatal(&error.to_string());
                 return;
             }
+            tracing::warn!(%error, jobs = replies.len(), "a group of writes was not committed");
         }
-        for (_, reply) in replies {
-            reply(committed.is_ok());
+        for reply in replies {
+            reply(outcome.is_ok());
         }
     }
+}
+
+/// Runs what waits inside the open transaction. A job that SQLite itself rolled back with everything before it ends the
+/// group: nothing may run outside a transaction.
+fn run_group(
+    connection: &Mutex<Connection>,
+    waiting: &flume::Receiver<Job>,
+    first: Job,
+    replies: &mut Vec<Reply>,
+) -> Result<()> {
+    let started = Instant::now();
+    let mut next = Some(first);
+    while let Some(job) = next {
+        let (fatal, reply) = job(connection);
+        replies.push(reply);
+        if let Some(error) = fatal {
+            return Err(error);
+        }
+        if lock(connection).is_autocommit() {
+            return Err(Error::Abandoned("SQLite rolled the whole group back".into()));
+        }
+        let full = replies.len() >= GROUP_JOBS_MAX || started.elapsed() > GROUP_DURATION_MAX;
+        next = if full { None } else { waiting.try_recv().ok() };
+    }
+    Ok(())
 }
 
 /// Runs one job in a savepoint of its own, so that its failure leaves the others of its group alone.
