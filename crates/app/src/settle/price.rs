@@ -159,7 +159,7 @@ fn post(
         partner_id: partner,
         customer_id: customer,
         person_id: person.id.0,
-        rule: posting.cell.rule.clone(),
+        rule: posting.cell.rule.to_string(),
         level: i64::from(posting.cell.level),
         cell: posting.cell_text.clone(),
         status: if approved { "approved" } else { "pending" }.into(),
