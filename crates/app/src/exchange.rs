@@ -28,6 +28,7 @@ impl App {
                 Ok(())
             })
             .await?;
-        self.refresh().await
+        self.refresh_committed().await;
+        Ok(())
     }
 }

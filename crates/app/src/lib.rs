@@ -17,6 +17,7 @@ pub mod fact;
 pub mod key;
 pub mod ledger;
 pub mod link;
+pub mod node;
 pub mod outbox;
 pub mod partner;
 pub mod plan;
