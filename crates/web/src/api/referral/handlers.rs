@@ -1,6 +1,5 @@
 //! Links and clicks over HTTP: key, body, operation, answer.
 
-use super::events::refused;
 use super::{clicks, links};
 use crate::auth::secret_key;
 use crate::body::{REFERRAL_BYTES_MAX, read};
