@@ -107,7 +107,7 @@ impl App {
         self.store.is_reachable().await
     }
 
-    fn apply(&self, changes: directory::Changes) {
+    pub(crate) fn apply(&self, changes: directory::Changes) {
         let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
         if changes.version > directory.version {
             directory.apply(changes);

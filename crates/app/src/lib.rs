@@ -22,6 +22,7 @@ pub mod outbox;
 pub mod partner;
 pub mod plan;
 pub mod program;
+pub mod reprice;
 pub mod secrets;
 pub mod settle;
 pub mod tenant;

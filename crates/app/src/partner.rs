@@ -74,7 +74,18 @@ impl App {
             created_at: row.created_at,
         };
         let id = before.id;
-        self.store.money.write(async move |tx| partner_update(tx, id.0, &next).await).await?;
+        let reprices = next.plan != row.plan || next.rates != row.rates || next.program_id != row.program_id;
+        let mark = reprices.then(|| self.mark_from(account, Instant(0)));
+        self.store
+            .money
+            .write(async move |tx| {
+                partner_update(tx, id.0, &next).await?;
+                match mark {
+                    Some(mark) => mark.set(tx).await,
+                    None => Ok(()),
+                }
+            })
+            .await?;
         self.refresh_committed().await;
         self.partner_read(account, name)
     }
@@ -89,7 +100,14 @@ impl App {
     ) -> Result<Arc<Partner>> {
         let id = self.partner_read(account, name)?.id.0;
         let at = at.unwrap_or_else(|| self.clock.now()).0;
-        self.store.money.write(async move |tx| partner_status_put(tx, id, at, suspended).await).await?;
+        let mark = self.mark_from(account, Instant(at));
+        self.store
+            .money
+            .write(async move |tx| {
+                partner_status_put(tx, id, at, suspended).await?;
+                mark.set(tx).await
+            })
+            .await?;
         self.refresh_committed().await;
         self.partner_read(account, name)
     }
@@ -110,7 +128,14 @@ impl App {
             return Err(Error::Conflict { code: "cycle", param: Some("parent"), message });
         }
         let (id, parent) = (moved.id.0, parent.map(|p| p.0));
-        self.store.money.write(async move |tx| partner_parent_put(tx, id, at.0, parent).await).await?;
+        let mark = self.mark_from(account, at);
+        self.store
+            .money
+            .write(async move |tx| {
+                partner_parent_put(tx, id, at.0, parent).await?;
+                mark.set(tx).await
+            })
+            .await?;
         self.refresh_committed().await;
         self.partner_read(account, name)
     }

@@ -52,7 +52,14 @@ impl App {
             Some(true) => {}
         }
         let name = name.to_owned();
-        self.store.money.write(async move |tx| plan_activate(tx, account.0, &name, number, from.0).await).await?;
+        let mark = self.mark_from(account, from);
+        self.store
+            .money
+            .write(async move |tx| {
+                plan_activate(tx, account.0, &name, number, from.0).await?;
+                mark.set(tx).await
+            })
+            .await?;
         self.refresh_committed().await;
         Ok(())
     }

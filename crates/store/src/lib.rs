@@ -24,6 +24,7 @@ mod open;
 pub mod outcome;
 pub mod partner;
 pub mod plan;
+pub mod repricing;
 pub mod settlement;
 pub mod tenant;
 

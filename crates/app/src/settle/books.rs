@@ -12,6 +12,7 @@ use headwater_store::outcome::{
     LedgerAccountClaim, LedgerAccountPut, LedgerAccountRow, NewLedgerEntry, ledger_accounts_lock, ledger_write,
     outcome_write,
 };
+use headwater_store::repricing::marks_served;
 use headwater_store::settlement::person_unclaim;
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ pub(super) async fn commit(tx: &Tx<'_>, app: &App, view: View, now: Instant) -> 
     outcome_write(tx, &view.outcome).await?;
     event_claims_free(tx, &view.unused_claims()).await?;
     person_unclaim(tx, &view.unused_persons()).await?;
+    marks_served(tx, &view.served).await?;
     idempotency_finish(tx, &view.reserved.idempotency, &view.answers(now)).await?;
     book(tx, app, &view.bookings, now).await
 }

@@ -5,12 +5,12 @@
 
 use super::decide::Decision;
 use super::load::unreadable;
-use super::view::{Booking, PersonRecord};
+use super::view::{Booking, Cells, PersonRecord};
 use crate::directory::{Program, Unreadable};
 use headwater_domain::commission::{
     self, CustomerView, Held, Kind, PartnerTerms, Payee, PersonView, PostedCell, Posting, Terms,
 };
-use headwater_domain::ids::{CommissionId, FactId, LinkId, PartnerId, to_prefixed};
+use headwater_domain::ids::{AccountId, CommissionId, FactId, LinkId, PartnerId, PersonId, ProgramId, to_prefixed};
 use headwater_domain::ledger::{Owner, accrual};
 use headwater_domain::link::LINK_PREFIX;
 use headwater_domain::money::Decimal;
@@ -41,12 +41,38 @@ impl Decision<'_> {
         let priced = self.evaluate(person, program, changed)?;
         let is_conversion = self.converts(person, &priced, program, row, changed)?;
         person.qualified_at = priced.qualified_at;
-        for posting in &priced.postings {
-            let event = changed.contains(&posting.fact).then_some(row.id);
-            self.post(person, program, event, posting)?;
+        if self.directory.is_wide(program.id) {
+            let dirty = self.view.dirty.entry(program.id).or_default();
+            dirty.changed.extend(changed);
+            dirty.events.extend(changed.iter().map(|fact| (*fact, row.id)));
+            return Ok(is_conversion);
         }
-        self.hold(person, &priced.held);
+        self.post_all(person, program, &priced, changed, Some(row.id))?;
         Ok(is_conversion)
+    }
+
+    /// Posts the differences of one person, and holds what cannot be priced.
+    fn post_all(
+        &mut self,
+        person: &mut PersonRecord,
+        program: &Program,
+        priced: &Priced,
+        changed: &[FactId],
+        event: Option<i64>,
+    ) -> Result<()> {
+        for posting in &priced.postings {
+            let event = event.filter(|_| changed.contains(&posting.fact));
+            self.post(person.id, &mut person.cells, program, event, posting)?;
+        }
+        self.hold(person.id, person.account, person.program, &priced.held);
+        Ok(())
+    }
+
+    /// Prices the person as it is, after a dated change.
+    pub(super) fn price_unchanged(&mut self, person: &mut PersonRecord, program: &Program) -> Result<()> {
+        let priced = self.evaluate(person, program, &[])?;
+        person.qualified_at = priced.qualified_at;
+        self.post_all(person, program, &priced, &[], None)
     }
 
     fn evaluate(&self, person: &PersonRecord, program: &Program, changed: &[FactId]) -> Result<Priced> {
@@ -54,9 +80,9 @@ impl Decision<'_> {
         let exchange = self.directory.exchange(program.account);
         let customers = self.brought(person)?;
         let persons = [PersonView { person: person.id, customers, facts: person.facts.clone() }];
-        let terms = Terms { partners: &partners, exchange: &exchange, closed_before: None };
+        let terms = Terms { partners: &partners, exchange: &exchange, closed_before: program.closed_before };
         let evaluation = commission::evaluate(&persons, &terms);
-        let postings = commission::postings(&evaluation, &person.cells, changed);
+        let postings = commission::postings(&evaluation, &person.cells.posted, changed);
         let qualified_at = evaluation.qualified.get(&person.id).copied();
         Ok(Priced { postings, held: evaluation.held, qualified_at })
     }
@@ -64,7 +90,15 @@ impl Decision<'_> {
     /// The terms of every partner that the person was bound to, and of all that ever stood above them.
     fn partners_of(&self, person: &PersonRecord, program: &Program) -> Result<BTreeMap<PartnerId, PartnerTerms>> {
         let bindings = person.customers.iter().flat_map(|customer| &customer.bindings);
-        let mut open: Vec<_> = bindings.map(|binding| binding.partner).collect();
+        self.partners_from(bindings.map(|binding| binding.partner).collect(), program)
+    }
+
+    /// The terms of these partners and of all that ever stood above them.
+    pub(super) fn partners_from(
+        &self,
+        mut open: Vec<PartnerId>,
+        program: &Program,
+    ) -> Result<BTreeMap<PartnerId, PartnerTerms>> {
         let mut partners = BTreeMap::new();
         while let Some(partner) = open.pop() {
             if let Entry::Vacant(free) = partners.entry(partner) {
@@ -81,7 +115,7 @@ impl Decision<'_> {
     }
 
     /// The accounts with the link that brought the client, and its campaign.
-    fn brought(&self, person: &PersonRecord) -> Result<Vec<CustomerView>> {
+    pub(super) fn brought(&self, person: &PersonRecord) -> Result<Vec<CustomerView>> {
         let mut customers = person.customers.clone();
         let link = person.binding.and_then(|binding| binding.link);
         let Some(row) = link.and_then(|id: LinkId| self.directory.link(person.account, id)) else {
@@ -132,32 +166,35 @@ impl Decision<'_> {
         }))
     }
 
-    fn post(
+    /// Posts a difference to its cell, which is kept under `owner`.
+    pub(super) fn post(
         &mut self,
-        person: &mut PersonRecord,
+        owner: PersonId,
+        cells: &mut Cells,
         program: &Program,
         event: Option<i64>,
         posting: &Posting,
     ) -> Result<()> {
         let id = CommissionId((self.next_id)());
         let approved = program.settings.auto_approve.unwrap_or(posting.auto_approve);
-        let (partner, customer, owner) = match posting.cell.payee {
+        let (partner, customer, payee) = match posting.cell.payee {
             Payee::Partner(partner) => (Some(partner.0), None, Owner::Partner(partner)),
             Payee::Customer(customer) => (None, Some(customer.0), Owner::Customer(customer)),
         };
         let today = self.zone_of(program, posting)?.day_of(self.now);
         let open = Period::holding(posting.for_period.length, today).max(posting.for_period);
-        let corrects = person.last_commissions.insert(posting.cell_text.clone(), id);
+        let corrects = cells.last_commissions.insert(posting.cell_text.clone(), id);
         let after = posting.posted_before.checked_add(posting.amount).expect("both were rounded within range");
         let posted = PostedCell { cell: posting.cell.clone(), amount: after, cut_off: posting.cut_off_after };
-        person.cells.insert(posting.cell_text.clone(), posted);
+        cells.posted.insert(posting.cell_text.clone(), posted);
         let outcome = &mut self.view.outcome;
-        outcome.cells.retain(|c| c.person_id != person.id.0 || c.cell != posting.cell_text);
+        outcome.cells.retain(|c| c.person_id != owner.0 || c.cell != posting.cell_text);
         outcome.cells.push(CellPut {
-            person_id: person.id.0,
+            person_id: owner.0,
             cell: posting.cell_text.clone(),
             posted: after.0,
             last_commission_id: id.0,
+            cut_off: posting.cut_off_after.0,
         });
         outcome.commissions.push(NewCommission {
             id: id.0,
@@ -165,7 +202,7 @@ impl Decision<'_> {
             program_id: program.id.0,
             partner_id: partner,
             customer_id: customer,
-            person_id: person.id.0,
+            person_id: owner.0,
             rule: posting.cell.rule.to_string(),
             level: i64::from(posting.cell.level),
             cell: posting.cell_text.clone(),
@@ -188,7 +225,7 @@ impl Decision<'_> {
             account: program.account,
             program: program.id,
             unit: posting.cell.unit,
-            transfer: accrual(owner, posting.amount, approved, posting.payable_at <= self.now),
+            transfer: accrual(payee, posting.amount, approved, posting.payable_at <= self.now),
             commission: id,
         });
         Ok(())
@@ -205,8 +242,8 @@ impl Decision<'_> {
     }
 
     /// What the person has held now takes the place of what was held before.
-    fn hold(&mut self, person: &PersonRecord, held: &[Held]) {
-        let id = person.id.0;
+    pub(super) fn hold(&mut self, person: PersonId, account: AccountId, program: ProgramId, held: &[Held]) {
+        let id = person.0;
         let outcome = &mut self.view.outcome;
         outcome.held_persons.retain(|p| p.person_id != id);
         outcome.held_persons.push(HeldPerson { person_id: id });
@@ -214,8 +251,8 @@ impl Decision<'_> {
         outcome.held.extend(held.iter().map(|held| NewHeld {
             fact_id: held.fact.0,
             reason: held.reason.name().to_owned(),
-            account_id: person.account.0,
-            program_id: person.program.0,
+            account_id: account.0,
+            program_id: program.0,
             person_id: id,
             detail: held.detail.clone(),
             since: self.now.0,
