@@ -5,8 +5,51 @@
 
 mod model;
 
-use serde_json::Value;
+use headwater_app::cases::run_case;
+use headwater_domain::commission::lint;
+use model::random::Random;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::panic::catch_unwind;
+
+/// How many cases are drawn, and from which seed on.
+fn drawn() -> impl Iterator<Item = u64> {
+    let read = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a whole number"));
+    let first = read("HEADWATER_RANDOM_SEED").unwrap_or(1);
+    let count = read("HEADWATER_RANDOM_CASES").unwrap_or(500);
+    println!("seeds from {first}, {count} cases");
+    first..first + count
+}
+
+/// Whether every plan of the case is one that this version knows whole.
+fn is_accepted(case: &Value) -> bool {
+    let named = case["plans"].as_object().into_iter().flat_map(|plans| plans.values());
+    let later = case["steps"].as_array().expect("steps").iter().filter_map(|step| step.get("plan"));
+    named.chain(later).all(|plan| lint(plan).is_ok())
+}
+
+/// The case with what the model says of it; `None` where a cut-down case makes no sense any more.
+fn filled(case: &Value) -> Option<Value> {
+    catch_unwind(|| model::verdict::fill(case, &model::run(case))).ok()
+}
+
+/// What the engine has against the figures of the model; `None` where the case makes no sense.
+fn objections(case: &Value) -> Option<Vec<String>> {
+    let case = filled(case)?;
+    Some(
+        catch_unwind(|| run_case(&case).err().unwrap_or_default())
+            .unwrap_or_else(|_| vec!["the engine stopped".to_owned()]),
+    )
+}
+
+/// Fails with the smallest case found that still fails.
+fn fail_with(seed: u64, case: &Value, fails: &dyn Fn(&Value) -> bool, why: &dyn Fn(&Value) -> String) -> ! {
+    std::panic::set_hook(Box::new(|_| {}));
+    let smallest = model::shrink::shrink(case, fails);
+    drop(std::panic::take_hook());
+    let shown = filled(&smallest).unwrap_or(smallest.clone());
+    panic!("seed {seed}\n{}\n{}", why(&smallest), serde_json::to_string_pretty(&shown).expect("a document"));
+}
 
 fn vectors() -> BTreeMap<String, Value> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/tests/vectors");
@@ -40,4 +83,39 @@ fn the_model_disagrees_with_wrong_figures() {
     case["steps"][0]["held"] = serde_json::json!([{ "reason": "no_rate" }]);
     let found = model::verdict::disagreements(&case, &model::run(&case));
     assert_eq!(found.len(), 4, "{found:?}");
+}
+
+#[test]
+fn the_engine_and_the_model_agree_on_random_cases() {
+    let (mut agreed, mut skipped) = (0, 0);
+    for seed in drawn() {
+        let case = model::generate::case(seed);
+        if !is_accepted(&case) {
+            skipped += 1;
+            continue;
+        }
+        let fails = |case: &Value| is_accepted(case) && objections(case).is_some_and(|found| !found.is_empty());
+        if fails(&case) {
+            fail_with(seed, &case, &fails, &|case| objections(case).unwrap_or_default().join("\n"));
+        }
+        agreed += 1;
+    }
+    println!("{agreed} agreed, {skipped} skipped");
+}
+
+#[test]
+fn random_cases_are_about_something() {
+    let (mut postings, mut paying, mut reasons) = (0, 0, BTreeMap::<String, usize>::new());
+    for seed in 1..=200 {
+        let report = model::run(&model::generate::case(seed));
+        let count: usize = report.steps.iter().map(|step| step.postings.len()).sum();
+        postings += count;
+        paying += usize::from(count > 0);
+        for reason in report.steps.iter().flat_map(|step| &step.newly_held) {
+            *reasons.entry(reason.clone()).or_default() += 1;
+        }
+    }
+    println!("{postings} postings, {paying} of 200 cases pay, held: {reasons:?}");
+    assert!(postings > 1000 && paying > 150, "{postings} postings, {paying} cases that pay");
+    assert!(reasons.len() >= 12, "{reasons:?}");
 }
