@@ -90,7 +90,7 @@ fn customer(random: &mut Random, index: usize, partners: &[Value]) -> Value {
     let mut customer = json!({
         "id": format!("c{index}"), "registered_at": format!("2025-01-{:02}T0{index}:00:00Z", random.below(20) + 1),
     });
-    if !random.chance(4) {
+    if index == 0 || !random.chance(6) {
         // Rather below in the tree than at its top.
         let place = random.below(partners.len()).max(random.below(partners.len()));
         customer["partner"] = partners[place]["id"].clone();
@@ -209,7 +209,7 @@ fn change_figures(random: &mut Random, plan: &mut Value) {
         if random.chance(60) {
             rule[key] = random.pick(&["3", "6", "45"]).into();
         }
-        if let Some(steps) = rule["brackets"]["steps"].as_array_mut() {
+        if let Some(steps) = rule.pointer_mut("/brackets/steps").and_then(Value::as_array_mut) {
             steps[0]["rate"] = random.pick(&["2", "4"]).into();
         }
     }
@@ -321,8 +321,11 @@ fn figures(random: &mut Random, fact: &mut Value) {
     }
 }
 
-/// A later record of the same key: the same again, other figures, another status, another customer.
+/// A later record of the same key: the same again, other figures, another status, another customer, an older revision.
 fn revised(random: &mut Random, mut fact: Value, customers: &[Value]) -> Value {
+    if random.chance(30) {
+        fact["revision"] = (random.below(3) + 1).into();
+    }
     match random.below(5) {
         0 if fact.get("status").is_some() || fact["type"] == "deposit" => fact["status"] = "reversed".into(),
         1 if fact.get("lots").is_some() => fact["lots"] = random.pick(&["0.5", "3", "20"]).into(),

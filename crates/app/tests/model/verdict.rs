@@ -94,7 +94,8 @@ fn plain(value: &str) -> String {
     fraction(&json!({ "value": value }), "value").map_or_else(|| value.to_owned(), |number| number.to_string())
 }
 
-fn totals(report: &Report) -> Value {
+/// The totals as a case writes them.
+pub fn totals(report: &Report) -> Value {
     let mut totals = Map::new();
     for ((owner, unit), (minor, digits)) in &report.totals {
         let units = totals.entry(owner.clone()).or_insert_with(|| json!({}));
