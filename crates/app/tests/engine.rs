@@ -8,6 +8,7 @@ mod model;
 use headwater_app::cases::run_case;
 use headwater_domain::commission::lint;
 use model::random::Random;
+use model::world::World;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::panic::catch_unwind;
@@ -111,7 +112,7 @@ fn the_engine_and_the_model_agree_on_random_cases() {
 
 /// What the model and the engine have against these totals for a case told in another way.
 fn objections_to_totals(told: &Value, totals: &Value) -> Option<Vec<String>> {
-    let report = catch_unwind(|| model::run(told)).ok()?;
+    let (_, report) = catch_unwind(|| model::end_of(told)).ok()?;
     let mut found = Vec::new();
     let came = model::verdict::totals(&report);
     if came != *totals {
@@ -126,11 +127,11 @@ fn objections_to_totals(told: &Value, totals: &Value) -> Option<Vec<String>> {
 }
 
 /// Holds the totals of every drawn case, and of another way to tell it, against each other.
-fn hold_totals(expected: &dyn Fn(&model::Report) -> Value, told: &dyn Fn(u64, &Value, &model::Report) -> Value) {
+fn hold_totals(expected: &dyn Fn(&model::Report) -> Value, told: &dyn Fn(&mut Random, &Value, &World) -> Value) {
     for seed in drawn() {
         let objections = |case: &Value| {
-            let report = catch_unwind(|| model::run(case)).ok()?;
-            let told = catch_unwind(std::panic::AssertUnwindSafe(|| told(seed, case, &report))).ok()?;
+            let (world, report) = catch_unwind(|| model::end_of(case)).ok()?;
+            let told = told(&mut Random::new(seed), case, &world);
             objections_to_totals(&told, &expected(&report))
         };
         let fails = |case: &Value| objections(case).is_some_and(|found| !found.is_empty());
@@ -143,30 +144,24 @@ fn hold_totals(expected: &dyn Fn(&model::Report) -> Value, told: &dyn Fn(u64, &V
 
 #[test]
 fn order_batches_and_repetition_change_no_total() {
-    hold_totals(&model::verdict::totals, &|seed, case, report| {
-        model::orders::shuffled(&mut Random::new(seed), case, report.worlds.last().expect("a step"))
-    });
+    hold_totals(&model::verdict::totals, &model::orders::shuffled);
 }
 
 #[test]
 fn all_at_once_is_what_one_by_one_was() {
-    hold_totals(&model::verdict::totals, &|_, case, report| {
-        model::orders::at_once(case, report.worlds.last().expect("a step"))
-    });
+    hold_totals(&model::verdict::totals, &|_, case, world| model::orders::at_once(case, world));
 }
 
 #[test]
 fn what_is_taken_back_is_zero_to_the_last_unit() {
-    hold_totals(&|_| json!({}), &|seed, case, report| {
-        model::orders::taken_back(&mut Random::new(seed), case, report.worlds.last().expect("a step"))
-    });
+    hold_totals(&|_| json!({}), &model::orders::taken_back);
 }
 
 #[test]
 fn shares_add_up_to_what_is_shared() {
     let sums = |case: &Value| {
         let mut sums = BTreeMap::<String, i128>::new();
-        for ((_, unit), (minor, _)) in model::run(case).totals {
+        for ((_, unit), (minor, _)) in model::end_of(case).1.totals {
             *sums.entry(unit).or_default() += minor;
         }
         sums.retain(|_, minor| *minor != 0);

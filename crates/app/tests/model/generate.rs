@@ -134,7 +134,7 @@ fn exchange_rates(random: &mut Random) -> Vec<Value> {
 fn steps(random: &mut Random, frame: &Frame, plans: &[Value], partners: &[Value], customers: &[Value]) -> Vec<Value> {
     let mut steps = Vec::new();
     let mut known: Vec<Value> = Vec::new();
-    for number in 0..random.below(18) + 4 {
+    for number in 0..random.below(18) + 6 {
         let step = match random.below(100) {
             0..=5 => json!({ "close_period": closed_period(random, frame.period) }),
             6..=8 => {

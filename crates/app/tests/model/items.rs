@@ -248,6 +248,10 @@ fn judge_refund(world: &World, plan: &Value, refund: &Fact, held: &mut Held) {
 /// The items of `cpa` and `cpa_ladder`, without rates (a ladder has its amount as quantity, at the rate 1).
 pub fn acquisitions<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
     let mut items = Vec::new();
+    let mut rules = world.plans.values().flatten().flat_map(|(_, plan)| list(plan, "rules"));
+    if !rules.any(|rule| rule["kind"] == "cpa" || rule["kind"] == "cpa_ladder") {
+        return items;
+    }
     for person in world.persons() {
         let all = world.accounts(&person);
         let mut groups: Vec<(bool, Vec<&Customer>, String)> = vec![(true, all.clone(), format!("person {person}"))];

@@ -76,12 +76,30 @@ pub fn run(case: &Value) -> Report {
         });
         report.worlds.push(world.clone());
     }
-    for ((owner, _, unit, _, _), cell) in &posted {
-        let total = report.totals.entry((owner.clone(), unit.clone())).or_insert((0, cell.digits));
-        total.0 += cell.minor;
-    }
-    report.totals.retain(|_, (minor, _)| *minor != 0);
+    report.add_totals(&posted);
     report
+}
+
+impl Report {
+    fn add_totals(&mut self, cells: &BTreeMap<CellKey, Cell>) {
+        for ((owner, _, unit, _, _), cell) in cells {
+            let total = self.totals.entry((owner.clone(), unit.clone())).or_insert((0, cell.digits));
+            total.0 += cell.minor;
+        }
+        self.totals.retain(|_, (minor, _)| *minor != 0);
+    }
+}
+
+/// The world that a case ends in, and what everything in it is worth: what all postings must add up to.
+pub fn end_of(case: &Value) -> (World, Report) {
+    let mut world = World::open(case);
+    for step in list(case, "steps") {
+        // A step that is refused changes nothing.
+        let _ = apply(&mut world, step, &mut BTreeSet::new());
+    }
+    let mut report = Report { steps: Vec::new(), worlds: Vec::new(), totals: BTreeMap::new() };
+    report.add_totals(&evaluate(&world).cells);
+    (world, report)
 }
 
 fn apply(world: &mut World, step: &Value, changed: &mut BTreeSet<FactId>) -> Result<(), String> {

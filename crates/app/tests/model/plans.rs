@@ -62,7 +62,7 @@ pub fn plan(random: &mut Random, name: &str, frame: &Frame) -> Value {
         });
     }
     let mut rules: Vec<Value> = Vec::new();
-    for index in 0..=random.below(4) {
+    for index in 0..random.below(4) + 2 {
         let mut rule = rule(random, &plan, &rules, has_budget, &method);
         rule["id"] = format!("r{index}").into();
         if has_amounts && !matches!(rule["kind"].as_str().unwrap(), "per_lot" | "per_million" | "rebate") {
