@@ -87,19 +87,19 @@ impl<'w> Look<'w> {
         Some(fact.fraction(key)? * rate)
     }
 
-    /// What is missing, by condition; empty where all are met.
-    pub fn missing(&self, conditions: &Value) -> BTreeMap<String, String> {
-        let mut missing = BTreeMap::new();
-        let window = match conditions["within_days"].as_i64() {
-            None => None,
-            Some(days) => {
-                let from = match conditions["from"].as_str() {
-                    Some("registration") => self.accounts.first().map(|account| account.registered_at),
-                    _ => self.first_deposit_at(),
-                };
-                Some(from.map_or((Micros::MIN, Micros::MIN), |from| (from, from + days * DAY_MICROS)))
-            }
+    /// The window of the conditions; `(MIN, MIN)` where it has not begun.
+    fn window(&self, conditions: &Value) -> Option<(Micros, Micros)> {
+        let days = conditions["within_days"].as_i64()?;
+        let from = match conditions["from"].as_str() {
+            Some("registration") => self.accounts.first().map(|account| account.registered_at),
+            _ => self.first_deposit_at(),
         };
+        Some(from.map_or((Micros::MIN, Micros::MIN), |from| (from, from + days * DAY_MICROS)))
+    }
+
+    /// The facts inside the window, in the order of time.
+    pub fn counted(&self, conditions: &Value) -> Vec<(Micros, &'w Fact)> {
+        let window = self.window(conditions);
         let zone = zone_of(self.plan);
         let inside = |at: Micros, fact: &Fact| match window {
             None => true,
@@ -109,7 +109,14 @@ impl<'w> Look<'w> {
             }
             Some((from, to)) => from <= at && at < to,
         };
-        let counted: Vec<(Micros, &Fact)> = self.facts().into_iter().filter(|(at, fact)| inside(*at, fact)).collect();
+        self.facts().into_iter().filter(|(at, fact)| inside(*at, fact)).collect()
+    }
+
+    /// What is missing, by condition; empty where all are met.
+    pub fn missing(&self, conditions: &Value) -> BTreeMap<String, String> {
+        let mut missing = BTreeMap::new();
+        let window = self.window(conditions);
+        let counted = self.counted(conditions);
         let lots = counted
             .iter()
             .filter(|(_, fact)| fact.is_trading())

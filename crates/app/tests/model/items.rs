@@ -8,6 +8,7 @@
 
 use super::conditions::{Look, is_met_at};
 use super::fraction::Fraction;
+use super::rates::has_rate;
 use super::world::{Customer, Fact, FactId, Micros, Seat, World, fraction, list, period_of, zone_of};
 use super::worth::{Reason, counts, eligibility, lot_factor, matches, matches_customer, refunds, sum_of_terms};
 use headwater_domain::time::Period;
@@ -119,8 +120,11 @@ fn base_of(
     }
     Ok(match rule["kind"].as_str().unwrap() {
         "per_million" => {
-            let volume = if fact.is_trading() { fact.fraction("volume_usd") } else { None };
-            volume.map(|volume| (volume, volume / Fraction::whole(1_000_000)))
+            if !fact.is_trading() {
+                return Ok(None);
+            }
+            let volume = fact.fraction("volume_usd").ok_or("not_evaluable")?;
+            Some((volume, volume / Fraction::whole(1_000_000)))
         }
         "percent" => sum_of_terms(world, plan, rule, "of", fact, at)?.map(|sum| (sum, sum.percent())),
         "external" => sum_of_terms(world, plan, rule, "of", fact, at)?.map(|sum| (sum, sum)),
@@ -139,15 +143,15 @@ pub fn linear<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
             held.insert((fact.id.clone(), "unknown_customer"));
             continue;
         };
+        if fact.kind() == "refund" {
+            judge_refund(world, fact, held);
+            continue;
+        }
         let Some(partner) = &customer.partner else {
             held.insert((fact.id.clone(), "unattributed"));
             continue;
         };
         let own_plan = world.version(&world.partners[partner].plan, Micros::MAX);
-        if fact.kind() == "refund" {
-            judge_refund(world, own_plan, fact, held);
-            continue;
-        }
         for (moment, at) in moments(fact, own_plan) {
             let Some(standing) = world.standing(customer, at) else {
                 held.insert((fact.id.clone(), "partner_suspended"));
@@ -161,7 +165,13 @@ pub fn linear<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
                 if based == Ok(None) {
                     continue;
                 }
-                let credit = match eligibility(rule, fact) {
+                // A rule that has no rate for the instrument does not ask about the trade.
+                let credit = match eligibility(rule, fact).or_else(|reason| {
+                    match has_rate(world, &standing.seats[0].partner, plan, rule, fact, customer) {
+                        true => Err(reason),
+                        false => Ok(Fraction::ONE),
+                    }
+                }) {
                     Ok(credit) => credit,
                     Err(reason) => {
                         held.insert((fact.id.clone(), reason));
@@ -230,18 +240,14 @@ fn keep_first_of_each_flat(items: &mut Vec<Item>) {
     });
 }
 
-fn judge_refund(world: &World, plan: &Value, refund: &Fact, held: &mut Held) {
-    if plan["clawback"] == false {
+/// A refund is of its sale: whose it is itself decides nothing.
+fn judge_refund(world: &World, refund: &Fact, held: &mut Held) {
+    let Some(sale) = world.facts.get(&("sale".to_owned(), refund.text("sale").unwrap().to_owned())) else {
+        held.insert((refund.id.clone(), "unknown_sale"));
         return;
-    }
-    let sale = world.facts.get(&("sale".to_owned(), refund.text("sale").unwrap().to_owned()));
-    match sale {
-        None => drop(held.insert((refund.id.clone(), "unknown_sale"))),
-        Some(sale) => {
-            if refunds(world, sale).iter().any(|(one, fits)| one.id == refund.id && !fits) {
-                held.insert((refund.id.clone(), "over_refund"));
-            }
-        }
+    };
+    if refunds(world, sale).iter().any(|(one, fits)| one.id == refund.id && !fits) {
+        held.insert((refund.id.clone(), "over_refund"));
     }
 }
 
@@ -315,11 +321,12 @@ fn acquired(
     match rule["kind"].as_str().unwrap() {
         "cpa" => {
             let conditions = rule.get("qualify").or(plan.get("qualification"))?;
-            hold_unpriced(world, plan, conditions.to_string().as_str(), accounts, held);
+            hold_unpriced(world, plan, conditions, accounts, held);
             is_met_at(world, plan, accounts, conditions, at).then_some(Fraction::ONE)
         }
         "cpa_ladder" => {
-            hold_unpriced(world, plan, &format!("min_{}", rule["of"].as_str().unwrap()), accounts, held);
+            let needed = serde_json::json!({ format!("min_{}", rule["of"].as_str().unwrap()): "0" });
+            hold_unpriced(world, plan, &needed, accounts, held);
             let reached = |until: Option<Micros>| {
                 let look = Look { world, plan, accounts, until, moment: at };
                 let value = match rule["of"].as_str().unwrap() {
@@ -336,19 +343,17 @@ fn acquired(
 }
 
 /// Holds the facts that a condition needs and that have no exchange rate.
-fn hold_unpriced(world: &World, plan: &Value, needs: &str, accounts: &[&Customer], held: &mut Held) {
-    for fact in world.facts.values() {
-        if !accounts.iter().any(|account| account.name == fact.customer) || fact.is_open_trade() {
-            continue;
-        }
+fn hold_unpriced(world: &World, plan: &Value, needs: &Value, accounts: &[&Customer], held: &mut Held) {
+    let look = Look { world, plan, accounts, until: None, moment: 0 };
+    let is_asked = |key: &str| needs.get(key).is_some();
+    for (at, fact) in look.counted(needs) {
         let is_needed = match fact.kind() {
-            "deposit" => needs.contains("min_first_deposit") || needs.contains("min_net_deposit"),
-            "withdrawal" | "chargeback" => needs.contains("min_net_deposit"),
-            "trade" | "trading_day" => needs.contains("min_spread_cost") && fact.fraction("spread_cost").is_some(),
+            "deposit" => is_asked("min_first_deposit") || is_asked("min_net_deposit"),
+            "withdrawal" | "chargeback" => is_asked("min_net_deposit"),
+            "trade" | "trading_day" => is_asked("min_spread_cost") && fact.fraction("spread_cost").is_some(),
             _ => false,
         };
         let home = plan["currency"].as_str().unwrap();
-        let at = fact.at(&zone_of(plan));
         let currency = fact.text("currency").unwrap_or(home);
         if is_needed && counts(plan, fact) && world.exchange_rate(plan, currency, home, at).is_none() {
             held.insert((fact.id.clone(), "no_exchange_rate"));

@@ -8,7 +8,7 @@
 use super::conditions::{Look, met_at};
 use super::fraction::Fraction;
 use super::items::{Item, Order, lots, moments};
-use super::world::{Micros, World, fraction, list, period_of, start_of};
+use super::world::{Customer, Fact, Micros, World, fraction, list, period_of, start_of};
 use super::worth::{eligibility, is_in_group, matches, sum_of_terms};
 use headwater_domain::time::{Instant, Period};
 use serde_json::Value;
@@ -23,7 +23,7 @@ pub fn rate_of(world: &World, partner: &str, plan: &Value, rule: &Value, item: &
         return Some(step_rate(world, partner, plan, rule, item));
     }
     match rule["kind"].as_str().unwrap() {
-        "per_lot" => listed_rate(world, plan, rule, item),
+        "per_lot" => listed_rate(plan, rule, &world.facts[item.fact.as_ref()?], item.customer),
         "per_million" => fraction(rule, "rate"),
         "percent" | "bonus" | "rebate" => fraction(rule, "percent"),
         "flat" | "cpa" => fraction(rule, "amount"),
@@ -31,16 +31,23 @@ pub fn rate_of(world: &World, partner: &str, plan: &Value, rule: &Value, item: &
     }
 }
 
+/// Whether there is a rate for a fact at all, whatever it is.
+pub fn has_rate(world: &World, partner: &str, plan: &Value, rule: &Value, fact: &Fact, customer: &Customer) -> bool {
+    world.partners[partner].rates.contains_key(rule["id"].as_str().unwrap())
+        || rule.get("brackets").is_some()
+        || rule["kind"] != "per_lot"
+        || listed_rate(plan, rule, fact, customer).is_some()
+}
+
 /// Instrument, then group, then account type, then the rule's rate.
-fn listed_rate(world: &World, plan: &Value, rule: &Value, item: &Item) -> Option<Fraction> {
-    let fact = &world.facts[item.fact.as_ref()?];
+fn listed_rate(plan: &Value, rule: &Value, fact: &Fact, customer: &Customer) -> Option<Fraction> {
     let by = |matches: &dyn Fn(&Value) -> bool| {
         list(rule, "rates").find(|entry| matches(entry)).and_then(|entry| fraction(entry, "rate"))
     };
     by(&|entry| entry["instrument"].is_string() && entry["instrument"].as_str() == fact.text("instrument"))
         .or_else(|| by(&|entry| entry["group"].as_str().is_some_and(|group| is_in_group(plan, group, fact))))
         .or_else(|| {
-            let account_type = &item.customer.document["account_type"];
+            let account_type = &customer.document["account_type"];
             by(&|entry| entry["account_type"].is_string() && entry["account_type"] == *account_type)
         })
         .or_else(|| fraction(rule, "rate"))
@@ -99,7 +106,7 @@ fn area(brackets: &Value, to: Fraction) -> Fraction {
 fn points(world: &World, partner: &str, plan: &Value, rule: &Value, period: Period) -> Vec<(Order, Fraction)> {
     let is_network = rule["brackets"]["scope"] == "network";
     let metric = rule["brackets"]["metric"].as_str().unwrap();
-    let counts_for = |customer: &super::world::Customer, at: Micros| {
+    let counts_for = |customer: &Customer, at: Micros| {
         let seats = world.standing(customer, at).map(|standing| standing.seats).unwrap_or_default();
         let place = seats.iter().position(|seat| seat.partner == partner);
         place.is_some_and(|place| is_network || place == 0)

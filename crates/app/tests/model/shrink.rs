@@ -56,8 +56,22 @@ fn places(case: &Value, list: &str) -> Vec<String> {
 
 fn keys(case: &Value, object: &str) -> Vec<String> {
     let keys = case.pointer(object).and_then(Value::as_object).into_iter().flatten();
-    let needed =
-        ["id", "kind", "name", "currency", "type", "customer", "key", "at", "date", "instrument", "lots", "opened_at"];
+    let needed = [
+        "id",
+        "kind",
+        "name",
+        "currency",
+        "type",
+        "customer",
+        "key",
+        "at",
+        "date",
+        "instrument",
+        "lots",
+        "opened_at",
+        "period",
+        "time_zone",
+    ];
     keys.filter(|(key, _)| !needed.contains(&key.as_str())).map(|(key, _)| format!("{object}/{key}")).collect()
 }
 

@@ -4,7 +4,7 @@
 //!
 //! Chosen where the contract is silent: a blocked seat's rate counts as paid in `difference`, its share of a `split`
 //! or of what is passed up is nobody's; missing levels of `override` and `ratio` are nobody's either; what is passed
-//! up in amounts is scaled like the direct amount by weight, credit and caps; a negative budget is 0.
+//! up in amounts is of the quantity alone, whatever weight, credit or a cap made of the amount; a negative budget is 0.
 
 use super::fraction::Fraction;
 use super::items::{Held, Item};
@@ -53,7 +53,6 @@ pub fn share(world: &World, item: &Item) -> Vec<Fraction> {
 fn shared_from_below(tiers: &Value, item: &Item) -> Vec<Fraction> {
     let pass_up: Vec<Fraction> = list(tiers, "pass_up").map(|percent| number(percent).unwrap().percent()).collect();
     let amounts: Vec<Fraction> = list(tiers, "pass_up_amounts").map(|amount| number(amount).unwrap()).collect();
-    let cut = if item.uncut == Fraction::ZERO { Fraction::ONE } else { item.amount / item.uncut };
     let mut received = item.amount;
     let mut parts = Vec::new();
     for level in 0..item.seats.len() {
@@ -62,7 +61,7 @@ fn shared_from_below(tiers: &Value, item: &Item) -> Vec<Fraction> {
         } else if amounts.is_empty() {
             received * *pass_up.get(level).or(pass_up.last()).unwrap()
         } else {
-            amounts.get(level).map_or(Fraction::ZERO, |amount| *amount * item.quantity * item.factor * cut)
+            amounts.get(level).map_or(Fraction::ZERO, |amount| *amount * item.quantity)
         };
         parts.push(received - passed);
         received = passed;
@@ -124,7 +123,8 @@ pub fn keep_budgets(world: &World, items: &mut [Item], held: &mut Held) {
             Ok(sum) => fraction(budget, "percent").unwrap().percent() * sum.unwrap_or(Fraction::ZERO),
             Err(reason) => {
                 held.insert((id.clone(), reason));
-                Fraction::ZERO
+                indexes.into_iter().for_each(|index| items[index].parts.fill(Fraction::ZERO));
+                continue;
             }
         };
         let limit = limit.max(Fraction::ZERO);

@@ -3,7 +3,8 @@
 //! Leaves rates, steps and sharing to the other files. A figure that is missing is a reason to hold, never a guess.
 //!
 //! Chosen where the contract is silent: `spread_points` are worth `point_value` in the plan's currency; a KPI without
-//! a currency is in the plan's; a refund that does not fit is passed over and a later, smaller one may still fit.
+//! a currency is in the plan's; what is asked for points, or for millions, and does not have them cannot be evaluated,
+//! while a cost that is not there is 0; a refund that does not fit is passed over and a later, smaller one may still fit.
 
 use super::fraction::Fraction;
 use super::world::{Customer, Fact, World, fraction, list};
@@ -83,8 +84,8 @@ pub fn sum_of_terms(
             None => (term, Fraction::ONE),
         };
         if name == "spread_points" {
-            if let Some(points) = spread_points(rule, fact) {
-                at_home = at_home + sign * points;
+            if fact.is_trading() {
+                at_home = at_home + sign * spread_points(rule, fact).ok_or("not_evaluable")?;
                 is_any = true;
             }
         } else if let Some(amount) = term_amount(world, plan, fact, name)? {
