@@ -45,7 +45,7 @@ pub fn evaluate(world: &World) -> Evaluation {
         item.parts = share(world, item);
     }
     keep_budgets(world, &mut items, &mut held);
-    hold_blocked(world, &items, &mut held);
+    hold_blocked(&items, &mut held);
 
     let mut cells = BTreeMap::new();
     let (shared, single): (Vec<&Item>, Vec<&Item>) =
@@ -56,11 +56,12 @@ pub fn evaluate(world: &World) -> Evaluation {
     Evaluation { cells, held }
 }
 
-/// A fact whose direct partner is suspended and blocks its place is held.
-fn hold_blocked(world: &World, items: &[Item], held: &mut Held) {
-    for item in items {
-        let is_blocked = !item.pays_customer() && !item.seats[0].is_active && item.plan["on_suspended"] != "house";
-        if let Some(fact) = item.fact.as_ref().filter(|fact| is_blocked && world.facts.contains_key(fact)) {
+/// A fact of which a part is not paid because a place in the tree is blocked is held.
+fn hold_blocked(items: &[Item], held: &mut Held) {
+    for item in items.iter().filter(|item| !item.pays_customer() && item.plan["on_suspended"] != "house") {
+        let mut places = item.seats.iter().zip(&item.parts);
+        let is_blocked = places.any(|(seat, part)| !seat.is_active && *part != Fraction::ZERO);
+        if let Some(fact) = item.trigger.as_ref().filter(|_| is_blocked) {
             held.insert((fact.clone(), "partner_suspended"));
         }
     }

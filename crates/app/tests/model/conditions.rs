@@ -4,12 +4,12 @@
 //! first at which it held over what had happened by then.
 //!
 //! Chosen where the contract is silent: inside `within_days` only facts of the window count, for every condition; an
-//! amount without an exchange rate makes its sum unknown, and an unknown sum meets nothing; the partner's active
-//! customers are counted as persons, by the account registered first, over facts of the period of the moment.
+//! amount without an exchange rate makes its sum unknown, and an unknown sum meets nothing; an open trade counts for
+//! `min_trades` alone; the partner's active customers are counted as persons, by the account registered first, over facts of the period of the moment.
 
 use super::fraction::Fraction;
 use super::world::{
-    Customer, DAY_MICROS, Fact, HOUR_MICROS, Micros, World, fraction, list, period_of, start_of, zone_of,
+    Customer, DAY_MICROS, Fact, FactId, HOUR_MICROS, Micros, World, fraction, list, period_of, start_of, zone_of,
 };
 use super::worth::counts;
 use headwater_domain::time::Instant;
@@ -32,13 +32,17 @@ pub struct Look<'w> {
 impl<'w> Look<'w> {
     fn facts(&self) -> Vec<(Micros, &'w Fact)> {
         let zone = zone_of(self.plan);
-        let of_accounts =
-            |fact: &&Fact| self.accounts.iter().any(|account| account.name == fact.customer) && !fact.is_open_trade();
+        let of_accounts = |fact: &&Fact| self.accounts.iter().any(|account| account.name == fact.customer);
         let mut facts: Vec<(Micros, &Fact)> =
             self.world.facts.values().filter(of_accounts).map(|fact| (fact.at(&zone), fact)).collect();
         facts.retain(|(at, _)| self.until.is_none_or(|until| *at <= until));
         facts.sort_by_key(|(at, fact)| (*at, fact.id.1.clone(), fact.id.0.clone()));
         facts
+    }
+
+    /// The last fact of a moment.
+    pub fn fact_at(&self, moment: Micros) -> Option<FactId> {
+        self.facts().into_iter().rfind(|(at, _)| *at == moment).map(|(_, fact)| fact.id.clone())
     }
 
     /// The approved deposits, oldest first.
@@ -52,21 +56,26 @@ impl<'w> Look<'w> {
         self.deposits().first().map(|(at, _)| *at)
     }
 
+    /// The deposits that are the first deposit together.
+    fn first_deposits(&self) -> Vec<(Micros, &'w Fact)> {
+        let deposits = self.deposits();
+        let Some((first_at, _)) = deposits.first().copied() else { return deposits };
+        match self.plan["ftd_window_hours"].as_i64().unwrap_or(0) {
+            0 => deposits.into_iter().take(1).collect(),
+            hours => deposits.into_iter().filter(|(at, _)| *at < first_at + hours * HOUR_MICROS).collect(),
+        }
+    }
+
+    pub fn is_of_first_deposit(&self, fact: &Fact) -> bool {
+        self.first_deposits().iter().any(|(_, deposit)| deposit.id == fact.id)
+    }
+
     /// `None` where there is none yet, or where a part of it has no exchange rate.
     pub fn first_deposit(&self, window: Option<(Micros, Micros)>) -> Option<Fraction> {
-        let deposits = self.deposits();
-        let first_at = deposits.first()?.0;
-        let hours = self.plan["ftd_window_hours"].as_i64().unwrap_or(0);
-        let parts: Vec<(Micros, &Fact)> = match hours {
-            0 => deposits.into_iter().take(1).collect(),
-            _ => deposits.into_iter().filter(|(at, _)| *at < first_at + hours * HOUR_MICROS).collect(),
-        };
         let inside = |at: Micros| window.is_none_or(|(from, to)| from <= at && at < to);
-        parts
-            .into_iter()
-            .filter(|(at, _)| inside(*at))
-            .map(|(at, fact)| self.money(fact, "amount", at))
-            .sum::<Option<Fraction>>()
+        let parts = self.first_deposits();
+        parts.first()?;
+        parts.into_iter().filter(|(at, _)| inside(*at)).map(|(at, fact)| self.money(fact, "amount", at)).sum()
     }
 
     /// Deposits less withdrawals and chargebacks.
@@ -117,12 +126,10 @@ impl<'w> Look<'w> {
         let mut missing = BTreeMap::new();
         let window = self.window(conditions);
         let counted = self.counted(conditions);
-        let lots = counted
-            .iter()
-            .filter(|(_, fact)| fact.is_trading())
-            .map(|(_, fact)| fact.fraction("lots"))
-            .sum::<Option<Fraction>>();
-        let spread = counted.iter().filter(|(_, fact)| fact.is_trading() && fact.document.get("spread_cost").is_some());
+        let closed: Vec<&(Micros, &Fact)> =
+            counted.iter().filter(|(_, fact)| fact.is_trading() && !fact.is_open_trade()).collect();
+        let lots = closed.iter().map(|(_, fact)| fact.fraction("lots")).sum::<Option<Fraction>>();
+        let spread = closed.iter().filter(|(_, fact)| fact.document.get("spread_cost").is_some());
         let spread = spread.map(|(at, fact)| self.money(fact, "spread_cost", *at)).sum::<Option<Fraction>>();
         let count =
             |kind: &str| counted.iter().filter(|(_, fact)| fact.kind() == kind && counts(self.plan, fact)).count();

@@ -3,7 +3,7 @@
 //! Leaves rates to `rates`, sharing and the budget to `tiers`. Cuts go in the order of time, never of arrival.
 //!
 //! Chosen where the contract is silent: a running total is cut as a whole, so that a negative item first takes back
-//! what was cut off; without a first deposit a percent of it is 0; a carried period stands where its last item stood;
+//! what was cut off, and a later version's lower cap takes nothing back; without a first deposit a percent of it is 0; a carried period stands where its last item stood;
 //! the mean for `max_average_periods` is of the values of the period itself, before what was carried into it.
 
 use super::conditions::Look;
@@ -53,7 +53,7 @@ pub fn cap(world: &World, items: &mut [Item]) {
         let key = (item.direct().to_owned(), item.rule_id().to_owned(), over);
         let (total, paid) = running.entry(key).or_insert((Fraction::ZERO, Fraction::ZERO));
         *total = *total + item.uncut;
-        let paid_now = (*total).min(limit);
+        let paid_now = (*total).min(limit.max(*paid));
         item.amount = paid_now - *paid;
         *paid = paid_now;
     }

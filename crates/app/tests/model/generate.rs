@@ -252,15 +252,20 @@ fn fact(random: &mut Random, key: &str, customers: &[Value]) -> Value {
             "type": "kpi", "key": key, "customer": customer, "at": moment(random), "name": "fees",
             "value": random.pick(&["5", "12.345", "-3"]),
         }),
+        // A refund is reported by the customer of its sale: one that is not is a question of its own.
         18 => json!({
-            "type": "sale", "key": format!("s{}", random.below(3)), "customer": customer, "at": moment(random),
+            "type": "sale", "key": sale_key(random, &customer), "customer": customer, "at": moment(random),
             "amount": random.pick(&["90", "200", "77.77"]), "currency": "USD",
         }),
         _ => json!({
-            "type": "refund", "key": key, "customer": customer, "at": moment(random), "sale": format!("s{}", random.below(3)),
-            "amount": random.pick(&["60", "31", "90", "200"]), "currency": "USD",
+            "type": "refund", "key": key, "customer": customer, "at": moment(random),
+            "sale": sale_key(random, &customer), "amount": random.pick(&["60", "31", "90", "200"]), "currency": "USD",
         }),
     }
+}
+
+fn sale_key(random: &mut Random, customer: &Value) -> String {
+    format!("s-{}-{}", customer.as_str().unwrap(), random.below(2))
 }
 
 fn trading_day(random: &mut Random, key: &str, customer: &Value, currency: &str) -> Value {
@@ -330,7 +335,9 @@ fn revised(random: &mut Random, mut fact: Value, customers: &[Value]) -> Value {
         0 if fact.get("status").is_some() || fact["type"] == "deposit" => fact["status"] = "reversed".into(),
         1 if fact.get("lots").is_some() => fact["lots"] = random.pick(&["0.5", "3", "20"]).into(),
         2 if fact.get("amount").is_some() => fact["amount"] = random.pick(&["10", "120"]).into(),
-        3 if fact.get("key").is_some() => fact["customer"] = customers[random.below(customers.len())]["id"].clone(),
+        3 if fact.get("key").is_some() && fact["type"] != "sale" && fact["type"] != "refund" => {
+            fact["customer"] = customers[random.below(customers.len())]["id"].clone()
+        }
         _ => {}
     }
     fact

@@ -2,8 +2,8 @@
 //!
 //! Leaves rates to `rates`, cuts to `cuts`, sharing to `tiers`. Every item is priced by what was true at its own date.
 //!
-//! Chosen where the contract is silent: `flat` pays the partner of the event's own account, once over all accounts of
-//! the person; a ladder is dated like a CPA, by the moment its first step was reached; who pays a customer pays it
+//! Chosen where the contract is silent: a `flat` once a person pays the partner of the account registered first, at
+//! the first event of any account; a ladder is dated like a CPA, by the moment its first step was reached; who pays a customer pays it
 //! also while the partner is suspended.
 
 use super::conditions::{Look, is_met_at};
@@ -28,6 +28,8 @@ pub struct Item<'w> {
     pub rule: &'w Value,
     pub order: Order,
     pub fact: Option<FactId>,
+    /// The fact that it waited for: its own, or the last one of the moment of an acquisition.
+    pub trigger: Option<FactId>,
     pub customer: &'w Customer,
     pub seats: Vec<Seat>,
     pub scope: String,
@@ -147,76 +149,91 @@ pub fn linear<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
             judge_refund(world, fact, held);
             continue;
         }
-        let Some(partner) = &customer.partner else {
-            held.insert((fact.id.clone(), "unattributed"));
-            continue;
-        };
-        let own_plan = world.version(&world.partners[partner].plan, Micros::MAX);
-        for (moment, at) in moments(fact, own_plan) {
-            let Some(standing) = world.standing(customer, at) else {
-                held.insert((fact.id.clone(), "partner_suspended"));
-                continue;
-            };
-            for (plan, rule) in world.rules_at(&standing.plan, at) {
-                if !matches(plan, rule, fact, customer) {
-                    continue;
-                }
-                let based = base_of(world, plan, rule, fact, customer, (moment, at));
-                if based == Ok(None) {
-                    continue;
-                }
-                // A rule that has no rate for the instrument does not ask about the trade.
-                let credit = match eligibility(rule, fact).or_else(|reason| {
-                    match has_rate(world, &standing.seats[0].partner, plan, rule, fact, customer) {
-                        true => Err(reason),
-                        false => Ok(Fraction::ONE),
-                    }
-                }) {
-                    Ok(credit) => credit,
-                    Err(reason) => {
-                        held.insert((fact.id.clone(), reason));
-                        continue;
-                    }
-                };
-                let (base, quantity) = match based {
-                    Ok(based) => based.unwrap(),
-                    Err(reason) => {
-                        held.insert((fact.id.clone(), reason));
-                        continue;
-                    }
-                };
-                let period = period_of(plan, at);
-                let scope = match (rule["kind"].as_str().unwrap(), rule["once_per"].as_str().unwrap_or("person")) {
-                    ("flat", "event") => format!("event {}", fact.id.1),
-                    ("flat", "customer") => format!("customer {}", customer.name),
-                    ("flat", _) => format!("person {}", customer.person),
-                    _ => format!("customer {} in {period}", customer.name),
-                };
-                let weight = fraction(rule, "weight").unwrap_or(Fraction::ONE);
-                items.push(Item {
-                    plan_name: standing.plan.clone(),
-                    plan,
-                    rule,
-                    order: (at, fact.id.1.clone(), format!("{} {moment}", fact.id.0)),
-                    fact: Some(fact.id.clone()),
-                    customer,
-                    seats: standing.seats.clone(),
-                    scope: scope_of(plan, rule, scope, period),
-                    period,
-                    base,
-                    quantity,
-                    rate: Fraction::ZERO,
-                    factor: weight * credit,
-                    uncut: Fraction::ZERO,
-                    amount: Fraction::ZERO,
-                    parts: Vec::new(),
-                });
-            }
+        // Once a person: the partner, the country and the account type are those of the account registered first.
+        let first = world.accounts(&customer.person)[0];
+        if fact.kind() == "event" {
+            linear_of(world, fact, first, true, &mut Held::new(), &mut items);
         }
+        linear_of(world, fact, customer, false, held, &mut items);
     }
     items.sort_by(|a, b| a.order.cmp(&b.order));
     keep_first_of_each_flat(&mut items);
     items
+}
+
+fn linear_of<'w>(
+    world: &'w World,
+    fact: &'w Fact,
+    customer: &'w Customer,
+    is_once_a_person: bool,
+    held: &mut Held,
+    items: &mut Vec<Item<'w>>,
+) {
+    let Some(partner) = &customer.partner else {
+        held.insert((fact.id.clone(), "unattributed"));
+        return;
+    };
+    let own_plan = world.version(&world.partners[partner].plan, Micros::MAX);
+    for (moment, at) in moments(fact, own_plan) {
+        let Some(standing) = world.standing(customer, at) else {
+            held.insert((fact.id.clone(), "partner_suspended"));
+            continue;
+        };
+        for (plan, rule) in world.rules_at(&standing.plan, at) {
+            let is_per_person = rule["kind"] == "flat" && rule["once_per"].as_str().unwrap_or("person") == "person";
+            if is_per_person != is_once_a_person || !matches(plan, rule, fact, customer) {
+                continue;
+            }
+            let based = base_of(world, plan, rule, fact, customer, (moment, at));
+            if based == Ok(None) {
+                continue;
+            }
+            // What has no price yet is not asked about the trade.
+            let (base, quantity) = match based {
+                Ok(based) => based.unwrap(),
+                Err(reason) => {
+                    held.insert((fact.id.clone(), reason));
+                    continue;
+                }
+            };
+            let has_rate = has_rate(world, &standing.seats[0].partner, plan, rule, fact, customer);
+            let credit = match eligibility(rule, fact) {
+                Ok(credit) => credit,
+                Err(_) if !has_rate => Fraction::ONE,
+                Err(reason) => {
+                    held.insert((fact.id.clone(), reason));
+                    continue;
+                }
+            };
+            let period = period_of(plan, at);
+            let scope = match (rule["kind"].as_str().unwrap(), rule["once_per"].as_str().unwrap_or("person")) {
+                ("flat", "event") => format!("event {}", fact.id.1),
+                ("flat", "customer") => format!("customer {}", customer.name),
+                ("flat", _) => format!("person {}", customer.person),
+                _ => format!("customer {} in {period}", customer.name),
+            };
+            let weight = fraction(rule, "weight").unwrap_or(Fraction::ONE);
+            items.push(Item {
+                plan_name: standing.plan.clone(),
+                plan,
+                rule,
+                order: (at, fact.id.1.clone(), format!("{} {moment}", fact.id.0)),
+                fact: Some(fact.id.clone()),
+                trigger: Some(fact.id.clone()),
+                customer,
+                seats: standing.seats.clone(),
+                scope: scope_of(plan, rule, scope, period),
+                period,
+                base,
+                quantity,
+                rate: Fraction::ZERO,
+                factor: weight * credit,
+                uncut: Fraction::ZERO,
+                amount: Fraction::ZERO,
+                parts: Vec::new(),
+            });
+        }
+    }
 }
 
 /// Brackets, carry and caps per day or period are over all customers of the partner.
@@ -242,7 +259,9 @@ fn keep_first_of_each_flat(items: &mut Vec<Item>) {
 
 /// A refund is of its sale: whose it is itself decides nothing.
 fn judge_refund(world: &World, refund: &Fact, held: &mut Held) {
-    let Some(sale) = world.facts.get(&("sale".to_owned(), refund.text("sale").unwrap().to_owned())) else {
+    let sale = world.facts.get(&("sale".to_owned(), refund.text("sale").unwrap().to_owned()));
+    // The sale of somebody unknown is not known either.
+    let Some(sale) = sale.filter(|sale| world.customers.contains_key(&sale.customer)) else {
         held.insert((refund.id.clone(), "unknown_sale"));
         return;
     };
@@ -289,6 +308,7 @@ pub fn acquisitions<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
                         rule,
                         order: (at, person.clone(), "person".to_owned()),
                         fact: None,
+                        trigger: look.fact_at(at),
                         customer: first,
                         seats: standing.seats.clone(),
                         scope: scope_of(plan, rule, scope.clone(), period),
@@ -348,14 +368,20 @@ fn hold_unpriced(world: &World, plan: &Value, needs: &Value, accounts: &[&Custom
     let is_asked = |key: &str| needs.get(key).is_some();
     for (at, fact) in look.counted(needs) {
         let is_needed = match fact.kind() {
-            "deposit" => is_asked("min_first_deposit") || is_asked("min_net_deposit"),
+            "deposit" => {
+                is_asked("min_net_deposit") || (is_asked("min_first_deposit") && look.is_of_first_deposit(fact))
+            }
             "withdrawal" | "chargeback" => is_asked("min_net_deposit"),
             "trade" | "trading_day" => is_asked("min_spread_cost") && fact.fraction("spread_cost").is_some(),
             _ => false,
         };
         let home = plan["currency"].as_str().unwrap();
         let currency = fact.text("currency").unwrap_or(home);
-        if is_needed && counts(plan, fact) && world.exchange_rate(plan, currency, home, at).is_none() {
+        if is_needed
+            && !fact.is_open_trade()
+            && counts(plan, fact)
+            && world.exchange_rate(plan, currency, home, at).is_none()
+        {
             held.insert((fact.id.clone(), "no_exchange_rate"));
         }
     }

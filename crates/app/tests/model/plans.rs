@@ -64,6 +64,10 @@ pub fn plan(random: &mut Random, name: &str, frame: &Frame) -> Value {
     let mut rules: Vec<Value> = Vec::new();
     for index in 0..random.below(4) + 2 {
         let mut rule = rule(random, &plan, &rules, has_budget, &method);
+        // Which of its rates a part that crosses a step is compared with is not said.
+        if method == "difference" && rule["brackets"]["mode"] == "marginal" {
+            rule["brackets"]["mode"] = "whole".into();
+        }
         rule["id"] = format!("r{index}").into();
         if has_amounts && !matches!(rule["kind"].as_str().unwrap(), "per_lot" | "per_million" | "rebate") {
             rule["tiers"] = false.into();
@@ -319,8 +323,10 @@ fn eligibility(random: &mut Random) -> Value {
 fn source(random: &mut Random, earlier: &[Value], kind: &str) -> Option<Value> {
     let fits = |rule: &&Value| {
         let is_plain = rule["kind"] != "rebate" && rule.get("unit").is_none() && rule["pays"] != "customer";
-        // Whose cashback a share of a carried period would be is not said.
-        is_plain && (kind == "bonus" || (rule.get("carry").is_none() && rule["kind"] != "bonus"))
+        // Whose cashback a share of a carried period would be is not said, nor what becomes of it when a new version
+        // of the rebate begins before that of its rule.
+        let waits = rule.get("carry").is_some() || rule.get("brackets").is_some() || rule["cap"]["per"] == "period";
+        is_plain && (kind == "bonus" || (!waits && rule["kind"] != "bonus"))
     };
     let choices: Vec<&Value> = earlier.iter().filter(fits).collect();
     if choices.is_empty() { None } else { Some(choices[random.below(choices.len())]["id"].clone()) }

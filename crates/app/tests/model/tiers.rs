@@ -4,7 +4,8 @@
 //!
 //! Chosen where the contract is silent: a blocked seat's rate counts as paid in `difference`, its share of a `split`
 //! or of what is passed up is nobody's; missing levels of `override` and `ratio` are nobody's either; what is passed
-//! up in amounts is of the quantity alone, whatever weight, credit or a cap made of the amount; a negative budget is 0.
+//! up in amounts is of the weighed quantity, whatever a cap made of the amount; a rule of another kind
+//! gives a parent no rate; a negative budget is 0.
 
 use super::fraction::Fraction;
 use super::items::{Held, Item};
@@ -61,7 +62,7 @@ fn shared_from_below(tiers: &Value, item: &Item) -> Vec<Fraction> {
         } else if amounts.is_empty() {
             received * *pass_up.get(level).or(pass_up.last()).unwrap()
         } else {
-            amounts.get(level).map_or(Fraction::ZERO, |amount| *amount * item.quantity)
+            amounts.get(level).map_or(Fraction::ZERO, |amount| *amount * item.quantity * item.factor)
         };
         parts.push(received - passed);
         received = passed;
@@ -91,14 +92,16 @@ fn differences(world: &World, tiers: &Value, item: &Item) -> Vec<Fraction> {
     parts
 }
 
-/// A parent's own rate for the rule: agreed with it, or from its own plan.
+/// A parent's own rate for the rule: agreed with it, or from its own plan, where that is a rule of the same kind.
 fn rate_above(world: &World, partner: &str, item: &Item) -> Option<Fraction> {
     let own = &world.partners[partner];
-    let rules = world.rules_at(&own.plan, item.at());
-    match rules.into_iter().find(|(_, rule)| rule["id"] == item.rule["id"]) {
-        Some((plan, rule)) => rate_of(world, partner, plan, rule, item),
-        None => own.rates.get(item.rule_id()).copied(),
+    if let Some(agreed) = own.rates.get(item.rule_id()) {
+        return Some(*agreed);
     }
+    let rules = world.rules_at(&own.plan, item.at());
+    let same = |rule: &Value| rule["id"] == item.rule["id"] && rule["kind"] == item.rule["kind"];
+    let (plan, rule) = rules.into_iter().find(|(_, rule)| same(rule))?;
+    rate_of(world, partner, plan, rule, item)
 }
 
 /// Keeps what is paid for one trade or daily row within the budget of its plan.

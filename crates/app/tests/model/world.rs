@@ -265,14 +265,14 @@ impl World {
         for rule in list(now, "rules") {
             let id = rule["id"].as_str().unwrap();
             match rule_of(before, id) {
-                Some(older) if waits_for_period(now, rule) || waits_for_period(before, older) => {
+                Some(older) if waits_for_period(rule) || waits_for_period(older) => {
                     rules.push((before, older));
                 }
-                None if waits_for_period(now, rule) => {}
+                None if waits_for_period(rule) => {}
                 _ => rules.push((now, rule)),
             }
         }
-        for older in list(before, "rules").filter(|older| waits_for_period(before, older)) {
+        for older in list(before, "rules").filter(|older| waits_for_period(older)) {
             if rule_of(now, older["id"].as_str().unwrap()).is_none() {
                 rules.push((before, older));
             }
@@ -316,13 +316,9 @@ fn days_between(from: &str, to: &str) -> i64 {
     (start(to) - start(from)) / DAY_MICROS
 }
 
-fn waits_for_period(plan: &Value, rule: &Value) -> bool {
-    let has = |key: &str| rule.get(key).is_some();
-    let source = rule["of_rule"].as_str().and_then(|id| rule_of(plan, id));
-    has("brackets")
-        || has("carry")
-        || rule["cap"]["per"] == "period"
-        || source.is_some_and(|source| waits_for_period(plan, source))
+/// What is of another rule changes with its own version, also where that rule waits.
+fn waits_for_period(rule: &Value) -> bool {
+    rule.get("brackets").is_some() || rule.get("carry").is_some() || rule["cap"]["per"] == "period"
 }
 
 pub fn rule_of<'w>(plan: &'w Value, id: &str) -> Option<&'w Value> {

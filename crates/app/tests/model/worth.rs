@@ -207,16 +207,16 @@ pub fn eligibility(rule: &Value, fact: &Fact) -> Result<Fraction, Reason> {
     }
     let mut factor = Fraction::ONE;
     if let Some(threshold) = fraction(wanted, "credit_threshold") {
-        match fact.fraction("equity").zip(fact.fraction("credit")) {
-            Some((_, credit)) if credit <= Fraction::ZERO => {}
-            Some((equity, _)) if equity <= Fraction::ZERO => factor = Fraction::ZERO,
-            Some((equity, credit)) => {
+        match (fact.fraction("equity"), fact.fraction("credit")) {
+            (Some(equity), _) if equity <= Fraction::ZERO => factor = Fraction::ZERO,
+            (Some(_), Some(credit)) if credit <= Fraction::ZERO => {}
+            (Some(equity), Some(credit)) => {
                 let own = (equity - credit) / equity;
                 if own < threshold {
                     factor = own.max(Fraction::ZERO);
                 }
             }
-            None => is_missing = true,
+            _ => is_missing = true,
         }
     }
     if is_missing && !pays_without_detail { Err("not_evaluable") } else { Ok(factor) }

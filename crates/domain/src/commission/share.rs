@@ -119,7 +119,9 @@ fn keep_fact(fact: FactId, indexes: &[usize], claims: &mut Claims<'_>, shares: &
     let budget = plan.budget.clone().expect("only facts of plans with a budget come here");
     let allowed = allowed(&budget, claim, claims)?;
     let add = |sum: Exact, index: &usize| sum.plus(shares[*index].exact);
-    let total = indexes.iter().try_fold(Exact::zero(), add).map_err(Unsummed::OutOfRange)?;
+    // What a suspended partner is not paid takes nothing of the budget.
+    let paid = indexes.iter().filter(|index| !shares[**index].is_withheld);
+    let total = paid.into_iter().try_fold(Exact::zero(), add).map_err(Unsummed::OutOfRange)?;
     if total <= allowed || total.is_zero() || total.is_negative() {
         return Ok(());
     }
