@@ -4,7 +4,7 @@
 //! first at which it held over what had happened by then.
 //!
 //! Chosen where the contract is silent: inside `within_days` only facts of the window count, for every condition; an
-//! amount without an exchange rate makes its sum unknown, and an unknown sum meets nothing; an open trade counts for
+//! amount without an exchange rate is held and does not count yet; an open trade counts for
 //! `min_trades` alone; the partner's active customers are counted as persons, by the account registered first, over facts of the period of the moment.
 
 use super::fraction::Fraction;
@@ -70,24 +70,25 @@ impl<'w> Look<'w> {
         self.first_deposits().iter().any(|(_, deposit)| deposit.id == fact.id)
     }
 
-    /// `None` where there is none yet, or where a part of it has no exchange rate.
+    /// `None` where there is none yet.
     pub fn first_deposit(&self, window: Option<(Micros, Micros)>) -> Option<Fraction> {
         let inside = |at: Micros| window.is_none_or(|(from, to)| from <= at && at < to);
         let parts = self.first_deposits();
         parts.first()?;
-        parts.into_iter().filter(|(at, _)| inside(*at)).map(|(at, fact)| self.money(fact, "amount", at)).sum()
+        let inside = parts.into_iter().filter(|(at, _)| inside(*at));
+        Some(inside.filter_map(|(at, fact)| self.money(fact, "amount", at)).sum())
     }
 
     /// Deposits less withdrawals and chargebacks.
-    pub fn net_deposit(&self, window: Option<(Micros, Micros)>) -> Option<Fraction> {
+    pub fn net_deposit(&self, window: Option<(Micros, Micros)>) -> Fraction {
         let inside = |at: Micros| window.is_none_or(|(from, to)| from <= at && at < to);
         let signed = self.facts().into_iter().filter(|(at, fact)| inside(*at) && counts(self.plan, fact));
         let signed = signed.filter_map(|(at, fact)| match fact.kind() {
-            "deposit" => Some(self.money(fact, "amount", at)),
-            "withdrawal" | "chargeback" => Some(self.money(fact, "amount", at).map(|amount| -amount)),
+            "deposit" => self.money(fact, "amount", at),
+            "withdrawal" | "chargeback" => self.money(fact, "amount", at).map(|amount| -amount),
             _ => None,
         });
-        signed.sum::<Option<Fraction>>()
+        signed.sum()
     }
 
     fn money(&self, fact: &Fact, key: &str, at: Micros) -> Option<Fraction> {
@@ -130,15 +131,15 @@ impl<'w> Look<'w> {
             counted.iter().filter(|(_, fact)| fact.is_trading() && !fact.is_open_trade()).collect();
         let lots = closed.iter().map(|(_, fact)| fact.fraction("lots")).sum::<Option<Fraction>>();
         let spread = closed.iter().filter(|(_, fact)| fact.document.get("spread_cost").is_some());
-        let spread = spread.map(|(at, fact)| self.money(fact, "spread_cost", *at)).sum::<Option<Fraction>>();
+        let spread = spread.filter_map(|(at, fact)| self.money(fact, "spread_cost", *at)).sum::<Fraction>();
         let count =
             |kind: &str| counted.iter().filter(|(_, fact)| fact.kind() == kind && counts(self.plan, fact)).count();
         let amounts = [
             ("min_first_deposit", self.first_deposit(window)),
-            ("min_net_deposit", self.net_deposit(window)),
+            ("min_net_deposit", Some(self.net_deposit(window))),
             ("min_deposits", Some(Fraction::whole(count("deposit") as i128))),
             ("min_lots", lots),
-            ("min_spread_cost", spread),
+            ("min_spread_cost", Some(spread)),
             ("min_trades", Some(Fraction::whole(count("trade") as i128))),
         ];
         for (key, value) in amounts {

@@ -97,7 +97,7 @@ pub fn sum_of_terms(
     if !is_any {
         return Ok(None);
     }
-    if !needs_exchange {
+    if !needs_exchange || foreign == Fraction::ZERO {
         return Ok(Some(at_home));
     }
     let home = plan["currency"].as_str().unwrap();

@@ -26,8 +26,9 @@ pub(super) struct Share {
     pub level: u16,
     pub scope: Scope,
     pub exact: Exact,
-    /// The partners that are rounded together with it, where they are.
-    pub path: Option<Vec<PartnerId>>,
+    /// The partners that are rounded together with it, where they are, and which of them are suspended: what is withheld
+    /// from a partner is not mixed with what it was paid before.
+    pub path: Option<Vec<(PartnerId, bool)>>,
     /// Whether it stays unpaid: the partner was suspended.
     pub is_withheld: bool,
 }
@@ -52,7 +53,7 @@ pub(super) fn all(claims: &mut Claims<'_>, volumes: &Volumes<'_>) -> Vec<Share> 
         }
         match tiers::share(claim, claims.terms, volumes) {
             Ok(given) => {
-                let path = || given.parts.iter().map(|part| part.partner).collect::<Vec<_>>();
+                let path = || given.parts.iter().map(|part| (part.partner, part.suspended)).collect::<Vec<_>>();
                 let path = given.by_path.then(path);
                 shares.extend(given.parts.iter().map(|part| Share {
                     claim: place,
