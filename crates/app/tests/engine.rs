@@ -3,6 +3,8 @@
 //! A failure prints the seed and the smallest case that still fails; such a case belongs into the vectors, with figures
 //! worked out by hand. `HEADWATER_RANDOM_CASES=10000` makes a long run of it, `HEADWATER_RANDOM_SEED` repeats one.
 
+#[expect(clippy::unwrap_used, reason = "a case that makes no sense stops the model, which is all that is asked of it")]
+#[expect(clippy::similar_names, clippy::match_bool, clippy::needless_for_each, reason = "read like the contract")]
 mod model;
 
 use headwater_app::cases::run_case;
@@ -86,28 +88,24 @@ fn the_model_disagrees_with_wrong_figures() {
     assert_eq!(found.len(), 4, "{found:?}");
 }
 
-/// Whether the engine knows the plans and the facts of the case at all.
+/// Whether the engine knows the plans and the facts of the case at all; a cut-down case may have lost a partner.
 fn is_known(case: &Value) -> bool {
-    let is_unsupported = |problems: &Vec<String>| problems.iter().any(|problem| problem.contains("unsupported"));
+    let is_unsupported = |problems: &Vec<String>| {
+        problems.iter().any(|problem| problem.contains("unsupported") || problem.contains("unknown_partner"))
+    };
     is_accepted(case) && !run_case(case).is_err_and(|problems| is_unsupported(&problems))
 }
 
 #[test]
 fn the_engine_and_the_model_agree_on_random_cases() {
-    let (mut agreed, mut skipped) = (0, 0);
     for seed in drawn() {
         let case = model::generate::case(seed);
-        if !is_known(&case) {
-            skipped += 1;
-            continue;
-        }
+        assert!(is_known(&case), "seed {seed}: {:?}", run_case(&case));
         let fails = |case: &Value| is_known(case) && objections(case).is_some_and(|found| !found.is_empty());
         if fails(&case) {
             fail_with(seed, &case, &fails, &|case| objections(case).unwrap_or_default().join("\n"));
         }
-        agreed += 1;
     }
-    println!("{agreed} agreed, {skipped} skipped");
 }
 
 /// What the model and the engine have against these totals for a case told in another way.
@@ -171,18 +169,12 @@ fn shares_add_up_to_what_is_shared() {
         json!({ "method": "split", "shares": ["33.3", "33.3", "33.4"] }),
         json!({ "method": "share_from_below", "pass_up": ["20", "10"] }),
     ];
-    for seed in drawn() {
+    for (seed, way) in drawn().zip(ways.iter().cycle()) {
         let case = model::generate::case(seed);
-        for way in &ways {
-            let alone = model::orders::shared_by(&case, &Value::Null);
-            let shared = model::orders::shared_by(&case, way);
-            assert_eq!(sums(&alone), sums(&shared), "seed {seed}, {way}");
-            assert_eq!(
-                objections(&shared).filter(|_| is_known(&shared)),
-                None.or(Some(Vec::new()).filter(|_| is_known(&shared))),
-                "seed {seed}"
-            );
-        }
+        let alone = model::orders::shared_by(&case, &Value::Null);
+        let shared = model::orders::shared_by(&case, way);
+        assert_eq!(sums(&alone), sums(&shared), "seed {seed}, {way}");
+        assert_eq!(objections(&shared), Some(Vec::new()), "seed {seed}, {way}");
     }
 }
 

@@ -88,7 +88,7 @@ fn add(world: &World, cells: &mut BTreeMap<CellKey, Cell>, key: CellKey, item: &
     match &item.fact {
         Some(fact) => drop(cell.facts.insert(fact.clone())),
         None => {
-            cell.facts.extend(world.facts.values().filter(|f| f.customer == item.customer.name).map(|f| f.id.clone()))
+            cell.facts.extend(world.facts.values().filter(|f| f.customer == item.customer.name).map(|f| f.id.clone()));
         }
     }
 }

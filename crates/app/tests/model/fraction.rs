@@ -100,7 +100,8 @@ impl Mul for Fraction {
 impl Div for Fraction {
     type Output = Self;
     fn div(self, other: Self) -> Self {
-        self * Self::new(other.bottom, other.top)
+        let upside_down = Self::new(other.bottom, other.top);
+        self.mul(upside_down)
     }
 }
 

@@ -336,7 +336,7 @@ fn revised(random: &mut Random, mut fact: Value, customers: &[Value]) -> Value {
         1 if fact.get("lots").is_some() => fact["lots"] = random.pick(&["0.5", "3", "20"]).into(),
         2 if fact.get("amount").is_some() => fact["amount"] = random.pick(&["10", "120"]).into(),
         3 if fact.get("key").is_some() && fact["type"] != "sale" && fact["type"] != "refund" => {
-            fact["customer"] = customers[random.below(customers.len())]["id"].clone()
+            fact["customer"] = customers[random.below(customers.len())]["id"].clone();
         }
         _ => {}
     }

@@ -3,8 +3,8 @@
 //! Leaves rates to `rates`, cuts to `cuts`, sharing to `tiers`. Every item is priced by what was true at its own date.
 //!
 //! Chosen where the contract is silent: a `flat` once a person pays the partner of the account registered first, at
-//! the first event of any account; a ladder is dated like a CPA, by the moment its first step was reached; who pays a customer pays it
-//! also while the partner is suspended.
+//! the first event of any account; a ladder is dated like a CPA, by the moment its first step was reached; who pays a
+//! customer pays it also while the partner is suspended.
 
 use super::conditions::{Look, is_met_at};
 use super::fraction::Fraction;
@@ -13,7 +13,7 @@ use super::world::{Customer, Fact, FactId, Micros, Seat, World, fraction, list, 
 use super::worth::{Reason, counts, eligibility, lot_factor, matches, matches_customer, refunds, sum_of_terms};
 use headwater_domain::time::Period;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Facts that are held, with the reason.
 pub type Held = BTreeSet<(FactId, Reason)>;
@@ -290,17 +290,17 @@ pub fn acquisitions<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
                 versions.iter().any(|(_, plan)| plan.to_string().contains("min_active_customers"));
             let moments =
                 look.moments(&if is_judged_with_others { serde_json::json!({"partner": {}}) } else { Value::Null });
-            let mut paid: BTreeMap<(String, String), ()> = BTreeMap::new();
+            let mut paid: BTreeSet<(String, String)> = BTreeSet::new();
             for at in moments {
                 let Some(standing) = world.standing(first, at) else { continue };
                 for (plan, rule) in world.rules_at(&standing.plan, at) {
                     let key = (standing.plan.clone(), rule["id"].as_str().unwrap().to_owned());
                     let is_per_person = rule["once_per"].as_str().unwrap_or("person") == "person";
-                    if is_per_person != is_person || paid.contains_key(&key) || !matches_customer(rule, first) {
+                    if is_per_person != is_person || paid.contains(&key) || !matches_customer(rule, first) {
                         continue;
                     }
                     let Some(quantity) = acquired(world, plan, rule, &accounts, at, held) else { continue };
-                    paid.insert(key, ());
+                    paid.insert(key);
                     let period = period_of(plan, at);
                     items.push(Item {
                         plan_name: standing.plan.clone(),

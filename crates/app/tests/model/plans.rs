@@ -345,7 +345,7 @@ fn filters(random: &mut Random, rule: &mut Value) {
         when.insert("campaign".to_owned(), json!(["x"]));
     }
     if matches!(kind.as_str(), "per_lot" | "per_million") {
-        if random.chance(8) {
+        if random.chance(9) {
             when.insert("instrument".to_owned(), json!(["EURUSD", "BTCUSD"]));
         } else if random.chance(8) {
             when.insert("group".to_owned(), json!(["Metals"]));

@@ -1,4 +1,4 @@
-//! Random choices from one printed seed (SplitMix64), so that a failure can be repeated on every machine.
+//! Random choices from one printed seed (`SplitMix64`), so that a failure can be repeated on every machine.
 //!
 //! Leaves what is chosen to `plans` and `generate`.
 

@@ -88,7 +88,7 @@ pub fn sum_of_terms(
                 at_home = at_home + sign * spread_points(rule, fact).ok_or("not_evaluable")?;
                 is_any = true;
             }
-        } else if let Some(amount) = term_amount(world, plan, fact, name)? {
+        } else if let Some(amount) = term_amount(world, plan, fact, name) {
             foreign = foreign + sign * amount;
             needs_exchange = true;
             is_any = true;
@@ -115,9 +115,9 @@ fn spread_points(rule: &Value, fact: &Fact) -> Option<Fraction> {
     Some(points * fact.fraction("lots")? * fraction(rule, "point_value").unwrap_or(Fraction::ONE))
 }
 
-fn term_amount(world: &World, plan: &Value, fact: &Fact, term: &str) -> Result<Option<Fraction>, Reason> {
+fn term_amount(world: &World, plan: &Value, fact: &Fact, term: &str) -> Option<Fraction> {
     let kind = fact.kind();
-    Ok(match term {
+    match term {
         "spread_cost" | "commission" | "swap" | "pnl" if fact.is_trading() => fact.fraction(term),
         "sale" if kind == "sale" => Some(fact.fraction("amount").unwrap() - refunded(world, plan, fact)),
         "deposit" | "withdrawal" | "bonus" | "adjustment" | "ib_rebate" | "chargeback" if kind == term => {
@@ -127,7 +127,7 @@ fn term_amount(world: &World, plan: &Value, fact: &Fact, term: &str) -> Result<O
             Some(name) if kind == "kpi" && fact.text("name") == Some(name) => fact.fraction("value"),
             _ => None,
         },
-    })
+    }
 }
 
 /// The refunds of a sale in the order of (at, key), and whether each fits into what is left.
