@@ -4,8 +4,10 @@
 //! first at which it held over what had happened by then.
 //!
 //! Chosen where the contract is silent: inside `within_days` only facts of the window count, for every condition; an
-//! amount without an exchange rate is held: a deposit does not count yet, a withdrawal makes the sum unknown; an open trade counts for
-//! `min_trades` alone; the partner's active customers are counted as persons, by the account registered first, over facts of the period of the moment.
+//! amount without an exchange rate is held: a deposit does not count yet, a withdrawal makes the sum unknown; an open
+//! trade counts for
+//! `min_trades` alone; the partner's active customers are counted as persons, by the account registered first, over
+//! facts of the period of the moment.
 
 use super::fraction::Fraction;
 use super::world::{
