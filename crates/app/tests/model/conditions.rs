@@ -4,8 +4,10 @@
 //! first at which it held over what had happened by then.
 //!
 //! Chosen where the contract is silent: inside `within_days` only facts of the window count, for every condition; an
-//! amount without an exchange rate is held and does not count yet; an open trade counts for
-//! `min_trades` alone; the partner's active customers are counted as persons, by the account registered first, over facts of the period of the moment.
+//! amount without an exchange rate is held: a deposit does not count yet, a withdrawal makes the sum unknown; an open
+//! trade counts for
+//! `min_trades` alone; the partner's active customers are counted as persons, by the account registered first, over
+//! facts of the period of the moment.
 
 use super::fraction::Fraction;
 use super::world::{
@@ -80,15 +82,15 @@ impl<'w> Look<'w> {
     }
 
     /// Deposits less withdrawals and chargebacks.
-    pub fn net_deposit(&self, window: Option<(Micros, Micros)>) -> Fraction {
+    pub fn net_deposit(&self, window: Option<(Micros, Micros)>) -> Option<Fraction> {
         let inside = |at: Micros| window.is_none_or(|(from, to)| from <= at && at < to);
         let signed = self.facts().into_iter().filter(|(at, fact)| inside(*at) && counts(self.plan, fact));
         let signed = signed.filter_map(|(at, fact)| match fact.kind() {
-            "deposit" => self.money(fact, "amount", at),
-            "withdrawal" | "chargeback" => self.money(fact, "amount", at).map(|amount| -amount),
+            "deposit" => self.money(fact, "amount", at).map(Some),
+            "withdrawal" | "chargeback" => Some(self.money(fact, "amount", at).map(|amount| -amount)),
             _ => None,
         });
-        signed.sum()
+        signed.sum::<Option<Fraction>>()
     }
 
     fn money(&self, fact: &Fact, key: &str, at: Micros) -> Option<Fraction> {
@@ -136,7 +138,7 @@ impl<'w> Look<'w> {
             |kind: &str| counted.iter().filter(|(_, fact)| fact.kind() == kind && counts(self.plan, fact)).count();
         let amounts = [
             ("min_first_deposit", self.first_deposit(window)),
-            ("min_net_deposit", Some(self.net_deposit(window))),
+            ("min_net_deposit", self.net_deposit(window)),
             ("min_deposits", Some(Fraction::whole(count("deposit") as i128))),
             ("min_lots", lots),
             ("min_spread_cost", Some(spread)),

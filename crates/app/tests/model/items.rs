@@ -351,7 +351,7 @@ fn acquired(
                 let look = Look { world, plan, accounts, until, moment: at };
                 let value = match rule["of"].as_str().unwrap() {
                     "first_deposit" => look.first_deposit(None),
-                    _ => Some(look.net_deposit(None)),
+                    _ => look.net_deposit(None),
                 }?;
                 let steps = list(rule, "steps").filter(|step| fraction(step, "from").unwrap() <= value);
                 steps.last().map(|step| fraction(step, "amount").unwrap())
