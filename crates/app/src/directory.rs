@@ -26,6 +26,15 @@ pub struct Program {
     pub settings: Settings,
 }
 
+impl Program {
+    /// Reads a row; settings that do not parse are the defaults.
+    pub(crate) fn from_row(row: ProgramRow) -> Self {
+        let stored = serde_json::from_str(&row.settings).unwrap_or_default();
+        let settings = Settings::default().with(&stored).unwrap_or_default();
+        Self { id: ProgramId(row.id), account: AccountId(row.account_id), row, settings }
+    }
+}
+
 /// A partner and what is dated about it.
 #[derive(Debug, Clone)]
 pub struct Partner {
@@ -44,6 +53,13 @@ pub struct Partner {
 }
 
 impl Partner {
+    /// A partner of which nothing is dated yet.
+    pub(crate) fn from_row(row: PartnerRow) -> Self {
+        let stored: BTreeMap<String, String> = serde_json::from_str(&row.rates).unwrap_or_default();
+        let rates = stored.into_iter().filter_map(|(rule, rate)| Some((rule, Decimal::parse(&rate).ok()?))).collect();
+        let (id, account) = (PartnerId(row.id), AccountId(row.account_id));
+        Self { id, account, row, rates, parents: BTreeMap::new(), suspended: BTreeMap::new() }
+    }
     /// Whether it is suspended at `at`.
     pub fn is_suspended_at(&self, at: Instant) -> bool {
         self.suspended.range(..=at.0).next_back().is_some_and(|(_, suspended)| *suspended)
@@ -90,9 +106,7 @@ impl Directory {
             self.accounts.insert(AccountId(row.id), row.name);
         }
         for row in changes.programs {
-            let stored = serde_json::from_str(&row.settings).unwrap_or_default();
-            let settings = Settings::default().with(&stored).unwrap_or_default();
-            let program = Program { id: ProgramId(row.id), account: AccountId(row.account_id), settings, row };
+            let program = Program::from_row(row);
             self.programs.insert(program.id, Arc::new(program));
         }
         for row in changes.partners {
@@ -132,15 +146,13 @@ impl Directory {
     }
 
     fn put_partner(&mut self, row: PartnerRow) {
-        let id = PartnerId(row.id);
-        let account = AccountId(row.account_id);
-        let stored: BTreeMap<String, String> = serde_json::from_str(&row.rates).unwrap_or_default();
-        let rates = stored.into_iter().filter_map(|(rule, rate)| Some((rule, Decimal::parse(&rate).ok()?))).collect();
-        let before = self.partners.get(&id);
-        let parents = before.map(|p| p.parents.clone()).unwrap_or_default();
-        let suspended = before.map(|p| p.suspended.clone()).unwrap_or_default();
-        self.partner_names.insert((account, row.external_id.clone()), id);
-        self.partners.insert(id, Arc::new(Partner { id, account, row, rates, parents, suspended }));
+        let mut partner = Partner::from_row(row);
+        if let Some(before) = self.partners.get(&partner.id) {
+            partner.parents.clone_from(&before.parents);
+            partner.suspended.clone_from(&before.suspended);
+        }
+        self.partner_names.insert((partner.account, partner.row.external_id.clone()), partner.id);
+        self.partners.insert(partner.id, Arc::new(partner));
     }
 
     fn change_partner(&mut self, id: i64, change: impl FnOnce(&mut Partner)) {

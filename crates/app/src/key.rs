@@ -5,6 +5,7 @@
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::keep::Keep;
 use crate::secrets::random;
 use headwater_domain::ids::{AccountId, KeyId, ProgramId};
 use headwater_domain::time::Instant;
@@ -190,12 +191,17 @@ pub(crate) fn prepare(account: AccountId, request: &KeyRequest, now: Instant) ->
 
 impl App {
     /// Makes a credential.
-    pub async fn key_issue(&self, account: AccountId, request: KeyRequest) -> Result<IssuedKey> {
+    pub async fn key_issue(&self, account: AccountId, request: KeyRequest, keep: Keep<IssuedKey>) -> Result<IssuedKey> {
         let prepared = prepare(account, &request, self.clock.now());
-        let new = prepared.row;
-        let id = self.store.money.write(async move |tx| api_key_insert(tx, &new).await).await?;
+        let insert = async move |tx: &headwater_store::backend::Tx<'_>| {
+            let id = KeyId(api_key_insert(tx, &prepared.row).await?);
+            let issued = IssuedKey { id, text: prepared.text.clone(), client_id: prepared.client_id.clone() };
+            keep.keep(tx, &issued).await?;
+            Ok(issued)
+        };
+        let issued = self.store.money.write(insert).await?;
         self.refresh().await?;
-        Ok(IssuedKey { id: KeyId(id), text: prepared.text, client_id: prepared.client_id })
+        Ok(issued)
     }
 
     /// Revokes a credential: dead at once on this node, within seconds on others.

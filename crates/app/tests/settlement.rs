@@ -3,6 +3,7 @@
 use headwater_app::app::{App, Start};
 use headwater_app::clock::Clock;
 use headwater_app::endpoint::{EndpointInput, endpoint_create};
+use headwater_app::keep::Keep;
 use headwater_app::settle::{Answer, Command, Track};
 use headwater_domain::attribution::{Evidence, Touch};
 use headwater_domain::ids::{AccountId, ClickId, EventId, KeyId, LinkId, PartnerId, ProgramId};
@@ -77,7 +78,7 @@ async fn fixture(store: TestStore) -> Fixture {
         metadata: "{}".into(),
         payload_style: headwater_domain::postback::subscription::PayloadStyle::Referral,
     };
-    endpoint_create(&app.outbox, AccountId(account), input, NOW).await.expect("creates");
+    endpoint_create(&app.outbox, AccountId(account), input, NOW, Keep::nothing()).await.expect("creates");
     app.refresh().await.expect("refreshes");
     let (account, program, partner) = (AccountId(account), ProgramId(program), PartnerId(partner));
     Fixture { app, account, program, partner, _store: store }
