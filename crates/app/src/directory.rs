@@ -250,6 +250,10 @@ impl Directory {
     pub fn credential(&self, lookup: &str) -> Option<&Arc<Credential>> {
         self.keys.get(lookup)
     }
+    /// Every credential of every account.
+    pub fn all_credentials(&self) -> impl Iterator<Item = &Arc<Credential>> {
+        self.keys.values()
+    }
     /// All credentials of this account, oldest first.
     pub fn credentials(&self, account: AccountId) -> Vec<Arc<Credential>> {
         let mut all: Vec<_> = self.keys.values().filter(|k| k.account == account).cloned().collect();

@@ -88,6 +88,10 @@ impl Credential {
             row,
         }
     }
+    /// Whether it is neither revoked nor expired.
+    pub fn is_in_force_at(&self, at: Instant) -> bool {
+        self.row.revoked_at.is_none() && self.row.expires_at.is_none_or(|end| at.0 < end)
+    }
     /// Whether it may do this; see [`PERMISSIONS`].
     pub fn may(&self, permission: &str) -> bool {
         self.permissions.iter().any(|p| p == permission)
@@ -212,13 +216,21 @@ impl App {
         if done { Ok(()) } else { Err(Error::NotFound("key")) }
     }
 
+    /// Whether a publishable key in force may be used from this origin.
+    pub fn origin_is_known(&self, origin: &str) -> bool {
+        let now = self.clock.now();
+        self.directory().all_credentials().any(|key| {
+            key.kind == KeyKind::Publishable && key.is_in_force_at(now) && key.origins.iter().any(|o| o == origin)
+        })
+    }
+
     /// The credential of this text, if it is genuine and in force.
     pub fn authenticate(&self, text: &str) -> Option<Arc<Credential>> {
         let found = self.directory().credential(&lookup_of(text)).cloned();
         let given = hash(text);
         let expected = found.as_ref().map_or_else(|| hash("nobody"), |c| c.row.secret_hash.clone());
         let genuine = bool::from(given.as_bytes().ct_eq(expected.as_bytes()));
-        let now = self.clock.now().0;
-        found.filter(|c| genuine && c.row.revoked_at.is_none() && c.row.expires_at.is_none_or(|at| now < at))
+        let now = self.clock.now();
+        found.filter(|credential| genuine && credential.is_in_force_at(now))
     }
 }

@@ -111,7 +111,9 @@ pub fn plain_number(text: &str) -> Option<i64> {
 fn decoded(text: &str) -> Result<String, ApiError> {
     let wrong = || ApiError::new(http::StatusCode::BAD_REQUEST, "validation_failed", "The query must be UTF-8 text.");
     let bytes = percent_decoded(&text.replace('+', " "));
-    String::from_utf8(bytes).map_err(|_| wrong()).and_then(|text| if text.contains('\0') { Err(wrong()) } else { Ok(text) })
+    String::from_utf8(bytes)
+        .map_err(|_| wrong())
+        .and_then(|text| if text.contains('\0') { Err(wrong()) } else { Ok(text) })
 }
 
 /// A percent sign that starts no escape stands for itself, as browsers read it.
@@ -182,8 +184,9 @@ mod tests {
     #[test]
     fn a_date_is_the_first_moment_of_its_day_in_the_zone() {
         let zone = Zone::parse("America/New_York").expect("a zone");
-        let query = Query::parse("d=2026-02-03&t=2026-02-03T10:15:00Z&z=2026-02-03T10:15:00%2B02:00&x=2026-02-30&y=now")
-            .expect("a query");
+        let query =
+            Query::parse("d=2026-02-03&t=2026-02-03T10:15:00Z&z=2026-02-03T10:15:00%2B02:00&x=2026-02-30&y=now")
+                .expect("a query");
         let at = |name| query.instant(name, &zone).map(|at| at.map(Instant::iso8601));
         assert_eq!(at("d"), Ok(Some("2026-02-03T05:00:00Z".into())));
         assert_eq!(at("t"), Ok(Some("2026-02-03T10:15:00Z".into())));

@@ -8,7 +8,7 @@
 //! Leaves to others: tracking, whose keys are settled with their events (`api::referral::events`), and what an answer
 //! says. Only answers of success are kept, so a refused request can be mended and sent again under its key.
 
-use crate::auth::{Authorized, authenticate};
+use crate::auth::authenticate;
 use crate::body::{REFERRAL_BYTES_MAX, read};
 use crate::problem::ApiError;
 use crate::state::WebState;
@@ -16,8 +16,11 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Extension, OriginalUri, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
 use headwater_app::keep::{Attempt, Given, Known};
+use headwater_app::key::Credential;
 use headwater_domain::ids::KeyId;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -95,33 +98,37 @@ pub async fn answer_once(State(state): State<WebState>, request: Request, next: 
     if request.method() != Method::POST || !request.headers().contains_key("idempotency-key") {
         return next.run(request).await;
     }
+    let admitted = request.extensions().get::<Arc<Credential>>().cloned();
+    let is_counted = admitted.is_some();
     let key = request.headers().get("x-api-key").and_then(|key| key.to_str().ok());
-    let Some(credential) = key.and_then(|key| state.app.authenticate(key.trim())) else {
+    let Some(credential) = admitted.or_else(|| state.app.authenticate(key?.trim())) else {
         return next.run(request).await;
     };
-    let path = request.extensions().get::<OriginalUri>().map_or_else(|| request.uri().path(), |uri| uri.path());
-    let path = path.to_owned();
     let (parts, body) = request.into_parts();
-    let named = match key_of(&parts.headers) {
-        Ok(Some(named)) => named.to_owned(),
-        Ok(None) => return next.run(Request::from_parts(parts, body)).await,
-        Err(error) => return refuse(&state, &parts.headers, error),
+    let headers = parts.headers.clone();
+    // What is answered here costs the key a request, as it would in the handler.
+    let answer = |outcome: Result<Response, ApiError>| {
+        if is_counted {
+            return outcome.unwrap_or_else(ApiError::into_response);
+        }
+        match authenticate(&state, &headers) {
+            Ok(authorized) => authorized.answer(outcome),
+            Err(error) => error.into_response(),
+        }
     };
-    let body = match read(&parts.headers, body, REFERRAL_BYTES_MAX).await {
-        Ok(body) => body,
-        Err(error) => return refuse(&state, &parts.headers, error.into()),
+    let (named, body) = match key_and_body(&parts, body).await {
+        Ok(read) => read,
+        Err(error) => return answer(Err(error)),
     };
-    let fingerprint = fingerprint(&body, parts.uri.query());
-    let attempt = Attempt { key: credential.id, scope: format!("POST {path} {named}"), fingerprint };
+    let path = parts.extensions.get::<OriginalUri>().map_or_else(|| parts.uri.path(), |uri| uri.path());
+    let scope = format!("POST {path} {named}");
+    let attempt = Attempt { key: credential.id, scope, fingerprint: fingerprint(&body, parts.uri.query()) };
     let Some(_running) = state.running.start(&attempt) else {
         let message = "A request with this Idempotency-Key is being carried out: ask again in a moment.";
-        return refuse(&state, &parts.headers, ApiError::conflict("idempotency_in_progress", message));
+        return answer(Err(ApiError::conflict("idempotency_in_progress", message)));
     };
     if let Some(known) = known_answer(&state, &attempt).await {
-        return match authenticate(&state, &parts.headers) {
-            Ok(authorized) => authorized.answer(known),
-            Err(error) => error.into_response(),
-        };
+        return answer(known);
     }
     let mut request = Request::from_parts(parts, Body::from(body));
     request.extensions_mut().insert(attempt.clone());
@@ -135,11 +142,9 @@ pub async fn answer_once(State(state): State<WebState>, request: Request, next: 
     if response.status().is_success() { kept(&state, &attempt, response).await } else { response }
 }
 
-fn refuse(state: &WebState, headers: &HeaderMap, error: ApiError) -> Response {
-    match authenticate(state, headers) {
-        Ok(authorized) => Authorized::answer(&authorized, Err(error)),
-        Err(error) => error.into_response(),
-    }
+async fn key_and_body(parts: &Parts, body: Body) -> Result<(String, Bytes), ApiError> {
+    let named = key_of(&parts.headers)?.unwrap_or_default().to_owned();
+    Ok((named, read(&parts.headers, body, REFERRAL_BYTES_MAX).await?))
 }
 
 /// `None` where the attempt is new.

@@ -9,4 +9,5 @@ pub mod ledger;
 pub mod partners;
 pub mod plans;
 pub mod programs;
+pub mod schema;
 mod wire;
