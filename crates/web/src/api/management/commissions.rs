@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 /// Newest first.
 #[utoipa::path(get, path = "/commissions", operation_id = "commission_list", tag = "Commissions",
     params(CommissionFilters),
-    responses((status = 200, description = "A page of commissions", body = schema::Page<Commission>)))]
+    responses((status = 200, description = "A page of commissions", body = schema::CommissionPage)))]
 pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
     let page = Page::from_query(&query)?;
     let partner = match asked(&query, "partner") {

@@ -2,7 +2,7 @@
 
 use super::commissions::explanation;
 use super::schema;
-use super::schema::{Fact, FactExplanation, Held, Paging};
+use super::schema::{Fact, FactExplanation, Paging};
 use super::wire::{Answer, Caller, Query, after, number, refused, rows};
 use crate::asked::Path;
 use crate::state::WebState;
@@ -58,7 +58,7 @@ pub async fn explain(State(state): State<WebState>, caller: Caller, Path(id): Pa
 /// Those that cannot be priced yet, newest first.
 #[utoipa::path(get, path = "/held", operation_id = "held_list", tag = "Facts",
     params(Paging),
-    responses((status = 200, description = "A page of held facts", body = schema::Page<Held>)))]
+    responses((status = 200, description = "A page of held facts", body = schema::HeldPage)))]
 pub async fn held(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
     let page = query.page()?;
     let found = state.app.held_list(caller.account, after(&page)?.map(FactId), rows(&page)).await.map_err(refused)?;

@@ -1,7 +1,7 @@
 //! `/keys`: list, issue, revoke.
 
 use super::schema;
-use super::schema::{Key, NewKey, Page, Paging};
+use super::schema::{KeyPage, NewKey, Paging};
 use super::wire::{Answer, Caller, Created, Query, instant, number, object, only, refused, text, zone_of};
 use crate::asked::Path;
 use crate::idempotency::{Attempted, given};
@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 /// Newest first, without their texts.
 #[utoipa::path(get, path = "/keys", operation_id = "key_list", tag = "Keys",
     params(Paging),
-    responses((status = 200, description = "A page of keys", body = Page<Key>)))]
+    responses((status = 200, description = "A page of keys", body = KeyPage)))]
 pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
     let page = query.page()?;
     let mut all = state.app.directory().credentials(caller.account);

@@ -2,7 +2,7 @@
 
 use super::commissions::amount;
 use super::schema;
-use super::schema::{Balance, BalanceFilters, EntryFilters, LedgerEntry};
+use super::schema::{Balance, BalanceFilters, EntryFilters};
 use super::wire::{Answer, Caller, Query, after, asked, refused, rows};
 use crate::page::Page;
 use crate::state::WebState;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 /// Newest first.
 #[utoipa::path(get, path = "/ledger/entries", operation_id = "entry_list", tag = "Ledger",
     params(EntryFilters),
-    responses((status = 200, description = "A page of entries", body = schema::Page<LedgerEntry>)))]
+    responses((status = 200, description = "A page of entries", body = schema::EntryPage)))]
 pub async fn entries(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
     let page = Page::from_query(&query)?;
     let filter = EntryFilter {

@@ -1,7 +1,7 @@
 //! `/partners`: list, create, read, patch, suspend, restore, move.
 
 use super::schema;
-use super::schema::{At, NewPartner, Page, Paging, PartnerChange, PartnerMove};
+use super::schema::{At, NewPartner, Paging, PartnerChange, PartnerMove, PartnerPage};
 use super::wire::{
     Answer, Caller, Created, Query, instant, object, only, partner_name, refuse_null, refused, text, zone_of,
 };
@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 /// Newest first.
 #[utoipa::path(get, path = "/partners", operation_id = "partner_list", tag = "Partners",
     params(Paging),
-    responses((status = 200, description = "A page of partners", body = Page<schema::Partner>)))]
+    responses((status = 200, description = "A page of partners", body = PartnerPage)))]
 pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
     let page = query.page()?;
     let mut all = state.app.directory().partners(caller.account);

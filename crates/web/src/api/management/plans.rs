@@ -1,7 +1,7 @@
 //! `/plans`: save a version, list, read, activate.
 
 use super::schema;
-use super::schema::{Activation, Page, Paging, PlanActivation, PlanDocument, PlanSaved};
+use super::schema::{Activation, Paging, PlanActivation, PlanDocument, PlanPage, PlanSaved};
 use super::wire::{
     Answer, Caller, Created, Query, instant, json as json_body, object, only, refuse_null, refused, zone_of,
 };
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 /// By name.
 #[utoipa::path(get, path = "/plans", operation_id = "plan_list", tag = "Plans",
     params(Paging),
-    responses((status = 200, description = "A page of plans", body = Page<schema::Plan>)))]
+    responses((status = 200, description = "A page of plans", body = PlanPage)))]
 pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
     let page = query.page()?;
     let directory = state.app.directory();

@@ -1,7 +1,7 @@
 //! `/programs`: list, create, read, patch.
 
 use super::schema;
-use super::schema::{Page, Paging, ProgramSettings};
+use super::schema::{Paging, ProgramPage, ProgramSettings};
 use super::wire::{Answer, Caller, Created, Query, number, object, refused};
 use crate::asked::Path;
 use crate::idempotency::{Attempted, given};
@@ -20,7 +20,7 @@ use serde_json::Value;
 /// Newest first.
 #[utoipa::path(get, path = "/programs", operation_id = "program_list", tag = "Programs",
     params(Paging),
-    responses((status = 200, description = "A page of programs", body = Page<schema::Program>)))]
+    responses((status = 200, description = "A page of programs", body = ProgramPage)))]
 pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
     let page = query.page()?;
     let directory = state.app.directory();

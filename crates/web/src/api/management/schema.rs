@@ -6,19 +6,27 @@ use utoipa::{IntoParams, ToSchema};
 
 type Object = Map<String, Value>;
 
-/// A page of a list.
-#[derive(Debug, ToSchema)]
-#[schema(bound = "T: ToSchema")]
-pub struct Page<T> {
-    /// `list`.
-    pub object: String,
-    /// The objects.
-    pub data: Vec<T>,
-    /// Whether there are more.
-    pub has_more: bool,
-    /// What to send as `starting_after` for the next page, where there are more.
-    #[schema(required)]
-    pub next_cursor: Option<Value>,
+/// Pages of lists, each with its own name, so that the reference leads from a page to its objects.
+macro_rules! pages {
+    ($($name:ident of $object:ident),+ $(,)?) => {$(
+        /// A page of a list.
+        #[derive(Debug, ToSchema)]
+        pub struct $name {
+            /// `list`.
+            pub object: String,
+            /// The objects.
+            pub data: Vec<$object>,
+            /// Whether there are more.
+            pub has_more: bool,
+            /// What to send as `starting_after` for the next page, where there are more.
+            #[schema(required)]
+            pub next_cursor: Option<Value>,
+        }
+    )+};
+}
+pages! {
+    ProgramPage of Program, PartnerPage of Partner, PlanPage of Plan, HeldPage of Held, CommissionPage of Commission,
+    EntryPage of LedgerEntry, KeyPage of Key,
 }
 
 /// Which part of a list.
