@@ -31,7 +31,9 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 pub fn reference_routes(document: &OpenApi) -> Result<Router, serde_json::Error> {
     let text = Bytes::from(serde_json::to_vec(document)?);
     // No validator: it would send the document's address to a server of the Swagger project.
-    let config = Arc::new(utoipa_swagger_ui::Config::from(DOCUMENT_PATH).validator_url("none"));
+    let config = Arc::new(
+        utoipa_swagger_ui::Config::from(DOCUMENT_PATH).validator_url("none").use_base_layout().deep_linking(true),
+    );
     let file = move |path: String| {
         let config = Arc::clone(&config);
         async move { reader_file(&path, config) }

@@ -2,6 +2,7 @@
 //! that both agree is shown on a running server (`crates/headwater/tests/it/reference.rs`).
 
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 
 type Object = Map<String, Value>;
@@ -211,7 +212,7 @@ pub struct PlanDocument {
     pub currency: String,
     /// Everything else, as the plan's grammar has it.
     #[serde(flatten)]
-    pub rest: Object,
+    pub rest: BTreeMap<String, Value>,
 }
 
 /// A version that was saved.
@@ -408,12 +409,22 @@ pub struct Explanation {
     pub plan: String,
     /// Its version.
     pub version: i64,
+    /// The rule, by its id in the plan.
+    pub rule: Option<String>,
+    /// What is due, before the one rounding.
+    pub exact: Option<String>,
+    /// What is due.
+    pub rounded: Option<String>,
+    /// What was posted before.
+    pub posted_before: Option<String>,
+    /// What is posted now: the commission is the difference.
+    pub posted_after: Option<String>,
     /// In one word, where nothing is due.
     #[schema(required)]
     pub reason: Option<String>,
     /// What the rule looked at and computed.
     #[serde(flatten)]
-    pub rest: Object,
+    pub rest: BTreeMap<String, Value>,
 }
 
 /// Which commissions.
