@@ -1,7 +1,7 @@
 //! `/commissions`: list, read, explain.
 
-use super::schema;
-use super::schema::{Commission, CommissionFilters};
+use super::money_schema as schema;
+use super::money_schema::{Commission, CommissionFilters};
 use super::wire::{Answer, Caller, Query, after, asked, number, partner_name, refused, rows};
 use crate::asked::Path;
 use crate::page::Page;

@@ -1,7 +1,7 @@
 //! `POST /exchange-rates` `[{date, from, to, rate}]`.
 
-use super::schema;
-use super::schema::Saved;
+use super::money_schema as schema;
+use super::money_schema::Saved;
 use super::wire::{Caller, Created, json as json_body, refused, text};
 use crate::problem::ApiError;
 use crate::state::WebState;

@@ -1,8 +1,8 @@
 //! `/ledger`: entries and balances.
 
 use super::commissions::amount;
-use super::schema;
-use super::schema::{Balance, BalanceFilters, EntryFilters};
+use super::money_schema as schema;
+use super::money_schema::{Balance, BalanceFilters, EntryFilters};
 use super::wire::{Answer, Caller, Query, after, asked, refused, rows};
 use crate::page::Page;
 use crate::state::WebState;
