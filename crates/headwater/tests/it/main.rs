@@ -4,6 +4,7 @@
 
 mod broker;
 mod command_line;
+mod guide;
 mod idempotency;
 mod keys;
 mod killed;
