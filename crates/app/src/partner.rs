@@ -71,7 +71,7 @@ impl App {
             param: Some("id"),
             message: "A partner has this id already.".into(),
         })?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         self.directory().partner_by_id(account, PartnerId(id)).cloned().ok_or(Error::NotFound("partner"))
     }
 
@@ -97,15 +97,21 @@ impl App {
             None => None,
             Some(parent) => Some(self.new_parent(account, &before, parent.as_deref(), now)?),
         };
+        let reprices = next.plan != row.plan || next.rates != row.rates || next.program_id != row.program_id;
+        let from = if reprices { Some(Instant(0)) } else { parent.map(|_| now) };
+        let mark = from.map(|from| self.mark_from(account, from));
         let update = async move |tx: &Tx<'_>| {
             partner_update(tx, id.0, &next).await?;
-            match parent {
+            if let Some(parent) = parent {
+                partner_parent_put(tx, id.0, now.0, parent.map(|p| p.0)).await?;
+            }
+            match &mark {
+                Some(mark) => mark.set(tx).await,
                 None => Ok(()),
-                Some(parent) => partner_parent_put(tx, id.0, now.0, parent.map(|p| p.0)).await,
             }
         };
         self.store.money.write(update).await?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         self.partner_read(account, name)
     }
 
@@ -119,8 +125,15 @@ impl App {
     ) -> Result<Arc<Partner>> {
         let id = self.partner_read(account, name)?.id.0;
         let at = at.unwrap_or_else(|| self.clock.now()).0;
-        self.store.money.write(async move |tx| partner_status_put(tx, id, at, suspended).await).await?;
-        self.refresh().await?;
+        let mark = self.mark_from(account, Instant(at));
+        self.store
+            .money
+            .write(async move |tx| {
+                partner_status_put(tx, id, at, suspended).await?;
+                mark.set(tx).await
+            })
+            .await?;
+        self.refresh_committed().await;
         self.partner_read(account, name)
     }
 
@@ -136,8 +149,15 @@ impl App {
         let at = at.unwrap_or_else(|| self.clock.now());
         let parent = self.new_parent(account, &moved, parent, at)?;
         let (id, parent) = (moved.id.0, parent.map(|p| p.0));
-        self.store.money.write(async move |tx| partner_parent_put(tx, id, at.0, parent).await).await?;
-        self.refresh().await?;
+        let mark = self.mark_from(account, at);
+        self.store
+            .money
+            .write(async move |tx| {
+                partner_parent_put(tx, id, at.0, parent).await?;
+                mark.set(tx).await
+            })
+            .await?;
+        self.refresh_committed().await;
         self.partner_read(account, name)
     }
 

@@ -16,13 +16,16 @@ pub mod event;
 pub mod exchange;
 pub mod fact;
 pub mod idempotency;
+pub mod inbox;
 pub mod ledger;
 pub mod link;
 pub mod migrate;
+pub mod node;
 mod open;
 pub mod outcome;
 pub mod partner;
 pub mod plan;
+pub mod repricing;
 pub mod settlement;
 pub mod tenant;
 

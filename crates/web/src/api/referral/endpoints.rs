@@ -56,7 +56,7 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, attempt: 
         let keep = keep(&state, attempt, StatusCode::CREATED);
         let (now, account) = (state.app.clock.now(), caller.credential.account);
         let made = endpoint_create(&state.app.outbox, account, input, now, keep).await.map_err(failed)?;
-        state.app.refresh().await.map_err(refused)?;
+        state.app.refresh_committed().await;
         Ok((StatusCode::CREATED, Json(with_secret(&made))).into_response())
     })
 }
@@ -123,7 +123,7 @@ pub async fn patch(
             status,
         };
         let changed = endpoint_update(&state.app.outbox, caller.credential.account, &id, change).await;
-        state.app.refresh().await.map_err(refused)?;
+        state.app.refresh_committed().await;
         Ok(Json(to_wire(&changed.map_err(failed)?)).into_response())
     })
 }
@@ -150,7 +150,7 @@ pub async fn rotate(
         let keep = keep(&state, attempt, StatusCode::OK);
         let rotated = endpoint_rotate_secret(&state.app.outbox, account, &id, grace.unwrap_or(0), now, keep).await;
         let made = rotated.map_err(failed)?;
-        state.app.refresh().await.map_err(refused)?;
+        state.app.refresh_committed().await;
         Ok(Json(with_secret(&made)).into_response())
     })
 }
@@ -193,7 +193,7 @@ pub async fn delete(State(state): State<WebState>, id: Result<Path<String>, ApiE
     with_secret_key!(state, headers, "endpoints", |caller| {
         let (Path(id), now) = (id?, state.app.clock.now());
         endpoint_delete(&state.app.outbox, caller.credential.account, &id, now).await.map_err(failed)?;
-        state.app.refresh().await.map_err(refused)?;
+        state.app.refresh_committed().await;
         Ok(Json(json!({"id": id, "deleted": true})).into_response())
     })
 }

@@ -1,6 +1,6 @@
 //! Links and clicks over HTTP: key, body, operation, answer.
 
-use super::events::{refused, zone_of};
+use super::events::zone_of;
 use super::schema::{ClickFilters, ClickList, Link, LinkChange, LinkFilters, LinkList, NewLink};
 use super::{clicks, links};
 use crate::asked::{Path, Query};
@@ -37,7 +37,7 @@ pub async fn link_create(
         let body = read(&headers, body, REFERRAL_BYTES_MAX).await?;
         let attempt = attempt.map(|extension| extension.0);
         let link = links::create(&state.app, &caller.caller(), &redirector(&state)?, &body, attempt).await?;
-        state.app.refresh().await.map_err(refused)?;
+        state.app.refresh_committed().await;
         Ok((StatusCode::CREATED, Json(link)).into_response())
     })
 }
@@ -88,7 +88,7 @@ pub async fn link_patch(
         let Path(id) = id?;
         let body = read(&headers, body, REFERRAL_BYTES_MAX).await?;
         let link = links::patch(&state.app.clicks, &caller.caller(), &redirector(&state)?, &id, &body).await?;
-        state.app.refresh().await.map_err(refused)?;
+        state.app.refresh_committed().await;
         Ok(Json(link).into_response())
     })
 }
