@@ -40,6 +40,15 @@ impl App {
     /// At most `limit` held facts, newest first.
     pub async fn held_list(&self, account: AccountId, before: Option<FactId>, limit: i64) -> Result<Vec<HeldRow>> {
         let before = before.map(|id| id.0);
-        Ok(self.store.money.read(async move |tx| held_list(tx, account.0, before, limit).await).await?)
+        let list = async move |tx: &headwater_store::backend::Tx<'_>| {
+            // A fact that was released meanwhile still has its place in the order.
+            if let Some(after) = before
+                && fact_by_id(tx, account.0, after).await?.is_none()
+            {
+                return Ok(None);
+            }
+            held_list(tx, account.0, before, limit).await.map(Some)
+        };
+        self.store.money.read(list).await?.ok_or(Error::UnknownCursor)
     }
 }

@@ -15,6 +15,7 @@ pub mod endpoint;
 pub mod event;
 pub mod exchange;
 pub mod fact;
+pub mod idempotency;
 pub mod inbox;
 pub mod ledger;
 pub mod link;

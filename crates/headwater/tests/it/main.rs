@@ -4,10 +4,14 @@
 
 mod broker;
 mod command_line;
+mod guide;
+mod idempotency;
 mod keys;
 mod killed;
 mod postback_signature;
 mod receiver;
+mod reference;
 mod same_event;
 mod server;
 mod starting;
+mod strict_input;

@@ -1,17 +1,25 @@
 //! `/commissions`: list, read, explain.
 
+use super::money_schema as schema;
+use super::money_schema::{Commission, CommissionFilters};
 use super::wire::{Answer, Caller, Query, after, asked, number, partner_name, refused, rows};
+use crate::asked::Path;
 use crate::page::Page;
 use crate::state::WebState;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use headwater_app::commission::{CommissionFilter, CommissionRow};
 use headwater_domain::ids::CommissionId;
 use headwater_domain::money::{Currency, Decimal, Unit};
 use headwater_domain::time::Instant;
 use serde_json::{Value, json};
 
-/// `GET /commissions`.
+/// List commissions
+///
+/// Newest first.
+#[utoipa::path(get, path = "/commissions", operation_id = "commission_list", tag = "Commissions",
+    params(CommissionFilters),
+    responses((status = 200, description = "A page of commissions", body = schema::CommissionPage)))]
 pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
     let page = Page::from_query(&query)?;
     let partner = match asked(&query, "partner") {
@@ -36,14 +44,22 @@ pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -
     Ok(Json(page.to_wire(found.iter().map(|row| to_wire(&state, row)).collect())))
 }
 
-/// `GET /commissions/{id}`.
+/// Read a commission
+#[utoipa::path(get, path = "/commissions/{id}", operation_id = "commission_read", tag = "Commissions",
+    params(("id" = i64, Path, description = "The commission's number", example = 7101)),
+    responses((status = 200, description = "The commission", body = Commission)))]
 pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
     let id = CommissionId(number(&id, "commission")?);
     let row = state.app.commission_read(caller.account, id).await.map_err(refused)?;
     Ok(Json(to_wire(&state, &row)))
 }
 
-/// `GET /commissions/{id}/explain`.
+/// Explain a commission
+///
+/// The plan and the rule, the inputs, the exact and the rounded amount.
+#[utoipa::path(get, path = "/commissions/{id}/explain", operation_id = "commission_explain", tag = "Commissions",
+    params(("id" = i64, Path, description = "The commission's number", example = 7101)),
+    responses((status = 200, description = "The explanation", body = schema::Explanation)))]
 pub async fn explain(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
     let id = CommissionId(number(&id, "commission")?);
     let row = state.app.commission_read(caller.account, id).await.map_err(refused)?;

@@ -1,5 +1,7 @@
 //! `POST /exchange-rates` `[{date, from, to, rate}]`.
 
+use super::money_schema as schema;
+use super::money_schema::Saved;
 use super::wire::{Caller, Created, json as json_body, refused, text};
 use crate::problem::ApiError;
 use crate::state::WebState;
@@ -12,7 +14,12 @@ use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
-/// Sets rates, all or none.
+/// Set exchange rates
+///
+/// All or none. A day that has a rate gets the new one.
+#[utoipa::path(post, path = "/exchange-rates", operation_id = "exchange_rate_create", tag = "Exchange rates",
+    request_body = Vec<schema::DayRate>,
+    responses((status = 201, description = "How many were set", body = Saved)))]
 pub async fn create(State(state): State<WebState>, caller: Caller, headers: HeaderMap, body: Body) -> Created {
     let Value::Array(items) = json_body(&headers, body).await? else {
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", "The body must be a JSON array."));

@@ -1,17 +1,24 @@
 //! `/facts/{id}`, `/facts/{id}/explain` and `/held`.
 
 use super::commissions::explanation;
+use super::schema;
+use super::schema::{Fact, FactExplanation, Paging};
 use super::wire::{Answer, Caller, Query, after, number, refused, rows};
-use crate::page::Page;
+use crate::asked::Path;
 use crate::state::WebState;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use headwater_app::fact::{HeldRow, StoredFactRow};
 use headwater_domain::ids::FactId;
 use headwater_domain::time::Instant;
 use serde_json::{Value, json};
 
-/// `GET /facts/{id}`: a fact with its revisions.
+/// Read a fact
+///
+/// With all its revisions.
+#[utoipa::path(get, path = "/facts/{id}", operation_id = "fact_read", tag = "Facts",
+    params(("id" = i64, Path, description = "The fact's number", example = 90418)),
+    responses((status = 200, description = "The fact", body = Fact)))]
 pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
     let id = FactId(number(&id, "fact")?);
     let story = state.app.fact_read(caller.account, id).await.map_err(refused)?;
@@ -20,7 +27,12 @@ pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<
     Ok(Json(object))
 }
 
-/// `GET /facts/{id}/explain`: what it paid and how, or why nothing.
+/// Explain a fact
+///
+/// What it paid and how, or why nothing.
+#[utoipa::path(get, path = "/facts/{id}/explain", operation_id = "fact_explain", tag = "Facts",
+    params(("id" = i64, Path, description = "The fact's number", example = 90418)),
+    responses((status = 200, description = "The explanation", body = FactExplanation)))]
 pub async fn explain(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
     let id = FactId(number(&id, "fact")?);
     let story = state.app.fact_read(caller.account, id).await.map_err(refused)?;
@@ -41,9 +53,14 @@ pub async fn explain(State(state): State<WebState>, caller: Caller, Path(id): Pa
     })))
 }
 
-/// `GET /held`.
+/// List held facts
+///
+/// Those that cannot be priced yet, newest first.
+#[utoipa::path(get, path = "/held", operation_id = "held_list", tag = "Facts",
+    params(Paging),
+    responses((status = 200, description = "A page of held facts", body = schema::HeldPage)))]
 pub async fn held(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
-    let page = Page::from_query(&query)?;
+    let page = query.page()?;
     let found = state.app.held_list(caller.account, after(&page)?.map(FactId), rows(&page)).await.map_err(refused)?;
     Ok(Json(page.to_wire(found.iter().map(held_to_wire).collect())))
 }

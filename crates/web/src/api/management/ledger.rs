@@ -1,6 +1,8 @@
 //! `/ledger`: entries and balances.
 
 use super::commissions::amount;
+use super::money_schema as schema;
+use super::money_schema::{Balance, BalanceFilters, EntryFilters};
 use super::wire::{Answer, Caller, Query, after, asked, refused, rows};
 use crate::page::Page;
 use crate::state::WebState;
@@ -10,7 +12,12 @@ use headwater_app::ledger::{BalanceRow, EntryFilter, EntryRow};
 use headwater_domain::time::Instant;
 use serde_json::{Value, json};
 
-/// `GET /ledger/entries`.
+/// List ledger entries
+///
+/// Newest first.
+#[utoipa::path(get, path = "/ledger/entries", operation_id = "entry_list", tag = "Ledger",
+    params(EntryFilters),
+    responses((status = 200, description = "A page of entries", body = schema::EntryPage)))]
 pub async fn entries(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
     let page = Page::from_query(&query)?;
     let filter = EntryFilter {
@@ -24,7 +31,10 @@ pub async fn entries(State(state): State<WebState>, caller: Caller, query: Query
     Ok(Json(page.to_wire(found.iter().map(entry_to_wire).collect())))
 }
 
-/// `GET /ledger/balances`: `[{account, balance}]`.
+/// List balances
+#[utoipa::path(get, path = "/ledger/balances", operation_id = "balance_list", tag = "Ledger",
+    params(BalanceFilters),
+    responses((status = 200, description = "Every balance", body = Vec<Balance>)))]
 pub async fn balances(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
     let found = state.app.balance_list(caller.account, asked(&query, "owner")).await.map_err(refused)?;
     Ok(Json(found.iter().map(balance_to_wire).collect()))
