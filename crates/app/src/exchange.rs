@@ -1,10 +1,12 @@
-//! Exchange rates: setting them. Reading is the directory's; the look-up rule is the domain's.
+//! Exchange rates: setting and listing them. What prices a fact is the directory's; the look-up rule is the domain's.
 
 use crate::app::App;
 use crate::error::Result;
 use headwater_domain::ids::AccountId;
 use headwater_domain::money::{Currency, Decimal};
-use headwater_store::exchange::exchange_rate_put;
+pub use headwater_store::directory::ExchangeRateRow;
+pub use headwater_store::exchange::RateFilter;
+use headwater_store::exchange::{exchange_rate_list, exchange_rate_put};
 
 /// The rate of a day: one unit of `from` is `rate` units of `to`.
 #[derive(Debug, Clone)]
@@ -29,5 +31,15 @@ impl App {
             })
             .await?;
         self.refresh().await
+    }
+
+    /// At most `limit` rates, newest day first.
+    pub async fn exchange_rate_list(
+        &self,
+        account: AccountId,
+        filter: RateFilter,
+        limit: i64,
+    ) -> Result<Vec<ExchangeRateRow>> {
+        Ok(self.store.money.read(async move |tx| exchange_rate_list(tx, account.0, &filter, limit).await).await?)
     }
 }

@@ -4,6 +4,7 @@
 //! dialect live in other crates.
 
 pub mod api_key;
+pub mod audit;
 pub mod backend;
 pub mod click;
 pub mod commission;
@@ -15,12 +16,14 @@ pub mod endpoint;
 pub mod event;
 pub mod exchange;
 pub mod fact;
+pub mod held;
 pub mod ledger;
 pub mod link;
 pub mod migrate;
 mod open;
 pub mod outcome;
 pub mod partner;
+pub mod payout;
 pub mod plan;
 pub mod settlement;
 pub mod tenant;

@@ -1,6 +1,8 @@
 //! Every route on one screen.
 
-use crate::api::management::{commissions, customers, exchange_rates, facts, keys, ledger, partners, plans, programs};
+use crate::api::management::{
+    commissions, customers, exchange_rates, facts, held, keys, ledger, partners, payouts, plans, programs,
+};
 use crate::api::referral::{endpoints, events, handlers};
 use crate::auth::require_secret_key;
 use crate::problem::{unknown_method, unknown_route};
@@ -80,13 +82,21 @@ fn management(state: WebState) -> Router {
         .route("/customers/{id}", get(customers::read))
         .route("/facts/{id}", get(facts::read))
         .route("/facts/{id}/explain", get(facts::explain))
-        .route("/held", get(facts::held))
+        .route("/held", get(held::list))
+        .route("/held/{id}/dismiss", post(held::dismiss))
         .route("/commissions", get(commissions::list))
+        .route("/commissions/approve", post(commissions::approve))
+        .route("/commissions/deny", post(commissions::deny))
         .route("/commissions/{id}", get(commissions::read))
         .route("/commissions/{id}/explain", get(commissions::explain))
         .route("/ledger/entries", get(ledger::entries))
         .route("/ledger/balances", get(ledger::balances))
-        .route("/exchange-rates", post(exchange_rates::create))
+        .route("/ledger/statement", get(ledger::statement))
+        .route("/ledger/statement/key", get(ledger::statement_key))
+        .route("/payouts", get(payouts::list).post(payouts::create))
+        .route("/payouts/{id}", get(payouts::read))
+        .route("/payouts/{id}/{change}", post(payouts::change))
+        .route("/exchange-rates", get(exchange_rates::list).post(exchange_rates::create))
         .route("/keys", get(keys::list).post(keys::issue))
         .route("/keys/{id}", delete(keys::revoke));
     Router::new().nest("/api/v1", routes.route_layer(keyed)).with_state(state)

@@ -142,8 +142,7 @@ fn render_account(text: &mut String, account: &StatementAccount) {
     let standing = |s: &Standing| {
         json!({"balance": amount_text(s.balance, &account.unit), "entries": s.entries, "hash": s.hash}).to_string()
     };
-    let name =
-        json!({"program": account.program, "owner": account.owner, "unit": account.unit, "name": account.name});
+    let name = json!({"program": account.program, "owner": account.owner, "unit": account.unit, "name": account.name});
     let _ = write!(
         text,
         "{{\"account\":{name},\"ledger_account\":{},\"opening\":{},\"entries\":[",

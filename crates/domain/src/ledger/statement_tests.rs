@@ -40,10 +40,7 @@ fn sample() -> (Statement, StatementKey) {
         from: None,
         to: Instant(1_790_000_001_000_000),
         made: Instant(1_790_000_002_000_000),
-        accounts: vec![
-            account(6, "held", Vec::new(), Standing::empty()),
-            account(7, "payable", entries, standing),
-        ],
+        accounts: vec![account(6, "held", Vec::new(), Standing::empty()), account(7, "payable", entries, standing)],
     };
     (statement, StatementKey::derive(&[7; 32], 1))
 }

@@ -11,6 +11,7 @@ use headwater_app::directory::Partner;
 use headwater_app::partner::PartnerRequest;
 use headwater_domain::ids::ProgramId;
 use headwater_domain::money::Decimal;
+use headwater_domain::payout::PayoutSettings;
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
@@ -32,18 +33,20 @@ pub async fn list(State(state): State<WebState>, caller: Caller, query: super::w
 /// `POST /partners`.
 pub async fn create(State(state): State<WebState>, caller: Caller, headers: HeaderMap, body: Body) -> Created {
     let fields = object(&headers, body).await?;
-    only(&fields, &["id", "name", "email", "program", "parent", "plan", "rates", "metadata"])?;
+    only(&fields, &["id", "name", "email", "program", "parent", "plan", "rates", "payout", "metadata"])?;
+    let payout = payout(&fields)?;
     let partner = state.app.partner_create(caller.account, from_wire(&fields)?).await.map_err(refused)?;
-    Ok((StatusCode::CREATED, Json(to_wire(&state, &partner))))
+    let mut object = to_wire(&state, &partner);
+    object["payout"] = payout_put(&state, &partner, payout).await?;
+    Ok((StatusCode::CREATED, Json(object)))
 }
 
 /// `GET /partners/{id}`, with balances.
 pub async fn read(State(state): State<WebState>, caller: Caller, Path(name): Path<String>) -> Answer {
     let partner = state.app.partner_read(caller.account, &name).map_err(refused)?;
-    let owner = format!("partner:{}", partner.id);
-    let balances = state.app.balance_list(caller.account, Some(owner)).await.map_err(refused)?;
     let mut object = to_wire(&state, &partner);
-    object["balances"] = balances.iter().map(super::ledger::balance_to_wire).collect();
+    object["payout"] = payout_to_wire(&state, &partner).await?;
+    object["balances"] = super::ledger::balances_of(&state, caller.account, partner.id).await?;
     Ok(Json(object))
 }
 
@@ -56,9 +59,12 @@ pub async fn patch(
     body: Body,
 ) -> Answer {
     let fields = object(&headers, body).await?;
-    only(&fields, &["name", "email", "program", "plan", "rates", "metadata"])?;
+    only(&fields, &["name", "email", "program", "plan", "rates", "payout", "metadata"])?;
+    let payout = payout(&fields)?;
     let partner = state.app.partner_patch(caller.account, &name, from_wire(&fields)?).await.map_err(refused)?;
-    Ok(Json(to_wire(&state, &partner)))
+    let mut object = to_wire(&state, &partner);
+    object["payout"] = payout_put(&state, &partner, payout).await?;
+    Ok(Json(object))
 }
 
 /// `POST /partners/{id}/{change}`: `move`, `suspend`, `restore`. An empty body is as good as `{}`.
@@ -101,6 +107,29 @@ fn from_wire(fields: &Map<String, Value>) -> Result<PartnerRequest, ApiError> {
         rates: fields.get("rates").filter(|value| !value.is_null()).map(rates).transpose()?,
         metadata,
     })
+}
+
+/// How the partner is paid, if given; `null` clears it.
+fn payout(fields: &Map<String, Value>) -> Result<Option<PayoutSettings>, ApiError> {
+    match fields.get("payout") {
+        None => Ok(None),
+        Some(Value::Null) => Ok(Some(PayoutSettings::default())),
+        Some(value) => PayoutSettings::from_json(value).map(Some).map_err(|error| {
+            let message = format!("{} {}.", error.param, error.message);
+            ApiError::invalid(error.param, message)
+        }),
+    }
+}
+
+async fn payout_put(state: &WebState, partner: &Partner, payout: Option<PayoutSettings>) -> Result<Value, ApiError> {
+    if let Some(settings) = payout {
+        state.app.partner_payout_put(partner.account, partner.id, &settings).await.map_err(refused)?;
+    }
+    payout_to_wire(state, partner).await
+}
+
+async fn payout_to_wire(state: &WebState, partner: &Partner) -> Result<Value, ApiError> {
+    Ok(state.app.partner_payout(partner.account, partner.id).await.map_err(refused)?.to_json())
 }
 
 /// A rate is a JSON number or a decimal string.
