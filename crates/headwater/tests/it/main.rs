@@ -6,6 +6,7 @@ mod broker;
 mod command_line;
 mod keys;
 mod killed;
+mod money;
 mod postback_signature;
 mod receiver;
 mod same_event;
