@@ -85,7 +85,7 @@ impl PayoutSettings {
                 }
                 "details" => {
                     let details = value.as_object().ok_or_else(|| wrong(key, "must be an object"))?;
-                    settings.details = details.clone();
+                    settings.details.clone_from(details);
                 }
                 _ => return Err(wrong(key, "is not known here")),
             }
