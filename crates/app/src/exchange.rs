@@ -30,7 +30,8 @@ impl App {
                 Ok(())
             })
             .await?;
-        self.refresh().await
+        self.refresh_committed().await;
+        Ok(())
     }
 
     /// At most `limit` rates, newest day first.

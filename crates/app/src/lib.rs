@@ -18,6 +18,7 @@ pub mod held;
 pub mod key;
 pub mod ledger;
 pub mod link;
+pub mod node;
 pub mod outbox;
 pub mod partner;
 pub mod payout;

@@ -52,7 +52,7 @@ impl App {
             param: Some("id"),
             message: "A partner has this id already.".into(),
         })?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         self.directory().partner_by_id(account, PartnerId(id)).cloned().ok_or(Error::NotFound("partner"))
     }
 
@@ -75,7 +75,7 @@ impl App {
         };
         let id = before.id;
         self.store.money.write(async move |tx| partner_update(tx, id.0, &next).await).await?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         self.partner_read(account, name)
     }
 
@@ -90,7 +90,7 @@ impl App {
         let id = self.partner_read(account, name)?.id.0;
         let at = at.unwrap_or_else(|| self.clock.now()).0;
         self.store.money.write(async move |tx| partner_status_put(tx, id, at, suspended).await).await?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         self.partner_read(account, name)
     }
 
@@ -111,7 +111,7 @@ impl App {
         }
         let (id, parent) = (moved.id.0, parent.map(|p| p.0));
         self.store.money.write(async move |tx| partner_parent_put(tx, id, at.0, parent).await).await?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         self.partner_read(account, name)
     }
 

@@ -22,7 +22,7 @@ impl App {
             program_insert(tx, account.0, &name, &site_url, &settings, now).await
         };
         let id = self.store.money.write(insert).await?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         self.program_read(account, ProgramId(id))
     }
 
@@ -41,7 +41,7 @@ impl App {
             program_update(tx, account.0, id.0, &name, &site_url, &settings).await
         };
         self.store.money.write(update).await?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         self.program_read(account, id)
     }
 
