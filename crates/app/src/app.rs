@@ -78,6 +78,7 @@ impl App {
         tokio::spawn(crate::settle::run(Arc::downgrade(&app), settling));
         tokio::spawn(refresh_every_second(Arc::downgrade(&app)));
         tokio::spawn(crate::commission::fall_due_every_second(Arc::downgrade(&app)));
+        tokio::spawn(crate::settle::reprice::run(Arc::downgrade(&app)));
         tokio::spawn(crate::node::run(Arc::downgrade(&app)));
         Ok(app)
     }

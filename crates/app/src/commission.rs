@@ -14,8 +14,8 @@ use headwater_store::audit::{AuditRow, audit_insert};
 use headwater_store::backend::{Result as StoreResult, Tx};
 pub use headwater_store::commission::{CommissionFilter, CommissionRow};
 use headwater_store::commission::{
-    LifePut, LifeRow, any_fall_due, commission_by_id, commission_list, commissions_decide, commissions_fall_due,
-    commissions_lock,
+    LifePut, LifeRow, any_fall_due, commission_by_id, commission_list, commissions_by_id, commissions_decide,
+    commissions_fall_due, commissions_lock,
 };
 use headwater_store::settlement::Number;
 use std::collections::BTreeSet;
@@ -161,11 +161,8 @@ async fn decide_all(
     commissions_decide(tx, account.0, now.0, &puts).await?;
     book(tx, app, &bookings, now).await?;
     audit_insert(tx, &deeds).await?;
-    let mut shown = Vec::with_capacity(done.len());
-    for id in done {
-        shown.extend(commission_by_id(tx, account.0, id).await?);
-    }
-    Ok(Some(Decided { done: shown, failed }))
+    let done: Vec<_> = done.into_iter().map(|id| Number { id }).collect();
+    Ok(Some(Decided { done: commissions_by_id(tx, account.0, &done).await?, failed }))
 }
 
 type Refusal = (&'static str, String);
@@ -219,13 +216,11 @@ async fn fall_due(tx: &Tx<'_>, app: &App, account_id: Option<i64>, now: Instant)
         .map(|row| {
             let payee = payee(row.partner_id, row.customer_id);
             let accounts = (AccountName::Held, AccountName::Payable);
-            // What was posted as payable has moved already; its debt is netted all the same.
-            let amount = if row.was_held { Decimal(row.amount) } else { Decimal::ZERO };
             Booking {
                 account_id: row.account_id,
                 program_id: row.program_id,
                 unit: row.unit.clone(),
-                transfer: Transfer::between(payee, accounts, amount),
+                transfer: Transfer::between(payee, accounts, Decimal(row.amount)),
                 commission: Some(row.id),
                 payout: None,
             }

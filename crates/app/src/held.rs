@@ -4,7 +4,7 @@
 
 use crate::app::App;
 use crate::error::{Error, Result};
-use headwater_domain::ids::AccountId;
+use headwater_domain::ids::{AccountId, PersonId};
 use headwater_store::audit::{AuditRow, audit_insert};
 use headwater_store::backend::Tx;
 pub use headwater_store::fact::HeldRow;
@@ -30,6 +30,14 @@ impl App {
     pub async fn held_read(&self, account: AccountId, place: HeldPlace) -> Result<HeldRow> {
         let found = self.store.money.read(async move |tx| held_read(tx, account.0, &place).await).await?;
         found.ok_or(Error::NotFound("held"))
+    }
+
+    /// Prices the person of a held fact anew; gives whether the fact is still held for this reason.
+    pub async fn held_retry(self: &Arc<Self>, account: AccountId, place: HeldPlace) -> Result<bool> {
+        let held = self.held_read(account, place.clone()).await?;
+        self.resettle(account, &[PersonId(held.person_id)]).await?;
+        let still = async move |tx: &Tx<'_>| held_read(tx, account.0, &place).await;
+        Ok(self.store.money.read(still).await?.is_some())
     }
 
     /// Takes a held fact off the list, with a reason that is kept. Dismissed twice, the first reason stands.

@@ -13,6 +13,7 @@ mod facts;
 mod load;
 mod price;
 mod queue;
+pub mod reprice;
 pub mod sweep;
 mod view;
 

@@ -1,8 +1,9 @@
 -- The life of commissions: when one was decided and fell due, the payouts that take them, and who did what.
 
--- `due_at`: when its amount was in `payable`; a row that fell due as it was posted is marked a moment later.
+-- `due_at`: since when its amount is in `payable`; from the start where it was approved with its hold over.
 ALTER TABLE commission ADD COLUMN decided_at BIGINT;
 ALTER TABLE commission ADD COLUMN due_at BIGINT;
+UPDATE commission SET due_at = created_at WHERE status = 'approved' AND payable_at <= created_at;
 CREATE INDEX commission_hold ON commission (payable_at) WHERE status = 'approved' AND due_at IS NULL;
 CREATE INDEX commission_due ON commission (program_id, partner_id, unit) WHERE status = 'approved' AND due_at IS NOT NULL;
 
@@ -34,3 +35,9 @@ CREATE TABLE held_dismissal (
 CREATE TABLE audit (
   id BIGINT PRIMARY KEY, account_id BIGINT NOT NULL, at BIGINT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, object TEXT NOT NULL, detail TEXT NOT NULL);
 CREATE INDEX audit_account ON audit (account_id, id);
+
+-- Facts that something changed under (a rate came, or was corrected): every person with facts since then that name one of
+-- these currencies (JSON text of the fact) is priced anew, in the order of their numbers. `done_person_id`: how far it got.
+CREATE TABLE repricing (
+  id BIGINT PRIMARY KEY, account_id BIGINT NOT NULL, due_at BIGINT NOT NULL, since_at BIGINT NOT NULL, currency_one TEXT NOT NULL, currency_two TEXT NOT NULL,
+  done_person_id BIGINT NOT NULL);

@@ -81,6 +81,18 @@ pub async fn commission_by_id(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<O
     tx.maybe(statement, &[&account_id, &id]).await
 }
 
+/// Postings of this account, in the order of their numbers.
+pub async fn commissions_by_id(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> Result<Vec<CommissionRow>> {
+    let statement = batch_sql!(
+        Number,
+        1,
+        "SELECT id, account_id, program_id, partner_id, customer_id, person_id, rule, level, status, unit, amount, period, for_period, \
+         payable_at, fact_id, corrects, plan, plan_number, explanation, created_at FROM commission \
+         WHERE account_id = $1 AND id IN (SELECT id FROM {batch}) ORDER BY id"
+    );
+    tx.batch_all(statement, &[&account_id], ids).await
+}
+
 record! {
     /// What a decision about a posting depends on; `corrects_denied`: the posting that it corrects was denied.
     pub struct LifeRow {
@@ -122,9 +134,9 @@ pub async fn commissions_decide(tx: &Tx<'_>, account_id: i64, at: i64, rows: &[L
 }
 
 record! {
-    /// A posting that fell due; `was_held`: its amount is still in `held`, and not posted as payable from the start.
+    /// A posting that fell due; its amount is in `held`.
     pub struct FallenDue {
-        id: i64, account_id: i64, program_id: i64, partner_id: Option<i64>, customer_id: Option<i64>, unit: String, amount: i64, was_held: bool,
+        id: i64, account_id: i64, program_id: i64, partner_id: Option<i64>, customer_id: Option<i64>, unit: String, amount: i64,
     }
 }
 
@@ -139,8 +151,7 @@ pub async fn commissions_fall_due(
         "UPDATE commission SET due_at = CAST($2 AS BIGINT) WHERE status = 'approved' AND due_at IS NULL AND id IN ( \
          SELECT id FROM commission WHERE status = 'approved' AND due_at IS NULL AND payable_at <= CAST($2 AS BIGINT) \
          AND (CAST($1 AS BIGINT) IS NULL OR account_id = CAST($1 AS BIGINT)) ORDER BY id LIMIT CAST($3 AS BIGINT) FOR UPDATE) \
-         RETURNING id, account_id, program_id, partner_id, customer_id, unit, amount, \
-         (decided_at IS NOT NULL OR payable_at > created_at)"
+         RETURNING id, account_id, program_id, partner_id, customer_id, unit, amount"
     );
     tx.all(statement, &[&account_id, &now, &limit]).await
 }

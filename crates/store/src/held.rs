@@ -40,15 +40,6 @@ pub async fn held_read(tx: &Tx<'_>, account_id: i64, place: &HeldPlace) -> Resul
     tx.maybe(statement, &[&account_id, &place.fact_id, &place.reason]).await
 }
 
-/// Persons of an account with facts that are held for this reason.
-pub async fn held_persons(tx: &Tx<'_>, account_id: i64, reason: &str, after: i64, limit: i64) -> Result<Vec<(i64,)>> {
-    let statement = sql!(
-        "SELECT DISTINCT person_id FROM held WHERE account_id = $1 AND reason = $2 AND person_id > $3 \
-         ORDER BY person_id LIMIT CAST($4 AS BIGINT)"
-    );
-    tx.all(statement, &[&account_id, &reason, &after, &limit]).await
-}
-
 /// Takes a held fact off the list; `false` where somebody did before.
 pub async fn held_dismiss(
     tx: &Tx<'_>,

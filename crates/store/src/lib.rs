@@ -27,6 +27,7 @@ pub mod outcome;
 pub mod partner;
 pub mod payout;
 pub mod plan;
+pub mod repricing;
 pub mod settlement;
 pub mod tenant;
 

@@ -83,6 +83,7 @@ fn management(state: WebState) -> Router {
         .route("/facts/{id}", get(facts::read))
         .route("/facts/{id}/explain", get(facts::explain))
         .route("/held", get(held::list))
+        .route("/held/{id}/retry", post(held::retry))
         .route("/held/{id}/dismiss", post(held::dismiss))
         .route("/commissions", get(commissions::list))
         .route("/commissions/approve", post(commissions::approve))

@@ -20,7 +20,6 @@ pub struct Booking {
     pub program_id: i64,
     /// The unit's name.
     pub unit: String,
-    /// Of nothing: no entry is written, only the debt is netted.
     pub transfer: Transfer,
     pub commission: Option<i64>,
     pub payout: Option<i64>,
@@ -69,7 +68,7 @@ pub async fn book(tx: &Tx<'_>, app: &App, bookings: &[Booking], now: Instant) ->
         entries: Vec::with_capacity(bookings.len() * 2),
         touched: BTreeSet::new(),
     };
-    for booking in bookings.iter().filter(|booking| booking.transfer.amount != Decimal::ZERO) {
+    for booking in bookings {
         books.write(app, booking, now)?;
     }
     for ((program_id, owner, unit), account_id) in debts {

@@ -97,7 +97,7 @@ impl Decision<'_> {
     }
 
     /// The client's record as it is now.
-    fn update_person(&mut self, person: &PersonRecord) {
+    pub(super) fn update_person(&mut self, person: &PersonRecord) {
         let updates = &mut self.view.outcome.persons;
         updates.retain(|update| update.id != person.id.0);
         updates.push(PersonUpdate {

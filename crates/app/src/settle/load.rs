@@ -149,7 +149,7 @@ async fn lock_persons(
     settlement::persons_lock(tx, &ids).await
 }
 
-async fn read_persons(tx: &Tx<'_>, rows: Vec<PersonRow>, view: &mut View) -> Result<()> {
+pub(super) async fn read_persons(tx: &Tx<'_>, rows: Vec<PersonRow>, view: &mut View) -> Result<()> {
     let ids: Vec<_> = rows.iter().map(|row| Number { id: row.id }).collect();
     let state = settlement::person_state(tx, &ids).await?;
     for row in rows {

@@ -5,8 +5,9 @@
 
 use super::decide::Decision;
 use super::load::unreadable;
-use super::view::{Booking, PersonRecord};
+use super::view::PersonRecord;
 use crate::directory::{Program, Unreadable};
+use crate::ledger::book::Booking;
 use headwater_domain::commission::{
     self, CustomerView, Evaluation, Kind, PartnerTerms, Payee, PersonView, PostedCell, Posting, Terms,
 };
@@ -43,8 +44,19 @@ impl Decision<'_> {
             let event = changed.contains(&posting.fact).then_some(row.id);
             self.post(person, program, event, posting)?;
         }
-        self.hold(person, row, &priced.evaluation);
+        self.hold(person, program, &priced.evaluation);
         Ok(is_conversion)
+    }
+
+    /// Prices the person anew where no event came: something that its facts are priced by has changed.
+    pub(super) fn reprice(&mut self, person: &mut PersonRecord, program: &Program) -> Result<()> {
+        let priced = self.evaluate(person, program, &[])?;
+        person.qualified_at = priced.evaluation.qualified_at;
+        for posting in &priced.postings {
+            self.post(person, program, None, posting)?;
+        }
+        self.hold(person, program, &priced.evaluation);
+        Ok(())
     }
 
     fn evaluate(&self, person: &PersonRecord, program: &Program, changed: &[FactId]) -> Result<Priced> {
@@ -168,11 +180,12 @@ impl Decision<'_> {
             created_at: self.now.0,
         });
         self.view.bookings.push(Booking {
-            account: program.account,
-            program: program.id,
-            unit: posting.cell.unit,
+            account_id: program.account.0,
+            program_id: program.id.0,
+            unit: posting.cell.unit.name(),
             transfer: accrual(owner, posting.amount, approved, posting.payable_at <= self.now),
-            commission: id,
+            commission: Some(id.0),
+            payout: None,
         });
         Ok(())
     }
@@ -188,7 +201,7 @@ impl Decision<'_> {
     }
 
     /// What the person has held now takes the place of what was held before.
-    fn hold(&mut self, person: &PersonRecord, row: &EventRow, evaluation: &Evaluation) {
+    fn hold(&mut self, person: &PersonRecord, program: &Program, evaluation: &Evaluation) {
         let id = person.id.0;
         let outcome = &mut self.view.outcome;
         outcome.held_persons.retain(|p| p.person_id != id);
@@ -199,7 +212,7 @@ impl Decision<'_> {
             fact_id: held.fact.0,
             reason: held.reason.name().to_owned(),
             account_id: account.0,
-            program_id: row.program_id,
+            program_id: program.id.0,
             person_id: id,
             detail: held.detail.clone(),
             since: self.now.0,

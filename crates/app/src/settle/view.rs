@@ -1,11 +1,10 @@
 //! What a settlement knows while it decides: loaded rows, changed by each decision so that the next one sees it.
 
+use crate::ledger::book::Booking;
 use headwater_domain::attribution::Binding;
 use headwater_domain::commission::{CustomerView, PostedCell};
 use headwater_domain::fact::Fact;
 use headwater_domain::ids::{AccountId, CommissionId, EventId, KeyId, PersonId, ProgramId};
-use headwater_domain::ledger::Transfer;
-use headwater_domain::money::Unit;
 use headwater_domain::time::Instant;
 use headwater_store::inbox::{EventClaim, IdempotencyAnswer, IdempotencyClaim};
 use headwater_store::outcome::Outcome;
@@ -44,16 +43,6 @@ pub(super) struct Remembered {
 pub(super) struct Claimed {
     pub event: EventId,
     pub fingerprint: String,
-}
-
-/// One ledger transaction to write.
-#[derive(Debug, Clone)]
-pub(super) struct Booking {
-    pub account: AccountId,
-    pub program: ProgramId,
-    pub unit: Unit,
-    pub transfer: Transfer,
-    pub commission: CommissionId,
 }
 
 /// Rows made for requests before they were decided. What no request took is taken back.

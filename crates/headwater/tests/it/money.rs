@@ -175,6 +175,61 @@ async fn rates_are_set_corrected_and_listed(engine: Engine) {
     assert_eq!(get(&broker, "/api/v1/exchange-rates").await["data"].as_array().map(Vec::len), Some(3), "all or none");
 }
 
+/// A first deposit in another currency than the plan's; gives its event.
+async fn foreign_deposit(broker: &Broker, currency: &str) -> Value {
+    let click = broker.visit().await;
+    let mut event = deposit(&click, &format!("{currency}@example.org"));
+    event["data"]["currency"] = currency.into();
+    broker.done(Method::POST, "/api/referral/events/track", &event).await
+}
+
+async fn a_rate_that_comes_later_or_is_corrected_prices_anew(engine: Engine) {
+    let broker = Broker::start(engine).await;
+    let event = foreign_deposit(&broker, "EUR").await;
+    foreign_deposit(&broker, "GBP").await;
+    let day = &event["timestamp"].as_str().expect("a time")[..10];
+    let held = get(&broker, "/api/v1/held").await["data"].clone();
+    let mut reasons = held.as_array().expect("rows").iter().map(|item| item["reason"].clone());
+    assert!(reasons.len() >= 2 && reasons.all(|reason| reason == "no_exchange_rate"), "{held}");
+    assert!(broker.rows("/api/v1/commissions").await.is_empty());
+    let item = &held[held.as_array().map_or(0, Vec::len) - 1];
+    let retry = format!("/api/v1/held/{}/retry", item["id"].as_str().expect("an id"));
+    assert_eq!(broker.done(Method::POST, &retry, &json!({})).await["held"], true, "there is no rate yet");
+
+    let rate = |rate: &str| json!([{"date": day, "from": "EUR", "to": "USD", "rate": rate}]);
+    broker.done(Method::POST, "/api/v1/exchange-rates", &rate("1.1")).await;
+    let posted = broker.rows("/api/v1/commissions").await;
+    assert_eq!(posted.len(), 1, "{posted:?}");
+    broker.done(Method::POST, "/api/v1/exchange-rates", &rate("0.4")).await;
+    let corrected = broker.rows("/api/v1/commissions").await;
+    assert_eq!((&corrected[0]["amount"], &corrected[0]["corrects"]), (&json!("-400.00"), &posted[0]["id"]));
+    assert_eq!(corrected.len(), 2);
+
+    let held = get(&broker, "/api/v1/held").await["data"].clone();
+    let waiting = held.as_array().expect("rows").clone();
+    assert!(!waiting.is_empty(), "the pound has no rate");
+    for item in &waiting {
+        let id = item["id"].as_str().expect("an id");
+        assert_eq!(id, format!("{}.no_exchange_rate", item["fact_id"]));
+        let dismiss = format!("/api/v1/held/{id}/dismiss");
+        assert_eq!(asked(&broker, Method::POST, &dismiss, &json!({})).await.0, 400, "a reason is needed");
+        broker.done(Method::POST, &dismiss, &json!({"reason": "a demo account"})).await;
+    }
+    assert_eq!(get(&broker, "/api/v1/held").await["data"], json!([]));
+    let (status, body) = asked(&broker, Method::POST, "/api/v1/held/5.no_rate/retry", &json!({})).await;
+    assert_eq!((status, &body["error"]["code"]), (404, &json!("held_not_found")));
+}
+
+#[tokio::test]
+async fn a_rate_that_comes_later_or_is_corrected_prices_anew_on_sqlite() {
+    a_rate_that_comes_later_or_is_corrected_prices_anew(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_rate_that_comes_later_or_is_corrected_prices_anew_on_postgres() {
+    a_rate_that_comes_later_or_is_corrected_prices_anew(Engine::Postgres).await;
+}
+
 #[tokio::test]
 async fn commissions_are_decided_paid_and_accounted_for_on_sqlite() {
     commissions_are_decided_paid_and_accounted_for(Engine::Sqlite).await;

@@ -27,6 +27,13 @@ pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -
     Ok(Json(page.to_wire(found.iter().map(to_wire).collect())))
 }
 
+/// `POST /held/{id}/retry`: prices its person anew; an empty body is as good as any.
+pub async fn retry(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
+    let place = place(&id).ok_or_else(|| refused(Error::NotFound("held")))?;
+    let held = state.app.held_retry(caller.account, place).await.map_err(refused)?;
+    Ok(Json(json!({"id": id, "held": held})))
+}
+
 /// `POST /held/{id}/dismiss` `{reason}`: takes it off the list.
 pub async fn dismiss(
     State(state): State<WebState>,
