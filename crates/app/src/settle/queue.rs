@@ -96,20 +96,28 @@ where
             }
             Err(error) => error,
         };
-        tracing::warn!(error = %failed, events = commands.len(), "a settlement failed");
-        let may_retry = commands.len() > 1 && matches!(&failed, Error::Store(store) if store.left_nothing());
-        for (answer, command) in answers.into_iter().zip(commands) {
-            if !may_retry {
-                answer.send(Err(Error::Store(backend::Error::Closed)));
-                continue;
-            }
-            let Some(settlement) = settle(vec![command]) else { return };
-            let alone = supervised(settlement).await;
-            if let Err(error) = &alone {
-                tracing::warn!(%error, "a settlement of one event failed");
-            }
-            answer.send(alone.map(|mut one| one.pop().expect("one command has one answer")));
-        }
+        answer_failed(failed, commands, answers, &settle).await;
+    }
+}
+
+/// A batch of one is told why it failed. What cannot be tried again is told to ask again: its keys find what became of it.
+async fn answer_failed<S, F>(failed: Error, commands: Vec<Command>, mut answers: Vec<Answering>, settle: &S)
+where
+    S: Fn(Vec<Command>) -> Option<F>,
+    F: Future<Output = Result<Vec<Answer>>> + Send + 'static,
+{
+    if answers.len() == 1 {
+        return answers.remove(0).send(Err(failed));
+    }
+    let may_retry = matches!(&failed, Error::Store(store) if store.left_nothing());
+    tracing::warn!(error = %failed, events = commands.len(), may_retry, "a settlement of many events failed");
+    for (answer, command) in answers.into_iter().zip(commands) {
+        let alone = if may_retry { settle(vec![command]) } else { None };
+        let Some(alone) = alone else {
+            answer.send(Err(Error::Store(backend::Error::Closed)));
+            continue;
+        };
+        answer.send(supervised(alone).await.map(|mut one| one.pop().expect("one command has one answer")));
     }
 }
 

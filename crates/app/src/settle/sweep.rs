@@ -15,7 +15,7 @@ pub(super) const UNVERIFIED_SECONDS_MAX: i64 = 30 * 86_400;
 const IDEMPOTENCY_SECONDS: i64 = 72 * 3600;
 /// Rows of one transaction, so that nothing waits long behind it.
 const ROWS_MAX: i64 = 1000;
-const EVERY: Duration = Duration::from_secs(600);
+const EVERY: Duration = Duration::from_mins(10);
 
 /// What a sweep found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
