@@ -313,6 +313,7 @@ impl Directory {
             plans: plan.map(|p| p.timeline.clone()).unwrap_or_default(),
             rates: partner.rates.clone(),
             suspended: partner.suspended.iter().map(|(at, suspended)| (Instant(*at), *suspended)).collect(),
+            parents: partner.parents.iter().map(|(at, parent)| (Instant(*at), *parent)).collect(),
         })
     }
 }

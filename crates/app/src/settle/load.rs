@@ -193,7 +193,8 @@ fn person_record(row: &PersonRow, state: &PersonState) -> Result<PersonRecord> {
     let (mut cells, mut last_commissions) = (BTreeMap::new(), BTreeMap::new());
     for stored in state.cells.iter().filter(|c| c.person_id == row.id) {
         let cell = CellKey::parse(&stored.cell).ok_or_else(|| unreadable("cell", &stored.cell))?;
-        cells.insert(stored.cell.clone(), PostedCell { cell, amount: Decimal(stored.posted) });
+        let posted = PostedCell { cell, amount: Decimal(stored.posted), cut_off: Decimal::ZERO };
+        cells.insert(stored.cell.clone(), posted);
         last_commissions.insert(stored.cell.clone(), CommissionId(stored.last_commission_id));
     }
     Ok(PersonRecord {

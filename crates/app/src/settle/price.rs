@@ -9,9 +9,9 @@ use super::view::PersonRecord;
 use crate::directory::{Program, Unreadable};
 use crate::ledger::book::Booking;
 use headwater_domain::commission::{
-    self, CustomerView, Evaluation, Kind, PartnerTerms, Payee, PersonView, PostedCell, Posting, Terms,
+    self, CustomerView, Held, Kind, PartnerTerms, Payee, PersonView, PostedCell, Posting, Terms,
 };
-use headwater_domain::ids::{AccountId, CommissionId, FactId, LinkId, PartnerId, to_prefixed};
+use headwater_domain::ids::{CommissionId, FactId, LinkId, PartnerId, to_prefixed};
 use headwater_domain::ledger::{Owner, accrual};
 use headwater_domain::link::LINK_PREFIX;
 use headwater_domain::money::Decimal;
@@ -20,11 +20,13 @@ use headwater_store::backend::{Error, Result};
 use headwater_store::outcome::{CellPut, HeldPerson, NewCommission, NewHeld};
 use headwater_store::settlement::EventRow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-/// What a person's facts are worth, and what is to be posted for it.
+/// What the engine says of a person's facts.
 struct Priced {
-    evaluation: Evaluation,
     postings: Vec<Posting>,
+    held: Vec<Held>,
+    qualified_at: Option<Instant>,
 }
 
 impl Decision<'_> {
@@ -39,37 +41,50 @@ impl Decision<'_> {
     ) -> Result<bool> {
         let priced = self.evaluate(person, program, changed)?;
         let is_conversion = self.converts(person, &priced, program, row, changed)?;
-        person.qualified_at = priced.evaluation.qualified_at;
+        person.qualified_at = priced.qualified_at;
         for posting in &priced.postings {
             let event = changed.contains(&posting.fact).then_some(row.id);
             self.post(person, program, event, posting)?;
         }
-        self.hold(person, program, &priced.evaluation);
+        self.hold(person, &priced.held);
         Ok(is_conversion)
     }
 
     /// Prices the person anew where no event came: something that its facts are priced by has changed.
     pub(super) fn reprice(&mut self, person: &mut PersonRecord, program: &Program) -> Result<()> {
         let priced = self.evaluate(person, program, &[])?;
-        person.qualified_at = priced.evaluation.qualified_at;
+        person.qualified_at = priced.qualified_at;
         for posting in &priced.postings {
             self.post(person, program, None, posting)?;
         }
-        self.hold(person, program, &priced.evaluation);
+        self.hold(person, &priced.held);
         Ok(())
     }
 
     fn evaluate(&self, person: &PersonRecord, program: &Program, changed: &[FactId]) -> Result<Priced> {
-        let mut partners = BTreeMap::new();
-        for binding in person.customers.iter().flat_map(|customer| &customer.bindings) {
-            partners.insert(binding.partner, self.terms_of(program, binding.partner)?);
-        }
+        let partners = self.partners_of(person, program)?;
         let exchange = self.directory.exchange(program.account);
         let customers = self.brought(person)?;
-        let view = PersonView { person: person.id, customers, facts: person.facts.clone() };
-        let evaluation = commission::evaluate(&view, &Terms { partners: &partners, exchange: &exchange });
+        let persons = [PersonView { person: person.id, customers, facts: person.facts.clone() }];
+        let terms = Terms { partners: &partners, exchange: &exchange, closed_before: None };
+        let evaluation = commission::evaluate(&persons, &terms);
         let postings = commission::postings(&evaluation, &person.cells, changed);
-        Ok(Priced { evaluation, postings })
+        let qualified_at = evaluation.qualified.get(&person.id).copied();
+        Ok(Priced { postings, held: evaluation.held, qualified_at })
+    }
+
+    /// The terms of every partner that the person was bound to, and of all that ever stood above them.
+    fn partners_of(&self, person: &PersonRecord, program: &Program) -> Result<BTreeMap<PartnerId, PartnerTerms>> {
+        let bindings = person.customers.iter().flat_map(|customer| &customer.bindings);
+        let mut open: Vec<_> = bindings.map(|binding| binding.partner).collect();
+        let mut partners = BTreeMap::new();
+        while let Some(partner) = open.pop() {
+            if let Entry::Vacant(free) = partners.entry(partner) {
+                let terms = free.insert(self.terms_of(program, partner)?);
+                open.extend(terms.parents.iter().filter_map(|(_, parent)| *parent));
+            }
+        }
+        Ok(partners)
     }
 
     fn terms_of(&self, program: &Program, partner: PartnerId) -> Result<PartnerTerms> {
@@ -116,14 +131,15 @@ impl Decision<'_> {
             return Ok(false);
         };
         if version.plan.qualification.is_some() {
-            return Ok(person.qualified_at.is_none() && priced.evaluation.qualified_at.is_some());
+            return Ok(person.qualified_at.is_none() && priced.qualified_at.is_some());
         }
         let mut paid = priced.postings.iter().filter(|p| p.amount > Decimal::ZERO && changed.contains(&p.fact));
         Ok(paid.any(|posting| {
             let rule = version.plan.rules.iter().find(|rule| rule.id == posting.cell.rule);
             let is_money = posting.cell.unit.is_money();
             rule.is_some_and(|rule| {
-                matches!(rule.kind, Kind::Cpa(_)) || (is_money && matches!(rule.kind, Kind::Flat(_)))
+                matches!(rule.kind, Kind::Cpa(_) | Kind::CpaLadder(_))
+                    || (is_money && matches!(rule.kind, Kind::Flat(_)))
             })
         }))
     }
@@ -145,7 +161,8 @@ impl Decision<'_> {
         let open = Period::holding(posting.for_period.length, today).max(posting.for_period);
         let corrects = person.last_commissions.insert(posting.cell_text.clone(), id);
         let after = posting.posted_before.checked_add(posting.amount).expect("both were rounded within range");
-        person.cells.insert(posting.cell_text.clone(), PostedCell { cell: posting.cell.clone(), amount: after });
+        let posted = PostedCell { cell: posting.cell.clone(), amount: after, cut_off: posting.cut_off_after };
+        person.cells.insert(posting.cell_text.clone(), posted);
         let outcome = &mut self.view.outcome;
         outcome.cells.retain(|c| c.person_id != person.id.0 || c.cell != posting.cell_text);
         outcome.cells.push(CellPut {
@@ -201,18 +218,17 @@ impl Decision<'_> {
     }
 
     /// What the person has held now takes the place of what was held before.
-    fn hold(&mut self, person: &PersonRecord, program: &Program, evaluation: &Evaluation) {
+    fn hold(&mut self, person: &PersonRecord, held: &[Held]) {
         let id = person.id.0;
         let outcome = &mut self.view.outcome;
         outcome.held_persons.retain(|p| p.person_id != id);
         outcome.held_persons.push(HeldPerson { person_id: id });
         outcome.held.retain(|h| h.person_id != id);
-        let account: AccountId = person.account;
-        outcome.held.extend(evaluation.held.iter().map(|held| NewHeld {
+        outcome.held.extend(held.iter().map(|held| NewHeld {
             fact_id: held.fact.0,
             reason: held.reason.name().to_owned(),
-            account_id: account.0,
-            program_id: program.id.0,
+            account_id: person.account.0,
+            program_id: person.program.0,
             person_id: id,
             detail: held.detail.clone(),
             since: self.now.0,

@@ -2,6 +2,7 @@
 
 use crate::fixture::{CPA, Fixture, NOW, fixture, fixture_with};
 use headwater_app::exchange::DayRate;
+use headwater_app::partner::PartnerRequest;
 use headwater_app::settle::Track;
 use headwater_domain::ids::CustomerId;
 use headwater_domain::money::{Currency, Decimal};
@@ -14,6 +15,7 @@ use headwater_testkit::on_both_stores;
 
 on_both_stores! {
     plans_filter_by_the_link_and_its_campaign,
+    the_partner_above_gets_its_part,
     an_event_that_only_reprices_is_no_conversion,
     a_callers_id_is_no_events_number,
     what_is_held_keeps_its_date,
@@ -27,6 +29,8 @@ const DAY: i64 = 86_400;
 const BY_LINK: &str = r#"{"name":"ib","currency":"USD","rules":[
     {"id":"campaign","kind":"flat","amount":"1","on":"SUBSCRIPTION","once_per":"event","when":{"campaign":["autumn"]}},
     {"id":"other","kind":"flat","amount":"10","on":"SUBSCRIPTION","once_per":"event","when":{"campaign":["spring"]}}]}"#;
+const TIERED: &str = r#"{"name":"ib","currency":"USD","tiers":{"method":"override","levels":["20"]},"rules":[
+    {"id":"each","kind":"flat","amount":"10","on":"SUBSCRIPTION","once_per":"event"}]}"#;
 const PER_SUBSCRIPTION: &str = r#"{"name":"ib","currency":"USD","time_zone":"Pacific/Auckland","rules":[
     {"id":"each","kind":"flat","amount":"10","on":"SUBSCRIPTION","once_per":"event"}]}"#;
 
@@ -43,6 +47,21 @@ async fn plans_filter_by_the_link_and_its_campaign(store: TestStore) {
     let other = Track { email_key: Some("other@example.org".into()), ..fixture.track("SUBSCRIPTION") };
     fixture.settle(other).await;
     fixture.check(&[(Figure::Commissions, 3), (Figure::Paid, 12_000_000)]).await;
+}
+
+async fn the_partner_above_gets_its_part(store: TestStore) {
+    let fixture = fixture_with(store, TIERED).await;
+    let master = PartnerRequest { id: Some("master".into()), name: Some("Master".into()), ..PartnerRequest::default() };
+    let master = fixture.app.partner_create(fixture.account, master).await.expect("creates");
+    let moved = fixture.app.partner_move(fixture.account, "ib1", Some("master"), Some(Instant(1))).await;
+    moved.expect("moves");
+    fixture.settle(fixture.track("SUBSCRIPTION")).await;
+    let filter = CommissionFilter::default();
+    let commissions = fixture.app.commission_list(fixture.account, filter, 10).await.expect("lists");
+    let mut paid: Vec<_> = commissions.iter().map(|c| (c.level, c.partner_id, c.amount)).collect();
+    paid.sort_unstable();
+    assert_eq!(paid, [(0, Some(fixture.partner.0), 10_000_000), (1, Some(master.id.0), 2_000_000)]);
+    fixture.check(&[(Figure::Balance, 0), (Figure::Unbalanced, 0)]).await;
 }
 
 /// A deposit waits for its exchange rate; the next event of the client prices it, and has not earned it.
