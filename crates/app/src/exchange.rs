@@ -2,22 +2,18 @@
 
 use crate::app::App;
 use crate::error::Result;
+use crate::settle::reprice::{Touched, repricing};
 use headwater_domain::ids::AccountId;
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::Instant;
 pub use headwater_store::directory::ExchangeRateRow;
 pub use headwater_store::exchange::RateFilter;
 use headwater_store::exchange::{exchange_rate_list, exchange_rate_put};
-use headwater_store::repricing::{NewRepricing, repricing_add};
+use headwater_store::repricing::repricing_add;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const DAY_SECONDS: i64 = 86_400;
-/// Another node may price by the old rates until it has refreshed its configuration, which it does every second: what it
-/// did until then is priced once more.
-const OTHER_NODES_SECONDS: i64 = 5;
-/// Steps of pricing anew that the caller waits for; the others follow in the background.
-const STEPS_AT_ONCE: usize = 4;
 
 /// The rate of a day: one unit of `from` is `rate` units of `to`.
 #[derive(Debug, Clone)]
@@ -33,36 +29,21 @@ impl App {
     /// Sets rates, all or none. What they price is priced anew (`settle::reprice`), some of it before this answers.
     pub async fn exchange_rates_put(self: &Arc<Self>, account: AccountId, rates: Vec<DayRate>) -> Result<()> {
         let app = Arc::clone(self);
-        let now = self.clock.now();
         self.store
             .money
             .write(async move |tx| {
                 for r in &rates {
                     exchange_rate_put(tx, account.0, &r.date, r.from.code(), r.to.code(), &r.rate.to_string()).await?;
                 }
-                let mut asked = Vec::new();
-                for ((one, two), since) in touched(&rates) {
-                    for due_at in [now, now.plus_seconds(OTHER_NODES_SECONDS)] {
-                        asked.push(NewRepricing {
-                            id: app.next_id(now),
-                            account_id: account.0,
-                            due_at: due_at.0,
-                            since_at: since.0,
-                            currency_one: one.code().to_owned(),
-                            currency_two: two.code().to_owned(),
-                        });
-                    }
-                }
+                let asked: Vec<_> = touched(&rates)
+                    .into_iter()
+                    .flat_map(|((one, two), since)| repricing(&app, account, since, Touched::Currencies(one, two)))
+                    .collect();
                 repricing_add(tx, &asked).await
             })
             .await?;
         self.refresh_committed().await;
-        for _ in 0..STEPS_AT_ONCE {
-            // It was committed: what cannot be priced now is priced by the background task.
-            if !matches!(self.reprice_step().await, Ok(true)) {
-                break;
-            }
-        }
+        self.reprice_some().await;
         Ok(())
     }
 

@@ -5,10 +5,13 @@
 use crate::app::App;
 use crate::directory::Partner;
 use crate::error::{Error, Result};
+use crate::settle::reprice::{Touched, repricing};
 use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
+use headwater_store::backend::Tx;
 use headwater_store::partner::{NewPartner, partner_insert, partner_parent_put, partner_status_put, partner_update};
+use headwater_store::repricing::repricing_add;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -79,24 +82,30 @@ impl App {
         self.partner_read(account, name)
     }
 
-    /// Suspends or restores a partner from `at` on; `None`: now.
+    /// Suspends or restores a partner from `at` on; `None`: now. What happened since then is priced anew.
     pub async fn partner_suspend(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         name: &str,
         suspended: bool,
         at: Option<Instant>,
     ) -> Result<Arc<Partner>> {
         let id = self.partner_read(account, name)?.id.0;
-        let at = at.unwrap_or_else(|| self.clock.now()).0;
-        self.store.money.write(async move |tx| partner_status_put(tx, id, at, suspended).await).await?;
+        let at = at.unwrap_or_else(|| self.clock.now());
+        let app = Arc::clone(self);
+        let suspend = async move |tx: &Tx<'_>| {
+            partner_status_put(tx, id, at.0, suspended).await?;
+            repricing_add(tx, &repricing(&app, account, at, Touched::All)).await
+        };
+        self.store.money.write(suspend).await?;
         self.refresh_committed().await;
+        self.reprice_some().await;
         self.partner_read(account, name)
     }
 
-    /// Puts a partner under another, or under none, from `at` on; `None`: now.
+    /// Puts a partner under another, or under none, from `at` on; `None`: now. What happened since then is priced anew.
     pub async fn partner_move(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         name: &str,
         parent: Option<&str>,
@@ -110,8 +119,14 @@ impl App {
             return Err(Error::Conflict { code: "cycle", param: Some("parent"), message });
         }
         let (id, parent) = (moved.id.0, parent.map(|p| p.0));
-        self.store.money.write(async move |tx| partner_parent_put(tx, id, at.0, parent).await).await?;
+        let app = Arc::clone(self);
+        let put = async move |tx: &Tx<'_>| {
+            partner_parent_put(tx, id, at.0, parent).await?;
+            repricing_add(tx, &repricing(&app, account, at, Touched::All)).await
+        };
+        self.store.money.write(put).await?;
         self.refresh_committed().await;
+        self.reprice_some().await;
         self.partner_read(account, name)
     }
 

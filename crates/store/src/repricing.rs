@@ -5,14 +5,14 @@ use crate::settlement::Number;
 use crate::{batch, batch_sql, record, sql};
 
 batch! {
-    /// The facts of an account since an instant that are in one of two currencies; from `due_at` on.
+    /// The facts of an account since an instant whose JSON text is like one of two patterns; to be done from `due_at` on.
     pub struct NewRepricing {
-        id: i64 = "int8", account_id: i64 = "int8", due_at: i64 = "int8", since_at: i64 = "int8", currency_one: String = "text", currency_two: String = "text",
+        id: i64 = "int8", account_id: i64 = "int8", due_at: i64 = "int8", since_at: i64 = "int8", pattern_one: String = "text", pattern_two: String = "text",
     }
 }
 record! {
     /// The same, and how far it got.
-    pub struct RepricingRow { id: i64, account_id: i64, since_at: i64, currency_one: String, currency_two: String, done_person_id: i64 }
+    pub struct RepricingRow { id: i64, account_id: i64, since_at: i64, pattern_one: String, pattern_two: String, done_person_id: i64 }
 }
 
 /// Asks for it.
@@ -20,8 +20,8 @@ pub async fn repricing_add(tx: &Tx<'_>, rows: &[NewRepricing]) -> Result<()> {
     let statement = batch_sql!(
         NewRepricing,
         0,
-        "INSERT INTO repricing (id, account_id, due_at, since_at, currency_one, currency_two, done_person_id) \
-         SELECT id, account_id, due_at, since_at, currency_one, currency_two, 0 FROM {batch} WHERE true"
+        "INSERT INTO repricing (id, account_id, due_at, since_at, pattern_one, pattern_two, done_person_id) \
+         SELECT id, account_id, due_at, since_at, pattern_one, pattern_two, 0 FROM {batch} WHERE true"
     );
     tx.batch(statement, &[], rows).await?;
     Ok(())
@@ -30,7 +30,7 @@ pub async fn repricing_add(tx: &Tx<'_>, rows: &[NewRepricing]) -> Result<()> {
 /// The oldest one that is due and not done, of any account.
 pub async fn repricing_next(tx: &Tx<'_>, now: i64) -> Result<Option<RepricingRow>> {
     let statement = sql!(
-        "SELECT id, account_id, since_at, currency_one, currency_two, done_person_id FROM repricing WHERE due_at <= $1 \
+        "SELECT id, account_id, since_at, pattern_one, pattern_two, done_person_id FROM repricing WHERE due_at <= $1 \
          ORDER BY id LIMIT 1"
     );
     tx.maybe(statement, &[&now]).await
@@ -42,10 +42,12 @@ pub async fn repricing_persons(tx: &Tx<'_>, row: &RepricingRow, limit: i64) -> R
         "SELECT DISTINCT person_id FROM fact WHERE account_id = $1 AND person_id > $2 AND at >= $3 \
          AND (body LIKE $4 OR body LIKE $5) ORDER BY person_id LIMIT CAST($6 AS BIGINT)"
     );
-    // A currency stands in a fact's JSON as its code in quotes.
-    let (one, two) = (format!("%\"{}\"%", row.currency_one), format!("%\"{}\"%", row.currency_two));
-    let rows: Vec<(i64,)> =
-        tx.all(statement, &[&row.account_id, &row.done_person_id, &row.since_at, &one, &two, &limit]).await?;
+    let rows: Vec<(i64,)> = tx
+        .all(
+            statement,
+            &[&row.account_id, &row.done_person_id, &row.since_at, &row.pattern_one, &row.pattern_two, &limit],
+        )
+        .await?;
     Ok(rows.into_iter().map(|(id,)| Number { id }).collect())
 }
 

@@ -3,7 +3,7 @@
 //! Whatever a decision depends on is read after its lock (`store::settlement`). A row that cannot be read abandons the
 //! settlement: a default in its place would be money made up.
 
-use super::view::{Claimed, PersonRecord, Remembered, View};
+use super::view::{Claimed, LastCommission, PersonRecord, Remembered, View};
 use super::{Command, Track};
 use crate::app::App;
 use headwater_domain::attribution::Binding;
@@ -195,7 +195,8 @@ fn person_record(row: &PersonRow, state: &PersonState) -> Result<PersonRecord> {
         let cell = CellKey::parse(&stored.cell).ok_or_else(|| unreadable("cell", &stored.cell))?;
         let posted = PostedCell { cell, amount: Decimal(stored.posted), cut_off: Decimal::ZERO };
         cells.insert(stored.cell.clone(), posted);
-        last_commissions.insert(stored.cell.clone(), CommissionId(stored.last_commission_id));
+        let (id, denied) = (CommissionId(stored.last_commission_id), stored.last_denied.map(Decimal));
+        last_commissions.insert(stored.cell.clone(), LastCommission { id, denied });
     }
     Ok(PersonRecord {
         id: PersonId(row.id),

@@ -5,6 +5,7 @@ use headwater_domain::attribution::Binding;
 use headwater_domain::commission::{CustomerView, PostedCell};
 use headwater_domain::fact::Fact;
 use headwater_domain::ids::{AccountId, CommissionId, EventId, KeyId, PersonId, ProgramId};
+use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
 use headwater_store::inbox::{EventClaim, IdempotencyAnswer, IdempotencyClaim};
 use headwater_store::outcome::Outcome;
@@ -24,9 +25,18 @@ pub(super) struct PersonRecord {
     pub binding: Option<Binding>,
     pub facts: Vec<Fact>,
     pub cells: BTreeMap<String, PostedCell>,
-    pub last_commissions: BTreeMap<String, CommissionId>,
+    /// The last commission of each cell.
+    pub last_commissions: BTreeMap<String, LastCommission>,
     /// Events that wait for a confirmation; their rows are among the view's.
     pub unverified: BTreeSet<EventId>,
+}
+
+/// What the next commission of a cell corrects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LastCommission {
+    pub id: CommissionId,
+    /// Its amount, where it was denied.
+    pub denied: Option<Decimal>,
 }
 
 /// What an idempotency key stands for.

@@ -4,6 +4,7 @@
 //! Nothing comes back from `paid` or `denied`: a correction is another commission that names the one it corrects.
 
 use super::posting::AccountName;
+use crate::money::Decimal;
 
 /// Where a commission stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +73,23 @@ impl Stage {
         }
     }
 
+    /// Where a new commission stands. One that takes back what was denied was never owed, and is denied with it; where it
+    /// takes back more, somebody has to look. `denied`: the amount of the one that it corrects, where that was denied.
+    pub fn posted(amount: Decimal, denied: Option<Decimal>, approved: bool, due: bool) -> Self {
+        match denied {
+            Some(denied) if amount < Decimal::ZERO => {
+                if amount.0.checked_add(denied.0).is_some_and(|left| left >= 0) {
+                    Self::Denied
+                } else {
+                    Self::Pending
+                }
+            }
+            _ if approved && due => Self::Payable,
+            _ if approved => Self::Held,
+            _ => Self::Pending,
+        }
+    }
+
     /// What follows, and between which of the payee's accounts the amount moves. `Expense` is the program's. What a
     /// payout pays moves as one sum for the whole payout, not commission by commission.
     pub fn after(self, act: Act) -> Result<(Self, Option<(AccountName, AccountName)>), NotAllowed> {
@@ -93,7 +111,6 @@ impl Stage {
 mod tests {
     use super::*;
     use crate::ledger::{Owner, Transfer};
-    use crate::money::Decimal;
 
     const STAGES: [Stage; 6] =
         [Stage::Pending, Stage::Held, Stage::Payable, Stage::InPayout, Stage::Paid, Stage::Denied];
@@ -125,6 +142,24 @@ mod tests {
                 (Stage::InPayout, Act::Pay, Stage::Paid),
             ]
         );
+    }
+
+    #[test]
+    fn what_takes_back_a_denied_commission_is_denied_with_it() {
+        for (amount, denied, approved, due, expected) in [
+            (400, None, true, true, Stage::Payable),
+            (400, None, true, false, Stage::Held),
+            (400, None, false, true, Stage::Pending),
+            (-400, None, true, true, Stage::Payable),
+            (-400, Some(400), true, true, Stage::Denied),
+            (-100, Some(400), false, true, Stage::Denied),
+            (-401, Some(400), true, true, Stage::Pending),
+            (-300, Some(-100), true, true, Stage::Pending),
+            (50, Some(400), true, true, Stage::Payable),
+        ] {
+            let stage = Stage::posted(Decimal(amount), denied.map(Decimal), approved, due);
+            assert_eq!(stage, expected, "{amount} {denied:?} {approved} {due}");
+        }
     }
 
     #[test]
