@@ -98,7 +98,7 @@ impl App {
 
     /// Takes over what a committed change wrote. It stands whether this node sees it now or a second later, so a failure
     /// is no answer to the caller.
-    pub(crate) async fn refresh_committed(&self) {
+    pub async fn refresh_committed(&self) {
         if let Err(error) = self.refresh().await {
             tracing::warn!(%error, "a change was committed, and is not in force on this node yet");
         }

@@ -41,8 +41,8 @@ impl Decision<'_> {
         self.price(person, program, row, &changed)
     }
 
-    /// A client registered when its earliest REGISTRATION happened; until one is known, when its earliest event did. So
-    /// the order of arrival makes no difference. Gives whether a date moved.
+    /// A client registered when its earliest REGISTRATION happened; until one is known, the account that was made with the
+    /// client did when its earliest event happened. So the order of arrival makes no difference. Gives whether a date moved.
     fn register(&mut self, person: &mut PersonRecord, row: &EventRow) -> bool {
         let occurred_at = Instant(row.occurred_at);
         let is_known = person.event_types.contains(REGISTRATION);
@@ -51,8 +51,9 @@ impl Decision<'_> {
         for customer in &mut person.customers {
             let at = match (is_registration, is_known) {
                 (true, false) => occurred_at,
-                (false, true) => continue,
-                (true, true) | (false, false) => customer.registered_at.min(occurred_at),
+                (true, true) => customer.registered_at.min(occurred_at),
+                (false, false) if customer.customer.0 == person.id.0 => customer.registered_at.min(occurred_at),
+                (false, _) => continue,
             };
             if at == customer.registered_at {
                 continue;

@@ -23,6 +23,7 @@ on_both_stores! {
     a_client_registered_at_its_earliest_registration,
     a_landing_is_remembered_as_a_type,
     a_plan_that_cannot_be_read_prices_nothing,
+    settings_that_cannot_be_read_are_no_default,
 }
 
 const DAY: i64 = 86_400;
@@ -160,6 +161,21 @@ static SPOIL_PLANS: Statement = Statement::new(
     "UPDATE plan_version SET document = '{}', version = 1 + (SELECT value FROM counter WHERE name = 'version')",
 );
 static RAISE_VERSION: Statement = Statement::new("UPDATE counter SET value = value + 1 WHERE name = 'version'");
+
+static SPOIL_SETTINGS: Statement = Statement::new(
+    "UPDATE program SET settings = '{\"window_days\":0}', version = 1 + (SELECT value FROM counter WHERE name = 'version')",
+);
+
+/// A program without its plan and its window would take every client and pay nobody.
+async fn settings_that_cannot_be_read_are_no_default(store: TestStore) {
+    let fixture = fixture(store).await;
+    tamper(&fixture.store.store, &SPOIL_SETTINGS).await;
+    tamper(&fixture.store.store, &RAISE_VERSION).await;
+    fixture.app.refresh().await.expect("the rest of the configuration is served");
+    let refused = fixture.ask(fixture.deposit()).await;
+    assert!(refused.is_err(), "{refused:?}");
+    fixture.check(&[(Figure::Events, 0), (Figure::Persons, 0)]).await;
+}
 
 async fn a_plan_that_cannot_be_read_prices_nothing(store: TestStore) {
     let fixture = fixture(store).await;

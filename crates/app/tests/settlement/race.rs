@@ -77,6 +77,16 @@ impl Race {
         [first.await.expect("answers"), second.await.expect("answers")]
     }
 
+    /// Sends an event to each node at the same moment; `track` is given the number of the node.
+    async fn both(&self, track: impl Fn(usize) -> Track) -> [serde_json::Value; 2] {
+        let send = |app: &Arc<App>, track: Track| {
+            let app = Arc::clone(app);
+            tokio::spawn(async move { app.settle(Command::Track(Box::new(track))).await.expect("settles") })
+        };
+        let (first, second) = (send(&self.fixture.app, track(0)), send(&self.other, track(1)));
+        [first.await.expect("answers"), second.await.expect("answers")].map(told)
+    }
+
     /// A browser's deposit that waits for a confirmation.
     async fn browsers_deposit(&self, event_key: Option<&str>) -> (EventId, PersonId) {
         let browsers = Track {
@@ -153,6 +163,44 @@ async fn one_twin_is_confirmed_by_one_event() {
     let expected =
         [(Figure::Events, 2), (Figure::Commissions, 1), (Figure::Paid, 400_000_000), (Figure::Deliveries, 2)];
     race.fixture.check(&expected).await;
+}
+
+/// Clients and ids that neither node knows yet, each sent to both nodes at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_clients_and_ids_on_two_nodes_count_once() {
+    let race = race().await;
+    let rounds = 20;
+    for round in 0..rounds {
+        let answers = race.both(|_| deposit_of(&race, round, format!("order-{round}"))).await;
+        assert_eq!(answers[0], answers[1], "round {round}");
+    }
+    let expected = [
+        (Figure::Events, rounds),
+        (Figure::Persons, rounds),
+        (Figure::Customers, rounds),
+        (Figure::EventKeys, rounds),
+        (Figure::Commissions, rounds),
+        (Figure::Deliveries, rounds),
+        (Figure::Paid, rounds * 400_000_000),
+        (Figure::Unbalanced, 0),
+        (Figure::Balance, 0),
+    ];
+    race.fixture.check(&expected).await;
+}
+
+/// The control: the id is what makes them one. Under two ids they are two deposits, of which the first alone pays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_ids_on_two_nodes_are_two_events() {
+    let race = race().await;
+    let answers = race.both(|node| deposit_of(&race, 0, format!("order-{node}"))).await;
+    assert_ne!(id_of(&answers[0]), id_of(&answers[1]));
+    assert_eq!(answers[0]["clientId"], answers[1]["clientId"]);
+    race.fixture.check(&[(Figure::Events, 2), (Figure::Persons, 1), (Figure::Commissions, 1)]).await;
+}
+
+fn deposit_of(race: &Race, client: i64, event_key: String) -> Track {
+    let email_key = Some(format!("client{client}@example.org"));
+    Track { email_key, event_key: Some(event_key), ..race.fixture.deposit() }
 }
 
 /// The control: in the same race, what a node read before it had the client's lock is untrue once it has it. A decision
