@@ -27,11 +27,11 @@ pub struct Program {
 }
 
 impl Program {
-    /// Reads a row; settings that do not parse are the defaults.
-    pub(crate) fn from_row(row: ProgramRow) -> Self {
-        let stored = serde_json::from_str(&row.settings).unwrap_or_default();
-        let settings = Settings::default().with(&stored).unwrap_or_default();
-        Self { id: ProgramId(row.id), account: AccountId(row.account_id), row, settings }
+    /// Reads a row; `None` where its settings do not parse.
+    pub(crate) fn from_row(row: ProgramRow) -> Option<Self> {
+        let stored = serde_json::from_str(&row.settings).ok()?;
+        let settings = Settings::default().with(&stored).ok()?;
+        Some(Self { id: ProgramId(row.id), account: AccountId(row.account_id), row, settings })
     }
 }
 
@@ -46,6 +46,8 @@ pub struct Partner {
     pub row: PartnerRow,
     /// Rates of its own by rule.
     pub rates: BTreeMap<String, Decimal>,
+    /// Whether its stored rates could not be read.
+    pub is_unreadable: bool,
     /// Its parents by date.
     pub parents: BTreeMap<i64, Option<PartnerId>>,
     /// Whether it is suspended, by date.
@@ -55,10 +57,10 @@ pub struct Partner {
 impl Partner {
     /// A partner of which nothing is dated yet.
     pub(crate) fn from_row(row: PartnerRow) -> Self {
-        let stored: BTreeMap<String, String> = serde_json::from_str(&row.rates).unwrap_or_default();
-        let rates = stored.into_iter().filter_map(|(rule, rate)| Some((rule, Decimal::parse(&rate).ok()?))).collect();
-        let (id, account) = (PartnerId(row.id), AccountId(row.account_id));
-        Self { id, account, row, rates, parents: BTreeMap::new(), suspended: BTreeMap::new() }
+        let rates = stored_rates(&row.rates);
+        let is_unreadable = rates.is_none();
+        let (id, account, rates) = (PartnerId(row.id), AccountId(row.account_id), rates.unwrap_or_default());
+        Self { id, account, row, rates, is_unreadable, parents: BTreeMap::new(), suspended: BTreeMap::new() }
     }
     /// Whether it is suspended at `at`.
     pub fn is_suspended_at(&self, at: Instant) -> bool {
@@ -79,7 +81,13 @@ pub struct PlanHistory {
     pub activations: BTreeMap<i64, i64>,
     /// The same, parsed and sorted, as the rules need it.
     pub timeline: Vec<Arc<PlanVersion>>,
+    /// The first version in force that could not be read: nothing is priced by this plan until it can be.
+    pub unreadable: Option<i64>,
 }
+
+/// Something stored that cannot be read, in words: pricing without it would make money up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable(pub String);
 
 /// All configuration of all accounts.
 #[derive(Debug, Default)]
@@ -95,7 +103,7 @@ pub struct Directory {
     default_links: HashMap<(ProgramId, PartnerId), LinkId>,
     keys: HashMap<String, Arc<Credential>>,
     endpoints: BTreeMap<i64, Arc<EndpointRow>>,
-    exchange: HashMap<AccountId, ExchangeRates>,
+    exchange: HashMap<AccountId, Arc<ExchangeRates>>,
 }
 
 impl Directory {
@@ -106,7 +114,12 @@ impl Directory {
             self.accounts.insert(AccountId(row.id), row.name);
         }
         for row in changes.programs {
-            let program = Program::from_row(row);
+            let id = ProgramId(row.id);
+            let Some(program) = Program::from_row(row) else {
+                tracing::error!(program = id.0, "the stored settings of a program cannot be read; it is not served");
+                self.programs.remove(&id);
+                continue;
+            };
             self.programs.insert(program.id, Arc::new(program));
         }
         for row in changes.partners {
@@ -140,13 +153,19 @@ impl Directory {
             let day = row.day.parse().ok();
             let pair = Currency::parse(&row.from_currency).zip(Currency::parse(&row.to_currency));
             if let (Some(day), Some((from, to)), Ok(rate)) = (day, pair, Decimal::parse(&row.rate)) {
-                self.exchange.entry(AccountId(row.account_id)).or_default().insert(day, from, to, rate);
+                let rates = self.exchange.entry(AccountId(row.account_id)).or_default();
+                Arc::make_mut(rates).insert(day, from, to, rate);
+            } else {
+                tracing::error!(account = row.account_id, day = row.day, "a stored exchange rate cannot be read");
             }
         }
     }
 
     fn put_partner(&mut self, row: PartnerRow) {
         let mut partner = Partner::from_row(row);
+        if partner.is_unreadable {
+            tracing::error!(partner = partner.row.id, "the stored rates of a partner cannot be read; it is not priced");
+        }
         if let Some(before) = self.partners.get(&partner.id) {
             partner.parents.clone_from(&before.parents);
             partner.suspended.clone_from(&before.suspended);
@@ -179,16 +198,20 @@ impl Directory {
         }
         for name in touched {
             let history = self.plans.entry(name).or_default();
-            history.timeline = history
-                .activations
-                .iter()
-                .filter_map(|(from, number)| {
-                    let row = history.versions.get(number)?;
-                    let plan = lint(&serde_json::from_str(&row.document).ok()?).ok()?;
-                    let version = PlanVersion { name: row.name.clone(), version: *number, from: Instant(*from), plan };
-                    Some(Arc::new(version))
-                })
-                .collect();
+            history.timeline.clear();
+            history.unreadable = None;
+            for (from, number) in &history.activations {
+                // An activation can arrive before its version does; both are there once they are committed.
+                let Some(row) = history.versions.get(number) else { continue };
+                let plan = serde_json::from_str(&row.document).ok().and_then(|document| lint(&document).ok());
+                let Some(plan) = plan else {
+                    tracing::error!(plan = row.name, number, "a stored plan cannot be read; nothing is priced by it");
+                    history.unreadable.get_or_insert(*number);
+                    continue;
+                };
+                let version = PlanVersion { name: row.name.clone(), version: *number, from: Instant(*from), plan };
+                history.timeline.push(Arc::new(version));
+            }
         }
     }
 
@@ -281,20 +304,34 @@ impl Directory {
         self.plans.iter().filter(move |((a, _), _)| *a == account).map(|((_, name), history)| (name.as_str(), history))
     }
     /// Every exchange rate of this account.
-    pub fn exchange(&self, account: AccountId) -> ExchangeRates {
+    pub fn exchange(&self, account: AccountId) -> Arc<ExchangeRates> {
         self.exchange.get(&account).cloned().unwrap_or_default()
     }
 
     /// What is dated about a partner in a program: its own plan's versions, else the program's.
-    pub fn partner_terms(&self, program: &Program, id: PartnerId) -> PartnerTerms {
-        let Some(partner) = self.partner_by_id(program.account, id) else { return PartnerTerms::default() };
+    ///
+    /// # Errors
+    /// Where its plan or its rates are stored but cannot be read.
+    pub fn partner_terms(&self, program: &Program, id: PartnerId) -> Result<PartnerTerms, Unreadable> {
+        let Some(partner) = self.partner_by_id(program.account, id) else { return Ok(PartnerTerms::default()) };
         let name = partner.row.plan.as_ref().or(program.settings.plan.as_ref());
         let plan = name.and_then(|name| self.plan(program.account, name));
-        PartnerTerms {
+        if let (Some(name), Some(number)) = (name, plan.and_then(|plan| plan.unreadable)) {
+            return Err(Unreadable(format!("version {number} of the plan {name} cannot be read")));
+        }
+        if partner.is_unreadable {
+            return Err(Unreadable(format!("the rates of partner {id} cannot be read")));
+        }
+        Ok(PartnerTerms {
             plans: plan.map(|p| p.timeline.clone()).unwrap_or_default(),
             rates: partner.rates.clone(),
             suspended: partner.suspended.iter().map(|(at, suspended)| (Instant(*at), *suspended)).collect(),
-            parents: Vec::new(),
-        }
+            parents: partner.parents.iter().map(|(at, parent)| (Instant(*at), *parent)).collect(),
+        })
     }
+}
+
+fn stored_rates(text: &str) -> Option<BTreeMap<String, Decimal>> {
+    let stored: BTreeMap<String, String> = serde_json::from_str(text).ok()?;
+    stored.into_iter().map(|(rule, rate)| Some((rule, Decimal::parse(&rate).ok()?))).collect()
 }

@@ -108,7 +108,7 @@ pub async fn create(
         Ok(link)
     };
     let link = clicks.store().money.write(write).await?;
-    clicks.refresh().await?;
+    clicks.refresh_committed().await;
     Ok(link)
 }
 
@@ -166,7 +166,7 @@ pub async fn patch(
         link_update(tx, account.0, id.0, status.map(LinkStatus::name), metadata.as_deref()).await
     };
     clicks.store().money.write(write).await?;
-    clicks.refresh().await?;
+    clicks.refresh_committed().await;
     find(clicks, account, programs, id)
 }
 
@@ -207,7 +207,8 @@ pub(crate) async fn ensure_default(
         created_at: now.0,
     };
     clicks.store().money.write(async move |tx| link_insert(tx, &new).await).await?;
-    clicks.refresh().await
+    clicks.refresh_committed().await;
+    Ok(())
 }
 
 fn find(clicks: &Clicks, account: AccountId, programs: Option<&[ProgramId]>, id: LinkId) -> Result<Link, LinkFailure> {

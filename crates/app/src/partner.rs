@@ -71,7 +71,7 @@ impl App {
             param: Some("id"),
             message: "A partner has this id already.".into(),
         })?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         self.directory().partner_by_id(account, PartnerId(id)).cloned().ok_or(Error::NotFound("partner"))
     }
 
@@ -105,7 +105,7 @@ impl App {
             }
         };
         self.store.money.write(update).await?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         self.partner_read(account, name)
     }
 
@@ -120,7 +120,7 @@ impl App {
         let id = self.partner_read(account, name)?.id.0;
         let at = at.unwrap_or_else(|| self.clock.now()).0;
         self.store.money.write(async move |tx| partner_status_put(tx, id, at, suspended).await).await?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         self.partner_read(account, name)
     }
 
@@ -137,7 +137,7 @@ impl App {
         let parent = self.new_parent(account, &moved, parent, at)?;
         let (id, parent) = (moved.id.0, parent.map(|p| p.0));
         self.store.money.write(async move |tx| partner_parent_put(tx, id, at.0, parent).await).await?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         self.partner_read(account, name)
     }
 

@@ -46,7 +46,7 @@ impl App {
             })
             .await
             .map_err(Error::from)?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         Ok((name, number))
     }
 
@@ -60,7 +60,8 @@ impl App {
         }
         let name = name.to_owned();
         self.store.money.write(async move |tx| plan_activate(tx, account.0, &name, number, from.0).await).await?;
-        self.refresh().await
+        self.refresh_committed().await;
+        Ok(())
     }
 
     /// A plan that a program or partner is given must be there.

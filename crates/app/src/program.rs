@@ -29,11 +29,12 @@ impl App {
             let id = program_insert(tx, account.0, &name, &site_url, &settings, now).await?;
             let (name, site_url, settings) = (name.clone(), site_url.clone(), settings.clone());
             let row = ProgramRow { id, account_id: account.0, name, site_url, settings, created_at: now };
-            keep.keep(tx, &Program::from_row(row)).await?;
+            let made = Program::from_row(row).ok_or(headwater_store::backend::Error::Missing)?;
+            keep.keep(tx, &made).await?;
             Ok(id)
         };
         let id = self.store.money.write(insert).await?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         self.program_read(account, ProgramId(id))
     }
 
@@ -52,7 +53,7 @@ impl App {
             program_update(tx, account.0, id.0, &name, &site_url, &settings).await
         };
         self.store.money.write(update).await?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         self.program_read(account, id)
     }
 

@@ -4,6 +4,7 @@
 //! dialect live in other crates.
 
 pub mod api_key;
+pub mod audit;
 pub mod backend;
 pub mod click;
 pub mod commission;
@@ -15,14 +16,19 @@ pub mod endpoint;
 pub mod event;
 pub mod exchange;
 pub mod fact;
+pub mod held;
 pub mod idempotency;
+pub mod inbox;
 pub mod ledger;
 pub mod link;
 pub mod migrate;
+pub mod node;
 mod open;
 pub mod outcome;
 pub mod partner;
+pub mod payout;
 pub mod plan;
+pub mod repricing;
 pub mod settlement;
 pub mod tenant;
 

@@ -1,10 +1,11 @@
 //! What a settlement leaves: events, facts, bindings, commissions, ledger entries, deliveries, in set-based statements.
 //!
-//! Nothing here updates what money has said before: facts, commissions and entries are only added.
+//! Nothing here updates what money has said before: facts, commissions and entries are only added, and an event is
+//! decided once.
 
-use crate::backend::{Result, Tx};
+use crate::backend::{Error, Result, Tx};
 use crate::delivery::{NewDelivery, deliveries_insert};
-use crate::settlement::EventClaim;
+use crate::inbox::{EventClaim, event_claims_move};
 use crate::{batch, batch_sql, record};
 
 batch! {
@@ -22,7 +23,7 @@ batch! {
     pub struct EventDecision {
         id: i64 = "int8", state: String = "text", amount: Option<String> = "text", currency: Option<String> = "text",
         is_conversion: bool = "bool", is_duplicate: bool = "bool", click_id: Option<i64> = "int8", link_id: Option<i64> = "int8",
-        partner_id: Option<i64> = "int8", evidence: String = "text",
+        partner_id: Option<i64> = "int8", evidence: String = "text", event_key: Option<String> = "text",
     }
 }
 batch! {
@@ -51,6 +52,10 @@ batch! {
 batch! {
     /// A person whose held facts are written anew.
     pub struct HeldPerson { person_id: i64 = "int8" }
+}
+batch! {
+    /// A fact that is held no longer for this reason.
+    struct HeldGone { fact_id: i64 = "int8", reason: String = "text" }
 }
 batch! {
     /// A fact that cannot be priced yet.
@@ -90,13 +95,6 @@ batch! {
     /// A ledger account after this settlement.
     pub struct LedgerAccountPut { id: i64 = "int8", balance: i64 = "int8", entries: i64 = "int8", head_hash: String = "text" }
 }
-batch! {
-    /// An entry to add.
-    pub struct NewLedgerEntry {
-        id: i64 = "int8", account_id: i64 = "int8", ledger_account_id: i64 = "int8", number: i64 = "int8", transaction_id: i64 = "int8",
-        commission_id: Option<i64> = "int8", amount: i64 = "int8", hash: String = "text", previous_hash: String = "text", at: i64 = "int8",
-    }
-}
 /// Everything that a settlement adds beside the ledger.
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "each field is the rows of its own name")]
@@ -127,21 +125,8 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
          FROM {batch} WHERE true"
     );
     tx.batch(events, &[], &outcome.events).await?;
-    let decisions = batch_sql!(
-        EventDecision,
-        0,
-        "UPDATE event SET state = batch.state, amount = batch.amount, currency = batch.currency, \
-         is_conversion = batch.is_conversion, is_duplicate = batch.is_duplicate, click_id = batch.click_id, \
-         link_id = batch.link_id, partner_id = batch.partner_id, evidence = batch.evidence FROM {batch} WHERE event.id = batch.id"
-    );
-    tx.batch(decisions, &[], &outcome.event_decisions).await?;
-    let claims = batch_sql!(
-        EventClaim,
-        0,
-        "UPDATE inbox SET event_id = batch.event_id, fingerprint = batch.fingerprint FROM {batch} \
-         WHERE inbox.program_id = batch.program_id AND inbox.event_key = batch.event_key"
-    );
-    tx.batch(claims, &[], &outcome.claims_moved).await?;
+    events_decide(tx, &outcome.event_decisions).await?;
+    event_claims_move(tx, &outcome.claims_moved).await?;
     let persons = batch_sql!(
         PersonUpdate,
         0,
@@ -179,29 +164,63 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
          DO UPDATE SET posted = excluded.posted, last_commission_id = excluded.last_commission_id"
     );
     tx.batch(cells, &[], &outcome.cells).await?;
+    // Approved with its hold over: posted as payable, and so it is due (`store::commission`).
     let commissions = batch_sql!(
         NewCommission,
         0,
         "INSERT INTO commission (id, account_id, program_id, partner_id, customer_id, person_id, rule, level, cell, status, unit, \
-         amount, period, for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at) \
+         amount, period, for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, due_at) \
          SELECT id, account_id, program_id, partner_id, customer_id, person_id, rule, level, cell, status, unit, amount, period, \
-         for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at \
-         FROM {batch} WHERE true"
+         for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, \
+         CASE WHEN status = 'approved' AND payable_at <= created_at THEN created_at END FROM {batch} WHERE true"
     );
     tx.batch(commissions, &[], &outcome.commissions).await?;
     deliveries_insert(tx, &outcome.deliveries).await
 }
 
+/// Decides unverified events; one that was decided meanwhile undoes the whole transaction.
+async fn events_decide(tx: &Tx<'_>, decisions: &[EventDecision]) -> Result<()> {
+    let statement = batch_sql!(
+        EventDecision,
+        0,
+        "UPDATE event SET state = batch.state, amount = batch.amount, currency = batch.currency, \
+         is_conversion = batch.is_conversion, is_duplicate = batch.is_duplicate, click_id = batch.click_id, \
+         link_id = batch.link_id, partner_id = batch.partner_id, evidence = batch.evidence, event_key = batch.event_key \
+         FROM {batch} WHERE event.id = batch.id AND event.state = 'unverified'"
+    );
+    let decided = tx.batch(statement, &[], decisions).await?;
+    if decided != decisions.len() as u64 {
+        return Err(Error::Abandoned("an event was decided by another transaction".into()));
+    }
+    Ok(())
+}
+
+/// What the persons have held now takes the place of what was held; what stays held keeps its date.
 async fn held_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
-    let gone =
-        batch_sql!(HeldPerson, 0, "DELETE FROM held WHERE person_id IN (SELECT person_id FROM {batch} WHERE true)");
-    tx.batch(gone, &[], &outcome.held_persons).await?;
+    let standing = batch_sql!(
+        HeldPerson,
+        0,
+        "SELECT fact_id, reason FROM held WHERE person_id IN (SELECT person_id FROM {batch})"
+    );
+    let standing: Vec<(i64, String)> = tx.batch_all(standing, &[], &outcome.held_persons).await?;
+    let stays = |fact_id: i64, reason: &str| outcome.held.iter().any(|h| h.fact_id == fact_id && h.reason == reason);
+    let gone: Vec<_> = standing
+        .into_iter()
+        .filter(|(fact_id, reason)| !stays(*fact_id, reason))
+        .map(|(fact_id, reason)| HeldGone { fact_id, reason })
+        .collect();
+    let delete = batch_sql!(
+        HeldGone,
+        0,
+        "DELETE FROM held WHERE (fact_id, reason) IN (SELECT fact_id, reason FROM {batch} WHERE true)"
+    );
+    tx.batch(delete, &[], &gone).await?;
     let held = batch_sql!(
         NewHeld,
         0,
         "INSERT INTO held (fact_id, reason, account_id, program_id, person_id, detail, since) \
          SELECT fact_id, reason, account_id, program_id, person_id, detail, since FROM {batch} WHERE true \
-         ON CONFLICT (fact_id, reason) DO NOTHING"
+         ON CONFLICT (fact_id, reason) DO UPDATE SET detail = excluded.detail"
     );
     tx.batch(held, &[], &outcome.held).await?;
     Ok(())
@@ -226,24 +245,4 @@ pub async fn ledger_accounts_lock(tx: &Tx<'_>, mut claims: Vec<LedgerAccountClai
          ORDER BY program_id, owner, unit, name FOR UPDATE"
     );
     tx.batch_all(lock, &[], &claims).await
-}
-
-/// Appends entries and moves the heads of their accounts.
-pub async fn ledger_write(tx: &Tx<'_>, entries: &[NewLedgerEntry], accounts: &[LedgerAccountPut]) -> Result<()> {
-    let insert = batch_sql!(
-        NewLedgerEntry,
-        0,
-        "INSERT INTO ledger_entry (id, account_id, ledger_account_id, number, transaction_id, commission_id, amount, hash, previous_hash, at) \
-         SELECT id, account_id, ledger_account_id, number, transaction_id, commission_id, amount, hash, previous_hash, at \
-         FROM {batch} WHERE true"
-    );
-    tx.batch(insert, &[], entries).await?;
-    let put = batch_sql!(
-        LedgerAccountPut,
-        0,
-        "UPDATE ledger_account SET balance = batch.balance, entries = batch.entries, head_hash = batch.head_hash \
-         FROM {batch} WHERE ledger_account.id = batch.id"
-    );
-    tx.batch(put, &[], accounts).await?;
-    Ok(())
 }

@@ -32,10 +32,16 @@ pub enum AccountName {
     Accrued,
     /// Approved, waiting for the end of the hold.
     Held,
-    /// Approved and due.
+    /// Approved and due, until it is paid. Never below nothing: what is, is in `Receivable`.
     Payable,
+    /// What was paid, ever.
+    Paid,
+    /// What a partner was paid too much, below nothing; the next payout takes it back.
+    Receivable,
     /// What commissions cost the program.
     Expense,
+    /// What falls to the house in place of a partner.
+    House,
 }
 
 impl AccountName {
@@ -45,7 +51,10 @@ impl AccountName {
             Self::Accrued => "accrued",
             Self::Held => "held",
             Self::Payable => "payable",
+            Self::Paid => "paid",
+            Self::Receivable => "receivable",
             Self::Expense => "expense",
+            Self::House => "house",
         }
     }
 }
@@ -62,6 +71,12 @@ pub struct Transfer {
 }
 
 impl Transfer {
+    /// A move between the accounts of a payee; `Expense` is always the program's.
+    pub fn between(payee: Owner, (from, to): (AccountName, AccountName), amount: Decimal) -> Self {
+        let owner = |name| if name == AccountName::Expense { Owner::Program } else { payee };
+        Self { from: (owner(from), from), to: (owner(to), to), amount }
+    }
+
     /// Its two entries, which add up to nothing.
     pub fn entries(&self) -> [((Owner, AccountName), Decimal); 2] {
         [(self.from, self.amount.negated()), (self.to, self.amount)]

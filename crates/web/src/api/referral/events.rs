@@ -18,7 +18,7 @@ use headwater_app::key::{Credential, KeyKind};
 use headwater_app::settle::{Answer, Command, Idempotency, Track};
 use headwater_app::track::{ClickSignal, EventFilter};
 use headwater_domain::event::{EVENT_TYPES, State as Decision, is_known};
-use headwater_domain::ids::{AccountId, EventId, LinkId, PartnerId, ProgramId, from_prefixed};
+use headwater_domain::ids::{AccountId, EventId, LinkId, PersonId, ProgramId, from_prefixed};
 use headwater_domain::link::LINK_PREFIX;
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::Zone;
@@ -77,13 +77,8 @@ async fn track_authorized(
         let message = "A publishable key must send the click token, not a number.";
         return Err(ApiError::forbidden(message).with_param("clickId"));
     }
-    let program = match (credential.program, request.program.as_deref()) {
-        (Some(bound), _) => bound,
-        (None, named) => state.app.program_named(credential.account, named).map_err(refused)?,
-    };
-    if !credential.sees(program) {
-        return Err(ApiError::invalid("programId", "programId names no program of this account."));
-    }
+    let named = request.program.as_deref();
+    let program = state.app.program_of_event(credential, named, &request.signals).await.map_err(refused)?;
     let idempotency = idempotency(headers, uri, &request.fingerprint)?;
     let (touch, touch_reason) =
         state.app.resolve_signals(credential.account, program, &request.signals, now).await.map_err(refused)?;
@@ -279,33 +274,32 @@ fn filter_of(
 ) -> Result<Option<EventFilter>, ApiError> {
     let account = authorized.credential.account;
     let zone = zone_of(state, authorized);
-    let time = |name: &str| query.instant(name, &zone).map(|at| at.map(|at| at.0));
+    let time = |name: &str| query.instant(name, &zone);
     let kind = query.text("eventType");
     if kind.is_some_and(|kind| !is_known(kind)) {
         let message = format!("eventType must be one of {}.", EVENT_TYPES.join(", "));
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "unknown_event_type", message).with_param("eventType"));
     }
     let mut filter = EventFilter {
-        account_id: account.0,
         is_conversion: query.flag("isConversion")?,
         is_verified: query.flag("verified")?,
-        from_at: time("from")?,
-        to_at: time("to")?,
-        kind: kind.map(str::to_owned),
-        person_id: query.number("clientId")?,
-        before_id: page.after_number()?.unwrap_or(i64::MAX),
-        programs: program_list(authorized),
-        ..EventFilter::default()
+        from: time("from")?,
+        to: time("to")?,
+        event_type: kind.map(str::to_owned),
+        client: query.number("clientId")?.map(PersonId),
+        before: page.after_number()?.map(EventId),
+        programs: authorized.credential.programs.clone(),
+        ..EventFilter::all(account)
     };
     let directory = state.app.directory();
     if let Some(name) = query.text("partnerId") {
         let Some(partner) = directory.partner(account, name) else { return Ok(None) };
-        filter.partner_id = Some(PartnerId(partner.row.id).0);
+        filter.partner = Some(partner.id);
     }
     if let Some(name) = query.text("linkId") {
         let link = from_prefixed(LINK_PREFIX, name).and_then(|id| directory.link(account, LinkId(id)));
         let Some(link) = link else { return Ok(None) };
-        filter.link_id = Some(link.id);
+        filter.link = Some(LinkId(link.id));
     }
     Ok(Some(filter))
 }
@@ -316,13 +310,6 @@ pub fn zone_of(state: &WebState, authorized: &Authorized) -> Zone {
     let directory = state.app.directory();
     let program = directory.programs(credential.account).find(|program| credential.sees(program.id));
     program.and_then(|program| Zone::parse(&program.settings.time_zone)).unwrap_or(Zone::UTC)
-}
-
-/// The programs that a limited key sees, as the store's filter takes them.
-fn program_list(authorized: &Authorized) -> Option<String> {
-    let programs = &authorized.credential.programs;
-    let numbers: Vec<_> = programs.iter().map(ToString::to_string).collect();
-    (!numbers.is_empty()).then(|| format!(",{},", numbers.join(",")))
 }
 
 /// The event of this id, where the key sees its program.
