@@ -64,7 +64,7 @@ pub struct Decided {
 }
 
 impl App {
-    /// At most `limit` postings, newest first.
+    /// At most `limit` postings, newest first, after the posting `before_id` of the filter.
     pub async fn commission_list(
         self: &Arc<Self>,
         account: AccountId,
@@ -77,7 +77,15 @@ impl App {
             filter.status = Some(Stage::Payable.status().into());
             filter.is_due = Some(true);
         }
-        Ok(self.store.money.read(async move |tx| commission_list(tx, account.0, &filter, limit).await).await?)
+        let list = async move |tx: &Tx<'_>| {
+            if let Some(after) = filter.before_id
+                && commission_by_id(tx, account.0, after).await?.is_none()
+            {
+                return Ok(None);
+            }
+            commission_list(tx, account.0, &filter, limit).await.map(Some)
+        };
+        self.store.money.read(list).await?.ok_or(Error::UnknownCursor)
     }
 
     /// A posting of this account.

@@ -5,14 +5,14 @@
 pub mod book;
 
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use headwater_domain::ids::AccountId;
 pub use headwater_store::ledger::{BalanceFilter, BalanceRow, EntryFilter, EntryRow};
-use headwater_store::ledger::{balance_list, entry_list};
+use headwater_store::ledger::{balance_list, entry_exists, entry_list};
 use std::sync::Arc;
 
 impl App {
-    /// At most `limit` entries, newest first.
+    /// At most `limit` entries, newest first, after the entry `before_id` of the filter.
     pub async fn entry_list(
         self: &Arc<Self>,
         account: AccountId,
@@ -20,7 +20,15 @@ impl App {
         limit: i64,
     ) -> Result<Vec<EntryRow>> {
         self.fall_due(Some(account)).await?;
-        Ok(self.store.money.read(async move |tx| entry_list(tx, account.0, &filter, limit).await).await?)
+        let list = async move |tx: &headwater_store::backend::Tx<'_>| {
+            if let Some(after) = filter.before_id
+                && !entry_exists(tx, account.0, after).await?
+            {
+                return Ok(None);
+            }
+            entry_list(tx, account.0, &filter, limit).await.map(Some)
+        };
+        self.store.money.read(list).await?.ok_or(Error::UnknownCursor)
     }
 
     /// Every balance, perhaps of one owner.

@@ -15,6 +15,7 @@ pub mod error;
 pub mod exchange;
 pub mod fact;
 pub mod held;
+pub mod keep;
 pub mod key;
 pub mod ledger;
 pub mod link;

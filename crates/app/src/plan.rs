@@ -5,6 +5,7 @@
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::keep::Keep;
 use crate::settle::reprice::{Touched, repricing};
 use headwater_domain::commission::{LintError, lint};
 use headwater_domain::ids::AccountId;
@@ -28,7 +29,12 @@ pub enum PlanFailure {
 
 impl App {
     /// Saves a document as the next version of the plan that it names; gives name and version.
-    pub async fn plan_save(&self, account: AccountId, document: &Value) -> Result<(String, i64), PlanFailure> {
+    pub async fn plan_save(
+        &self,
+        account: AccountId,
+        document: &Value,
+        keep: Keep<(String, i64)>,
+    ) -> Result<(String, i64), PlanFailure> {
         let name = lint(document).map_err(PlanFailure::Refused)?.name;
         let (text, now, saved) = (document.to_string(), self.clock.now().0, name.clone());
         let number = self
@@ -39,6 +45,7 @@ impl App {
                 if number == 1 {
                     plan_activate(tx, account.0, &saved, number, 0).await?;
                 }
+                keep.keep(tx, &(saved.clone(), number)).await?;
                 Ok(number)
             })
             .await

@@ -2,6 +2,7 @@
 
 use headwater_app::click::recorder::{ClickRecorder, WAIT_MILLIS_MAX};
 use headwater_app::click::{ClickQuery, Clicks, Redirect, Visit};
+use headwater_app::keep::Keep;
 use headwater_app::link::{self, LinkRequest};
 use headwater_domain::click::keys::ClickKeys;
 use headwater_domain::click::visitor::ClickFlags;
@@ -77,7 +78,7 @@ impl World {
             metadata: "{}".into(),
             ..LinkRequest::default()
         };
-        link::create(&self.clicks, self.account, None, &asked, day(-1)).await.expect("a link")
+        link::create(&self.clicks, self.account, None, &asked, day(-1), Keep::nothing()).await.expect("a link")
     }
 
     async fn go(&self, visit: &Visit, at: Instant) -> Redirect {

@@ -73,6 +73,13 @@ pub async fn entry_list(tx: &Tx<'_>, account_id: i64, filter: &EntryFilter, limi
     tx.all(statement, parameters).await
 }
 
+/// Whether the account has this entry.
+pub async fn entry_exists(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<bool> {
+    let statement = sql!("SELECT id FROM ledger_entry WHERE account_id = $1 AND id = $2");
+    let found: Option<(i64,)> = tx.maybe(statement, &[&account_id, &id]).await?;
+    Ok(found.is_some())
+}
+
 /// Which balances of an account; `None` is all.
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "each field is the column of its own name")]

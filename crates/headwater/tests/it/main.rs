@@ -4,11 +4,15 @@
 
 mod broker;
 mod command_line;
+mod guide;
+mod idempotency;
 mod keys;
 mod killed;
 mod money;
 mod postback_signature;
 mod receiver;
+mod reference;
 mod same_event;
 mod server;
 mod starting;
+mod strict_input;

@@ -9,10 +9,8 @@ use super::device::{USER_AGENT_BYTES_MAX, device_of};
 use crate::client_address::TrustedProxies;
 use crate::limits::rate::RateLimit;
 use crate::listener::Peer;
-use axum::Router;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use headwater_app::click::{Clicks, Redirect, Visit};
 use headwater_domain::click::visitor::{Asking, ClickFlags};
 use headwater_domain::time::Instant;
@@ -58,13 +56,52 @@ impl VisitorState {
     }
 }
 
-/// The public redirect.
-pub fn routes(state: VisitorState) -> Router {
-    // axum answers HEAD with the handler of GET, which sees the method.
-    Router::new().route("/click", get(click)).with_state(state)
+/// Which link a visitor follows, and what comes with it.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LinkQuery {
+    /// The encrypted partner.
+    #[param(rename = "Formx")]
+    pub formx: Option<String>,
+    /// The partner in clear; `affid` is read as the same.
+    #[param(rename = "ref", example = "ib_2044")]
+    pub partner: Option<String>,
+    /// Stored on the click and passed to the landing page.
+    #[param(example = "youtube")]
+    pub utm_source: Option<String>,
+    /// Stored on the click and passed to the landing page.
+    pub utm_medium: Option<String>,
+    /// Stored on the click and passed to the landing page.
+    #[param(example = "q2-launch")]
+    pub utm_campaign: Option<String>,
+    /// Stored on the click and passed to the landing page.
+    pub utm_term: Option<String>,
+    /// Stored on the click and passed to the landing page.
+    pub utm_content: Option<String>,
+    /// Where the visitor lands.
+    #[param(example = "/en/open-account")]
+    pub landingpage: Option<String>,
+    /// The language.
+    #[param(example = "en")]
+    pub lang: Option<String>,
+    /// The link.
+    #[param(example = "ln_01J8ZP6V4C")]
+    pub lid: Option<String>,
+    /// A program's number, else a label.
+    pub campaign: Option<String>,
 }
 
-async fn click(
+/// Follow a link
+///
+/// Records the click, sets the cookie `FYNXT_SESSION_ID`, and sends the visitor to the landing page with `clickId` and
+/// `sessionId` (and `click-id`, `partner-id`, `program-id`) in the URL. Whatever is wrong with the link, the visitor is
+/// sent somewhere. Any other parameter is kept for partners' postbacks. HEAD is answered alike and counts nothing.
+// axum answers HEAD with the handler of GET, which sees the method.
+#[utoipa::path(get, path = "/click", operation_id = "click", tag = "Visitor", security(()), params(LinkQuery),
+    responses((status = 302, description = "To the landing page",
+        headers(("Location" = String, description = "With the click's token and the session"),
+            ("Set-Cookie" = String, description = "The session, and the click that stands")))))]
+pub async fn click(
     State(state): State<VisitorState>,
     peer: Option<Extension<Peer>>,
     method: Method,

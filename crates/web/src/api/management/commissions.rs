@@ -1,12 +1,15 @@
 //! `/commissions`: list, read, explain, approve, deny.
 
+use super::money_schema as schema;
+use super::money_schema::{Commission, CommissionFilters, Decided, Decision};
 use super::wire::{Answer, Caller, Query, actor, after, asked, number, object, only, partner_name, refused, rows};
+use crate::asked::Path;
 use crate::page::Page;
 use crate::problem::ApiError;
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use headwater_app::commission::{CommissionFilter, CommissionRow, Verdict};
 use headwater_domain::ids::CommissionId;
 use headwater_domain::ledger::statement::amount_text;
@@ -20,7 +23,12 @@ const IDS_MAX: usize = 1000;
 /// What `status` may ask for; `payable` is `approved` with the hold over.
 const STATUSES: [&str; 7] = ["pending", "approved", "payable", "in_payout", "paid", "denied", "fulfilled"];
 
-/// `GET /commissions`.
+/// List commissions
+///
+/// Newest first.
+#[utoipa::path(get, path = "/commissions", operation_id = "commission_list", tag = "Commissions",
+    params(CommissionFilters),
+    responses((status = 200, description = "A page of commissions", body = schema::CommissionPage)))]
 pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
     let page = Page::from_query(&query)?;
     let partner = match asked(&query, "partner") {
@@ -54,14 +62,22 @@ pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -
     Ok(Json(page.to_wire(found.iter().map(|row| to_wire(&state, row)).collect())))
 }
 
-/// `GET /commissions/{id}`.
+/// Read a commission
+#[utoipa::path(get, path = "/commissions/{id}", operation_id = "commission_read", tag = "Commissions",
+    params(("id" = i64, Path, description = "The commission's number", example = 7101)),
+    responses((status = 200, description = "The commission", body = Commission)))]
 pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
     let id = CommissionId(number(&id, "commission")?);
     let row = state.app.commission_read(caller.account, id).await.map_err(refused)?;
     Ok(Json(to_wire(&state, &row)))
 }
 
-/// `GET /commissions/{id}/explain`.
+/// Explain a commission
+///
+/// The plan and the rule, the inputs, the exact and the rounded amount.
+#[utoipa::path(get, path = "/commissions/{id}/explain", operation_id = "commission_explain", tag = "Commissions",
+    params(("id" = i64, Path, description = "The commission's number", example = 7101)),
+    responses((status = 200, description = "The explanation", body = schema::Explanation)))]
 pub async fn explain(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
     let id = CommissionId(number(&id, "commission")?);
     let row = state.app.commission_read(caller.account, id).await.map_err(refused)?;
@@ -70,12 +86,20 @@ pub async fn explain(State(state): State<WebState>, caller: Caller, Path(id): Pa
     Ok(Json(explanation))
 }
 
-/// `POST /commissions/approve` `{ids}`.
+/// Approve commissions
+///
+/// What is pending is owed from now on. Those that cannot be decided are named in `failed`.
+#[utoipa::path(post, path = "/commissions/approve", operation_id = "commission_approve", tag = "Commissions",
+    request_body = Decision, responses((status = 200, description = "What was decided", body = Decided)))]
 pub async fn approve(State(state): State<WebState>, caller: Caller, headers: HeaderMap, body: Body) -> Answer {
     decide(state, caller, headers, body, Verdict::Approve).await
 }
 
-/// `POST /commissions/deny` `{ids}`.
+/// Deny commissions
+///
+/// What is pending is not owed. Those that cannot be decided are named in `failed`.
+#[utoipa::path(post, path = "/commissions/deny", operation_id = "commission_deny", tag = "Commissions",
+    request_body = Decision, responses((status = 200, description = "What was decided", body = Decided)))]
 pub async fn deny(State(state): State<WebState>, caller: Caller, headers: HeaderMap, body: Body) -> Answer {
     decide(state, caller, headers, body, Verdict::Deny).await
 }

@@ -1,5 +1,7 @@
 //! `/exchange-rates`: list, and `POST` `[{date, from, to, rate}]`.
 
+use super::money_schema as schema;
+use super::money_schema::{RateFilters, Saved};
 use super::wire::{Answer, Caller, Created, Query, asked, json as json_body, refused, rows, text};
 use crate::json::field::VALIDATION_FAILED;
 use crate::page::Page;
@@ -17,7 +19,11 @@ use serde_json::{Map, Value, json};
 /// Rates that one request may set.
 const RATES_MAX: usize = 10_000;
 
-/// `GET /exchange-rates`, newest day first, by `from`, `to`, `date`.
+/// List exchange rates
+///
+/// Newest day first.
+#[utoipa::path(get, path = "/exchange-rates", operation_id = "exchange_rate_list", tag = "Exchange rates",
+    params(RateFilters), responses((status = 200, description = "A page of rates", body = schema::RatePage)))]
 pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
     let page = Page::from_query(&query)?;
     let after = page.starting_after.as_deref().map(|id| place(id).ok_or_else(Page::bad_cursor)).transpose()?;
@@ -43,7 +49,12 @@ fn to_wire(row: &ExchangeRateRow) -> Value {
     })
 }
 
-/// `POST /exchange-rates`: sets rates, all or none; the rate of a day that has one is corrected.
+/// Set exchange rates
+///
+/// All or none. A day that has a rate gets the new one.
+#[utoipa::path(post, path = "/exchange-rates", operation_id = "exchange_rate_create", tag = "Exchange rates",
+    request_body = Vec<schema::DayRate>,
+    responses((status = 201, description = "How many were set", body = Saved)))]
 pub async fn create(State(state): State<WebState>, caller: Caller, headers: HeaderMap, body: Body) -> Created {
     let Value::Array(items) = json_body(&headers, body).await? else {
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", "The body must be a JSON array."));

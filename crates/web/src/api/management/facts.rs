@@ -1,16 +1,23 @@
 //! `/facts/{id}` and `/facts/{id}/explain`.
 
 use super::commissions::explanation;
+use super::schema::{Fact, FactExplanation};
 use super::wire::{Answer, Caller, number, refused};
+use crate::asked::Path;
 use crate::state::WebState;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use headwater_app::fact::StoredFactRow;
 use headwater_domain::ids::FactId;
 use headwater_domain::time::Instant;
 use serde_json::{Value, json};
 
-/// `GET /facts/{id}`: a fact with its revisions.
+/// Read a fact
+///
+/// With all its revisions.
+#[utoipa::path(get, path = "/facts/{id}", operation_id = "fact_read", tag = "Facts",
+    params(("id" = i64, Path, description = "The fact's number", example = 90418)),
+    responses((status = 200, description = "The fact", body = Fact)))]
 pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
     let id = FactId(number(&id, "fact")?);
     let story = state.app.fact_read(caller.account, id).await.map_err(refused)?;
@@ -19,7 +26,12 @@ pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<
     Ok(Json(object))
 }
 
-/// `GET /facts/{id}/explain`: what it paid and how, or why nothing.
+/// Explain a fact
+///
+/// What it paid and how, or why nothing.
+#[utoipa::path(get, path = "/facts/{id}/explain", operation_id = "fact_explain", tag = "Facts",
+    params(("id" = i64, Path, description = "The fact's number", example = 90418)),
+    responses((status = 200, description = "The explanation", body = FactExplanation)))]
 pub async fn explain(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
     let id = FactId(number(&id, "fact")?);
     let story = state.app.fact_read(caller.account, id).await.map_err(refused)?;

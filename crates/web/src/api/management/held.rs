@@ -2,13 +2,16 @@
 //!
 //! A fact can be held for several reasons; the id of an item names both, as in `7310.no_rate`.
 
+use super::schema;
+use super::schema::{Dismissal, Held, HeldFilters, Retried};
 use super::wire::{Answer, Caller, Query, actor, asked, object, only, refused, rows, text};
+use crate::asked::Path;
 use crate::page::Page;
 use crate::problem::ApiError;
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use headwater_app::error::Error;
 use headwater_app::held::{HeldPlace, HeldRow};
 use headwater_domain::time::Instant;
@@ -18,7 +21,11 @@ use serde_json::{Value, json};
 /// Characters of why something is dismissed.
 const REASON_CHARACTERS_MAX: usize = 1000;
 
-/// `GET /held`, by `reason`.
+/// List held facts
+///
+/// Those that cannot be priced yet and that nobody dismissed, newest first.
+#[utoipa::path(get, path = "/held", operation_id = "held_list", tag = "Facts", params(HeldFilters),
+    responses((status = 200, description = "A page of held facts", body = schema::HeldPage)))]
 pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
     let page = Page::from_query(&query)?;
     let after = page.starting_after.as_deref().map(|id| place(id).ok_or_else(Page::bad_cursor)).transpose()?;
@@ -27,14 +34,24 @@ pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -
     Ok(Json(page.to_wire(found.iter().map(to_wire).collect())))
 }
 
-/// `POST /held/{id}/retry`: prices its person anew; an empty body is as good as any.
+/// Retry a held fact
+///
+/// Prices its person anew.
+#[utoipa::path(post, path = "/held/{id}/retry", operation_id = "held_retry", tag = "Facts",
+    params(("id" = String, Path, description = "The item's id", example = "7310.no_rate")),
+    responses((status = 200, description = "Whether it is held still", body = Retried)))]
 pub async fn retry(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
     let place = place(&id).ok_or_else(|| refused(Error::NotFound("held")))?;
     let held = state.app.held_retry(caller.account, place).await.map_err(refused)?;
     Ok(Json(json!({"id": id, "held": held})))
 }
 
-/// `POST /held/{id}/dismiss` `{reason}`: takes it off the list.
+/// Dismiss a held fact
+///
+/// Takes it off the list, with a reason that is kept. It is not priced by that.
+#[utoipa::path(post, path = "/held/{id}/dismiss", operation_id = "held_dismiss", tag = "Facts",
+    params(("id" = String, Path, description = "The item's id", example = "7310.no_rate")), request_body = Dismissal,
+    responses((status = 200, description = "The item", body = Held)))]
 pub async fn dismiss(
     State(state): State<WebState>,
     caller: Caller,

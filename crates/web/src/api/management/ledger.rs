@@ -1,6 +1,8 @@
 //! `/ledger`: entries, balances, a partner's signed statement and the key that signs it.
 
 use super::commissions::amount;
+use super::money_schema as schema;
+use super::money_schema::{Balance, BalanceFilters, EntryFilters, StatementKey, StatementQuery};
 use super::wire::{Answer, Caller, Query, after, asked, refused, rows};
 use super::zone::{Edge, moment};
 use crate::page::Page;
@@ -16,7 +18,12 @@ use headwater_domain::time::Instant;
 use http::header;
 use serde_json::{Value, json};
 
-/// `GET /ledger/entries`, by `program`, `owner` or `partner`, `unit`, `name`.
+/// List ledger entries
+///
+/// Newest first.
+#[utoipa::path(get, path = "/ledger/entries", operation_id = "entry_list", tag = "Ledger",
+    params(EntryFilters),
+    responses((status = 200, description = "A page of entries", body = schema::EntryPage)))]
 pub async fn entries(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
     let page = Page::from_query(&query)?;
     let asked = asked_account(&state, &caller, &query)?;
@@ -31,14 +38,21 @@ pub async fn entries(State(state): State<WebState>, caller: Caller, query: Query
     Ok(Json(page.to_wire(found.iter().map(entry_to_wire).collect())))
 }
 
-/// `GET /ledger/balances`: `[{account, balance}]`.
+/// List balances
+#[utoipa::path(get, path = "/ledger/balances", operation_id = "balance_list", tag = "Ledger",
+    params(BalanceFilters),
+    responses((status = 200, description = "Every balance", body = Vec<Balance>)))]
 pub async fn balances(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
     let filter = asked_account(&state, &caller, &query)?;
     let found = state.app.balance_list(caller.account, filter).await.map_err(refused)?;
     Ok(Json(found.iter().map(balance_to_wire).collect()))
 }
 
-/// `GET /ledger/statement?partner=&from=&to=`: a text that `headwater statement verify` checks as it is.
+/// Read a partner's statement
+///
+/// Signed: saved as it is, `headwater statement verify` checks it without this server.
+#[utoipa::path(get, path = "/ledger/statement", operation_id = "statement_read", tag = "Ledger", params(StatementQuery),
+    responses((status = 200, description = "The statement", body = schema::Statement)))]
 pub async fn statement(State(state): State<WebState>, caller: Caller, query: Query) -> Result<Response, ApiError> {
     let partner = asked(&query, "partner")
         .ok_or_else(|| ApiError::invalid("partner", "partner is required: send the id of a partner."))?;
@@ -51,7 +65,11 @@ pub async fn statement(State(state): State<WebState>, caller: Caller, query: Que
     Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }
 
-/// `GET /ledger/statement/key`: what partners need to know to check who signed.
+/// Read the statements' key
+///
+/// What partners need to know to check who signed.
+#[utoipa::path(get, path = "/ledger/statement/key", operation_id = "statement_key", tag = "Ledger",
+    responses((status = 200, description = "The public key", body = StatementKey)))]
 pub async fn statement_key(State(state): State<WebState>, caller: Caller) -> Answer {
     Ok(Json(json!({"algorithm": "ed25519", "public_key": state.app.statement_public_key(caller.account)})))
 }

@@ -1,16 +1,18 @@
 //! `/payouts`: list, read, run, and what became of one.
 
 use super::commissions::amount;
+use super::payout_schema::{NewPayouts, Payout, PayoutFailure, PayoutFilters, PayoutPage, PayoutRun};
 use super::wire::{
     Answer, Caller, Created, Query, actor, after, asked, number, object, only, partner_name, refused, rows, text,
 };
 use super::zone::{Edge, moment};
+use crate::asked::Path;
 use crate::page::Page;
 use crate::problem::ApiError;
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use headwater_app::error::Error;
 use headwater_app::payout::{PayoutFilter, PayoutRow};
 use headwater_domain::ids::{AccountId, ProgramId};
@@ -22,7 +24,11 @@ use serde_json::{Map, Value, json};
 /// Characters of what `fail` says.
 const ERROR_CHARACTERS_MAX: usize = 1000;
 
-/// `GET /payouts`, by `program`, `partner`, `status`, `unit`.
+/// List payouts
+///
+/// Newest first.
+#[utoipa::path(get, path = "/payouts", operation_id = "payout_list", tag = "Payouts", params(PayoutFilters),
+    responses((status = 200, description = "A page of payouts", body = PayoutPage)))]
 pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
     let page = Page::from_query(&query)?;
     let status = asked(&query, "status");
@@ -47,7 +53,12 @@ pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -
     Ok(Json(page.to_wire(found.iter().map(|row| to_wire(&state, row)).collect())))
 }
 
-/// `GET /payouts/{id}`, with the numbers of its commissions.
+/// Read a payout
+///
+/// With the numbers of its commissions.
+#[utoipa::path(get, path = "/payouts/{id}", operation_id = "payout_read", tag = "Payouts",
+    params(("id" = i64, Path, description = "The payout's number", example = 31)),
+    responses((status = 200, description = "The payout", body = Payout)))]
 pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
     let story = state.app.payout_read(caller.account, number(&id, "payout")?).await.map_err(refused)?;
     let mut object = to_wire(&state, &story.payout);
@@ -55,7 +66,11 @@ pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<
     Ok(Json(object))
 }
 
-/// `POST /payouts` `{program, until?}`: a run. `until` is a moment or a date, which it holds whole; default now.
+/// Run payouts
+///
+/// One payout for each partner and unit over its minimum, of what is payable until then.
+#[utoipa::path(post, path = "/payouts", operation_id = "payout_create", tag = "Payouts", request_body = NewPayouts,
+    responses((status = 201, description = "The payouts that were made", body = PayoutRun)))]
 pub async fn create(State(state): State<WebState>, caller: Caller, headers: HeaderMap, body: Body) -> Created {
     let fields = object(&headers, body).await?;
     only(&fields, &["program", "until"])?;
@@ -84,26 +99,69 @@ pub async fn create(State(state): State<WebState>, caller: Caller, headers: Head
     Ok((StatusCode::CREATED, Json(body)))
 }
 
-/// `POST /payouts/{id}/{change}`: `complete`, `fail {error}`, `cancel`. An empty body is as good as `{}`.
-pub async fn change(
+/// Complete a payout
+///
+/// It was paid. An empty body is as good as `{}`.
+#[utoipa::path(post, path = "/payouts/{id}/complete", operation_id = "payout_complete", tag = "Payouts",
+    params(("id" = i64, Path, description = "The payout's number", example = 31)), 
+    responses((status = 200, description = "The payout as it is now", body = Payout)))]
+pub async fn complete(
     State(state): State<WebState>,
     caller: Caller,
-    Path((id, change)): Path<(String, String)>,
+    Path(id): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let id = number(&id, "payout")?;
-    let empty = headers.get("content-length").is_none_or(|length| length == "0");
-    let fields = if empty { Map::new() } else { object(&headers, body).await? };
-    let (status, error) = match change.as_str() {
-        "complete" => (PayoutStatus::Completed, None),
-        "fail" => (PayoutStatus::Failed, Some(said(&fields)?)),
-        "cancel" => (PayoutStatus::Cancelled, None),
-        _ => return Err(crate::problem::unknown_route().await),
-    };
-    only(&fields, if error.is_some() { &["error"] } else { &[] })?;
-    let done = state.app.payout_finish(caller.account, id, status, error, &actor(&caller)).await.map_err(refused)?;
-    Ok(Json(to_wire(&state, &done)))
+    let fields = fields_or_none(&headers, body).await?;
+    only(&fields, &[])?;
+    finish(&state, &caller, &id, PayoutStatus::Completed, None).await
+}
+
+/// Fail a payout
+///
+/// It was not paid; what it held is payable again.
+#[utoipa::path(post, path = "/payouts/{id}/fail", operation_id = "payout_fail", tag = "Payouts",
+    params(("id" = i64, Path, description = "The payout's number", example = 31)), request_body = PayoutFailure, 
+    responses((status = 200, description = "The payout as it is now", body = Payout)))]
+pub async fn fail(
+    State(state): State<WebState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let fields = fields_or_none(&headers, body).await?;
+    only(&fields, &["error"])?;
+    finish(&state, &caller, &id, PayoutStatus::Failed, Some(said(&fields)?)).await
+}
+
+/// Cancel a payout
+///
+/// It shall not be paid; what it held is payable again. An empty body is as good as `{}`.
+#[utoipa::path(post, path = "/payouts/{id}/cancel", operation_id = "payout_cancel", tag = "Payouts",
+    params(("id" = i64, Path, description = "The payout's number", example = 31)), 
+    responses((status = 200, description = "The payout as it is now", body = Payout)))]
+pub async fn cancel(
+    State(state): State<WebState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let fields = fields_or_none(&headers, body).await?;
+    only(&fields, &[])?;
+    finish(&state, &caller, &id, PayoutStatus::Cancelled, None).await
+}
+
+async fn fields_or_none(headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, ApiError> {
+    let bytes = crate::body::read(headers, body, crate::body::REFERRAL_BYTES_MAX).await?;
+    if bytes.is_empty() { Ok(Map::new()) } else { object(headers, Body::from(bytes)).await }
+}
+
+async fn finish(state: &WebState, caller: &Caller, id: &str, status: PayoutStatus, error: Option<String>) -> Answer {
+    let id = number(id, "payout")?;
+    let done = state.app.payout_finish(caller.account, id, status, error, &actor(caller)).await.map_err(refused)?;
+    Ok(Json(to_wire(state, &done)))
 }
 
 fn said(fields: &Map<String, Value>) -> Result<String, ApiError> {
