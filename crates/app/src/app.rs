@@ -78,7 +78,6 @@ impl App {
         tokio::spawn(crate::settle::run(Arc::downgrade(&app), settling));
         tokio::spawn(refresh_every_second(Arc::downgrade(&app)));
         tokio::spawn(crate::commission::fall_due_every_second(Arc::downgrade(&app)));
-        tokio::spawn(crate::settle::reprice::run(Arc::downgrade(&app)));
         tokio::spawn(crate::node::run(Arc::downgrade(&app)));
         Ok(app)
     }
@@ -109,7 +108,7 @@ impl App {
         self.store.is_reachable().await
     }
 
-    fn apply(&self, changes: directory::Changes) {
+    pub(crate) fn apply(&self, changes: directory::Changes) {
         let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
         if changes.version > directory.version {
             directory.apply(changes);

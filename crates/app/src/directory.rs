@@ -8,9 +8,9 @@ use headwater_domain::commission::{ExchangeRates, PartnerTerms, PlanVersion, lin
 use headwater_domain::ids::{AccountId, LinkId, PartnerId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::program::Settings;
-use headwater_domain::time::Instant;
+use headwater_domain::time::{Date, Instant};
 use headwater_store::directory::{Changes, EndpointRow, LinkRow, PartnerRow, PlanVersionRow, ProgramRow};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// A program and its parsed settings.
@@ -24,6 +24,8 @@ pub struct Program {
     pub row: ProgramRow,
     /// Its settings.
     pub settings: Settings,
+    /// Periods that end on or before this day are closed.
+    pub closed_before: Option<Date>,
 }
 
 impl Program {
@@ -31,7 +33,8 @@ impl Program {
     pub(crate) fn from_row(row: ProgramRow) -> Option<Self> {
         let stored = serde_json::from_str(&row.settings).ok()?;
         let settings = Settings::default().with(&stored).ok()?;
-        Some(Self { id: ProgramId(row.id), account: AccountId(row.account_id), row, settings })
+        let closed_before = row.closed_before.as_ref().and_then(|day| day.parse().ok());
+        Some(Self { id: ProgramId(row.id), account: AccountId(row.account_id), row, settings, closed_before })
     }
 }
 
@@ -104,6 +107,8 @@ pub struct Directory {
     keys: HashMap<String, Arc<Credential>>,
     endpoints: BTreeMap<i64, Arc<EndpointRow>>,
     exchange: HashMap<AccountId, Arc<ExchangeRates>>,
+    /// Programs with a plan in which one person's facts can change what another's are worth.
+    wide: BTreeSet<ProgramId>,
 }
 
 impl Directory {
@@ -159,6 +164,37 @@ impl Directory {
                 tracing::error!(account = row.account_id, day = row.day, "a stored exchange rate cannot be read");
             }
         }
+        self.find_wide();
+    }
+
+    /// A partner's plan counts for every program of its account: it may bring clients to any.
+    fn find_wide(&mut self) {
+        let is_wide = |history: &PlanHistory| history.timeline.iter().any(|v| v.plan.reaches_beyond_a_person());
+        let plans: BTreeSet<_> =
+            self.plans.iter().filter(|(_, history)| is_wide(history)).map(|(name, _)| name).collect();
+        let named = |account: AccountId, plan: Option<&String>| {
+            !plans.is_empty() && plan.is_some_and(|plan| plans.contains(&(account, plan.clone())))
+        };
+        let of_partners = self.partners.values().filter(|partner| named(partner.account, partner.row.plan.as_ref()));
+        let accounts: BTreeSet<_> = of_partners.map(|partner| partner.account).collect();
+        let wide = self.programs.values().filter(|program| {
+            accounts.contains(&program.account) || named(program.account, program.settings.plan.as_ref())
+        });
+        self.wide = wide.map(|program| program.id).collect();
+    }
+
+    /// Whether one person's facts can change what another's are worth in this program.
+    pub fn is_wide(&self, program: ProgramId) -> bool {
+        self.wide.contains(&program)
+    }
+    /// Those programs of this account.
+    pub fn wide_programs(&self, account: AccountId) -> impl Iterator<Item = ProgramId> {
+        let of_account = move |id: &&ProgramId| self.program(account, **id).is_some();
+        self.wide.iter().filter(of_account).copied()
+    }
+    /// Every program of every account, for what time alone does.
+    pub fn programs_of_all_accounts(&self) -> impl Iterator<Item = &Arc<Program>> {
+        self.programs.values()
     }
 
     fn put_partner(&mut self, row: PartnerRow) {
@@ -185,7 +221,7 @@ impl Directory {
         versions: Vec<PlanVersionRow>,
         activations: Vec<headwater_store::directory::PlanActivationRow>,
     ) {
-        let mut touched = std::collections::BTreeSet::new();
+        let mut touched = BTreeSet::new();
         for row in versions {
             let name = (AccountId(row.account_id), row.name.clone());
             self.plans.entry(name.clone()).or_default().versions.insert(row.number, row);

@@ -4,7 +4,8 @@
 
 use crate::app::App;
 use crate::error::{Error, Result};
-use headwater_domain::ids::{AccountId, PersonId};
+use crate::settle::Command;
+use headwater_domain::ids::{AccountId, PersonId, ProgramId};
 use headwater_store::audit::{AuditRow, audit_insert};
 use headwater_store::backend::Tx;
 pub use headwater_store::fact::HeldRow;
@@ -35,7 +36,8 @@ impl App {
     /// Prices the person of a held fact anew; gives whether the fact is still held for this reason.
     pub async fn held_retry(self: &Arc<Self>, account: AccountId, place: HeldPlace) -> Result<bool> {
         let held = self.held_read(account, place.clone()).await?;
-        self.resettle(account, &[PersonId(held.person_id)]).await?;
+        let (program, persons) = (ProgramId(held.program_id), vec![(PersonId(held.person_id), None)]);
+        self.settle(Command::Reprice { account, program, persons }).await?;
         let still = async move |tx: &Tx<'_>| held_read(tx, account.0, &place).await;
         Ok(self.store.money.read(still).await?.is_some())
     }

@@ -25,6 +25,7 @@ pub mod partner;
 pub mod payout;
 pub mod plan;
 pub mod program;
+pub mod reprice;
 pub mod secrets;
 pub mod settle;
 pub mod statement;

@@ -6,14 +6,12 @@ use crate::app::App;
 use crate::directory::Partner;
 use crate::error::{Error, Result};
 use crate::keep::Keep;
-use crate::settle::reprice::{Touched, repricing};
 use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
 use headwater_store::backend::Tx;
 use headwater_store::directory::PartnerRow;
 use headwater_store::partner::{NewPartner, partner_insert, partner_parent_put, partner_status_put, partner_update};
-use headwater_store::repricing::repricing_add;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -99,11 +97,20 @@ impl App {
             None => None,
             Some(parent) => Some(self.new_parent(account, &before, parent.as_deref(), now)?),
         };
+        let changes_price = next.plan != row.plan || next.rates != row.rates || next.program_id != row.program_id;
+        let mark = match (changes_price, parent) {
+            (true, _) => Some(self.mark_from(account, Instant(0))),
+            (false, Some(_)) => Some(self.mark_from(account, now)),
+            (false, None) => None,
+        };
         let update = async move |tx: &Tx<'_>| {
             partner_update(tx, id.0, &next).await?;
-            match parent {
+            if let Some(parent) = parent {
+                partner_parent_put(tx, id.0, now.0, parent.map(|p| p.0)).await?;
+            }
+            match mark {
+                Some(mark) => mark.set(tx).await,
                 None => Ok(()),
-                Some(parent) => partner_parent_put(tx, id.0, now.0, parent.map(|p| p.0)).await,
             }
         };
         self.store.money.write(update).await?;
@@ -111,30 +118,31 @@ impl App {
         self.partner_read(account, name)
     }
 
-    /// Suspends or restores a partner from `at` on; `None`: now. What happened since then is priced anew.
+    /// Suspends or restores a partner from `at` on; `None`: now.
     pub async fn partner_suspend(
-        self: &Arc<Self>,
+        &self,
         account: AccountId,
         name: &str,
         suspended: bool,
         at: Option<Instant>,
     ) -> Result<Arc<Partner>> {
         let id = self.partner_read(account, name)?.id.0;
-        let at = at.unwrap_or_else(|| self.clock.now());
-        let app = Arc::clone(self);
-        let suspend = async move |tx: &Tx<'_>| {
-            partner_status_put(tx, id, at.0, suspended).await?;
-            repricing_add(tx, &repricing(&app, account, at, Touched::All)).await
-        };
-        self.store.money.write(suspend).await?;
+        let at = at.unwrap_or_else(|| self.clock.now()).0;
+        let mark = self.mark_from(account, Instant(at));
+        self.store
+            .money
+            .write(async move |tx| {
+                partner_status_put(tx, id, at, suspended).await?;
+                mark.set(tx).await
+            })
+            .await?;
         self.refresh_committed().await;
-        self.reprice_some().await;
         self.partner_read(account, name)
     }
 
-    /// Puts a partner under another, or under none, from `at` on; `None`: now. What happened since then is priced anew.
+    /// Puts a partner under another, or under none, from `at` on; `None`: now.
     pub async fn partner_move(
-        self: &Arc<Self>,
+        &self,
         account: AccountId,
         name: &str,
         parent: Option<&str>,
@@ -144,14 +152,15 @@ impl App {
         let at = at.unwrap_or_else(|| self.clock.now());
         let parent = self.new_parent(account, &moved, parent, at)?;
         let (id, parent) = (moved.id.0, parent.map(|p| p.0));
-        let app = Arc::clone(self);
-        let put = async move |tx: &Tx<'_>| {
-            partner_parent_put(tx, id, at.0, parent).await?;
-            repricing_add(tx, &repricing(&app, account, at, Touched::All)).await
-        };
-        self.store.money.write(put).await?;
+        let mark = self.mark_from(account, at);
+        self.store
+            .money
+            .write(async move |tx| {
+                partner_parent_put(tx, id, at.0, parent).await?;
+                mark.set(tx).await
+            })
+            .await?;
         self.refresh_committed().await;
-        self.reprice_some().await;
         self.partner_read(account, name)
     }
 

@@ -147,9 +147,17 @@ impl App {
         }
     }
 
-    /// At most `limit` payouts, newest first.
+    /// At most `limit` payouts, newest first, after the payout `before_id` of the filter.
     pub async fn payout_list(&self, account: AccountId, filter: PayoutFilter, limit: i64) -> Result<Vec<PayoutRow>> {
-        Ok(self.store.money.read(async move |tx| payout_list(tx, account.0, &filter, limit).await).await?)
+        let list = async move |tx: &Tx<'_>| {
+            if let Some(after) = filter.before_id
+                && payout_by_id(tx, account.0, after).await?.is_none()
+            {
+                return Ok(None);
+            }
+            payout_list(tx, account.0, &filter, limit).await.map(Some)
+        };
+        self.store.money.read(list).await?.ok_or(Error::UnknownCursor)
     }
 
     /// A payout of this account with the numbers of its commissions.

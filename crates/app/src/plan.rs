@@ -6,15 +6,11 @@
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::keep::Keep;
-use crate::settle::reprice::{Touched, repricing};
 use headwater_domain::commission::{LintError, lint};
 use headwater_domain::ids::AccountId;
 use headwater_domain::time::Instant;
-use headwater_store::backend::Tx;
 use headwater_store::plan::{plan_activate, plan_insert};
-use headwater_store::repricing::repricing_add;
 use serde_json::Value;
-use std::sync::Arc;
 
 /// Why a plan is not saved.
 #[derive(Debug, thiserror::Error)]
@@ -54,14 +50,8 @@ impl App {
         Ok((name, number))
     }
 
-    /// Puts a saved version in force from an instant on, also in the past: what it prices is priced anew.
-    pub async fn plan_activate(
-        self: &Arc<Self>,
-        account: AccountId,
-        name: &str,
-        number: i64,
-        from: Instant,
-    ) -> Result<()> {
+    /// Puts a saved version in force from an instant on, also in the past.
+    pub async fn plan_activate(&self, account: AccountId, name: &str, number: i64, from: Instant) -> Result<()> {
         let known = self.directory().plan(account, name).map(|plan| plan.versions.contains_key(&number));
         match known {
             None => return Err(Error::NotFound("plan")),
@@ -69,14 +59,15 @@ impl App {
             Some(true) => {}
         }
         let name = name.to_owned();
-        let app = Arc::clone(self);
-        let activate = async move |tx: &Tx<'_>| {
-            plan_activate(tx, account.0, &name, number, from.0).await?;
-            repricing_add(tx, &repricing(&app, account, from, Touched::All)).await
-        };
-        self.store.money.write(activate).await?;
+        let mark = self.mark_from(account, from);
+        self.store
+            .money
+            .write(async move |tx| {
+                plan_activate(tx, account.0, &name, number, from.0).await?;
+                mark.set(tx).await
+            })
+            .await?;
         self.refresh_committed().await;
-        self.reprice_some().await;
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! what the events touch, decide each in order (pure), write everything, answer. An answer goes out after the commit.
 //! Two events of one batch see each other; two nodes meet at unique keys and row locks (`store::settlement`).
 
+mod again;
 mod bind;
 mod books;
 mod confirm;
@@ -13,9 +14,9 @@ mod facts;
 mod load;
 mod price;
 mod queue;
-pub mod reprice;
 pub mod sweep;
 mod view;
+mod wide;
 
 pub(crate) use deliver::event_of;
 pub(crate) use queue::{Queue, queue, run};
@@ -24,7 +25,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use decide::Decision;
 use headwater_domain::attribution::Touch;
-use headwater_domain::ids::{AccountId, EventId, KeyId, ProgramId};
+use headwater_domain::ids::{AccountId, EventId, KeyId, PersonId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::Instant;
 use std::sync::Arc;
@@ -103,6 +104,15 @@ pub enum Command {
         /// Which event.
         event: EventId,
     },
+    /// Price persons of one program again, after a dated change.
+    Reprice {
+        /// Whose they are.
+        account: AccountId,
+        /// In which program.
+        program: ProgramId,
+        /// Each with the mark that asks for it; `None`: without one.
+        persons: Vec<(PersonId, Option<i64>)>,
+    },
 }
 
 /// What became of a command.
@@ -123,6 +133,8 @@ pub enum Answer {
     EventUnknown,
     /// The event is not unverified.
     NotUnverified,
+    /// The persons are priced.
+    Repriced,
 }
 
 impl Command {
@@ -136,6 +148,7 @@ impl Command {
                 idempotency + texts.into_iter().map(text).sum::<usize>()
             }
             Self::Confirm { .. } | Self::Reject { .. } => 0,
+            Self::Reprice { persons, .. } => persons.len() * size_of::<(PersonId, Option<i64>)>(),
         };
         held + size_of::<Track>()
     }

@@ -92,6 +92,7 @@ impl Server {
             Some(acceptor) => tokio::spawn(listener::serve_tls(listener, router, limits, acceptor, shutdown)),
         };
         tokio::spawn(headwater_app::settle::sweep::run(Arc::downgrade(&app)));
+        tokio::spawn(headwater_app::reprice::run(Arc::downgrade(&app)));
         let worker = headwater_outbound::delivery::run(app.outbox.clone(), egress, app.clock.clone(), stopping);
         Ok(Self { app, url, stop, listening, delivering: tokio::spawn(worker) })
     }

@@ -35,9 +35,3 @@ CREATE TABLE held_dismissal (
 CREATE TABLE audit (
   id BIGINT PRIMARY KEY, account_id BIGINT NOT NULL, at BIGINT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, object TEXT NOT NULL, detail TEXT NOT NULL);
 CREATE INDEX audit_account ON audit (account_id, id);
-
--- Facts that something changed under (a rate came, a plan was put in force in the past): every person with facts since then
--- whose JSON text is like one of the patterns is priced anew, in the order of their numbers. `done_person_id`: how far it got.
-CREATE TABLE repricing (
-  id BIGINT PRIMARY KEY, account_id BIGINT NOT NULL, due_at BIGINT NOT NULL, since_at BIGINT NOT NULL, pattern_one TEXT NOT NULL,
-  pattern_two TEXT NOT NULL, done_person_id BIGINT NOT NULL);

@@ -66,7 +66,7 @@ batch! {
 }
 batch! {
     /// What a cell has posted after this settlement.
-    pub struct CellPut { person_id: i64 = "int8", cell: String = "text", posted: i64 = "int8", last_commission_id: i64 = "int8" }
+    pub struct CellPut { person_id: i64 = "int8", cell: String = "text", posted: i64 = "int8", last_commission_id: i64 = "int8", cut_off: i64 = "int8" }
 }
 batch! {
     /// A posting to add.
@@ -159,9 +159,9 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
     let cells = batch_sql!(
         CellPut,
         0,
-        "INSERT INTO cell (person_id, cell, posted, last_commission_id) SELECT person_id, cell, posted, last_commission_id \
-         FROM {batch} WHERE true ON CONFLICT (person_id, cell) \
-         DO UPDATE SET posted = excluded.posted, last_commission_id = excluded.last_commission_id"
+        "INSERT INTO cell (person_id, cell, posted, last_commission_id, cut_off) \
+         SELECT person_id, cell, posted, last_commission_id, cut_off FROM {batch} WHERE true ON CONFLICT (person_id, cell) \
+         DO UPDATE SET posted = excluded.posted, last_commission_id = excluded.last_commission_id, cut_off = excluded.cut_off"
     );
     tx.batch(cells, &[], &outcome.cells).await?;
     // Approved with its hold over: posted as payable, and so it is due (`store::commission`).

@@ -1,65 +1,76 @@
-//! What has to be priced anew because something changed under it: kept until it is done, so that a stop forgets nothing.
+//! Persons whose facts are to be priced again because something dated changed, and the closing of periods.
+//!
+//! A mark is set in the transaction of the change, and taken away in the transaction that priced the person with it; a
+//! newer mark stays.
 
 use crate::backend::{Result, Tx};
-use crate::settlement::Number;
-use crate::{batch, batch_sql, record, sql};
+use crate::{batch, batch_sql, counter, record, sql};
 
-batch! {
-    /// The facts of an account since an instant whose JSON text is like one of two patterns; to be done from `due_at` on.
-    pub struct NewRepricing {
-        id: i64 = "int8", account_id: i64 = "int8", due_at: i64 = "int8", since_at: i64 = "int8", pattern_one: String = "text", pattern_two: String = "text",
-    }
-}
 record! {
-    /// The same, and how far it got.
-    pub struct RepricingRow { id: i64, account_id: i64, since_at: i64, pattern_one: String, pattern_two: String, done_person_id: i64 }
+    /// A person to price again.
+    pub struct Marked { person_id: i64, account_id: i64, program_id: i64, mark: i64 }
+}
+batch! {
+    /// A mark that was served.
+    pub struct Served { person_id: i64 = "int8", mark: i64 = "int8" }
 }
 
-/// Asks for it.
-pub async fn repricing_add(tx: &Tx<'_>, rows: &[NewRepricing]) -> Result<()> {
-    let statement = batch_sql!(
-        NewRepricing,
-        0,
-        "INSERT INTO repricing (id, account_id, due_at, since_at, pattern_one, pattern_two, done_person_id) \
-         SELECT id, account_id, due_at, since_at, pattern_one, pattern_two, 0 FROM {batch} WHERE true"
-    );
-    tx.batch(statement, &[], rows).await?;
-    Ok(())
-}
-
-/// The oldest one that is due and not done, of any account.
-pub async fn repricing_next(tx: &Tx<'_>, now: i64) -> Result<Option<RepricingRow>> {
+/// Marks the persons of an account that have a fact at or after `from_at`.
+pub async fn mark_account(tx: &Tx<'_>, account_id: i64, from_at: i64, mark: i64) -> Result<()> {
     let statement = sql!(
-        "SELECT id, account_id, since_at, pattern_one, pattern_two, done_person_id FROM repricing WHERE due_at <= $1 \
-         ORDER BY id LIMIT 1"
+        "INSERT INTO repricing (person_id, account_id, program_id, mark) \
+         SELECT p.id, p.account_id, p.program_id, $3 FROM person p \
+         WHERE p.account_id = $1 AND EXISTS (SELECT 1 FROM fact f WHERE f.person_id = p.id AND f.at >= $2) \
+         ON CONFLICT (person_id) DO UPDATE SET mark = excluded.mark"
     );
-    tx.maybe(statement, &[&now]).await
+    tx.execute(statement, &[&account_id, &from_at, &mark]).await?;
+    Ok(())
 }
 
-/// The next persons of it.
-pub async fn repricing_persons(tx: &Tx<'_>, row: &RepricingRow, limit: i64) -> Result<Vec<Number>> {
+/// Marks the persons of a program.
+pub async fn mark_program(tx: &Tx<'_>, program_id: i64, mark: i64) -> Result<()> {
     let statement = sql!(
-        "SELECT DISTINCT person_id FROM fact WHERE account_id = $1 AND person_id > $2 AND at >= $3 \
-         AND (body LIKE $4 OR body LIKE $5) ORDER BY person_id LIMIT CAST($6 AS BIGINT)"
+        "INSERT INTO repricing (person_id, account_id, program_id, mark) \
+         SELECT p.id, p.account_id, p.program_id, $2 FROM person p \
+         WHERE p.program_id = $1 AND EXISTS (SELECT 1 FROM fact f WHERE f.person_id = p.id) \
+         ON CONFLICT (person_id) DO UPDATE SET mark = excluded.mark"
     );
-    let rows: Vec<(i64,)> = tx
-        .all(
-            statement,
-            &[&row.account_id, &row.done_person_id, &row.since_at, &row.pattern_one, &row.pattern_two, &limit],
-        )
-        .await?;
-    Ok(rows.into_iter().map(|(id,)| Number { id }).collect())
-}
-
-/// Remembers how far it got.
-pub async fn repricing_advance(tx: &Tx<'_>, id: i64, done_person_id: i64) -> Result<()> {
-    let statement = sql!("UPDATE repricing SET done_person_id = $2 WHERE id = $1 AND done_person_id < $2");
-    tx.execute(statement, &[&id, &done_person_id]).await?;
+    tx.execute(statement, &[&program_id, &mark]).await?;
     Ok(())
 }
 
-/// It is done.
-pub async fn repricing_done(tx: &Tx<'_>, id: i64) -> Result<()> {
-    tx.execute(sql!("DELETE FROM repricing WHERE id = $1"), &[&id]).await?;
+/// Marks one person.
+pub async fn mark_person(tx: &Tx<'_>, person_id: i64, mark: i64) -> Result<()> {
+    let statement = sql!(
+        "INSERT INTO repricing (person_id, account_id, program_id, mark) \
+         SELECT p.id, p.account_id, p.program_id, $2 FROM person p WHERE p.id = $1 \
+         ON CONFLICT (person_id) DO UPDATE SET mark = excluded.mark"
+    );
+    tx.execute(statement, &[&person_id, &mark]).await?;
     Ok(())
+}
+
+/// The first persons that wait, program by program.
+pub async fn marked(tx: &Tx<'_>, persons_max: i64) -> Result<Vec<Marked>> {
+    let statement =
+        sql!("SELECT person_id, account_id, program_id, mark FROM repricing ORDER BY program_id, person_id LIMIT $1");
+    tx.all(statement, &[&persons_max]).await
+}
+
+/// Takes marks away, but for those that were set anew since.
+pub async fn marks_served(tx: &Tx<'_>, served: &[Served]) -> Result<()> {
+    let statement =
+        batch_sql!(Served, 0, "DELETE FROM repricing WHERE (person_id, mark) IN (SELECT person_id, mark FROM {batch})");
+    tx.batch(statement, &[], served).await?;
+    Ok(())
+}
+
+/// Closes the periods of a program that end on or before a day (`YYYY-MM-DD`), never opens one; gives whether it did.
+pub async fn periods_close(tx: &Tx<'_>, program_id: i64, closed_before: &str) -> Result<bool> {
+    let version = counter::next_version(tx).await?;
+    let statement = sql!(
+        "UPDATE program SET closed_before = $2, version = $3 \
+         WHERE id = $1 AND (closed_before IS NULL OR closed_before < $2)"
+    );
+    Ok(tx.execute(statement, &[&program_id, &closed_before, &version]).await? > 0)
 }

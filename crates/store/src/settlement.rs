@@ -32,7 +32,7 @@ record! {
 }
 record! {
     /// What a cell has posted; `last_denied`: the amount of its last commission, where that was denied.
-    pub struct CellRow { person_id: i64, cell: String, posted: i64, last_commission_id: i64, last_denied: Option<i64> }
+    pub struct CellRow { person_id: i64, cell: String, posted: i64, last_commission_id: i64, cut_off: i64, last_denied: Option<i64> }
 }
 record! {
     /// A recorded event.
@@ -134,6 +134,22 @@ pub async fn persons_lock(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRow>>
     tx.batch_all(statement, &[], ids).await
 }
 
+/// Holds a program to the end of the transaction: where its rules add up over all persons, one settlement at a time
+/// decides. To be taken before every other lock.
+pub async fn programs_lock(tx: &Tx<'_>, programs: &[Number]) -> Result<()> {
+    let statement =
+        batch_sql!(Number, 0, "SELECT id FROM program WHERE id IN (SELECT id FROM {batch}) ORDER BY id FOR UPDATE");
+    let _held: Vec<(i64,)> = tx.batch_all(statement, &[], programs).await?;
+    Ok(())
+}
+
+/// Every person of these programs.
+pub async fn persons_of_programs(tx: &Tx<'_>, programs: &[Number]) -> Result<Vec<Number>> {
+    let statement = batch_sql!(Number, 0, "SELECT id FROM person WHERE program_id IN (SELECT id FROM {batch})");
+    let rows: Vec<(i64,)> = tx.batch_all(statement, &[], programs).await?;
+    Ok(rows.into_iter().map(|(id,)| Number { id }).collect())
+}
+
 /// Everything that these persons' cells depend on.
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "each field is the rows of its own name")]
@@ -167,7 +183,7 @@ pub async fn person_state(tx: &Tx<'_>, persons: &[Number]) -> Result<PersonState
     let cells = batch_sql!(
         Number,
         0,
-        "SELECT person_id, cell, posted, last_commission_id, \
+        "SELECT person_id, cell, posted, last_commission_id, cut_off, \
          (SELECT c.amount FROM commission c WHERE c.id = cell.last_commission_id AND c.status = 'denied') \
          FROM cell WHERE person_id IN (SELECT id FROM {batch})"
     );

@@ -8,12 +8,14 @@ use headwater_domain::time::Instant;
 use headwater_store::backend::{Result, Tx};
 use headwater_store::inbox::{event_claims_free, idempotency_finish};
 use headwater_store::outcome::outcome_write;
+use headwater_store::repricing::marks_served;
 use headwater_store::settlement::person_unclaim;
 
 pub(super) async fn commit(tx: &Tx<'_>, app: &App, view: View, now: Instant) -> Result<()> {
     outcome_write(tx, &view.outcome).await?;
     event_claims_free(tx, &view.unused_claims()).await?;
     person_unclaim(tx, &view.unused_persons()).await?;
+    marks_served(tx, &view.served).await?;
     idempotency_finish(tx, &view.reserved.idempotency, &view.answers(now)).await?;
     book(tx, app, &view.bookings, now).await
 }

@@ -32,7 +32,9 @@ pub(super) struct Decision<'a> {
 impl Decision<'_> {
     /// Decides all; answers in their order.
     pub(super) fn all(&mut self, commands: &[Command]) -> Result<Vec<Answer>> {
-        commands.iter().map(|command| self.one(command)).collect()
+        let answers = commands.iter().map(|command| self.one(command)).collect::<Result<_>>()?;
+        self.price_programs()?;
+        Ok(answers)
     }
 
     fn one(&mut self, command: &Command) -> Result<Answer> {
@@ -42,6 +44,7 @@ impl Decision<'_> {
                 self.confirm_named(*account, *event, amount.as_ref(), *currency)
             }
             Command::Reject { account, event } => self.reject(*account, *event),
+            Command::Reprice { account, program, persons } => self.price_again(*account, *program, persons),
         }
     }
 

@@ -3,8 +3,8 @@
 //! Whatever a decision depends on is read after its lock (`store::settlement`). A row that cannot be read abandons the
 //! settlement: a default in its place would be money made up.
 
-use super::view::{Claimed, LastCommission, PersonRecord, Remembered, View};
-use super::{Command, Track};
+use super::view::{Cells, Claimed, LastCommission, PersonRecord, Remembered, View};
+use super::{Command, Track, again, wide};
 use crate::app::App;
 use headwater_domain::attribution::Binding;
 use headwater_domain::commission::{self, CellKey, CustomerView, PostedCell};
@@ -15,6 +15,7 @@ use headwater_domain::ids::{
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Error, Result, Tx};
+use headwater_store::directory::changes_since;
 use headwater_store::inbox::{
     EventClaim, IdempotencyClaim, event_claim, event_claims_lock, idempotency_claim, idempotency_read,
 };
@@ -22,6 +23,9 @@ use headwater_store::settlement::{self, FactRow, Number, PersonClaim, PersonRow,
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], now: Instant) -> Result<View> {
+    refresh(tx, app).await?;
+    let programs = wide::programs(app, commands);
+    settlement::programs_lock(tx, &programs).await?;
     let mut view = View::default();
     let tracks: Vec<&Track> = commands.iter().filter_map(track_of).collect();
     claim_idempotency(tx, &tracks, now, &mut view).await?;
@@ -30,22 +34,25 @@ pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], now: Inst
     let mut events = claim_events(tx, app, &tracks, now, &mut view).await?;
     events.extend(commands.iter().filter_map(|command| match command {
         Command::Confirm { event, .. } | Command::Reject { event, .. } => Some(*event),
-        Command::Track(_) => None,
+        Command::Track(_) | Command::Reprice { .. } => None,
     }));
     let events: BTreeSet<_> = events.into_iter().collect();
     let events: Vec<_> = events.into_iter().map(|event| Number { id: event.0 }).collect();
-    let persons = lock_persons(tx, app, &tracks, &events, now, &mut view).await?;
+    let mut further = settlement::persons_of_programs(tx, &programs).await?;
+    further.extend(commands.iter().flat_map(again::persons));
+    let persons = lock_persons(tx, app, &tracks, &events, further, now, &mut view).await?;
     for row in settlement::events_lock(tx, &events).await? {
         view.events.insert(EventId(row.id), row);
     }
     read_persons(tx, persons, &mut view).await?;
+    read_common_cells(tx, &programs, &mut view).await?;
     Ok(view)
 }
 
 fn track_of(command: &Command) -> Option<&Track> {
     match command {
         Command::Track(track) => Some(track),
-        Command::Confirm { .. } | Command::Reject { .. } => None,
+        Command::Confirm { .. } | Command::Reject { .. } | Command::Reprice { .. } => None,
     }
 }
 
@@ -124,6 +131,7 @@ async fn lock_persons(
     app: &App,
     tracks: &[&Track],
     events: &[Number],
+    further: Vec<Number>,
     now: Instant,
     view: &mut View,
 ) -> Result<Vec<PersonRow>> {
@@ -143,13 +151,14 @@ async fn lock_persons(
     let claims: Vec<_> = claims.into_values().collect();
     view.reserved.persons = settlement::person_claim(tx, &claims).await?.into_iter().map(PersonId).collect();
     let mut ids = settlement::person_ids(tx, &claims).await?;
+    ids.extend(further);
     ids.extend(settlement::persons_of_events(tx, events).await?);
     let ids: BTreeSet<_> = ids.into_iter().map(|number| number.id).collect();
     let ids: Vec<_> = ids.into_iter().map(|id| Number { id }).collect();
     settlement::persons_lock(tx, &ids).await
 }
 
-pub(super) async fn read_persons(tx: &Tx<'_>, rows: Vec<PersonRow>, view: &mut View) -> Result<()> {
+async fn read_persons(tx: &Tx<'_>, rows: Vec<PersonRow>, view: &mut View) -> Result<()> {
     let ids: Vec<_> = rows.iter().map(|row| Number { id: row.id }).collect();
     let state = settlement::person_state(tx, &ids).await?;
     for row in rows {
@@ -190,14 +199,6 @@ fn person_record(row: &PersonRow, state: &PersonState) -> Result<PersonRecord> {
         })
         .collect();
     customers.sort_by_key(|c| (c.registered_at, c.customer));
-    let (mut cells, mut last_commissions) = (BTreeMap::new(), BTreeMap::new());
-    for stored in state.cells.iter().filter(|c| c.person_id == row.id) {
-        let cell = CellKey::parse(&stored.cell).ok_or_else(|| unreadable("cell", &stored.cell))?;
-        let posted = PostedCell { cell, amount: Decimal(stored.posted), cut_off: Decimal::ZERO };
-        cells.insert(stored.cell.clone(), posted);
-        let (id, denied) = (CommissionId(stored.last_commission_id), stored.last_denied.map(Decimal));
-        last_commissions.insert(stored.cell.clone(), LastCommission { id, denied });
-    }
     Ok(PersonRecord {
         id: PersonId(row.id),
         account: AccountId(row.account_id),
@@ -207,10 +208,40 @@ fn person_record(row: &PersonRow, state: &PersonState) -> Result<PersonRecord> {
         customers,
         binding,
         facts: current_facts(state.facts.iter().filter(|f| f.person_id == row.id))?,
-        cells,
-        last_commissions,
+        cells: cells(state, row.id)?,
         unverified: state.unverified.iter().filter(|e| e.person_id == Some(row.id)).map(|e| EventId(e.id)).collect(),
     })
+}
+
+/// The cells that are kept under this number.
+fn cells(state: &PersonState, owner: i64) -> Result<Cells> {
+    let mut cells = Cells::default();
+    for stored in state.cells.iter().filter(|cell| cell.person_id == owner) {
+        let cell = CellKey::parse(&stored.cell).ok_or_else(|| unreadable("cell", &stored.cell))?;
+        let posted = PostedCell { cell, amount: Decimal(stored.posted), cut_off: Decimal(stored.cut_off) };
+        cells.posted.insert(stored.cell.clone(), posted);
+        let (id, denied) = (CommissionId(stored.last_commission_id), stored.last_denied.map(Decimal));
+        cells.last_commissions.insert(stored.cell.clone(), LastCommission { id, denied });
+    }
+    Ok(cells)
+}
+
+/// Cells that add up over all persons of a program are kept under its number, negated.
+async fn read_common_cells(tx: &Tx<'_>, programs: &[Number], view: &mut View) -> Result<()> {
+    let owners: Vec<_> = programs.iter().map(|program| Number { id: -program.id }).collect();
+    let state = settlement::person_state(tx, &owners).await?;
+    for program in programs {
+        view.common_cells.insert(ProgramId(program.id), cells(&state, -program.id)?);
+    }
+    Ok(())
+}
+
+/// What is decided here is decided on the configuration that is committed now, not on what this node saw last. A change
+/// that is committed later marks whom it concerns.
+async fn refresh(tx: &Tx<'_>, app: &App) -> Result<()> {
+    let seen = app.directory().version;
+    app.apply(changes_since(tx, seen).await?);
+    Ok(())
 }
 
 /// The greatest revision of every key: by `revision` where the sender has one, else by arrival.

@@ -5,13 +5,13 @@
 
 use super::decide::Decision;
 use super::load::unreadable;
-use super::view::{LastCommission, PersonRecord};
+use super::view::{Cells, LastCommission, PersonRecord};
 use crate::directory::{Program, Unreadable};
 use crate::ledger::book::Booking;
 use headwater_domain::commission::{
     self, CustomerView, Held, Kind, PartnerTerms, Payee, PersonView, PostedCell, Posting, Terms,
 };
-use headwater_domain::ids::{CommissionId, FactId, LinkId, PartnerId, to_prefixed};
+use headwater_domain::ids::{AccountId, CommissionId, FactId, LinkId, PartnerId, PersonId, ProgramId, to_prefixed};
 use headwater_domain::ledger::{Owner, Stage, accrual};
 use headwater_domain::link::LINK_PREFIX;
 use headwater_domain::money::Decimal;
@@ -42,23 +42,38 @@ impl Decision<'_> {
         let priced = self.evaluate(person, program, changed)?;
         let is_conversion = self.converts(person, &priced, program, row, changed)?;
         person.qualified_at = priced.qualified_at;
-        for posting in &priced.postings {
-            let event = changed.contains(&posting.fact).then_some(row.id);
-            self.post(person, program, event, posting)?;
+        if self.directory.is_wide(program.id) {
+            let dirty = self.view.dirty.entry(program.id).or_default();
+            dirty.changed.extend(changed);
+            dirty.events.extend(changed.iter().map(|fact| (*fact, row.id)));
+            return Ok(is_conversion);
         }
-        self.hold(person, &priced.held);
+        self.post_all(person, program, &priced, changed, Some(row.id))?;
         Ok(is_conversion)
     }
 
-    /// Prices the person anew where no event came: something that its facts are priced by has changed.
-    pub(super) fn reprice(&mut self, person: &mut PersonRecord, program: &Program) -> Result<()> {
+    /// Posts the differences of one person, and holds what cannot be priced.
+    fn post_all(
+        &mut self,
+        person: &mut PersonRecord,
+        program: &Program,
+        priced: &Priced,
+        changed: &[FactId],
+        event: Option<i64>,
+    ) -> Result<()> {
+        for posting in &priced.postings {
+            let event = event.filter(|_| changed.contains(&posting.fact));
+            self.post(person.id, &mut person.cells, program, event, posting)?;
+        }
+        self.hold(person.id, person.account, person.program, &priced.held);
+        Ok(())
+    }
+
+    /// Prices the person as it is, after a dated change.
+    pub(super) fn price_unchanged(&mut self, person: &mut PersonRecord, program: &Program) -> Result<()> {
         let priced = self.evaluate(person, program, &[])?;
         person.qualified_at = priced.qualified_at;
-        for posting in &priced.postings {
-            self.post(person, program, None, posting)?;
-        }
-        self.hold(person, &priced.held);
-        Ok(())
+        self.post_all(person, program, &priced, &[], None)
     }
 
     fn evaluate(&self, person: &PersonRecord, program: &Program, changed: &[FactId]) -> Result<Priced> {
@@ -66,9 +81,9 @@ impl Decision<'_> {
         let exchange = self.directory.exchange(program.account);
         let customers = self.brought(person)?;
         let persons = [PersonView { person: person.id, customers, facts: person.facts.clone() }];
-        let terms = Terms { partners: &partners, exchange: &exchange, closed_before: None };
+        let terms = Terms { partners: &partners, exchange: &exchange, closed_before: program.closed_before };
         let evaluation = commission::evaluate(&persons, &terms);
-        let postings = commission::postings(&evaluation, &person.cells, changed);
+        let postings = commission::postings(&evaluation, &person.cells.posted, changed);
         let qualified_at = evaluation.qualified.get(&person.id).copied();
         Ok(Priced { postings, held: evaluation.held, qualified_at })
     }
@@ -76,7 +91,15 @@ impl Decision<'_> {
     /// The terms of every partner that the person was bound to, and of all that ever stood above them.
     fn partners_of(&self, person: &PersonRecord, program: &Program) -> Result<BTreeMap<PartnerId, PartnerTerms>> {
         let bindings = person.customers.iter().flat_map(|customer| &customer.bindings);
-        let mut open: Vec<_> = bindings.map(|binding| binding.partner).collect();
+        self.partners_from(bindings.map(|binding| binding.partner).collect(), program)
+    }
+
+    /// The terms of these partners and of all that ever stood above them.
+    pub(super) fn partners_from(
+        &self,
+        mut open: Vec<PartnerId>,
+        program: &Program,
+    ) -> Result<BTreeMap<PartnerId, PartnerTerms>> {
         let mut partners = BTreeMap::new();
         while let Some(partner) = open.pop() {
             if let Entry::Vacant(free) = partners.entry(partner) {
@@ -93,7 +116,7 @@ impl Decision<'_> {
     }
 
     /// The accounts with the link that brought the client, and its campaign.
-    fn brought(&self, person: &PersonRecord) -> Result<Vec<CustomerView>> {
+    pub(super) fn brought(&self, person: &PersonRecord) -> Result<Vec<CustomerView>> {
         let mut customers = person.customers.clone();
         let link = person.binding.and_then(|binding| binding.link);
         let Some(row) = link.and_then(|id: LinkId| self.directory.link(person.account, id)) else {
@@ -144,36 +167,39 @@ impl Decision<'_> {
         }))
     }
 
-    fn post(
+    /// Posts a difference to its cell, which is kept under `owner`.
+    pub(super) fn post(
         &mut self,
-        person: &mut PersonRecord,
+        owner: PersonId,
+        cells: &mut Cells,
         program: &Program,
         event: Option<i64>,
         posting: &Posting,
     ) -> Result<()> {
         let id = CommissionId((self.next_id)());
         let approved = program.settings.auto_approve.unwrap_or(posting.auto_approve);
-        let (partner, customer, owner) = match posting.cell.payee {
+        let (partner, customer, payee) = match posting.cell.payee {
             Payee::Partner(partner) => (Some(partner.0), None, Owner::Partner(partner)),
             Payee::Customer(customer) => (None, Some(customer.0), Owner::Customer(customer)),
         };
         let today = self.zone_of(program, posting)?.day_of(self.now);
         let open = Period::holding(posting.for_period.length, today).max(posting.for_period);
         let due = posting.payable_at <= self.now;
-        let corrected = person.last_commissions.get(&posting.cell_text).copied();
+        let corrected = cells.last_commissions.get(&posting.cell_text).copied();
         let stage = Stage::posted(posting.amount, corrected.and_then(|last| last.denied), approved, due);
         let denied = (stage == Stage::Denied).then_some(posting.amount);
-        person.last_commissions.insert(posting.cell_text.clone(), LastCommission { id, denied });
+        cells.last_commissions.insert(posting.cell_text.clone(), LastCommission { id, denied });
         let after = posting.posted_before.checked_add(posting.amount).expect("both were rounded within range");
         let posted = PostedCell { cell: posting.cell.clone(), amount: after, cut_off: posting.cut_off_after };
-        person.cells.insert(posting.cell_text.clone(), posted);
+        cells.posted.insert(posting.cell_text.clone(), posted);
         let outcome = &mut self.view.outcome;
-        outcome.cells.retain(|c| c.person_id != person.id.0 || c.cell != posting.cell_text);
+        outcome.cells.retain(|c| c.person_id != owner.0 || c.cell != posting.cell_text);
         outcome.cells.push(CellPut {
-            person_id: person.id.0,
+            person_id: owner.0,
             cell: posting.cell_text.clone(),
             posted: after.0,
             last_commission_id: id.0,
+            cut_off: posting.cut_off_after.0,
         });
         outcome.commissions.push(NewCommission {
             id: id.0,
@@ -181,8 +207,8 @@ impl Decision<'_> {
             program_id: program.id.0,
             partner_id: partner,
             customer_id: customer,
-            person_id: person.id.0,
-            rule: posting.cell.rule.clone(),
+            person_id: owner.0,
+            rule: posting.cell.rule.to_string(),
             level: i64::from(posting.cell.level),
             cell: posting.cell_text.clone(),
             status: stage.status().into(),
@@ -200,7 +226,7 @@ impl Decision<'_> {
             explanation: posting.explanation.to_string(),
             created_at: self.now.0,
         });
-        let bookings = accrual(owner, posting.amount, stage).into_iter().map(|transfer| Booking {
+        let bookings = accrual(payee, posting.amount, stage).into_iter().map(|transfer| Booking {
             account_id: program.account.0,
             program_id: program.id.0,
             unit: posting.cell.unit.name(),
@@ -223,8 +249,8 @@ impl Decision<'_> {
     }
 
     /// What the person has held now takes the place of what was held before.
-    fn hold(&mut self, person: &PersonRecord, held: &[Held]) {
-        let id = person.id.0;
+    pub(super) fn hold(&mut self, person: PersonId, account: AccountId, program: ProgramId, held: &[Held]) {
+        let id = person.0;
         let outcome = &mut self.view.outcome;
         outcome.held_persons.retain(|p| p.person_id != id);
         outcome.held_persons.push(HeldPerson { person_id: id });
@@ -232,8 +258,8 @@ impl Decision<'_> {
         outcome.held.extend(held.iter().map(|held| NewHeld {
             fact_id: held.fact.0,
             reason: held.reason.name().to_owned(),
-            account_id: person.account.0,
-            program_id: person.program.0,
+            account_id: account.0,
+            program_id: program.0,
             person_id: id,
             detail: held.detail.clone(),
             since: self.now.0,

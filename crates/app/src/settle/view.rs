@@ -4,13 +4,21 @@ use crate::ledger::book::Booking;
 use headwater_domain::attribution::Binding;
 use headwater_domain::commission::{CustomerView, PostedCell};
 use headwater_domain::fact::Fact;
-use headwater_domain::ids::{AccountId, CommissionId, EventId, KeyId, PersonId, ProgramId};
+use headwater_domain::ids::{AccountId, CommissionId, EventId, FactId, KeyId, PersonId, ProgramId};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
 use headwater_store::inbox::{EventClaim, IdempotencyAnswer, IdempotencyClaim};
 use headwater_store::outcome::Outcome;
+use headwater_store::repricing::Served;
 use headwater_store::settlement::{EventRow, Number};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Cells as they are posted, and the last commission of each.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cells {
+    pub posted: BTreeMap<String, PostedCell>,
+    pub last_commissions: BTreeMap<String, LastCommission>,
+}
 
 /// A client and everything its cells depend on.
 #[derive(Debug, Clone)]
@@ -24,9 +32,7 @@ pub(super) struct PersonRecord {
     pub customers: Vec<CustomerView>,
     pub binding: Option<Binding>,
     pub facts: Vec<Fact>,
-    pub cells: BTreeMap<String, PostedCell>,
-    /// The last commission of each cell.
-    pub last_commissions: BTreeMap<String, LastCommission>,
+    pub cells: Cells,
     /// Events that wait for a confirmation; their rows are among the view's.
     pub unverified: BTreeSet<EventId>,
 }
@@ -71,9 +77,23 @@ pub(super) struct View {
     pub events: BTreeMap<EventId, EventRow>,
     pub persons: BTreeMap<PersonId, PersonRecord>,
     pub person_by_email: BTreeMap<(ProgramId, String), PersonId>,
+    /// Cells that add up over all persons of a program.
+    pub common_cells: BTreeMap<ProgramId, Cells>,
     pub bookings: Vec<Booking>,
     pub outcome: Outcome,
     pub reserved: Reserved,
+    /// Programs that add up over all persons, and what changed in them.
+    pub dirty: BTreeMap<ProgramId, Dirty>,
+    /// Marks that are served with this settlement.
+    pub served: Vec<Served>,
+}
+
+/// What changed in a program that is priced as a whole.
+#[derive(Debug, Default)]
+pub(super) struct Dirty {
+    pub changed: Vec<FactId>,
+    /// The events that brought them.
+    pub events: BTreeMap<FactId, i64>,
 }
 
 impl View {

@@ -67,6 +67,8 @@ async fn lists_are_walked_by_ids_that_they_have_shown(engine: Engine) {
         "/api/v1/commissions",
         "/api/v1/ledger/entries",
         "/api/v1/held",
+        "/api/v1/payouts",
+        "/api/v1/exchange-rates",
         "/api/v1/programs",
         "/api/v1/partners",
         "/api/v1/plans",
@@ -242,7 +244,7 @@ async fn a_decision_can_be_sent_again(engine: Engine) {
         assert_eq!((status, &error["error"]["code"]), (409, &"event_not_unverified".into()), "{other}");
         if decision == "confirm" {
             let path = format!("/api/referral/events/{}/confirm", event["id"]);
-            assert_eq!(send(&broker, Method::POST, &path, &json!({"amount": 701})).await.0, 409);
+            assert_eq!(send(&broker, Method::POST, &path, &json!({"amount": 701, "currency": "USD"})).await.0, 409);
         }
     }
     assert_eq!(broker.rows("/api/v1/commissions").await.len(), 1);

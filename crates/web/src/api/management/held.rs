@@ -5,7 +5,7 @@
 use super::schema;
 use super::schema::{Dismissal, Held, HeldFilters, Retried};
 use super::wire::{Answer, Caller, Query, actor, asked, object, only, refused, rows, text};
-use crate::asked::Path;
+use crate::asked::{Path, plain_number};
 use crate::page::Page;
 use crate::problem::ApiError;
 use crate::state::WebState;
@@ -73,7 +73,8 @@ pub async fn dismiss(
 
 fn place(id: &str) -> Option<HeldPlace> {
     let (fact, reason) = id.split_once('.')?;
-    Some(HeldPlace { fact_id: fact.parse().ok()?, reason: reason.to_owned() })
+    let is_reason = !reason.is_empty() && reason.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    is_reason.then_some(HeldPlace { fact_id: plain_number(fact)?, reason: reason.to_owned() })
 }
 
 /// One item of the list.

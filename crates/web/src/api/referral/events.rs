@@ -139,7 +139,8 @@ fn event_answer(outcome: Result<Answer, Error>) -> Result<Response, ApiError> {
             let message = "This eventId was used for an event with other content.";
             Err(ApiError::conflict("idempotency_key_reused", message).with_param("eventId"))
         }
-        Answer::EventUnknown => Err(unknown_event()),
+        // Pricing again is never an answer to an event.
+        Answer::EventUnknown | Answer::Repriced => Err(unknown_event()),
         Answer::NotUnverified => {
             Err(ApiError::conflict("event_not_unverified", "Only an unverified event can be confirmed or rejected."))
         }
