@@ -77,6 +77,7 @@ impl App {
         app.refresh().await?;
         tokio::spawn(crate::settle::run(Arc::downgrade(&app), settling));
         tokio::spawn(refresh_every_second(Arc::downgrade(&app)));
+        tokio::spawn(crate::commission::fall_due_every_second(Arc::downgrade(&app)));
         tokio::spawn(crate::node::run(Arc::downgrade(&app)));
         Ok(app)
     }

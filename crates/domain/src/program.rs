@@ -2,6 +2,7 @@
 //!
 //! They are stored as one JSON object; absent keys have the defaults that `management.md` and `conventions.md` §11 give.
 
+use crate::money::Decimal;
 use serde_json::{Map, Value, json};
 
 /// Which click of a visitor counts.
@@ -45,6 +46,8 @@ pub struct Settings {
     pub fingerprint: bool,
     /// Event types that a publishable key cannot make count, beside money.
     pub unverified_types: Vec<String>,
+    /// Partners that set no minimum of their own are paid from this amount on.
+    pub payout_minimum: Option<Decimal>,
 }
 
 /// A setting that cannot be used: its name and what to do.
@@ -72,6 +75,7 @@ impl Default for Settings {
             unverified_types: ["KYC_COMPLETED", "VERIFICATION", "FIRST_TRADE", "ACCOUNT_UPGRADE"]
                 .map(str::to_owned)
                 .into(),
+            payout_minimum: None,
         }
     }
 }
@@ -128,6 +132,12 @@ impl Settings {
                 let names = list.iter().map(|v| v.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
                 self.unverified_types = names.ok_or("must be a list of event types")?;
             }
+            "payout_minimum" => {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let minimum = || Decimal::parse(&text).ok().filter(|minimum| *minimum >= Decimal::ZERO);
+                self.payout_minimum =
+                    if value.is_null() { None } else { Some(minimum().ok_or("must be a decimal of 0 or more")?) };
+            }
             _ => {}
         }
         Ok(())
@@ -145,7 +155,7 @@ impl Settings {
             "regional_domains": domains, "attribution": attribution, "window_days": self.window_days,
             "time_zone": self.time_zone, "currency": self.currency, "plan": self.plan, "auto_approve": self.auto_approve,
             "default_landing_page": self.default_landing_page, "fingerprint": self.fingerprint,
-            "unverified_types": self.unverified_types,
+            "unverified_types": self.unverified_types, "payout_minimum": self.payout_minimum.map(|m| m.to_string()),
         });
         match value {
             Value::Object(map) => map,
@@ -189,7 +199,7 @@ mod tests {
 
     #[test]
     fn settings_read_back_what_they_wrote() {
-        let changes = json!({"attribution": "last_click", "window_days": 7, "plan": "ib", "currency": "eur",
+        let changes = json!({"attribution": "last_click", "window_days": 7, "plan": "ib", "currency": "eur", "payout_minimum": "50",
             "regional_domains": [{"url": "https://de.broker.example", "countries": ["de", "AT"]}]});
         let Value::Object(changes) = changes else { panic!("an object") };
         let settings = Settings::default().with(&changes).expect("valid");

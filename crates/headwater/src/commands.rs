@@ -5,6 +5,7 @@ pub mod init;
 pub mod migrate;
 pub mod plan;
 pub mod serve;
+pub mod statement;
 
 /// What a command came to, where it could do its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

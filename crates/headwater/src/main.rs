@@ -34,6 +34,9 @@ enum Command {
     /// Check plans and run case files, without a server.
     #[command(subcommand)]
     Plan(commands::plan::Plan),
+    /// Check an exported statement, without a server.
+    #[command(subcommand)]
+    Statement(commands::statement::Statement),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +58,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             Command::Serve(serve) => commands::serve::run(&serve).await,
             Command::Migrate(migrate) => commands::migrate::run(&migrate).await,
             Command::Plan(plan) => Ok(commands::plan::run(&plan)),
+            Command::Statement(statement) => commands::statement::run(&statement),
         }
     })
 }

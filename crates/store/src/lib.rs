@@ -4,6 +4,7 @@
 //! dialect live in other crates.
 
 pub mod api_key;
+pub mod audit;
 pub mod backend;
 pub mod click;
 pub mod commission;
@@ -15,6 +16,7 @@ pub mod endpoint;
 pub mod event;
 pub mod exchange;
 pub mod fact;
+pub mod held;
 pub mod idempotency;
 pub mod inbox;
 pub mod ledger;
@@ -24,6 +26,7 @@ pub mod node;
 mod open;
 pub mod outcome;
 pub mod partner;
+pub mod payout;
 pub mod plan;
 pub mod repricing;
 pub mod settlement;

@@ -31,8 +31,8 @@ record! {
     pub struct FactRow { id: i64, person_id: i64, customer_id: i64, kind: String, fact_key: String, revision: Option<i64>, at: i64, body: String }
 }
 record! {
-    /// What a cell has posted.
-    pub struct CellRow { person_id: i64, cell: String, posted: i64, last_commission_id: i64, cut_off: i64 }
+    /// What a cell has posted; `last_denied`: the amount of its last commission, where that was denied.
+    pub struct CellRow { person_id: i64, cell: String, posted: i64, last_commission_id: i64, cut_off: i64, last_denied: Option<i64> }
 }
 record! {
     /// A recorded event.
@@ -183,7 +183,9 @@ pub async fn person_state(tx: &Tx<'_>, persons: &[Number]) -> Result<PersonState
     let cells = batch_sql!(
         Number,
         0,
-        "SELECT person_id, cell, posted, last_commission_id, cut_off FROM cell WHERE person_id IN (SELECT id FROM {batch})"
+        "SELECT person_id, cell, posted, last_commission_id, cut_off, \
+         (SELECT c.amount FROM commission c WHERE c.id = cell.last_commission_id AND c.status = 'denied') \
+         FROM cell WHERE person_id IN (SELECT id FROM {batch})"
     );
     Ok(PersonState {
         customers: tx.batch_all(customers, &[], persons).await?,

@@ -25,7 +25,7 @@ const DESCRIPTION: &str = "Links, clicks, events, commissions and postbacks of a
     minute, a whole minute's at once.";
 
 /// Each tag with its sentence, in the order in which a newcomer needs them.
-const TAGS: [(&str, &str); 15] = [
+const TAGS: [(&str, &str); 16] = [
     ("Links", "Where partners send visitors"),
     ("Visitor", "What a visitor's browser asks for, without a key"),
     ("Clicks", "Visits to links"),
@@ -35,6 +35,7 @@ const TAGS: [(&str, &str); 15] = [
     ("Partners", "Management: who brings clients"),
     ("Plans", "Management: what is paid for"),
     ("Commissions", "Management: what was earned, and why"),
+    ("Payouts", "Management: paying what was earned"),
     ("Ledger", "Management: the books"),
     ("Exchange rates", "Management: what currencies are worth, day by day"),
     ("Facts", "Management: what commissions are computed from"),

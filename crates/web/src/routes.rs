@@ -3,7 +3,9 @@
 //! A route is registered by the description that its handler carries, so the reference (`document`) has them all and
 //! nothing else.
 
-use crate::api::management::{commissions, customers, exchange_rates, facts, keys, ledger, partners, plans, programs};
+use crate::api::management::{
+    commissions, customers, exchange_rates, facts, held, keys, ledger, partners, payouts, plans, programs,
+};
 use crate::api::referral::{endpoints, events, handlers};
 use crate::auth::require_secret_key;
 use crate::document::finish_document;
@@ -102,13 +104,24 @@ fn management() -> OpenApiRouter<WebState> {
         .routes(routes!(customers::read))
         .routes(routes!(facts::read))
         .routes(routes!(facts::explain))
-        .routes(routes!(facts::held))
+        .routes(routes!(held::list))
+        .routes(routes!(held::retry))
+        .routes(routes!(held::dismiss))
         .routes(routes!(commissions::list))
+        .routes(routes!(commissions::approve))
+        .routes(routes!(commissions::deny))
         .routes(routes!(commissions::read))
         .routes(routes!(commissions::explain))
         .routes(routes!(ledger::entries))
         .routes(routes!(ledger::balances))
-        .routes(routes!(exchange_rates::create))
+        .routes(routes!(ledger::statement))
+        .routes(routes!(ledger::statement_key))
+        .routes(routes!(payouts::list, payouts::create))
+        .routes(routes!(payouts::read))
+        .routes(routes!(payouts::complete))
+        .routes(routes!(payouts::fail))
+        .routes(routes!(payouts::cancel))
+        .routes(routes!(exchange_rates::list, exchange_rates::create))
         .routes(routes!(keys::list, keys::issue))
         .routes(routes!(keys::revoke));
     OpenApiRouter::new().nest("/api/v1", routes)

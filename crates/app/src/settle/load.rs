@@ -3,7 +3,7 @@
 //! Whatever a decision depends on is read after its lock (`store::settlement`). A row that cannot be read abandons the
 //! settlement: a default in its place would be money made up.
 
-use super::view::{Cells, Claimed, PersonRecord, Remembered, View};
+use super::view::{Cells, Claimed, LastCommission, PersonRecord, Remembered, View};
 use super::{Command, Track, again, wide};
 use crate::app::App;
 use headwater_domain::attribution::Binding;
@@ -220,7 +220,8 @@ fn cells(state: &PersonState, owner: i64) -> Result<Cells> {
         let cell = CellKey::parse(&stored.cell).ok_or_else(|| unreadable("cell", &stored.cell))?;
         let posted = PostedCell { cell, amount: Decimal(stored.posted), cut_off: Decimal(stored.cut_off) };
         cells.posted.insert(stored.cell.clone(), posted);
-        cells.last_commissions.insert(stored.cell.clone(), CommissionId(stored.last_commission_id));
+        let (id, denied) = (CommissionId(stored.last_commission_id), stored.last_denied.map(Decimal));
+        cells.last_commissions.insert(stored.cell.clone(), LastCommission { id, denied });
     }
     Ok(cells)
 }

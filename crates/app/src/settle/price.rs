@@ -5,13 +5,14 @@
 
 use super::decide::Decision;
 use super::load::unreadable;
-use super::view::{Booking, Cells, PersonRecord};
+use super::view::{Cells, LastCommission, PersonRecord};
 use crate::directory::{Program, Unreadable};
+use crate::ledger::book::Booking;
 use headwater_domain::commission::{
     self, CustomerView, Held, Kind, PartnerTerms, Payee, PersonView, PostedCell, Posting, Terms,
 };
 use headwater_domain::ids::{AccountId, CommissionId, FactId, LinkId, PartnerId, PersonId, ProgramId, to_prefixed};
-use headwater_domain::ledger::{Owner, accrual};
+use headwater_domain::ledger::{Owner, Stage, accrual};
 use headwater_domain::link::LINK_PREFIX;
 use headwater_domain::money::Decimal;
 use headwater_domain::time::{Instant, Period, Zone};
@@ -183,7 +184,11 @@ impl Decision<'_> {
         };
         let today = self.zone_of(program, posting)?.day_of(self.now);
         let open = Period::holding(posting.for_period.length, today).max(posting.for_period);
-        let corrects = cells.last_commissions.insert(posting.cell_text.clone(), id);
+        let due = posting.payable_at <= self.now;
+        let corrected = cells.last_commissions.get(&posting.cell_text).copied();
+        let stage = Stage::posted(posting.amount, corrected.and_then(|last| last.denied), approved, due);
+        let denied = (stage == Stage::Denied).then_some(posting.amount);
+        cells.last_commissions.insert(posting.cell_text.clone(), LastCommission { id, denied });
         let after = posting.posted_before.checked_add(posting.amount).expect("both were rounded within range");
         let posted = PostedCell { cell: posting.cell.clone(), amount: after, cut_off: posting.cut_off_after };
         cells.posted.insert(posting.cell_text.clone(), posted);
@@ -206,7 +211,7 @@ impl Decision<'_> {
             rule: posting.cell.rule.to_string(),
             level: i64::from(posting.cell.level),
             cell: posting.cell_text.clone(),
-            status: if approved { "approved" } else { "pending" }.into(),
+            status: stage.status().into(),
             unit: posting.cell.unit.name(),
             amount: posting.amount.0,
             period: open.to_string(),
@@ -214,20 +219,22 @@ impl Decision<'_> {
             payable_at: posting.payable_at.0,
             fact_id: posting.fact.0,
             event_id: event,
-            corrects: corrects.map(|c| c.0),
+            corrects: corrected.map(|last| last.id.0),
             plan: posting.plan.clone(),
             plan_number: posting.version,
             posted_before: posting.posted_before.0,
             explanation: posting.explanation.to_string(),
             created_at: self.now.0,
         });
-        self.view.bookings.push(Booking {
-            account: program.account,
-            program: program.id,
-            unit: posting.cell.unit,
-            transfer: accrual(payee, posting.amount, approved, posting.payable_at <= self.now),
-            commission: id,
+        let bookings = accrual(payee, posting.amount, stage).into_iter().map(|transfer| Booking {
+            account_id: program.account.0,
+            program_id: program.id.0,
+            unit: posting.cell.unit.name(),
+            transfer,
+            commission: Some(id.0),
+            payout: None,
         });
+        self.view.bookings.extend(bookings);
         Ok(())
     }
 

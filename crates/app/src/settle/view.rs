@@ -1,11 +1,11 @@
 //! What a settlement knows while it decides: loaded rows, changed by each decision so that the next one sees it.
 
+use crate::ledger::book::Booking;
 use headwater_domain::attribution::Binding;
 use headwater_domain::commission::{CustomerView, PostedCell};
 use headwater_domain::fact::Fact;
 use headwater_domain::ids::{AccountId, CommissionId, EventId, FactId, KeyId, PersonId, ProgramId};
-use headwater_domain::ledger::Transfer;
-use headwater_domain::money::Unit;
+use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
 use headwater_store::inbox::{EventClaim, IdempotencyAnswer, IdempotencyClaim};
 use headwater_store::outcome::Outcome;
@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cells {
     pub posted: BTreeMap<String, PostedCell>,
-    pub last_commissions: BTreeMap<String, CommissionId>,
+    pub last_commissions: BTreeMap<String, LastCommission>,
 }
 
 /// A client and everything its cells depend on.
@@ -37,6 +37,14 @@ pub(super) struct PersonRecord {
     pub unverified: BTreeSet<EventId>,
 }
 
+/// What the next commission of a cell corrects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LastCommission {
+    pub id: CommissionId,
+    /// Its amount, where it was denied.
+    pub denied: Option<Decimal>,
+}
+
 /// What an idempotency key stands for.
 #[derive(Debug, Clone)]
 pub(super) struct Remembered {
@@ -51,16 +59,6 @@ pub(super) struct Remembered {
 pub(super) struct Claimed {
     pub event: EventId,
     pub fingerprint: String,
-}
-
-/// One ledger transaction to write.
-#[derive(Debug, Clone)]
-pub(super) struct Booking {
-    pub account: AccountId,
-    pub program: ProgramId,
-    pub unit: Unit,
-    pub transfer: Transfer,
-    pub commission: CommissionId,
 }
 
 /// Rows made for requests before they were decided. What no request took is taken back.

@@ -8,6 +8,7 @@ mod guide;
 mod idempotency;
 mod keys;
 mod killed;
+mod money;
 mod postback_signature;
 mod receiver;
 mod reference;

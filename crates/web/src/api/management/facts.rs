@@ -1,14 +1,13 @@
-//! `/facts/{id}`, `/facts/{id}/explain` and `/held`.
+//! `/facts/{id}` and `/facts/{id}/explain`.
 
 use super::commissions::explanation;
-use super::schema;
-use super::schema::{Fact, FactExplanation, Paging};
-use super::wire::{Answer, Caller, Query, after, number, refused, rows};
+use super::schema::{Fact, FactExplanation};
+use super::wire::{Answer, Caller, number, refused};
 use crate::asked::Path;
 use crate::state::WebState;
 use axum::Json;
 use axum::extract::State;
-use headwater_app::fact::{HeldRow, StoredFactRow};
+use headwater_app::fact::StoredFactRow;
 use headwater_domain::ids::FactId;
 use headwater_domain::time::Instant;
 use serde_json::{Value, json};
@@ -48,25 +47,9 @@ pub async fn explain(State(state): State<WebState>, caller: Caller, Path(id): Pa
         None => None,
     };
     Ok(Json(json!({
-        "fact": id.0, "commissions": commissions, "held": story.held.iter().map(held_to_wire).collect::<Vec<_>>(),
+        "fact": id.0, "commissions": commissions, "held": story.held.iter().map(super::held::to_wire).collect::<Vec<_>>(),
         "reason": reason,
     })))
-}
-
-/// List held facts
-///
-/// Those that cannot be priced yet, newest first.
-#[utoipa::path(get, path = "/held", operation_id = "held_list", tag = "Facts",
-    params(Paging),
-    responses((status = 200, description = "A page of held facts", body = schema::HeldPage)))]
-pub async fn held(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
-    let page = query.page()?;
-    let found = state.app.held_list(caller.account, after(&page)?.map(FactId), rows(&page)).await.map_err(refused)?;
-    Ok(Json(page.to_wire(found.iter().map(held_to_wire).collect())))
-}
-
-fn held_to_wire(row: &HeldRow) -> Value {
-    json!({"id": row.fact_id, "fact_id": row.fact_id, "reason": row.reason, "since": Instant(row.since).iso8601(), "detail": row.detail})
 }
 
 fn to_wire(row: &StoredFactRow) -> Value {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 
 pages! {
-    CommissionPage of Commission, EntryPage of LedgerEntry,
+    CommissionPage of Commission, EntryPage of LedgerEntry, RatePage of StoredRate,
 }
 
 /// One posting: an amount that a partner or a client earned, or a correction of one.
@@ -26,7 +26,7 @@ pub struct Commission {
     pub rule: String,
     /// How far above the client's partner: 0 is that partner.
     pub level: i64,
-    /// `pending`, `approved`, `denied` or `paid`.
+    /// `pending`, `approved`, `in_payout`, `paid`, `denied` or `fulfilled`.
     pub status: String,
     /// ISO 4217, or a reward unit.
     pub unit: String,
@@ -91,7 +91,7 @@ pub struct CommissionFilters {
     pub customer: Option<i64>,
     /// By one rule.
     pub rule: Option<String>,
-    /// In one status.
+    /// In one status; `payable` is `approved` with the hold over.
     pub status: Option<String>,
     /// In one unit.
     pub unit: Option<String>,
@@ -118,6 +118,12 @@ pub struct LedgerEntry {
     pub previous_hash: String,
     /// ISO 8601, UTC.
     pub at: String,
+    /// What it books.
+    #[schema(required)]
+    pub commission: Option<i64>,
+    /// What it pays.
+    #[schema(required)]
+    pub payout: Option<i64>,
 }
 
 /// An account of the ledger.
@@ -154,6 +160,8 @@ pub struct EntryFilters {
     pub starting_after: Option<i64>,
     /// Of one program.
     pub program: Option<String>,
+    /// Of one partner.
+    pub partner: Option<String>,
     /// Of one owner.
     pub owner: Option<String>,
     /// In one unit.
@@ -162,12 +170,72 @@ pub struct EntryFilters {
     pub name: Option<String>,
 }
 
+/// Which commissions are decided.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"ids": [7101, 7102]}))]
+pub struct Decision {
+    /// At most 1000.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub ids: Vec<i64>,
+}
+
+/// What was decided, and what could not be.
+#[derive(Debug, ToSchema)]
+pub struct Decided {
+    /// `list`.
+    pub object: String,
+    /// Those that have the status now.
+    pub data: Vec<Commission>,
+    /// The others, each with `id`, `code` and `message`.
+    pub failed: Vec<BTreeMap<String, Value>>,
+}
+
+/// Which statement.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct StatementQuery {
+    /// Whose.
+    #[param(example = "ib_2044")]
+    pub partner: String,
+    /// Of one program.
+    pub program: Option<String>,
+    /// From this date (in the program's zone) or instant on.
+    pub from: Option<String>,
+    /// Before this date or instant.
+    pub to: Option<String>,
+}
+
+/// A signed statement, as `headwater statement verify` reads it.
+#[derive(Debug, ToSchema)]
+pub struct Statement {
+    /// Its parts.
+    #[serde(flatten)]
+    pub parts: BTreeMap<String, Value>,
+}
+
+/// The key that signs statements.
+#[derive(Debug, ToSchema)]
+pub struct StatementKey {
+    /// `ed25519`.
+    pub algorithm: String,
+    /// The public key.
+    pub public_key: String,
+}
+
 /// Whose balances.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct BalanceFilters {
+    /// Of one partner.
+    pub partner: Option<String>,
+    /// Of one program.
+    pub program: Option<String>,
     /// Of one owner, such as `partner:7`.
     pub owner: Option<String>,
+    /// In one unit.
+    pub unit: Option<String>,
+    /// Of one name.
+    pub name: Option<String>,
 }
 
 /// The rate of a day.
@@ -182,6 +250,39 @@ pub struct DayRate {
     pub to: String,
     /// One unit of `from` in units of `to`: a decimal above 0, as a string or a number.
     pub rate: String,
+}
+
+/// A rate of a day.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"id": "2026-02-03:EUR:USD", "date": "2026-02-03", "from": "EUR", "to": "USD", "rate": "1.0843"}))]
+pub struct StoredRate {
+    /// Day, from, to.
+    pub id: String,
+    /// `YYYY-MM-DD`.
+    pub date: String,
+    /// ISO 4217.
+    pub from: String,
+    /// ISO 4217.
+    pub to: String,
+    /// One unit of `from` in units of `to`.
+    pub rate: String,
+}
+
+/// Which rates.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RateFilters {
+    /// How many, from 1 to 100.
+    #[param(minimum = 1, maximum = 100, default = 25)]
+    pub limit: Option<i64>,
+    /// The id of the last one you have seen.
+    pub starting_after: Option<String>,
+    /// From one currency.
+    pub from: Option<String>,
+    /// To one currency.
+    pub to: Option<String>,
+    /// Of one day.
+    pub date: Option<String>,
 }
 
 /// How many were set.

@@ -16,6 +16,7 @@ use headwater_app::directory::Partner;
 use headwater_app::partner::PartnerRequest;
 use headwater_domain::ids::ProgramId;
 use headwater_domain::money::Decimal;
+use headwater_domain::payout::PayoutSettings;
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
@@ -46,13 +47,18 @@ pub async fn create(
     body: Body,
 ) -> Created {
     let fields = object(&headers, body).await?;
-    only(&fields, &["id", "name", "email", "program", "parent", "plan", "rates", "metadata"])?;
-    let shown = state.clone();
+    only(&fields, &["id", "name", "email", "program", "parent", "plan", "rates", "payout", "metadata"])?;
+    let payout = payout(&fields)?;
+    let (shown, paid) = (state.clone(), payout.clone().unwrap_or_default().to_json());
     let keep = state.app.keep(attempt.map(|extension| extension.0), move |partner| {
-        given(StatusCode::CREATED, &to_wire(&shown, partner))
+        let mut object = to_wire(&shown, partner);
+        object["payout"] = paid.clone();
+        given(StatusCode::CREATED, &object)
     });
     let partner = state.app.partner_create(caller.account, from_wire(&fields)?, keep).await.map_err(refused)?;
-    Ok((StatusCode::CREATED, Json(to_wire(&state, &partner))))
+    let mut object = to_wire(&state, &partner);
+    object["payout"] = payout_put(&state, &partner, payout).await?;
+    Ok((StatusCode::CREATED, Json(object)))
 }
 
 /// Read a partner
@@ -63,10 +69,9 @@ pub async fn create(
     responses((status = 200, description = "The partner with its balances", body = schema::Partner)))]
 pub async fn read(State(state): State<WebState>, caller: Caller, Path(name): Path<String>) -> Answer {
     let partner = state.app.partner_read(caller.account, &name).map_err(refused)?;
-    let owner = format!("partner:{}", partner.id);
-    let balances = state.app.balance_list(caller.account, Some(owner)).await.map_err(refused)?;
     let mut object = to_wire(&state, &partner);
-    object["balances"] = balances.iter().map(super::ledger::balance_to_wire).collect();
+    object["payout"] = payout_to_wire(&state, &partner).await?;
+    object["balances"] = super::ledger::balances_of(&state, caller.account, partner.id).await?;
     Ok(Json(object))
 }
 
@@ -85,10 +90,13 @@ pub async fn patch(
     body: Body,
 ) -> Answer {
     let fields = object(&headers, body).await?;
-    only(&fields, &["name", "email", "program", "parent", "plan", "rates", "metadata"])?;
+    only(&fields, &["name", "email", "program", "parent", "plan", "rates", "payout", "metadata"])?;
     refuse_null(&fields, &["name", "rates", "metadata"])?;
+    let payout = payout(&fields)?;
     let partner = state.app.partner_patch(caller.account, &name, from_wire(&fields)?).await.map_err(refused)?;
-    Ok(Json(to_wire(&state, &partner)))
+    let mut object = to_wire(&state, &partner);
+    object["payout"] = payout_put(&state, &partner, payout).await?;
+    Ok(Json(object))
 }
 
 /// Move a partner
@@ -186,6 +194,29 @@ fn from_wire(fields: &Map<String, Value>) -> Result<PartnerRequest, ApiError> {
         rates: fields.get("rates").filter(|value| !value.is_null()).map(rates).transpose()?,
         metadata,
     })
+}
+
+/// How the partner is paid, if given; `null` clears it.
+fn payout(fields: &Map<String, Value>) -> Result<Option<PayoutSettings>, ApiError> {
+    match fields.get("payout") {
+        None => Ok(None),
+        Some(Value::Null) => Ok(Some(PayoutSettings::default())),
+        Some(value) => PayoutSettings::from_json(value).map(Some).map_err(|error| {
+            let message = format!("{} {}.", error.param, error.message);
+            ApiError::invalid(error.param, message)
+        }),
+    }
+}
+
+async fn payout_put(state: &WebState, partner: &Partner, payout: Option<PayoutSettings>) -> Result<Value, ApiError> {
+    if let Some(settings) = payout {
+        state.app.partner_payout_put(partner.account, partner.id, &settings).await.map_err(refused)?;
+    }
+    payout_to_wire(state, partner).await
+}
+
+async fn payout_to_wire(state: &WebState, partner: &Partner) -> Result<Value, ApiError> {
+    Ok(state.app.partner_payout(partner.account, partner.id).await.map_err(refused)?.to_json())
 }
 
 /// A rate is a JSON number or a decimal string.

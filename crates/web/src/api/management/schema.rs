@@ -78,6 +78,8 @@ pub struct ProgramSettings {
     pub fingerprint: Option<bool>,
     /// Event types that a publishable key cannot make count, beside money.
     pub unverified_types: Option<Vec<String>>,
+    /// A decimal: partners that set no minimum of their own are paid from this amount on.
+    pub payout_minimum: Option<String>,
 }
 
 /// A regional site.
@@ -124,6 +126,8 @@ pub struct NewPartner {
     pub plan: Option<String>,
     /// Rates of its own: rule to decimal.
     pub rates: Option<Object>,
+    /// How it is paid.
+    pub payout: Option<Object>,
     /// Free JSON.
     pub metadata: Option<Object>,
 }
@@ -145,6 +149,8 @@ pub struct PartnerChange {
     pub plan: Option<String>,
     /// Replaces all of them.
     pub rates: Option<Object>,
+    /// How it is paid; `null` clears it.
+    pub payout: Option<Object>,
     /// Replaces all of it.
     pub metadata: Option<Object>,
 }
@@ -180,6 +186,8 @@ pub struct Partner {
     pub metadata: Object,
     /// ISO 8601, UTC.
     pub created: String,
+    /// How it is paid.
+    pub payout: Option<Object>,
     /// Where one partner is read.
     pub balances: Option<Vec<Balance>>,
 }
@@ -347,11 +355,46 @@ pub struct FactExplanation {
     pub reason: Option<String>,
 }
 
-/// A fact that cannot be priced yet.
+/// Why something is dismissed.
 #[derive(Debug, ToSchema)]
+#[schema(example = json!({"reason": "A test account."}))]
+pub struct Dismissal {
+    /// In a sentence.
+    #[schema(max_length = 1000)]
+    pub reason: String,
+}
+
+/// What became of a retry.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"id": "7310.no_rate", "held": false}))]
+pub struct Retried {
+    /// The item.
+    pub id: String,
+    /// Whether it waits still.
+    pub held: bool,
+}
+
+/// Which held facts.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HeldFilters {
+    /// How many, from 1 to 100.
+    #[param(minimum = 1, maximum = 100, default = 25)]
+    pub limit: Option<i64>,
+    /// The id of the last one you have seen.
+    pub starting_after: Option<String>,
+    /// For one reason.
+    #[param(example = "no_rate")]
+    pub reason: Option<String>,
+}
+
+/// A fact that cannot be priced yet, and why.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"id": "7310.no_rate", "fact_id": 7310, "reason": "no_rate", "since": "2026-02-03T10:15:00Z",
+    "detail": "EUR to USD on 2026-02-03"}))]
 pub struct Held {
-    /// The fact.
-    pub id: i64,
+    /// The fact and the reason.
+    pub id: String,
     /// The fact.
     pub fact_id: i64,
     /// In one word.

@@ -101,6 +101,11 @@ pub(super) fn number(text: &str, noun: &'static str) -> Result<i64, ApiError> {
     crate::asked::plain_number(text).ok_or_else(|| refused(Error::NotFound(noun)))
 }
 
+/// Who acts, as the audit names it.
+pub(super) fn actor(caller: &Caller) -> String {
+    format!("key:{}", caller.id.0)
+}
+
 /// The name by which the operator knows a partner.
 pub(super) fn partner_name(state: &WebState, account: AccountId, id: i64) -> String {
     let found = state.app.directory().partner_by_id(account, headwater_domain::ids::PartnerId(id)).cloned();
@@ -117,6 +122,8 @@ pub(super) fn refused(error: Error) -> ApiError {
                 "partner" => "partner_not_found",
                 "plan" => "plan_not_found",
                 "commission" => "commission_not_found",
+                "payout" => "payout_not_found",
+                "held" => "held_not_found",
                 "fact" => "fact_not_found",
                 "customer" => "customer_not_found",
                 "key" => "key_not_found",
