@@ -17,6 +17,7 @@ pub mod event;
 pub mod exchange;
 pub mod fact;
 pub mod held;
+pub mod history;
 pub mod idempotency;
 pub mod inbox;
 pub mod ledger;

@@ -1,0 +1,163 @@
+//! A draft plan over recorded history, per partner and customer, against what the plans in force are worth. Writes nothing.
+//!
+//! Circles stream through all cores; what is kept is one sum for each partner, customer and unit.
+
+use crate::directory::Program;
+use crate::error::{Error, Result};
+use crate::history::{Circle, History, Recorded};
+use headwater_domain::commission::{Evaluation, PartnerTerms, Payee, Plan, PlanVersion};
+use headwater_domain::ids::{AccountId, CustomerId, PartnerId, ProgramId};
+use headwater_domain::money::{Decimal, Unit};
+use headwater_domain::time::{Date, Instant};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub struct SimulationRequest {
+    /// Whose.
+    pub account: AccountId,
+    /// In which program.
+    pub program: ProgramId,
+    /// The draft; it stands for the plan of every partner, from the beginning of time.
+    pub plan: Plan,
+    /// Periods that begin on this day or later
+    pub from: Date,
+    /// and before this one.
+    pub to: Date,
+}
+
+/// Posted against simulated, for one payee or customer and unit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// By the plans in force.
+    pub posted: i128,
+    /// By the draft.
+    pub simulated: i128,
+}
+
+/// What a simulation found; amounts are millionths.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Simulation {
+    /// Persons that were looked at.
+    pub persons: usize,
+    /// Facts that were priced.
+    pub facts: usize,
+    /// By unit.
+    pub totals: BTreeMap<Unit, Compared>,
+    /// By partner and unit.
+    pub partners: BTreeMap<(PartnerId, Unit), Compared>,
+    /// What clients themselves get, by customer and unit.
+    pub customers: BTreeMap<(CustomerId, Unit), Compared>,
+    /// Facts that the draft would hold, by reason.
+    pub held: BTreeMap<&'static str, usize>,
+}
+
+impl History {
+    /// Runs the draft over everything recorded.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the account has no such program.
+    pub async fn simulate(self: &Arc<Self>, asked: SimulationRequest) -> Result<Simulation> {
+        let found = self.directory.program(asked.account, asked.program).cloned();
+        let program = found.ok_or(Error::NotFound("program"))?;
+        let version = PlanVersion {
+            name: asked.plan.name.clone(),
+            version: 0,
+            from: Instant(i64::MIN),
+            plan: asked.plan.clone(),
+        };
+        let draft = Arc::new(version);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let (mut running, mut simulation) = (tokio::task::JoinSet::new(), Simulation::default());
+        for circle in self.circles(&program, Some(&asked.plan)).await? {
+            if running.len() >= cores {
+                simulation.add(joined(running.join_next().await)?);
+            }
+            let (history, program, draft) = (Arc::clone(self), Arc::clone(&program), Arc::clone(&draft));
+            let (from, to) = (asked.from, asked.to);
+            running.spawn(async move { history.simulate_circle(&program, &circle, &draft, from, to).await });
+        }
+        while let Some(done) = running.join_next().await {
+            simulation.add(joined(Some(done))?);
+        }
+        Ok(simulation)
+    }
+
+    async fn simulate_circle(
+        &self,
+        program: &Program,
+        circle: &Circle,
+        draft: &Arc<PlanVersion>,
+        from: Date,
+        to: Date,
+    ) -> Result<Simulation> {
+        let recorded = self.recorded(program, circle).await?;
+        let by_draft: BTreeMap<PartnerId, PartnerTerms> = recorded
+            .partners
+            .iter()
+            .map(|(partner, terms)| (*partner, PartnerTerms { plans: vec![Arc::clone(draft)], ..terms.clone() }))
+            .collect();
+        // Pricing is computation alone: the other tasks of this core go on elsewhere.
+        let priced = tokio::task::spawn_blocking(move || price(&recorded, &by_draft, from, to)).await;
+        priced.map_err(|_| Error::Store(headwater_store::backend::Error::Closed))
+    }
+}
+
+fn joined(done: Option<Result<Result<Simulation>, tokio::task::JoinError>>) -> Result<Simulation> {
+    done.and_then(std::result::Result::ok).ok_or(Error::Store(headwater_store::backend::Error::Closed))?
+}
+
+fn price(recorded: &Recorded, by_draft: &BTreeMap<PartnerId, PartnerTerms>, from: Date, to: Date) -> Simulation {
+    let mut simulation = Simulation {
+        persons: recorded.persons.len(),
+        facts: recorded.persons.iter().map(|person| person.facts.len()).sum(),
+        ..Simulation::default()
+    };
+    recorded.evaluate(&recorded.partners, |evaluation| {
+        simulation.take(evaluation, from, to, |compared, amount| compared.posted += amount);
+    });
+    recorded.evaluate(by_draft, |evaluation| {
+        simulation.take(evaluation, from, to, |compared, amount| compared.simulated += amount);
+        for held in &evaluation.held {
+            *simulation.held.entry(held.reason.name()).or_default() += 1;
+        }
+    });
+    simulation
+}
+
+impl Simulation {
+    fn take(&mut self, evaluation: &Evaluation<'_>, from: Date, to: Date, add: impl Fn(&mut Compared, i128)) {
+        for worth in evaluation.worths.values() {
+            let (Decimal(amount), unit) = (worth.rounded, worth.cell.unit);
+            if amount == 0 || !(from..to).contains(&worth.for_period.first_day) {
+                continue;
+            }
+            let amount = i128::from(amount);
+            add(self.totals.entry(unit).or_default(), amount);
+            match worth.cell.payee {
+                Payee::Partner(partner) => add(self.partners.entry((partner, unit)).or_default(), amount),
+                Payee::Customer(customer) => add(self.customers.entry((customer, unit)).or_default(), amount),
+            }
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.persons += other.persons;
+        self.facts += other.facts;
+        merge(&mut self.totals, other.totals);
+        merge(&mut self.partners, other.partners);
+        merge(&mut self.customers, other.customers);
+        for (reason, count) in other.held {
+            *self.held.entry(reason).or_default() += count;
+        }
+    }
+}
+
+fn merge<K: Ord>(into: &mut BTreeMap<K, Compared>, other: BTreeMap<K, Compared>) {
+    for (key, compared) in other {
+        let sum = into.entry(key).or_default();
+        sum.posted += compared.posted;
+        sum.simulated += compared.simulated;
+    }
+}
