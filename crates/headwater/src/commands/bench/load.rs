@@ -41,7 +41,7 @@ impl Tally {
     }
 
     /// Adds what was counted at the same time.
-    fn join(&mut self, other: &Self) {
+    pub fn join(&mut self, other: &Self) {
         self.acknowledged += other.acknowledged;
         self.latencies.add(&other.latencies);
         for (what, count) in &other.failures {
