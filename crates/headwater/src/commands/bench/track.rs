@@ -1,0 +1,79 @@
+//! The scenario `track`: one first deposit of a new client each, to its attribution, commission, ledger entries and
+//! outbox. Beside it the ceiling of the store: as many tasks, each waiting for the commit of one small row.
+//!
+//! The outbox is real: a receiver in this process takes the postbacks, while the load runs.
+
+use super::ceiling::Ceiling;
+use super::report::{Figures, Side};
+use super::request::{Ask, Order};
+use super::round::{Rounds, load};
+use super::stage::{COMMISSION, Stage};
+use super::{Settings, machine};
+use anyhow::{Context as _, Result, ensure};
+use std::sync::atomic::Ordering;
+
+/// Click tokens that events name.
+const CLICKS: usize = 64;
+/// Events a second that the keys must be enough for.
+const EVENTS_PER_SECOND_MAX: u64 = 20_000;
+/// What one key may do at once, and in every second after (`management.md`: 600 a minute).
+const KEY_BURST: u64 = 600;
+const KEY_PER_SECOND: u64 = 10;
+
+pub async fn measure(settings: &Settings) -> Result<Figures> {
+    let mut stage = Stage::set_up(settings).await?;
+    let received = stage.subscribe().await?;
+    let keys = EVENTS_PER_SECOND_MAX * settings.seconds / (KEY_BURST + KEY_PER_SECOND * settings.seconds) + 1;
+    let ask = Ask::Track { keys: stage.keys(keys).await?, clicks: stage.clicks(CLICKS).await? };
+    let ceiling = Ceiling::open(&stage.path("ceiling")?).await?;
+    let idle_bytes = machine::resident_bytes(stage.server.id());
+    let (written_before, mut reference_written) = (machine::written_bytes(stage.server.id()), Some(0));
+    let mut rounds = Rounds::new(settings.seconds);
+    let mut acknowledged = 0;
+    while let Some(round) = rounds.next().await {
+        let order = Order {
+            address: stage.server.address.clone(),
+            connections: settings.connections,
+            milliseconds: round.milliseconds,
+            status_expected: 200,
+            run: round.number,
+            ask: ask.clone(),
+        };
+        let ours = load(&order)?;
+        acknowledged += ours.acknowledged;
+        let before = machine::written_bytes(std::process::id());
+        let reference = ceiling.run(settings.connections, round.milliseconds).await?;
+        let after = machine::written_bytes(std::process::id());
+        reference_written = reference_written.zip(after.zip(before)).map(|(sum, (after, before))| sum + after - before);
+        rounds.keep(&round, ours, Some(reference));
+    }
+    let written_bytes =
+        machine::written_bytes(stage.server.id()).zip(written_before).map(|(after, before)| after - before);
+    let resident_bytes = machine::resident_bytes(stage.server.id());
+    stage.restart()?;
+    let counters = stage.link_counters().await?;
+    let found = counters["events_by_type"]["FIRST_DEPOSIT"].as_u64().context("a link without deposits")?;
+    let owed = stage.owed_to_partner().await?;
+    ensure!(owed == found * COMMISSION, "{found} deposits were attributed, but {owed} is owed for them");
+    let mut notes = vec![
+        format!("the ledger owes {owed} USD: {COMMISSION} for each of {found} deposits"),
+        format!("{} postbacks were received meanwhile", received.load(Ordering::Relaxed)),
+    ];
+    notes.extend(rounds.note());
+    Ok(Figures {
+        scenario: "track",
+        connections: settings.connections,
+        ours: Side::of("POST events/track", &rounds.ours),
+        reference: Some(Side::of("one small row in the same store", &rounds.reference)),
+        acknowledged,
+        found,
+        written_bytes,
+        reference_written_bytes: reference_written,
+        resident_idle_bytes: idle_bytes,
+        resident_bytes,
+        rounds: rounds.kept(),
+        rounds_dropped: rounds.dropped(),
+        busy_before_percent: rounds.busy_percent_max(),
+        notes,
+    })
+}
