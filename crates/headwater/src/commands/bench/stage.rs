@@ -43,7 +43,7 @@ impl Stage {
         let server = Server::start(folder.path())?;
         let client = Client::new(&format!("http://{}", server.address), &secret_key)?;
         let plan = json!({
-            "name": "standard", "currency": "USD",
+            "name": "standard", "currency": "USD", "qualification": { "min_first_deposit": "250" },
             "rules": [{ "id": "cpa", "kind": "cpa", "amount": COMMISSION.to_string() }]
         });
         let saved = client.post("/api/v1/plans", &plan).await?;
