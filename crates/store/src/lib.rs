@@ -22,6 +22,7 @@ mod open;
 pub mod outcome;
 pub mod partner;
 pub mod plan;
+pub mod scratch;
 pub mod settlement;
 pub mod tenant;
 

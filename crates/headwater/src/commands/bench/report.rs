@@ -41,9 +41,14 @@ impl Side {
 #[derive(Debug)]
 pub struct Figures {
     pub scenario: &'static str,
+    /// What rows are kept in.
+    pub store: &'static str,
     pub connections: usize,
     pub ours: Side,
     pub reference: Option<Side>,
+    /// The median of the rounds' ratios.
+    pub ratio_thousandths: Option<u64>,
+    pub goal_thousandths: Option<u64>,
     /// Answers of all rounds, dropped ones too.
     pub acknowledged: u64,
     /// Rows that are there after a restart.
@@ -54,7 +59,9 @@ pub struct Figures {
     pub resident_bytes: Option<u64>,
     pub rounds: usize,
     pub rounds_dropped: usize,
-    pub busy_before_percent: u64,
+    /// How busy others kept the machine before the load, and during the worst round.
+    pub others_before_percent: u64,
+    pub others_percent_max: u64,
     pub notes: Vec<String>,
 }
 
@@ -67,10 +74,6 @@ impl Figures {
     fn missing(&self) -> u64 {
         self.acknowledged.saturating_sub(self.found)
     }
-
-    fn ratio_thousandths(&self) -> Option<u64> {
-        (self.ours.per_second * 1000).checked_div(self.reference.as_ref()?.per_second)
-    }
 }
 
 /// One object with every figure.
@@ -79,14 +82,15 @@ pub fn to_json(all: &[Figures]) -> Value {
         .iter()
         .map(|figures| {
             json!({
-                "scenario": figures.scenario, "connections": figures.connections, "ours": figures.ours.to_json(),
+                "scenario": figures.scenario, "store": figures.store, "connections": figures.connections, "ours": figures.ours.to_json(),
                 "reference": figures.reference.as_ref().map(Side::to_json),
-                "ratio_thousandths": figures.ratio_thousandths(),
+                "ratio_thousandths": figures.ratio_thousandths, "goal_thousandths": figures.goal_thousandths,
                 "rows": figures.found, "acknowledged": figures.acknowledged, "missing": figures.missing(),
                 "bytes_written": figures.written_bytes, "reference_bytes_written": figures.reference_written_bytes,
                 "resident_idle_bytes": figures.resident_idle_bytes, "resident_bytes": figures.resident_bytes,
                 "rounds": figures.rounds, "rounds_dropped": figures.rounds_dropped,
-                "busy_before_percent": figures.busy_before_percent, "notes": figures.notes, "holds": figures.holds(),
+                "others_before_percent": figures.others_before_percent,
+                "others_percent_max": figures.others_percent_max, "notes": figures.notes, "holds": figures.holds(),
             })
         })
         .collect();
@@ -96,36 +100,38 @@ pub fn to_json(all: &[Figures]) -> Value {
 /// Two lines a scenario, and what must be known to read them.
 pub fn to_table(all: &[Figures]) -> String {
     let mut text = format!(
-        "{:<9}{:<34}{:>9}{:>7}{:>10}{:>10}{:>11}{:>12}{:>11}\n",
-        "scenario", "", "per s", "ratio", "p50 ms", "p99 ms", "rows", "written MB", "memory MiB"
+        "{:<9}{:<34}{:>9}{:>7}{:>7}{:>10}{:>10}{:>11}{:>12}{:>11}\n",
+        "scenario", "", "per s", "ratio", "goal", "p50 ms", "p99 ms", "rows", "written MB", "memory MiB"
     );
     for figures in all {
-        let ratio = figures.ratio_thousandths().map_or_else(|| "-".to_owned(), thousandths);
+        let shown = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), thousandths);
         line(
             &mut text,
             figures.scenario,
             &figures.ours,
-            &ratio,
+            [&shown(figures.ratio_thousandths), &shown(figures.goal_thousandths)],
             &figures.found.to_string(),
             figures.written_bytes,
             figures.resident_bytes,
         );
         if let Some(reference) = &figures.reference {
-            line(&mut text, "", reference, "1", "", figures.reference_written_bytes, None);
+            line(&mut text, "", reference, ["1", ""], "", figures.reference_written_bytes, None);
         }
     }
     for figures in all {
         let name = figures.scenario;
         let _ = writeln!(
             text,
-            "\n{name}: {} acknowledged, {} missing after a restart; {} connections; {} rounds, {} dropped; the machine \
-             was up to {} % busy before a round",
+            "\n{name}: {}; {} acknowledged, {} missing afterwards; {} connections; {} rounds, {} dropped; others used \
+             {} % of the machine before, and up to {} % in a round",
+            figures.store,
             figures.acknowledged,
             figures.missing(),
             figures.connections,
             figures.rounds,
             figures.rounds_dropped,
-            figures.busy_before_percent
+            figures.others_before_percent,
+            figures.others_percent_max
         );
         if let Some(bytes) = figures.resident_idle_bytes {
             let _ = writeln!(text, "{name}: {} MiB resident before the load", bytes >> 20);
@@ -146,7 +152,7 @@ fn line(
     text: &mut String,
     scenario: &str,
     side: &Side,
-    ratio: &str,
+    [ratio, goal]: [&str; 2],
     rows: &str,
     written: Option<u64>,
     held: Option<u64>,
@@ -154,7 +160,7 @@ fn line(
     let shown = |value: Option<u64>| value.map(|value| value.to_string()).unwrap_or_default();
     let _ = writeln!(
         text,
-        "{scenario:<9}{:<34}{:>9}{ratio:>7}{:>10}{:>10}{rows:>11}{:>12}{:>11}",
+        "{scenario:<9}{:<34}{:>9}{ratio:>7}{goal:>7}{:>10}{:>10}{rows:>11}{:>12}{:>11}",
         side.name,
         side.per_second,
         thousandths(side.p50_micros),
@@ -177,9 +183,12 @@ mod tests {
         let tally = |acknowledged| Tally { acknowledged, elapsed_micros: 1_000_000, ..Tally::default() };
         Figures {
             scenario: "click",
+            store: "SQLite",
             connections: 64,
             ours: Side::of("ours", &tally(600)),
             reference: Some(Side::of("nginx", &tally(1000))),
+            ratio_thousandths: Some(600),
+            goal_thousandths: Some(700),
             acknowledged: 600,
             found,
             written_bytes: None,
@@ -188,7 +197,8 @@ mod tests {
             resident_bytes: Some(64 << 20),
             rounds: 4,
             rounds_dropped: 0,
-            busy_before_percent: 3,
+            others_before_percent: 3,
+            others_percent_max: 3,
             notes: Vec::new(),
         }
     }
@@ -203,9 +213,9 @@ mod tests {
 
     #[test]
     fn a_ratio_is_shown_in_decimals() {
-        assert_eq!(figures(600).ratio_thousandths(), Some(600));
-        assert!(to_table(&[figures(600)]).contains("0.60"));
-        let alone = Figures { reference: None, ..figures(600) };
-        assert_eq!(to_json(&[alone])["ratio_thousandths"], Value::Null);
+        let table = to_table(&[figures(600)]);
+        assert!(table.contains("0.60") && table.contains("0.70"), "{table}");
+        let alone = Figures { ratio_thousandths: None, ..figures(600) };
+        assert_eq!(to_json(&[alone])["scenarios"][0]["ratio_thousandths"], Value::Null);
     }
 }

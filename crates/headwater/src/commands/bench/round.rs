@@ -1,23 +1,20 @@
-//! Rounds: ours and its reference take turns, and a round that began on a busy machine does not count.
+//! Rounds: ours and its reference take turns, and a round that others disturbed does not count.
 //!
-//! The first round is short and only warms both. What a dropped round acknowledged must be there all the same: the
-//! scenarios count that themselves.
+//! The first round is short and only warms both. The ratio of a scenario is the median of its rounds' ratios, so that
+//! one odd round decides nothing. What a dropped round acknowledged must be there all the same: the scenarios count
+//! that themselves.
 
 use super::load::Tally;
-use super::machine::busy_percent;
 use super::process::headwater;
 use super::request::Order;
 use anyhow::{Context as _, Result, ensure};
 use std::io::Write as _;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
-const ROUNDS: u64 = 4;
+const ROUNDS_MAX: u64 = 10;
 const WARM_MILLISECONDS: u64 = 500;
-/// Busier than this by others' work, and what is measured is theirs too.
-const BUSY_PERCENT_MAX: u64 = 15;
-/// How long a round waits for the machine to come to rest.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// With more of the processors used by others, what is measured is theirs too.
+const OTHERS_PERCENT_MAX: u64 = 15;
 
 /// One turn of each.
 #[derive(Debug)]
@@ -26,7 +23,13 @@ pub struct Round {
     pub number: u64,
     /// How long a turn is.
     pub milliseconds: u64,
-    busy_percent: u64,
+}
+
+#[derive(Debug)]
+struct Done {
+    others_percent: u64,
+    ours: Tally,
+    reference: Tally,
 }
 
 /// All rounds of a scenario.
@@ -34,7 +37,7 @@ pub struct Round {
 pub struct Rounds {
     seconds: u64,
     next: u64,
-    done: Vec<(u64, Tally, Tally)>,
+    done: Vec<Done>,
     /// What counts of ours.
     pub ours: Tally,
     /// What counts of the reference.
@@ -47,51 +50,58 @@ impl Rounds {
         Self { seconds, next: 0, done: Vec::new(), ours: Tally::default(), reference: Tally::default() }
     }
 
-    /// The next one, once the machine is at rest or will not be.
-    pub async fn next(&mut self) -> Option<Round> {
-        if self.next > ROUNDS {
+    /// A second each, but not more than ten of them, and two at least.
+    fn count(&self) -> u64 {
+        self.seconds.clamp(2, ROUNDS_MAX)
+    }
+
+    /// The next one; after the last all that count are added up.
+    pub fn next(&mut self) -> Option<Round> {
+        if self.next > self.count() {
             self.add_up();
             return None;
         }
-        let started = Instant::now();
-        let mut busy = busy_percent().await;
-        while busy > BUSY_PERCENT_MAX && started.elapsed() < PATIENCE {
-            busy = busy_percent().await;
-        }
         let number = self.next;
         self.next += 1;
-        let milliseconds = if number == 0 { WARM_MILLISECONDS } else { self.seconds * 1000 / ROUNDS };
-        Some(Round { number, milliseconds, busy_percent: busy })
+        let milliseconds = if number == 0 { WARM_MILLISECONDS } else { self.seconds * 1000 / self.count() };
+        Some(Round { number, milliseconds })
     }
 
-    /// Keeps what came of a round.
-    pub fn keep(&mut self, round: &Round, ours: Tally, reference: Option<Tally>) {
+    /// Keeps what came of a round, during which others used so much of the processors.
+    pub fn keep(&mut self, round: &Round, others_percent: u64, ours: Tally, reference: Option<Tally>) {
         if round.number > 0 {
-            self.done.push((round.busy_percent, ours, reference.unwrap_or_default()));
+            self.done.push(Done { others_percent, ours, reference: reference.unwrap_or_default() });
         }
     }
 
-    /// Of disturbed rounds alone there is no better choice: then all count, and the note says so.
+    fn is_quiet(done: &Done) -> bool {
+        done.others_percent <= OTHERS_PERCENT_MAX
+    }
+
+    /// The rounds that count. Of disturbed ones alone there is no better choice: then all count, and the note says so.
+    fn counting(&self) -> impl Iterator<Item = &Done> {
+        let none_is_quiet = !self.done.iter().any(Self::is_quiet);
+        self.done.iter().filter(move |done| none_is_quiet || Self::is_quiet(done))
+    }
+
     fn add_up(&mut self) {
-        let all = self.kept() == self.done.len();
-        for (busy, ours, reference) in &self.done {
-            if all || *busy <= BUSY_PERCENT_MAX {
-                self.ours.add(ours);
-                self.reference.add(reference);
-            }
+        let (mut ours, mut reference) = (Tally::default(), Tally::default());
+        for done in self.counting() {
+            ours.add(&done.ours);
+            reference.add(&done.reference);
         }
+        (self.ours, self.reference) = (ours, reference);
     }
 
-    fn quiet(&self) -> usize {
-        self.done.iter().filter(|(busy, ..)| *busy <= BUSY_PERCENT_MAX).count()
+    /// The median of the ratios, in thousandths.
+    pub fn ratio_thousandths(&self) -> Option<u64> {
+        let ratio = |done: &Done| (done.ours.per_second() * 1000).checked_div(done.reference.per_second());
+        median(self.counting().filter_map(ratio).collect())
     }
 
     /// How many count.
     pub fn kept(&self) -> usize {
-        match self.quiet() {
-            0 => self.done.len(),
-            quiet => quiet,
-        }
+        self.counting().count()
     }
 
     /// How many do not.
@@ -99,15 +109,24 @@ impl Rounds {
         self.done.len() - self.kept()
     }
 
-    /// How busy the machine was before the worst round.
-    pub fn busy_percent_max(&self) -> u64 {
-        self.done.iter().map(|(busy, ..)| *busy).max().unwrap_or(0)
+    /// How busy others kept the machine during the worst round.
+    pub fn others_percent_max(&self) -> u64 {
+        self.done.iter().map(|done| done.others_percent).max().unwrap_or(0)
     }
 
     /// What the reader must know.
     pub fn note(&self) -> Option<String> {
-        (self.quiet() == 0).then(|| "every round was disturbed by other work on this machine".to_owned())
+        let none_is_quiet = !self.done.iter().any(Self::is_quiet);
+        none_is_quiet.then(|| "every round was disturbed by other work on this machine".to_owned())
     }
+}
+
+/// The middle one; of two in the middle, what is halfway between them.
+fn median(mut values: Vec<u64>) -> Option<u64> {
+    values.sort_unstable();
+    let upper = *values.get(values.len() / 2)?;
+    let lower = values[(values.len() - 1) / 2];
+    Some(lower.midpoint(upper))
 }
 
 /// Has another process do this order.
@@ -126,11 +145,15 @@ pub fn load(order: &Order) -> Result<Tally> {
 mod tests {
     use super::*;
 
-    fn rounds(busy: &[u64]) -> Rounds {
+    fn tally(acknowledged: u64) -> Tally {
+        Tally { acknowledged, elapsed_micros: 1_000_000, ..Tally::default() }
+    }
+
+    /// How busy others were, and what ours reached beside a reference of 1000.
+    fn rounds(done: &[(u64, u64)]) -> Rounds {
         let mut rounds = Rounds::new(4);
-        for (number, busy_percent) in (1..).zip(busy) {
-            let tally = Tally { acknowledged: 1, ..Tally::default() };
-            rounds.keep(&Round { number, milliseconds: 1000, busy_percent: *busy_percent }, tally.clone(), Some(tally));
+        for (number, (others_percent, ours)) in (1..).zip(done) {
+            rounds.keep(&Round { number, milliseconds: 1000 }, *others_percent, tally(*ours), Some(tally(1000)));
         }
         rounds.add_up();
         rounds
@@ -138,11 +161,28 @@ mod tests {
 
     #[test]
     fn disturbed_rounds_are_dropped_unless_there_is_no_other() {
-        let some = rounds(&[3, 90, 5, 80]);
+        let some = rounds(&[(3, 1), (90, 1), (5, 1), (80, 1)]);
         assert_eq!((some.ours.acknowledged, some.kept(), some.dropped()), (2, 2, 2));
         assert!(some.note().is_none());
-        let none = rounds(&[90, 80]);
-        assert_eq!((none.reference.acknowledged, none.kept(), none.dropped()), (2, 2, 0));
+        let none = rounds(&[(90, 1), (80, 1)]);
+        assert_eq!((none.reference.acknowledged, none.kept(), none.dropped()), (2000, 2, 0));
         assert!(none.note().is_some());
+    }
+
+    #[test]
+    fn the_ratio_is_the_median_of_the_rounds_that_count() {
+        assert_eq!(rounds(&[(0, 500), (0, 700), (0, 9000)]).ratio_thousandths(), Some(700));
+        assert_eq!(rounds(&[(0, 500), (0, 700), (99, 9000)]).ratio_thousandths(), Some(600));
+        assert_eq!(rounds(&[]).ratio_thousandths(), None);
+    }
+
+    #[test]
+    fn rounds_last_as_long_together_as_was_asked() {
+        for (seconds, count, milliseconds) in [(1, 2, 500), (8, 8, 1000), (60, 10, 6000)] {
+            let mut rounds = Rounds::new(seconds);
+            let all: Vec<Round> = std::iter::from_fn(|| rounds.next()).collect();
+            assert_eq!(all.len(), count + 1, "and one that warms");
+            assert!(all[1..].iter().all(|round| round.milliseconds == milliseconds));
+        }
     }
 }

@@ -3,7 +3,8 @@
 //! It also asks, over HTTP and after a restart, what became of the load: what is read there is what a user would read.
 
 use super::Settings;
-use super::process::{Server, init};
+use super::process::{Place, Server, init};
+use super::settling::plan;
 use crate::commands::demo::client::Client;
 use anyhow::{Context as _, Result};
 use axum::Router;
@@ -19,7 +20,9 @@ use tokio::net::TcpListener;
 
 /// What a first deposit is worth to the partner, in USD.
 pub const COMMISSION: u64 = 400;
-const PARTNER: &str = "bench";
+pub const PARTNER: &str = "bench";
+/// Where visitors are sent.
+pub const SITE_URL: &str = "https://broker.example";
 /// Keys that one key makes, well within its rate.
 const KEYS_PER_KEY: usize = 400;
 
@@ -30,6 +33,7 @@ pub struct Stage {
     pub link_url: String,
     link_id: String,
     secret_key: String,
+    place: Place,
     folder: TempDir,
 }
 
@@ -37,16 +41,13 @@ impl Stage {
     /// Everything but load.
     pub async fn set_up(settings: &Settings) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("headwater-bench-").tempdir_in(&settings.folder)?;
-        let made = init(folder.path())?;
+        let place = Place::make(settings.database_url.as_deref(), folder.path()).await?;
+        let made = init(&place)?;
         let name = |key: &str| made[key].as_str().map(str::to_owned).with_context(|| format!("init gave no {key}"));
         let (secret_key, program) = (name("secret_key")?, name("program_id")?);
-        let server = Server::start(folder.path())?;
+        let server = Server::start(&place)?;
         let client = Client::new(&format!("http://{}", server.address), &secret_key)?;
-        let plan = json!({
-            "name": "standard", "currency": "USD", "qualification": { "min_first_deposit": "250" },
-            "rules": [{ "id": "cpa", "kind": "cpa", "amount": COMMISSION.to_string() }]
-        });
-        let saved = client.post("/api/v1/plans", &plan).await?;
+        let saved = client.post("/api/v1/plans", &plan()).await?;
         let activate = json!({ "version": saved["version"], "from": "2020-01-01T00:00:00Z" });
         client.post("/api/v1/plans/standard/activate", &activate).await?;
         client.patch(&format!("/api/v1/programs/{program}"), &json!({ "plan": "standard" })).await?;
@@ -55,7 +56,7 @@ impl Stage {
         let link = json!({ "partner_id": PARTNER, "landing_page": "/en/open-account", "utm": { "source": "bench" } });
         let link = client.post("/api/referral/links", &link).await?;
         let text = |key: &str| link[key].as_str().map(str::to_owned).with_context(|| format!("a link without {key}"));
-        Ok(Self { server, link_url: text("url")?, link_id: text("id")?, secret_key, folder })
+        Ok(Self { server, link_url: text("url")?, link_id: text("id")?, secret_key, place, folder })
     }
 
     /// A path in the temporary folder.
@@ -72,7 +73,7 @@ impl Stage {
     /// Stops the server, and starts it on the same store.
     pub fn restart(&mut self) -> Result<()> {
         self.server.stop()?;
-        self.server = Server::start(self.folder.path())?;
+        self.server = Server::start(&self.place)?;
         Ok(())
     }
 
@@ -123,15 +124,28 @@ impl Stage {
         Ok(link["stats"].clone())
     }
 
-    /// What the ledger owes the partner, in whole USD.
-    pub async fn owed_to_partner(&self) -> Result<u64> {
-        let balances = self.client()?.get(&format!("/api/v1/ledger/balances?owner={PARTNER}")).await?;
+    /// What the ledger owes partners, in whole USD. There is one; the ledger knows it by its number.
+    pub async fn owed_to_partners(&self) -> Result<u64> {
+        let balances = self.client()?.get("/api/v1/ledger/balances").await?;
         let mut owed = 0;
         for balance in balances.as_array().context("balances are no list")? {
-            let text = balance["balance"].as_str().context("a balance without amount")?;
-            let whole = text.trim_start_matches('-').split('.').next().unwrap_or_default();
-            owed += whole.parse::<u64>().with_context(|| format!("the balance {text}"))?;
+            if balance["account"]["owner"].as_str().is_some_and(|owner| owner.starts_with("partner:")) {
+                let text = balance["balance"].as_str().context("a balance without amount")?;
+                let whole = text.trim_start_matches('-').split('.').next().unwrap_or_default();
+                owed += whole.parse::<u64>().with_context(|| format!("the balance {text}"))?;
+            }
         }
         Ok(owed)
+    }
+
+    /// Another empty store of the same kind, for a reference; a database of its own goes with it.
+    pub async fn other_place(&self, settings: &Settings) -> Result<Place> {
+        Place::make(settings.database_url.as_deref(), &self.path("reference")?).await
+    }
+
+    /// Stops the server, and removes what is not in the temporary folder.
+    pub async fn clear(mut self) -> Result<()> {
+        self.server.stop()?;
+        self.place.clear().await
     }
 }

@@ -1,5 +1,5 @@
 //! The scenario `track`: one first deposit of a new client each, to its attribution, commission, ledger entries and
-//! outbox. Beside it the ceiling of the store: as many tasks, each waiting for the commit of one small row.
+//! outbox. Beside it the ceiling of the store (`ceiling.rs`).
 //!
 //! The outbox is real: a receiver in this process takes the postbacks, while the load runs.
 
@@ -20,41 +20,51 @@ const EVENTS_PER_SECOND_MAX: u64 = 20_000;
 const KEY_BURST: u64 = 600;
 const KEY_PER_SECOND: u64 = 10;
 
-pub async fn measure(settings: &Settings) -> Result<Figures> {
+pub async fn measure(settings: &Settings, connections: usize) -> Result<Figures> {
     let mut stage = Stage::set_up(settings).await?;
     let received = stage.subscribe().await?;
     let keys = EVENTS_PER_SECOND_MAX * settings.seconds / (KEY_BURST + KEY_PER_SECOND * settings.seconds) + 1;
     let ask = Ask::Track { keys: stage.keys(keys).await?, clicks: stage.clicks(CLICKS).await? };
-    let ceiling = Ceiling::open(&stage.path("ceiling")?).await?;
+    let place = stage.other_place(settings).await?;
+    let ceiling = match place.database_url() {
+        None => Ceiling::of_rows(&stage.path("ceiling")?).await?,
+        Some(url) => Ceiling::of_settlements(url).await?,
+    };
+    let others_before = machine::others_percent_now().await;
     let idle_bytes = machine::resident_bytes(stage.server.id());
     let (written_before, mut reference_written) = (machine::written_bytes(stage.server.id()), Some(0));
     let mut rounds = Rounds::new(settings.seconds);
     let mut acknowledged = 0;
-    while let Some(round) = rounds.next().await {
+    while let Some(round) = rounds.next() {
         let order = Order {
             address: stage.server.address.clone(),
-            connections: settings.connections,
+            connections,
             milliseconds: round.milliseconds,
             status_expected: 200,
             run: round.number,
             ask: ask.clone(),
         };
+        let watch = machine::Watch::start(settings.own());
         let ours = load(&order)?;
         acknowledged += ours.acknowledged;
         let before = machine::written_bytes(std::process::id());
-        let reference = ceiling.run(settings.connections, round.milliseconds).await?;
+        let reference = ceiling.run(connections, round.milliseconds).await?;
         let after = machine::written_bytes(std::process::id());
         reference_written = reference_written.zip(after.zip(before)).map(|(sum, (after, before))| sum + after - before);
-        rounds.keep(&round, ours, Some(reference));
+        rounds.keep(&round, watch.others_percent(), ours, Some(reference));
     }
     let written_bytes =
         machine::written_bytes(stage.server.id()).zip(written_before).map(|(after, before)| after - before);
     let resident_bytes = machine::resident_bytes(stage.server.id());
+    let reference_name = ceiling.name();
+    drop(ceiling);
     stage.restart()?;
     let counters = stage.link_counters().await?;
     let found = counters["events_by_type"]["FIRST_DEPOSIT"].as_u64().context("a link without deposits")?;
-    let owed = stage.owed_to_partner().await?;
+    let owed = stage.owed_to_partners().await?;
     ensure!(owed == found * COMMISSION, "{found} deposits were attributed, but {owed} is owed for them");
+    stage.clear().await?;
+    place.clear().await?;
     let mut notes = vec![
         format!("the ledger owes {owed} USD: {COMMISSION} for each of {found} deposits"),
         format!("{} postbacks were received meanwhile", received.load(Ordering::Relaxed)),
@@ -62,10 +72,13 @@ pub async fn measure(settings: &Settings) -> Result<Figures> {
     notes.extend(rounds.note());
     Ok(Figures {
         scenario: "track",
-        connections: settings.connections,
+        store: settings.store_name(),
+        connections,
         ours: Side::of("POST events/track", &rounds.ours),
-        reference: Some(Side::of("one small row in the same store", &rounds.reference)),
-        acknowledged,
+        reference: Some(Side::of(reference_name, &rounds.reference)),
+        ratio_thousandths: rounds.ratio_thousandths(),
+        goal_thousandths: Some(600),
+        acknowledged: acknowledged + settings.claim_more,
         found,
         written_bytes,
         reference_written_bytes: reference_written,
@@ -73,7 +86,8 @@ pub async fn measure(settings: &Settings) -> Result<Figures> {
         resident_bytes,
         rounds: rounds.kept(),
         rounds_dropped: rounds.dropped(),
-        busy_before_percent: rounds.busy_percent_max(),
+        others_before_percent: others_before,
+        others_percent_max: rounds.others_percent_max(),
         notes,
     })
 }
