@@ -58,7 +58,7 @@ impl App {
         let node = u8::try_from(node.rem_euclid(i64::from(headwater_domain::ids::NODES_MAX)))
             .expect("a remainder below 64 fits");
         let (settlements, settling) = crate::settle::queue();
-        let (recorder, _writing) = ClickRecorder::start(store.clone());
+        let recorder = ClickRecorder::start(store.clone());
         let keys = ClickKeys::derive(&start.master_key, None);
         let clicks = Arc::new(Clicks::open(store.clone(), keys, node, recorder).await?);
         let secrets = Secrets::new(start.master_key);
@@ -91,6 +91,11 @@ impl App {
         let changes = self.store.money.read(async move |tx| directory::changes_since(tx, seen).await).await?;
         self.apply(changes);
         Ok(self.clicks.refresh().await?)
+    }
+
+    /// Writes what was accepted and still waits. Call it after the last request was answered.
+    pub async fn close(&self) {
+        self.clicks.close().await;
     }
 
     fn apply(&self, changes: directory::Changes) {

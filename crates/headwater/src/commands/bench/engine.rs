@@ -163,7 +163,7 @@ fn plan() -> Value {
     {
         let mut rule = json!({ "id": format!("lots{number}"), "kind": "per_lot", "rate": "2" });
         if let Some(instrument) = instrument {
-            rule["when"] = json!({ "instruments": [instrument] });
+            rule["when"] = json!({ "instrument": [instrument] });
         }
         rules.push(rule);
     }
