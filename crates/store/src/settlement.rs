@@ -2,6 +2,9 @@
 //!
 //! Locks are taken in one order on every node: callers' keys, then persons, then ledger accounts, each sorted. Rows are
 //! claimed by unique keys before anything is read, so two nodes never decide the same event twice.
+//!
+//! Rows are read by joining them to the batch, and the join is a `CROSS JOIN`, which SQLite never turns round: of
+//! `(program_id, email_key) IN (SELECT …)` it uses the first column of the index alone, and reads every client there is.
 
 use crate::backend::{Result, Tx};
 use crate::{batch, batch_sql, record};
@@ -81,8 +84,8 @@ pub async fn idempotency_read(tx: &Tx<'_>, rows: &[IdempotencyClaim]) -> Result<
     let statement = batch_sql!(
         IdempotencyClaim,
         0,
-        "SELECT i.key_id, i.scope, i.fingerprint, i.status, i.body FROM idempotency i \
-         WHERE (i.key_id, i.scope) IN (SELECT key_id, scope FROM {batch})"
+        "SELECT i.key_id, i.scope, i.fingerprint, i.status, i.body FROM {batch} CROSS JOIN idempotency i \
+         WHERE i.key_id = batch.key_id AND i.scope = batch.scope"
     );
     tx.batch_all(statement, &[], rows).await
 }
@@ -117,8 +120,8 @@ pub async fn event_claims(tx: &Tx<'_>, rows: &[EventClaim]) -> Result<Vec<EventC
     let statement = batch_sql!(
         EventClaim,
         0,
-        "SELECT program_id, event_key, event_id, fingerprint FROM inbox \
-         WHERE (program_id, event_key) IN (SELECT program_id, event_key FROM {batch})"
+        "SELECT i.program_id, i.event_key, i.event_id, i.fingerprint FROM {batch} CROSS JOIN inbox i \
+         WHERE i.program_id = batch.program_id AND i.event_key = batch.event_key"
     );
     tx.batch_all(statement, &[], rows).await
 }
@@ -174,8 +177,8 @@ pub async fn persons_by_email(tx: &Tx<'_>, rows: &[PersonClaim]) -> Result<Vec<P
     let statement = batch_sql!(
         PersonClaim,
         0,
-        "SELECT id, account_id, program_id, email_key, event_types, qualified_at FROM person \
-         WHERE (program_id, email_key) IN (SELECT program_id, email_key FROM {batch}) ORDER BY id FOR UPDATE"
+        "SELECT p.id, p.account_id, p.program_id, p.email_key, p.event_types, p.qualified_at FROM {batch} CROSS JOIN person p \
+         WHERE p.program_id = batch.program_id AND p.email_key = batch.email_key ORDER BY p.id FOR UPDATE"
     );
     tx.batch_all(statement, &[], rows).await
 }

@@ -58,17 +58,17 @@ impl ClickRecorder {
     pub fn start(store: Store) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING_ROWS_MAX);
         let (closing, closed) = watch::channel(false);
-        let writing = tokio::spawn(write_batches(store, waiting, closed));
-        Self { queue, closing, writing: Arc::new(Mutex::new(Some(writing))) }
+        let task = tokio::spawn(write_batches(store, waiting, closed));
+        Self { queue, closing, writing: Arc::new(Mutex::new(Some(task))) }
     }
 
     /// Takes no more rows, and waits until those that are queued are on disk; where the store does not take them in
     /// [`CLOSE_SECONDS_MAX`] they are lost.
     pub async fn close(&self) {
         self.closing.send_replace(true);
-        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(writing) = writing else { return };
-        if tokio::time::timeout(Duration::from_secs(CLOSE_SECONDS_MAX), writing).await.is_err() {
+        let task = self.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(task) = task else { return };
+        if tokio::time::timeout(Duration::from_secs(CLOSE_SECONDS_MAX), task).await.is_err() {
             tracing::error!("clicks are lost: the store did not take them before the process had to end");
         }
     }

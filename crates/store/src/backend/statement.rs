@@ -116,7 +116,10 @@ fn with_values(text: &str, columns: &[(&str, &str)], parameters: usize, bare: bo
         let (token, tail) = rest.split_at(length);
         let name = token.strip_prefix("batch.").or(bare.then_some(token));
         match name.and_then(|name| columns.iter().position(|(column, _)| *column == name)) {
-            Some(index) => out.push_str(&format!("?{}", parameters + index + 1)),
+            Some(index) => {
+                out.push('?');
+                out.push_str(&(parameters + index + 1).to_string());
+            }
             None => out.push_str(token),
         }
         rest = tail;

@@ -30,9 +30,9 @@ pub async fn measure(settings: &Settings, connections: usize) -> Result<Figures>
             ask: ask.clone(),
         };
         let watch = machine::Watch::start(settings.own());
-        let ours = load(&order(&stage.server.address))?;
+        let ours = load(&order(&stage.server.address), stage.server.id())?;
         acknowledged += ours.acknowledged;
-        let reference = nginx.as_ref().map(|nginx| load(&order(&nginx.address))).transpose()?;
+        let reference = nginx.as_ref().map(|nginx| load(&order(&nginx.address), nginx.id())).transpose()?;
         rounds.keep(&round, watch.others_percent(), ours, reference);
     }
     let written_bytes =

@@ -29,6 +29,9 @@ pub struct Tally {
     pub failures: BTreeMap<String, u64>,
     /// From the first request to the last answer.
     pub elapsed_micros: u64,
+    /// Processor time of those who answered, where it was measured.
+    #[serde(default)]
+    pub cpu_micros: u64,
     /// How long answers took.
     pub latencies: Latencies,
 }
@@ -43,6 +46,7 @@ impl Tally {
     /// Adds what was counted at the same time.
     pub fn join(&mut self, other: &Self) {
         self.acknowledged += other.acknowledged;
+        self.cpu_micros += other.cpu_micros;
         self.latencies.add(&other.latencies);
         for (what, count) in &other.failures {
             *self.failures.entry(what.clone()).or_default() += count;

@@ -87,18 +87,31 @@ fn parse_process(stat: &str) -> Option<Process> {
 }
 
 fn own_ticks(own: Own) -> u64 {
+    family_ticks(std::process::id(), own.postgres)
+}
+
+/// A process and all that come of it, and where asked every PostgreSQL.
+fn family_ticks(ancestor: u32, with_postgres: bool) -> u64 {
     let listed = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
     let stats = listed.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
     let processes: Vec<Process> = stats.filter_map(|stat| parse_process(&stat)).collect();
-    let mut ours = vec![std::process::id()];
+    let mut ours = vec![ancestor];
     let mut next = 0;
     while let Some(parent) = ours.get(next).copied() {
         ours.extend(processes.iter().filter(|process| process.parent == parent).map(|process| process.id));
         next += 1;
     }
-    let is_own = |process: &&Process| ours.contains(&process.id) || (own.postgres && process.name == "postgres");
+    let is_own = |process: &&Process| ours.contains(&process.id) || (with_postgres && process.name == "postgres");
     processes.iter().filter(is_own).map(|process| process.ticks).sum()
 }
+
+/// Processor time that a process and its children have used, in ticks.
+pub fn used_ticks(process_id: u32) -> u64 {
+    family_ticks(process_id, false)
+}
+
+/// What a tick is on every Linux that one meets (`USER_HZ`, proc(5)).
+pub const TICK_MICROS: u64 = 10_000;
 
 /// Memory that a process holds.
 pub fn resident_bytes(process_id: u32) -> Option<u64> {

@@ -54,6 +54,11 @@ impl Nginx {
         Ok(())
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What its access log has grown to.
     pub fn log_bytes(&self) -> Option<u64> {
         std::fs::metadata(&self.log).ok().map(|log| log.len())
@@ -69,10 +74,8 @@ impl Drop for Nginx {
 
 fn text(folder: &Path, address: &str) -> String {
     let folder = folder.display();
-    let mut temporary = String::new();
-    for name in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
-        temporary += &format!("  {name}_temp_path \"{folder}/{name}\";\n");
-    }
+    let names = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    let temporary = names.map(|name| format!("  {name}_temp_path \"{folder}/{name}\";\n")).concat();
     format!(
         "daemon off;\nworker_processes auto;\nworker_rlimit_nofile 16384;\npid \"{folder}/nginx.pid\";\n\
          events {{ worker_connections 8192; }}\n\

@@ -12,6 +12,8 @@ pub struct Side {
     per_second: u64,
     p50_micros: u64,
     p99_micros: u64,
+    /// Processor time of the answering process for each answer, where it was measured.
+    cpu_nanos_per_answer: Option<u64>,
     answers: u64,
     failures: BTreeMap<String, u64>,
 }
@@ -24,6 +26,7 @@ impl Side {
             per_second: tally.per_second(),
             p50_micros: tally.latencies.quantile_micros(500),
             p99_micros: tally.latencies.quantile_micros(990),
+            cpu_nanos_per_answer: (tally.cpu_micros * 1000).checked_div(tally.acknowledged).filter(|nanos| *nanos > 0),
             answers: tally.acknowledged,
             failures: tally.failures.clone(),
         }
@@ -32,7 +35,7 @@ impl Side {
     fn to_json(&self) -> Value {
         json!({
             "name": self.name, "per_second": self.per_second, "p50_micros": self.p50_micros,
-            "p99_micros": self.p99_micros, "answers": self.answers, "failures": self.failures,
+            "p99_micros": self.p99_micros, "cpu_nanos_per_answer": self.cpu_nanos_per_answer, "answers": self.answers, "failures": self.failures,
         })
     }
 }
@@ -100,8 +103,8 @@ pub fn to_json(all: &[Figures]) -> Value {
 /// Two lines a scenario, and what must be known to read them.
 pub fn to_table(all: &[Figures]) -> String {
     let mut text = format!(
-        "{:<9}{:<34}{:>9}{:>7}{:>7}{:>10}{:>10}{:>11}{:>12}{:>11}\n",
-        "scenario", "", "per s", "ratio", "goal", "p50 ms", "p99 ms", "rows", "written MB", "memory MiB"
+        "{:<9}{:<34}{:>9}{:>7}{:>7}{:>10}{:>10}{:>8}{:>11}{:>12}{:>11}\n",
+        "scenario", "", "per s", "ratio", "goal", "p50 ms", "p99 ms", "CPU µs", "rows", "written MB", "memory MiB"
     );
     for figures in all {
         let shown = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), thousandths);
@@ -160,11 +163,12 @@ fn line(
     let shown = |value: Option<u64>| value.map(|value| value.to_string()).unwrap_or_default();
     let _ = writeln!(
         text,
-        "{scenario:<9}{:<34}{:>9}{ratio:>7}{goal:>7}{:>10}{:>10}{rows:>11}{:>12}{:>11}",
+        "{scenario:<9}{:<34}{:>9}{ratio:>7}{goal:>7}{:>10}{:>10}{:>8}{rows:>11}{:>12}{:>11}",
         side.name,
         side.per_second,
         thousandths(side.p50_micros),
         thousandths(side.p99_micros),
+        side.cpu_nanos_per_answer.map_or_else(|| "-".to_owned(), thousandths),
         shown(written.map(|bytes| bytes / 1_000_000)),
         shown(held.map(|bytes| bytes >> 20)),
     );

@@ -5,6 +5,7 @@
 //! that themselves.
 
 use super::load::Tally;
+use super::machine::{TICK_MICROS, used_ticks};
 use super::process::headwater;
 use super::request::Order;
 use anyhow::{Context as _, Result, ensure};
@@ -129,8 +130,9 @@ fn median(mut values: Vec<u64>) -> Option<u64> {
     Some(lower.midpoint(upper))
 }
 
-/// Has another process do this order.
-pub fn load(order: &Order) -> Result<Tally> {
+/// Has another process do this order, and counts the processor time of the one that answers.
+pub fn load(order: &Order, answering: u32) -> Result<Tally> {
+    let before = used_ticks(answering);
     let mut command = headwater()?;
     let mut child = command.args(["bench", "load"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut input = child.stdin.take().context("the load takes no order")?;
@@ -138,7 +140,9 @@ pub fn load(order: &Order) -> Result<Tally> {
     drop(input);
     let output = child.wait_with_output()?;
     ensure!(output.status.success(), "the load failed");
-    serde_json::from_slice(&output.stdout).context("the load gave no tally")
+    let mut tally: Tally = serde_json::from_slice(&output.stdout).context("the load gave no tally")?;
+    tally.cpu_micros = used_ticks(answering).saturating_sub(before) * TICK_MICROS;
+    Ok(tally)
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub async fn measure(settings: &Settings, connections: usize) -> Result<Figures>
             ask: ask.clone(),
         };
         let watch = machine::Watch::start(settings.own());
-        let ours = load(&order)?;
+        let ours = load(&order, stage.server.id())?;
         acknowledged += ours.acknowledged;
         let before = machine::written_bytes(std::process::id());
         let reference = ceiling.run(connections, round.milliseconds).await?;
