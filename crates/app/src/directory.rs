@@ -278,6 +278,7 @@ impl Directory {
             plans: plan.map(|p| p.timeline.clone()).unwrap_or_default(),
             rates: partner.rates.clone(),
             suspended: partner.suspended.iter().map(|(at, suspended)| (Instant(*at), *suspended)).collect(),
+            parents: Vec::new(),
         }
     }
 }

@@ -53,6 +53,33 @@ pub enum FactBody {
     TradingDay(Box<TradingDay>),
     /// One trade.
     Trade(Box<Trade>),
+    /// A figure that the source names itself.
+    Kpi {
+        /// Its name, as in `kpi:NAME`.
+        name: String,
+        /// Its value; an amount where it has a currency.
+        value: Decimal,
+        /// The currency of the value.
+        currency: Option<Currency>,
+        /// The source's grouping.
+        group: Option<String>,
+    },
+    /// A sale of a subscription or product.
+    Sale {
+        /// What was paid.
+        amount: Decimal,
+        /// In what.
+        currency: Currency,
+    },
+    /// Money given back for a sale.
+    Refund {
+        /// How much.
+        amount: Decimal,
+        /// In what.
+        currency: Currency,
+        /// The key of the sale.
+        sale: String,
+    },
 }
 
 /// A day's closed round turns of one customer in one instrument and currency.
@@ -176,6 +203,11 @@ pub fn daily_key(date: Date, customer: &str, instrument: &str, currency: Currenc
     format!("{date}|{customer}|{instrument}|{currency}")
 }
 
+/// The natural key of a daily figure without a key of its own.
+pub fn daily_kpi_key(date: Date, customer: &str, name: &str, group: Option<&str>) -> String {
+    format!("{date}|{customer}|{name}|{}", group.unwrap_or_default())
+}
+
 impl FactBody {
     /// The fact's type, as documents and the store name it.
     pub fn type_name(&self) -> &'static str {
@@ -184,6 +216,9 @@ impl FactBody {
             Self::Money { kind, .. } => kind.name(),
             Self::TradingDay(_) => "trading_day",
             Self::Trade(_) => "trade",
+            Self::Kpi { .. } => "kpi",
+            Self::Sale { .. } => "sale",
+            Self::Refund { .. } => "refund",
         }
     }
 
@@ -231,6 +266,21 @@ impl FactBody {
                 writer.decimal("equity", trade.equity);
                 writer.decimal("credit", trade.credit);
                 writer.text("currency", Some(trade.currency.code()));
+            }
+            Self::Kpi { name, value, currency, group } => {
+                writer.text("name", Some(name));
+                writer.decimal("value", Some(*value));
+                writer.text("currency", currency.as_ref().map(Currency::code));
+                writer.text("group", group.as_deref());
+            }
+            Self::Sale { amount, currency } => {
+                writer.decimal("amount", Some(*amount));
+                writer.text("currency", Some(currency.code()));
+            }
+            Self::Refund { amount, currency, sale } => {
+                writer.decimal("amount", Some(*amount));
+                writer.text("currency", Some(currency.code()));
+                writer.text("sale", Some(sale));
             }
         }
         Value::Object(writer.0)
@@ -285,6 +335,18 @@ impl FactBody {
                 credit: reader.decimal("credit")?,
                 currency: reader.currency()??,
             }))),
+            "kpi" => Some(Self::Kpi {
+                name: reader.text("name")??.to_owned(),
+                value: reader.decimal("value")??,
+                currency: reader.currency()?,
+                group: reader.text("group")?.map(str::to_owned),
+            }),
+            "sale" => Some(Self::Sale { amount: reader.decimal("amount")??, currency: reader.currency()?? }),
+            "refund" => Some(Self::Refund {
+                amount: reader.decimal("amount")??,
+                currency: reader.currency()??,
+                sale: reader.text("sale")??.to_owned(),
+            }),
             _ => None,
         }
     }
@@ -341,6 +403,9 @@ mod tests {
                 "trading_day",
                 json!({"date": "2025-01-10", "instrument": "EURUSD", "lots": "12.45", "pnl": "-3", "currency": "USD"}),
             ),
+            ("kpi", json!({"name": "fees", "value": "5", "group": "spot"})),
+            ("sale", json!({"amount": "90", "currency": "EUR"})),
+            ("refund", json!({"amount": "9", "currency": "EUR", "sale": "s-1"})),
             (
                 "trade",
                 json!({"opened_at": "2025-01-10T09:00:00Z", "closed_at": "2025-01-10T10:00:00Z",

@@ -141,6 +141,15 @@ impl Exact {
         self.0.checked_div(&other.0).map(Self).ok_or(OutOfRange)
     }
 
+    /// The most whole minor units that are not more than it; of an amount that is not negative.
+    pub(crate) fn floor(self, unit: Unit) -> Result<Decimal, OutOfRange> {
+        let scale = 10_i128.pow(unit.minor_digits());
+        let numerator = self.0.numer().checked_mul(&scale).ok_or(OutOfRange)?;
+        let minor = numerator.div_euclid(*self.0.denom());
+        let micros = minor.checked_mul(i128::from(MICROS) / scale).ok_or(OutOfRange)?;
+        i64::try_from(micros).map(Decimal).map_err(|_| OutOfRange)
+    }
+
     /// The one rounding of the product: half away from zero, to the unit's minor digits (`commissions.md` §1).
     pub fn round(self, unit: Unit) -> Result<Decimal, OutOfRange> {
         let scale = 10_i128.pow(unit.minor_digits());
@@ -206,6 +215,10 @@ impl Unit {
             Self::Currency(c) | Self::MonetaryDiscount(c) => c.minor_digits(),
             Self::Points | Self::Credits | Self::FreeMonths | Self::PercentDiscount => 0,
         }
+    }
+    /// One in the last of those places.
+    pub fn minor_unit(self) -> Decimal {
+        Decimal(MICROS / 10_i64.pow(self.minor_digits()))
     }
     /// The name on the wire. A monetary discount does not name its currency there.
     pub fn name(self) -> String {

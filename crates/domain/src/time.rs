@@ -2,7 +2,7 @@
 //!
 //! Instants are whole microseconds since 1970, UTC, as both stores keep them. Periods are half-open `[from, to)`.
 
-use jiff::civil::Date;
+pub use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use std::fmt;
@@ -151,6 +151,12 @@ impl Period {
             PeriodLength::Month => self.first_day.saturating_add(1.months()),
         };
         Self { length: self.length, first_day }
+    }
+
+    /// The period before.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        Self::holding(self.length, self.first_day.saturating_sub(1.days()))
     }
 
     /// Parses what [`fmt::Display`] writes.

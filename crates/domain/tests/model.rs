@@ -117,7 +117,7 @@ fn booked(case: &Case) -> i64 {
     let terms = PartnerTerms { plans: vec![Arc::new(version)], ..PartnerTerms::default() };
     let partners = BTreeMap::from([(PartnerId(1), terms)]);
     let exchange = ExchangeRates::default();
-    let terms = Terms { partners: &partners, exchange: &exchange };
+    let terms = Terms { partners: &partners, exchange: &exchange, closed_before: None };
     let view_of = |number| CustomerView {
         customer: CustomerId(number),
         registered_at: Instant::from_seconds(START_SECONDS + number),
@@ -130,9 +130,9 @@ fn booked(case: &Case) -> i64 {
     let mut person = PersonView { person: PersonId(1), customers: vec![view_of(1), view_of(2)], facts: Vec::new() };
     let mut books: BTreeMap<String, PostedCell> = BTreeMap::new();
     let mut settle = |person: &PersonView, changed: &[FactId]| {
-        let differences = postings(&evaluate(person, &terms), &books, changed);
+        let differences = postings(&evaluate(std::slice::from_ref(person), &terms), &books, changed);
         for posting in &differences {
-            let nothing = || PostedCell { cell: posting.cell.clone(), amount: Decimal::ZERO };
+            let nothing = || PostedCell { cell: posting.cell.clone(), amount: Decimal::ZERO, cut_off: Decimal::ZERO };
             let cell = books.entry(posting.cell_text.clone()).or_insert_with(nothing);
             cell.amount = cell.amount.checked_add(posting.amount).expect("small");
         }

@@ -162,7 +162,7 @@ fn person_record(row: &PersonRow, state: &PersonState) -> PersonRecord {
             .iter()
             .filter_map(|c| {
                 let cell = CellKey::parse(&c.cell)?;
-                Some((c.cell.clone(), PostedCell { cell, amount: Decimal(c.posted) }))
+                Some((c.cell.clone(), PostedCell { cell, amount: Decimal(c.posted), cut_off: Decimal::ZERO }))
             })
             .collect(),
         last_commissions: cells.iter().map(|c| (c.cell.clone(), CommissionId(c.last_commission_id))).collect(),

@@ -81,11 +81,11 @@ pub(super) fn price(
         .collect();
     let exchange = directory.exchange(program.account);
     let view = PersonView { person: person.id, customers: person.customers.clone(), facts: person.facts.clone() };
-    let terms = Terms { partners: &partners, exchange: &exchange };
-    let evaluation = commission::evaluate(&view, &terms);
+    let terms = Terms { partners: &partners, exchange: &exchange, closed_before: None };
+    let evaluation = commission::evaluate(std::slice::from_ref(&view), &terms);
     let postings = commission::postings(&evaluation, &person.cells, changed);
     let is_conversion = converts(person, &evaluation, &postings, directory, program, now);
-    person.qualified_at = evaluation.qualified_at;
+    person.qualified_at = evaluation.qualified.get(&person.id).copied();
     for posting in &postings {
         post(person, outcome, bookings, program, row, posting, next_id, now);
     }
@@ -97,7 +97,7 @@ pub(super) fn price(
 /// or a money `flat` rule pays for it (`referral-api.md` §6, point 6).
 fn converts(
     person: &PersonRecord,
-    evaluation: &Evaluation,
+    evaluation: &Evaluation<'_>,
     postings: &[Posting],
     directory: &Directory,
     program: &Program,
@@ -110,14 +110,14 @@ fn converts(
         return false;
     }
     if version.plan.qualification.is_some() {
-        return person.qualified_at.is_none() && evaluation.qualified_at.is_some();
+        return person.qualified_at.is_none() && evaluation.qualified.contains_key(&person.id);
     }
     postings.iter().filter(|p| p.amount > Decimal::ZERO).any(|posting| {
         let rule = version.plan.rules.iter().find(|rule| rule.id == posting.cell.rule);
         rule.is_some_and(|rule| match rule.kind {
-            Kind::Cpa(_) => true,
+            Kind::Cpa(_) | Kind::CpaLadder(_) => true,
             Kind::Flat(_) => posting.cell.unit.is_money(),
-            Kind::PerLot(_) => false,
+            _ => false,
         })
     })
 }
@@ -143,7 +143,7 @@ fn post(
     let open = Period::holding(posting.for_period.length, zone.day_of(now)).max(posting.for_period);
     let corrects = person.last_commissions.insert(posting.cell_text.clone(), id);
     let after = posting.posted_before.checked_add(posting.amount).expect("both were rounded within range");
-    let posted = PostedCell { cell: posting.cell.clone(), amount: after };
+    let posted = PostedCell { cell: posting.cell.clone(), amount: after, cut_off: posting.cut_off_after };
     person.cells.insert(posting.cell_text.clone(), posted);
     outcome.cells.retain(|c| c.person_id != person.id.0 || c.cell != posting.cell_text);
     outcome.cells.push(CellPut {
@@ -187,7 +187,7 @@ fn post(
 }
 
 /// What the person has held now takes the place of what was held before.
-fn hold(person: &PersonRecord, outcome: &mut Outcome, row: &EventRow, evaluation: &Evaluation, now: Instant) {
+fn hold(person: &PersonRecord, outcome: &mut Outcome, row: &EventRow, evaluation: &Evaluation<'_>, now: Instant) {
     let id = person.id.0;
     outcome.persons.retain(|p| p.id != id);
     outcome.persons.push(PersonUpdate {

@@ -20,6 +20,8 @@ pub enum Payee {
 pub enum Scope {
     /// One customer's period: linear rules.
     CustomerPeriod(CustomerId, Period),
+    /// A partner's whole period: brackets, carry, caps by day or period.
+    Period(Period),
     /// One customer for ever.
     Customer(CustomerId),
     /// One person for ever.
@@ -56,6 +58,7 @@ impl CellKey {
         };
         let scope = match &self.scope {
             Scope::CustomerPeriod(id, period) => format!("period:{id}:{period}"),
+            Scope::Period(period) => format!("all:{period}"),
             Scope::Customer(id) => format!("customer:{id}"),
             Scope::Person(id) => format!("person:{id}"),
             Scope::Event(id, key) => format!("event:{id}:{}", escaped(key)),
@@ -94,6 +97,7 @@ impl CellKey {
                 let (id, period) = rest.split_once(':')?;
                 Scope::CustomerPeriod(CustomerId(id.parse().ok()?), Period::parse(period)?)
             }
+            "all" => Scope::Period(Period::parse(rest)?),
             "customer" => Scope::Customer(CustomerId(rest.parse().ok()?)),
             "person" => Scope::Person(PersonId(rest.parse().ok()?)),
             "event" => {

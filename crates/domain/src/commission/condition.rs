@@ -3,8 +3,8 @@
 //! One sweep over the facts in time order. It looks at what the facts say now; an amount that has no exchange rate is
 //! never guessed: money in counts as nothing until it is priced, and money out keeps `min_net_deposit` unmet.
 
-use super::HeldReason;
 use super::exchange::ExchangeRates;
+use super::held::HeldReason;
 use super::plan::Plan;
 use super::terms::CustomerView;
 use crate::fact::{Fact, FactBody, MoneyKind, MoneyStatus};
@@ -36,6 +36,19 @@ pub struct Conditions {
     pub account_types: Vec<String>,
     /// Only what happens within so many days counts.
     pub within: Option<Within>,
+    /// What the partner must have reached in the period.
+    pub partner: Option<Box<PartnerCondition>>,
+}
+
+/// `partner`: so many active customers in the period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartnerCondition {
+    /// Persons; two accounts of one human are one.
+    pub min_active_customers: i64,
+    /// Empty: any.
+    pub countries: Vec<String>,
+    /// What each of them must meet within the period.
+    pub each: Conditions,
 }
 
 /// `within_days` with `from`.
@@ -194,7 +207,7 @@ impl Sweep {
 }
 
 impl Conditions {
-    /// Whether nothing that a customer does is asked for: such conditions have no moment.
+    /// Whether nothing that a customer does is asked for: then every fact is a moment.
     pub(super) fn ask_for_nothing(&self) -> bool {
         self.min_first_deposit.is_none()
             && self.min_net_deposit.is_none()
@@ -233,6 +246,9 @@ impl Pricing<'_> {
     fn count(&self, progress: &mut Progress, at: Instant, fact: &Fact) -> Result<bool, Unpriced> {
         let too_large = |error: crate::money::OutOfRange| (HeldReason::NotEvaluable, error.to_string());
         let asked = self.conditions;
+        if asked.ask_for_nothing() {
+            return Ok(true);
+        }
         match &fact.body {
             FactBody::Event { event, .. } if asked.kyc_approved && event == "KYC_COMPLETED" => {
                 progress.has_kyc = true;
@@ -313,6 +329,12 @@ impl Pricing<'_> {
     }
 }
 
+/// What the first deposit is worth in the plan's currency, within `ftd_window_hours`; money without a rate is nothing.
+pub(super) fn first_deposit(plan: &Plan, account: &CustomerView, facts: &[&Fact], exchange: &ExchangeRates) -> Exact {
+    let asked = Conditions { min_first_deposit: Some(Decimal::ZERO), ..Conditions::default() };
+    Sweep::over(&asked, plan, account, facts, exchange).progress.first_deposit
+}
+
 /// Whether money of this status counts: reversed money still does where the plan claws nothing back.
 pub(super) fn counts(status: MoneyStatus, plan: &Plan) -> bool {
     match status {
@@ -331,7 +353,7 @@ pub(super) fn standing(fact: &Fact, plan: &Plan) -> Instant {
     match &fact.body {
         FactBody::TradingDay(day) => plan.zone.start_of(day.date),
         FactBody::Trade(trade) => trade.closed_at.unwrap_or(trade.opened_at),
-        FactBody::Event { .. } | FactBody::Money { .. } => fact.at,
+        _ => fact.at,
     }
 }
 

@@ -1,16 +1,23 @@
 //! `cpa`: an amount once the conditions are met, taken back when they no longer are.
 //!
 //! Its date, and with it its period, partner and plan version, is the moment at which the conditions were first met.
+//! A condition on the partner is judged period by period: a month that reaches it pays for those who met their own
+//! conditions by then.
 
+use super::active;
+use super::cell::Scope;
+use super::claim::{Claim, Claims, Counted, Detail, Matter, Rate};
 use super::condition::{Conditions, Sweep};
-use super::evaluate::{Books, Counted, Detail, Money, Stage};
-use super::plan::{Kind, OncePer};
-use super::terms::{CustomerView, Stretch};
-use super::{HeldReason, Scope};
+use super::person::Person;
+use super::place::{Place, Places, RuleOf, Standing};
+use super::plan::{Kind, OncePer, PlanVersion};
+use super::rates;
+use super::terms::{CustomerView, Terms};
 use crate::fact::Fact;
-use crate::money::Decimal;
+use crate::money::{Decimal, Exact};
 use crate::time::Instant;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The keys of the kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,82 +30,173 @@ pub struct Cpa {
     pub once_per: OncePer,
 }
 
-/// Prices the person as one, and each account on its own for the rules that say so.
-pub(super) fn price(stage: &Stage<'_>, books: &mut Books) {
-    if let Some(first) = stage.first {
-        let facts: Vec<&Fact> = stage.person.facts.iter().collect();
-        price_for(stage, books, first, &facts, OncePer::Person, &Scope::Person(stage.person.person));
-        books.qualified_at = qualified_at(stage, first, &facts);
-    }
-    for account in &stage.person.customers {
-        let facts: Vec<&Fact> = stage.person.facts.iter().filter(|fact| fact.customer == account.customer).collect();
-        price_for(stage, books, account, &facts, OncePer::Customer, &Scope::Customer(account.customer));
+/// Who is judged: a whole person, or one account of it.
+#[derive(Clone)]
+pub(super) struct Judged<'a> {
+    pub account: &'a CustomerView,
+    pub facts: Vec<&'a Fact>,
+    pub scope: Scope,
+}
+
+/// A moment at which conditions were met, the fact that met them, and what holds there.
+pub(super) struct Met<'a> {
+    pub place: Place,
+    pub fact: &'a Fact,
+}
+
+/// Claims for the person as one, and for each account on its own by the rules that say so.
+pub(super) fn claim<'a>(person: &Person<'a>, people: &[Person<'a>], places: &mut Places<'a>, claims: &mut Claims<'a>) {
+    for (judged, once_per) in judged(person) {
+        let mut earliest: BTreeMap<String, Claim<'a>> = BTreeMap::new();
+        for rule_of in rules_in_question(judged.account, claims.terms) {
+            let (plan, rule) = (&rule_of.0.plan, &rule_of.0.plan.rules[rule_of.1]);
+            let Kind::Cpa(cpa) = &rule.kind else { continue };
+            if cpa.once_per != once_per || !rule.when.admits_customer(judged.account) {
+                continue;
+            }
+            let sweep = Sweep::over(&cpa.qualify, plan, judged.account, &judged.facts, claims.terms.exchange);
+            hold_unpriced(&sweep, &judged, &rule_of.0, places, claims);
+            let met = first_met(&sweep, &cpa.qualify, &judged, people, places, claims.terms, |place| {
+                place.setting.rules.iter().any(|known| known.1 == rule_of.1 && Arc::ptr_eq(&known.0, &rule_of.0))
+            });
+            let Some(met) = met else { continue };
+            let own = rates::own_rate(claims.terms, met.place.setting.partner, rule);
+            let rate = Rate { rate: own.unwrap_or(cpa.amount).exact(), is_own: own.is_some() };
+            let conditions = Detail::Conditions(sweep.states(&cpa.qualify));
+            let claim = claimed(&judged, &met, &rule_of, &sweep, rate, conditions);
+            let is_earlier = earliest.get(&rule.id).is_none_or(|known| claim.place.at < known.place.at);
+            if is_earlier {
+                earliest.insert(rule.id.clone(), claim);
+            }
+        }
+        claims.all.extend(earliest.into_values());
     }
 }
 
-fn price_for(
-    stage: &Stage<'_>,
-    books: &mut Books,
-    account: &CustomerView,
-    facts: &[&Fact],
-    once_per: OncePer,
-    scope: &Scope,
-) {
-    let mut done = BTreeSet::new();
-    for stretch in stage.terms.stretches(account) {
-        for rule in &stretch.version.plan.rules {
-            let Kind::Cpa(cpa) = &rule.kind else { continue };
-            if cpa.once_per != once_per || done.contains(&rule.id) || !rule.when.admits_customer(account) {
-                continue;
+/// The claim of 1 at a rate, with everything that counted.
+pub(super) fn claimed<'a>(
+    judged: &Judged<'a>,
+    met: &Met<'a>,
+    rule_of: &RuleOf,
+    sweep: &Sweep,
+    rate: Rate,
+    detail: Detail,
+) -> Claim<'a> {
+    let matter = Matter { account: judged.account, fact: met.fact, place: &met.place, rule_of };
+    let mut claim = matter.claim(judged.scope.clone(), Exact::whole(1), rate, detail);
+    claim.counted = sweep
+        .counted
+        .iter()
+        .map(|(fact, revision, at)| Counted { fact: *fact, revision: *revision, at: *at })
+        .collect();
+    claim
+}
+
+/// The person as one, and each account alone.
+pub(super) fn judged<'a>(person: &Person<'a>) -> Vec<(Judged<'a>, OncePer)> {
+    let mut all = Vec::new();
+    if let Some(first) = person.first {
+        let scope = Scope::Person(person.view.person);
+        all.push((Judged { account: first, facts: person.facts.clone(), scope }, OncePer::Person));
+    }
+    for account in &person.view.customers {
+        let facts = person.facts.iter().copied().filter(|fact| fact.customer == account.customer).collect();
+        let scope = Scope::Customer(account.customer);
+        all.push((Judged { account, facts, scope }, OncePer::Customer));
+    }
+    all
+}
+
+/// Every rule of every plan version that may price a moment of the account.
+pub(super) fn rules_in_question(account: &CustomerView, terms: &Terms<'_>) -> Vec<RuleOf> {
+    let versions = versions_in_question(account, terms);
+    let rules =
+        |version: Arc<PlanVersion>| (0..version.plan.rules.len()).map(move |index| (Arc::clone(&version), index));
+    versions.into_iter().flat_map(rules).collect()
+}
+
+/// The versions of the plans of the account's partners; where one is passed over, of those above it too.
+pub(super) fn versions_in_question(account: &CustomerView, terms: &Terms<'_>) -> Vec<Arc<PlanVersion>> {
+    let mut open: Vec<_> = account.bindings.iter().map(|binding| binding.partner).collect();
+    let mut seen = BTreeSet::new();
+    let mut versions: Vec<Arc<PlanVersion>> = Vec::new();
+    while let Some(partner) = open.pop() {
+        let Some(known) = terms.partners.get(&partner).filter(|_| seen.insert(partner)) else { continue };
+        for version in &known.plans {
+            if !versions.iter().any(|known| Arc::ptr_eq(known, version)) {
+                versions.push(Arc::clone(version));
             }
-            let sweep = Sweep::over(&cpa.qualify, &stretch.version.plan, account, facts, stage.terms.exchange);
-            hold_unpriced(stage, books, &stretch, &sweep);
-            let Some((moment, trigger)) = first_met(&sweep, &stretch) else { continue };
-            done.insert(rule.id.clone());
-            if stage.terms.is_suspended(stretch.partner, moment) {
-                books.hold(trigger, HeldReason::PartnerSuspended, &format!("rule {}", rule.id));
-                continue;
-            }
-            let own_rate = stage.terms.own_rate(stretch.partner, &rule.id);
-            let amount = own_rate.unwrap_or(cpa.amount);
-            let exact = amount.exact().times(rule.weight.exact());
-            let counted = |(fact, revision, at)| Counted { fact, revision, at };
-            books.add(Money {
-                rule,
-                version: &stretch.version,
-                partner: stretch.partner,
-                account,
-                scope: scope.clone(),
-                counted: sweep.counted.iter().copied().map(counted).collect(),
-                moment,
-                exact,
-                detail: Detail::Amount { amount, own_rate, conditions: sweep.states(&cpa.qualify) },
-            });
+        }
+        if known.plans.iter().any(|version| version.plan.on_suspended == super::plan::OnSuspended::Compress) {
+            open.extend(known.parents.iter().filter_map(|(_, parent)| *parent));
         }
     }
+    versions
 }
 
-fn first_met(sweep: &Sweep, stretch: &Stretch) -> Option<(Instant, crate::ids::FactId)> {
+/// The first moment at which the conditions were met where `holds` says that they are the ones in force.
+pub(super) fn first_met<'a>(
+    sweep: &Sweep,
+    conditions: &Conditions,
+    judged: &Judged<'a>,
+    people: &[Person<'a>],
+    places: &mut Places<'a>,
+    terms: &'a Terms<'a>,
+    holds: impl Fn(&Place) -> bool,
+) -> Option<Met<'a>> {
     if !sweep.is_met_now {
         return None;
     }
-    let within = |at: &Instant| (stretch.from..stretch.to).contains(at);
-    sweep.met.iter().copied().find(|(at, _)| within(at))
+    let mut at_moment = |at: Instant| {
+        let partner = Terms::partner_at(judged.account, at)?;
+        match places.find(partner, at) {
+            Standing::Priced(place) if holds(&place) => Some(place),
+            _ => None,
+        }
+    };
+    let fact_of = |id| judged.facts.iter().copied().find(|fact| fact.id == id);
+    let Some(asked) = &conditions.partner else {
+        return sweep.met.iter().find_map(|(at, fact)| Some(Met { place: at_moment(*at)?, fact: fact_of(*fact)? }));
+    };
+    let (own, fact) = sweep.met.first().copied()?;
+    let moments = active::moments(asked, judged.account, own, people, terms);
+    moments.into_iter().find_map(|at| Some(Met { place: at_moment(at)?, fact: fact_of(fact)? }))
 }
 
 /// Amounts that count towards conditions and have no exchange rate; each is held once, by the plan of its own date.
-fn hold_unpriced(stage: &Stage<'_>, books: &mut Books, stretch: &Stretch, sweep: &Sweep) {
+fn hold_unpriced<'a>(
+    sweep: &Sweep,
+    judged: &Judged<'a>,
+    version: &Arc<PlanVersion>,
+    places: &mut Places<'a>,
+    claims: &mut Claims<'a>,
+) {
     for (fact, at, reason, detail) in &sweep.unpriced {
-        if (stretch.from..stretch.to).contains(at) && !stage.terms.is_suspended(stretch.partner, *at) {
-            books.hold(*fact, *reason, detail);
+        let Some(partner) = Terms::partner_at(judged.account, *at) else { continue };
+        let Standing::Priced(place) = places.find(partner, *at) else { continue };
+        if Arc::ptr_eq(&place.setting.version, version) && !place.setting.chain[0].suspended {
+            claims.hold(*fact, *reason, detail);
         }
     }
 }
 
-fn qualified_at(stage: &Stage<'_>, account: &CustomerView, facts: &[&Fact]) -> Option<Instant> {
-    stage.terms.stretches(account).iter().find_map(|stretch| {
-        let plan = &stretch.version.plan;
-        let sweep = Sweep::over(plan.qualification.as_ref()?, plan, account, facts, stage.terms.exchange);
-        first_met(&sweep, stretch).map(|(moment, _)| moment)
-    })
+/// When the plan's `qualification` was first met by the person, and where.
+pub(super) fn qualified<'a>(
+    person: &Person<'a>,
+    people: &[Person<'a>],
+    places: &mut Places<'a>,
+    terms: &'a Terms<'a>,
+) -> Option<Met<'a>> {
+    let (judged, _) = judged(person).into_iter().next()?;
+    let mut earliest: Option<Met<'a>> = None;
+    for version in versions_in_question(judged.account, terms) {
+        let Some(asked) = &version.plan.qualification else { continue };
+        let sweep = Sweep::over(asked, &version.plan, judged.account, &judged.facts, terms.exchange);
+        let holds = |place: &Place| Arc::ptr_eq(&place.setting.version, &version);
+        let Some(met) = first_met(&sweep, asked, &judged, people, places, terms, holds) else { continue };
+        if earliest.as_ref().is_none_or(|known| met.place.at < known.place.at) {
+            earliest = Some(met);
+        }
+    }
+    earliest
 }

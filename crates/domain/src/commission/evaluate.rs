@@ -1,293 +1,300 @@
-//! The worth of every cell of one person, from nothing: pure, in exact numbers, with one rounding per cell.
+//! The worth of every cell of these persons, from nothing: pure, in exact numbers, with one rounding per cell.
 //!
-//! Leaves what was posted before to `posting`, and each rule kind to its own file. The same person, facts and terms
-//! give the same cells, whatever order the facts came in.
+//! Facts find their places; rules make claims; steps give them rates; caps and carry cut them; tiers, the budget and
+//! rebates share them out; cells add them up. Leaves what was posted before to `posting`. The same persons, facts and
+//! terms give the same cells, whatever order the facts came in.
 
-use super::cell::{CellKey, Payee, Scope};
-use super::condition::{self, ConditionState, Sweep};
-use super::per_lot::{self, Lots};
-use super::plan::{Kind, OncePer, Pays, PlanVersion, Rule};
+use super::brackets::{self, Metric, Volumes};
+use super::claim::{Claim, Claims, Matter};
+use super::eligibility::Eligible;
+use super::held::{Held, HeldReason};
+use super::person::Person;
+use super::place::{Place, Places, Standing};
+use super::plan::{Kind, PlanVersion};
+use super::sum::Worth;
 use super::terms::{CustomerView, PersonView, Terms};
-use super::{HeldReason, cpa, flat};
-use crate::fact::FactBody;
-use crate::ids::{CustomerId, FactId, PartnerId};
-use crate::money::{Decimal, Exact, OutOfRange};
-use crate::time::{Instant, Period};
+use super::traded::{Leg, Traded};
+use super::{
+    bonus, cap, carry, cpa, cpa_ladder, external, flat, ftd, per_lot, per_million, percent, rates, share, sum,
+};
+use crate::fact::{Fact, FactBody};
+use crate::ids::{CustomerId, FactId, PersonId};
+use crate::time::Instant;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What one cell is worth now.
-#[derive(Debug, Clone)]
-pub struct Worth {
-    /// The cell.
-    pub cell: CellKey,
-    /// Before the one rounding.
-    pub exact: Exact,
-    /// After it.
-    pub rounded: Decimal,
-    /// The latest fact that counts in the cell.
-    pub fact: FactId,
-    /// When that fact stands.
-    pub fact_at: Instant,
-    /// The period it is for.
-    pub for_period: Period,
-    /// When the latest fact's part is payable.
-    pub payable_at: Instant,
-    /// Whether the plan needs nobody's approval.
-    pub auto_approve: bool,
-    /// The plan that priced the latest part.
-    pub plan: String,
-    /// Its version.
-    pub version: i64,
-    pub(super) facts: Vec<Counted>,
-    pub(super) parts: Vec<Part>,
-    pub(super) priced_by: Arc<PlanVersion>,
-}
-
-/// A fact that cannot be priced yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
-    /// The fact.
-    pub fact: FactId,
-    /// Why.
-    pub reason: HeldReason,
-    /// What is missing, for people.
-    pub detail: String,
-}
-
-/// Everything a person's facts are worth now.
-#[derive(Debug, Clone, Default)]
-pub struct Evaluation {
+/// Everything that facts are worth now.
+#[derive(Debug, Default)]
+pub struct Evaluation<'a> {
     /// By the text of the cell.
     pub worths: BTreeMap<String, Worth>,
     /// Sorted by fact and reason; each once.
     pub held: Vec<Held>,
-    /// When the plan's `qualification` was first met.
-    pub qualified_at: Option<Instant>,
+    /// When each person first met its plan's `qualification`.
+    pub qualified: BTreeMap<PersonId, Instant>,
+    /// What was claimed, and what it was priced by, for the explanations.
+    pub(super) claims: Vec<Claim<'a>>,
+    pub(super) terms: Option<&'a Terms<'a>>,
     /// Where each fact stands: terms for taking back a cell that vanished.
     pub(super) standings: BTreeMap<FactId, (Instant, Arc<PlanVersion>)>,
     pub(super) fallback: Option<Arc<PlanVersion>>,
 }
 
-/// A fact that counts in a cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Counted {
-    pub fact: FactId,
-    pub revision: Option<i64>,
-    pub at: Instant,
-}
-
-/// One amount within a cell and how it came about.
-#[derive(Debug, Clone)]
-pub(super) struct Part {
-    pub fact: FactId,
-    pub exact: Exact,
-    pub weight: Decimal,
-    pub detail: Detail,
-}
-
-/// How an amount came about.
-#[derive(Debug, Clone)]
-pub(super) enum Detail {
-    Amount { amount: Decimal, own_rate: Option<Decimal>, conditions: Vec<ConditionState> },
-    Lots(Lots),
-}
-
-/// What every kind prices against.
-pub(super) struct Stage<'a> {
-    pub person: &'a PersonView,
-    pub terms: &'a Terms<'a>,
-    pub first: Option<&'a CustomerView>,
-}
-
-/// One amount that a rule says a fact is worth.
-pub(super) struct Money<'a> {
-    pub rule: &'a Rule,
-    pub version: &'a Arc<PlanVersion>,
-    pub partner: PartnerId,
-    pub account: &'a CustomerView,
-    pub scope: Scope,
-    /// Not empty.
-    pub counted: Vec<Counted>,
-    pub moment: Instant,
-    pub exact: Result<Exact, OutOfRange>,
-    pub detail: Detail,
-}
-
-/// What is being added up.
-#[derive(Default)]
-pub(super) struct Books {
-    cells: BTreeMap<CellKey, Cell>,
-    held: BTreeMap<(FactId, HeldReason), String>,
-    pub qualified_at: Option<Instant>,
-}
-
-struct Cell {
-    exact: Exact,
-    moment: Instant,
-    version: Arc<PlanVersion>,
-    facts: Vec<Counted>,
-    parts: Vec<Part>,
-}
-
-impl Books {
-    pub(super) fn hold(&mut self, fact: FactId, reason: HeldReason, detail: &str) {
-        self.held.entry((fact, reason)).or_insert_with(|| detail.to_owned());
-    }
-
-    /// Adds the amount to its cell; one that leaves the range of exact numbers is held instead.
-    pub(super) fn add(&mut self, money: Money<'_>) {
-        let Some(latest) = money.counted.iter().max_by_key(|counted| (counted.at, counted.fact)).copied() else {
-            return;
-        };
-        let payee = match money.rule.pays {
-            Pays::Partner => Payee::Partner(money.partner),
-            Pays::Customer => Payee::Customer(money.account.customer),
-        };
-        let (unit, rule) = (money.rule.unit, money.rule.id.clone());
-        let key = CellKey { payee, rule, unit, level: 0, scope: money.scope };
-        let before = self.cells.get(&key).map_or_else(Exact::zero, |cell| cell.exact);
-        let sum = money.exact.and_then(|exact| {
-            let sum = before.plus(exact)?;
-            sum.round(unit)?;
-            Ok((exact, sum))
-        });
-        let (exact, sum) = match sum {
-            Ok(both) => both,
-            Err(error) => {
-                self.hold(latest.fact, HeldReason::NotEvaluable, &error.to_string());
-                return;
-            }
-        };
-        let cell = self.cells.entry(key).or_insert_with(|| Cell {
-            exact: Exact::zero(),
-            moment: money.moment,
-            version: Arc::clone(money.version),
-            facts: Vec::new(),
-            parts: Vec::new(),
-        });
-        cell.exact = sum;
-        if money.moment >= cell.moment {
-            cell.moment = money.moment;
-            cell.version = Arc::clone(money.version);
+/// Every cell of these persons, from nothing. Where a plan reaches beyond a person (brackets, carry, caps by day or
+/// period, conditions on a partner), they must be all the persons of the partners concerned.
+pub fn evaluate<'a>(persons: &'a [PersonView], terms: &'a Terms<'a>) -> Evaluation<'a> {
+    let mut claims = Claims::new(terms);
+    let mut places = Places::new(terms);
+    let mut volumes = Volumes::default();
+    let people: Vec<Person<'a>> = persons.iter().map(|person| Person::open(person, &mut claims)).collect();
+    let mut standings = BTreeMap::new();
+    let mut qualified = BTreeMap::new();
+    for person in &people {
+        for fact in &person.facts {
+            claim_of_fact(person, fact, &mut places, &mut claims, &mut volumes, &mut standings);
         }
-        cell.facts.extend(money.counted);
-        cell.parts.push(Part { fact: latest.fact, exact, weight: money.rule.weight, detail: money.detail });
+        flat::claim(person, &mut places, &mut claims);
+        cpa::claim(person, &people, &mut places, &mut claims);
+        cpa_ladder::claim(person, &people, &mut places, &mut claims);
+        if let Some(met) = cpa::qualified(person, &people, &mut places, terms) {
+            qualified.insert(person.view.person, met.place.at);
+        }
     }
-}
-
-/// Every cell of this person, from nothing.
-pub fn evaluate(person: &PersonView, terms: &Terms<'_>) -> Evaluation {
-    let mut ordered = person.clone();
-    ordered.facts.sort_by(|a, b| (a.at, a.body.type_name(), &a.key).cmp(&(b.at, b.body.type_name(), &b.key)));
-    let person = &ordered;
-    let stage = Stage { person, terms, first: person.first_account() };
-    let mut books = Books::default();
-    let standings = stand(&stage, &mut books);
-    flat::price(&stage, &mut books);
-    cpa::price(&stage, &mut books);
-    per_lot::price(&stage, &mut books);
-
-    let fallback = stage.first.and_then(|first| terms.stretches(first).pop()).map(|stretch| stretch.version);
-    let worths = books.cells.into_iter().map(|(key, cell)| (key.text(), cell.into_worth(key)));
+    count_amounts(&claims, &mut volumes);
+    ftd::count(&people, &mut places, terms, &mut volumes);
+    volumes.sort();
+    brackets::apply(&mut claims, &volumes);
+    price(&mut claims, &people);
+    let shared = share::all(&mut claims, &volumes);
+    let worths = sum::cells(&mut claims, &shared);
+    let bindings = people.iter().filter_map(|person| person.first?.bindings.last());
+    let fallback =
+        bindings.filter_map(|binding| terms.partners.get(&binding.partner)?.plans.last()).next_back().cloned();
     Evaluation {
-        worths: worths.collect(),
-        held: books.held.into_iter().map(|((fact, reason), detail)| Held { fact, reason, detail }).collect(),
-        qualified_at: books.qualified_at,
+        worths,
+        qualified,
         standings,
         fallback,
+        claims: std::mem::take(&mut claims.all),
+        terms: Some(terms),
+        held: held(claims),
     }
 }
 
-/// Finds each fact's place, and holds those of nobody known.
-fn stand(stage: &Stage<'_>, books: &mut Books) -> BTreeMap<FactId, (Instant, Arc<PlanVersion>)> {
-    let mut standings = BTreeMap::new();
-    for fact in &stage.person.facts {
-        let Some(account) = stage.person.account(fact.customer) else {
-            books.hold(fact.id, HeldReason::UnknownCustomer, "the customer is not known yet");
+fn held(claims: Claims<'_>) -> Vec<Held> {
+    claims.into_held().into_iter().map(|((fact, reason), detail)| Held { fact, reason, detail }).collect()
+}
+
+/// The claims of the rules that look at single facts, and the volumes that they count in.
+fn claim_of_fact<'a>(
+    person: &Person<'a>,
+    fact: &'a Fact,
+    places: &mut Places<'a>,
+    claims: &mut Claims<'a>,
+    volumes: &mut Volumes<'a>,
+    standings: &mut BTreeMap<FactId, (Instant, Arc<PlanVersion>)>,
+) {
+    let Some(account) = person.view.account(fact.customer) else {
+        claims.hold(fact.id, HeldReason::UnknownCustomer, "the customer is not known yet");
+        return;
+    };
+    let mut stand = |traded: Option<&Traded<'_>>, at: Instant, partner, claims: &mut Claims<'a>| {
+        let Some(partner) = partner else {
+            claims.hold(fact.id, HeldReason::Unattributed, "no partner brought the customer before this date");
+            return;
+        };
+        match places.find(partner, at) {
+            Standing::Unplanned => {}
+            Standing::Held(reason, detail) => claims.hold(fact.id, reason, detail),
+            Standing::Priced(place) => {
+                standings.insert(fact.id, (place.at, Arc::clone(&place.setting.version)));
+                match_rules(person, account, fact, &place, traded, claims, volumes);
+            }
+        }
+    };
+    let mut is_traded = false;
+    for (traded, at) in Traded::legs(fact) {
+        is_traded = true;
+        let place = match (&fact.body, at) {
+            (FactBody::TradingDay(day), _) => claims.terms.place_of_day(account, day.date),
+            (_, Some(at)) => Terms::partner_at(account, at).map(|partner| (at, partner)),
+            (_, None) => None,
+        };
+        let at = place.map_or(fact.at, |(at, _)| at);
+        stand(Some(&traded), at, place.map(|(_, partner)| partner), claims);
+    }
+    if !is_traded && !matches!(fact.body, FactBody::Refund { .. }) {
+        stand(None, fact.at, Terms::partner_at(account, fact.at), claims);
+    }
+}
+
+fn match_rules<'a>(
+    person: &Person<'a>,
+    account: &'a CustomerView,
+    fact: &'a Fact,
+    place: &Place,
+    traded: Option<&Traded<'_>>,
+    claims: &mut Claims<'a>,
+    volumes: &mut Volumes<'a>,
+) {
+    for rule_of in &place.setting.rules {
+        let matter = Matter { account, fact, place, rule_of };
+        claim_of_rule(&matter, person, traded, claims, |claim| {
+            let metric = claim.rule().brackets.as_ref().map(|brackets| brackets.metric);
+            let setting = &place.setting;
+            let amount = match metric {
+                Some(Metric::Base) => claim.quantity,
+                Some(Metric::Lots) => lots(claim, traded),
+                Some(Metric::Ftd) | None => return,
+            };
+            let order = (place.at, fact.key.as_str(), fact.id);
+            volumes.add(setting.partner, &claim.rule().id, setting.period, order, amount);
+        });
+        count_lots_of_amounts(&matter, traded, place.setting.partner, place.setting.period, volumes);
+    }
+    for (partner, rule_of, period) in &place.setting.network {
+        let matter = Matter { account, fact, place, rule_of };
+        let mut dry = Claims::new(claims.terms);
+        claim_of_rule(&matter, person, traded, &mut dry, |_| {});
+        for claim in &dry.all {
+            let amount = match claim.rule().brackets.as_ref().map(|brackets| brackets.metric) {
+                Some(Metric::Base) => claim.quantity,
+                Some(Metric::Lots) => lots(claim, traded),
+                Some(Metric::Ftd) | None => continue,
+            };
+            volumes.add(*partner, &claim.rule().id, *period, (place.at, fact.key.as_str(), fact.id), amount);
+        }
+        count_lots_of_amounts(&matter, traded, *partner, *period, volumes);
+    }
+}
+
+/// What the metric `lots` counts of a claim: lots after factors, or the closed lots of the fact.
+fn lots(claim: &Claim<'_>, traded: Option<&Traded<'_>>) -> crate::money::Exact {
+    match (&claim.rule().kind, traded) {
+        (Kind::PerLot(_), _) => claim.quantity,
+        (_, Some(traded)) if traded.leg != Leg::Open => traded.lots.exact(),
+        _ => crate::money::Exact::zero(),
+    }
+}
+
+/// Amounts for events and persons may step with the partner's lots too.
+fn count_lots_of_amounts<'a>(
+    matter: &Matter<'a, '_>,
+    traded: Option<&Traded<'_>>,
+    partner: crate::ids::PartnerId,
+    period: crate::time::Period,
+    volumes: &mut Volumes<'a>,
+) {
+    let rule = matter.rule();
+    let steps_by_lots = rule.brackets.as_ref().is_some_and(|brackets| brackets.metric == Metric::Lots);
+    let is_amount = matches!(rule.kind, Kind::Flat(_) | Kind::Cpa(_));
+    if let Some(traded) = traded.filter(|traded| steps_by_lots && is_amount && traded.leg != Leg::Open)
+        && rule.when.admits_customer(matter.account)
+    {
+        let order = (matter.place.at, matter.fact.key.as_str(), matter.fact.id);
+        volumes.add(partner, &rule.id, period, order, traded.lots.exact());
+    }
+}
+
+/// The claim of one rule on one fact, where it makes one and the trade is eligible.
+fn claim_of_rule<'a>(
+    matter: &Matter<'a, '_>,
+    person: &Person<'a>,
+    traded: Option<&Traded<'_>>,
+    claims: &mut Claims<'a>,
+    mut claimed: impl FnMut(&Claim<'a>),
+) {
+    let rule = matter.rule();
+    if !rates::admits(rule, &matter.rule_of.0.plan, matter.fact, matter.account) {
+        return;
+    }
+    let before = claims.all.len();
+    match (&rule.kind, traded) {
+        (Kind::PerLot(kind), Some(traded)) => per_lot::claim(matter, kind, traded, claims),
+        (Kind::PerMillion(kind), Some(traded)) => per_million::claim(matter, kind, traded, claims),
+        (Kind::Percent(kind), traded) => {
+            let sale = person.sales.get(&matter.fact.id);
+            let leg = traded.map(|traded| traded.leg);
+            percent::claim(matter, kind, leg, sale.map(|(left, _)| *left), claims);
+            if let (Some(claim), Some((_, refunds))) = (claims.all.get_mut(before), sale) {
+                claim.counted.extend(refunds.iter().copied());
+            }
+        }
+        (Kind::External(kind), None) => external::claim(matter, kind, claims),
+        _ => {}
+    }
+    let Some(claim) = claims.all.get_mut(before) else { return };
+    if let Some(eligibility) = &rule.eligibility {
+        let judged = eligibility.judge(matter.fact).and_then(|judged| match judged {
+            Eligible::Counts(share) => claim.factor.times(share).map(Ok),
+            Eligible::Refused(reason, detail) => Ok(Err((reason, detail))),
+        });
+        match judged {
+            Ok(Ok(factor)) => claim.factor = factor,
+            Ok(Err((reason, detail))) => {
+                claims.all.truncate(before);
+                claims.hold(matter.fact.id, reason, format!("rule {}: {detail}", rule.id));
+                return;
+            }
+            Err(error) => {
+                claims.all.truncate(before);
+                claims.hold_out_of_range(matter.fact.id, error);
+                return;
+            }
+        }
+    }
+    claimed(&claims.all[before]);
+}
+
+/// Amounts for events and persons with steps by `base` count 1 each.
+fn count_amounts<'a>(claims: &Claims<'a>, volumes: &mut Volumes<'a>) {
+    for claim in &claims.all {
+        let by_base = claim.rule().brackets.as_ref().is_some_and(|brackets| brackets.metric == Metric::Base);
+        if !by_base || !matches!(claim.rule().kind, Kind::Flat(_) | Kind::Cpa(_)) {
             continue;
-        };
-        let place = match &fact.body {
-            FactBody::TradingDay(day) => stage.terms.place_of_day(account, day.date),
-            FactBody::Trade(trade) => stage.terms.place(account, trade.closed_at.unwrap_or(trade.opened_at)),
-            FactBody::Event { .. } | FactBody::Money { .. } => stage.terms.place(account, fact.at),
-        };
-        match place {
-            None => books.hold(fact.id, HeldReason::Unattributed, "no partner brought the customer before this date"),
-            Some(place) => {
-                if let Some(version) = place.version {
-                    standings.insert(fact.id, (place.at, version));
+        }
+        let order = (claim.place.at, claim.fact.key.as_str(), claim.fact.id);
+        for (partner, (version, index), period) in brackets::counting(&claim.place) {
+            if version.plan.rules[*index].id == claim.rule().id {
+                volumes.add(partner, &claim.rule().id, period, order, claim.quantity);
+            }
+        }
+    }
+}
+
+/// Prices, caps and carries rule after rule: a bonus once the rule that it is of is final.
+fn price<'a>(claims: &mut Claims<'a>, people: &[Person<'a>]) {
+    let facts_of = |customer: CustomerId| -> Vec<&'a Fact> {
+        let of_customer = |person: &&Person<'a>| person.view.account(customer).is_some();
+        let person = people.iter().find(of_customer);
+        person
+            .map(|person| person.facts.iter().copied().filter(|fact| fact.customer == customer).collect())
+            .unwrap_or_default()
+    };
+    let mut from = 0;
+    while from < claims.all.len() {
+        let to = claims.all.len();
+        let places: Vec<usize> = (from..to).collect();
+        for &place in &places {
+            match claims.all[place].priced() {
+                Ok(amount) => claims.all[place].amount = amount,
+                Err(error) => {
+                    let fact = claims.all[place].fact.id;
+                    claims.hold_out_of_range(fact, error);
+                    claims.all[place].pieces.clear();
                 }
             }
         }
-    }
-    standings
-}
-
-impl Cell {
-    fn into_worth(self, cell: CellKey) -> Worth {
-        let latest = self.facts.iter().max_by_key(|counted| (counted.at, counted.fact)).copied();
-        let latest = latest.expect("a cell is made with its first fact");
-        let plan = &self.version.plan;
-        let for_period = match &cell.scope {
-            Scope::CustomerPeriod(_, period) => *period,
-            _ => Period::holding(plan.period, plan.zone.day_of(self.moment)),
-        };
-        Worth {
-            exact: self.exact,
-            rounded: self.exact.round(cell.unit).expect("every sum was rounded once when it was added"),
-            fact: latest.fact,
-            fact_at: latest.at,
-            for_period,
-            payable_at: latest.at.plus_seconds(plan.hold_seconds()),
-            auto_approve: plan.auto_approve,
-            plan: self.version.name.clone(),
-            version: self.version.version,
-            cell,
-            facts: self.facts,
-            parts: self.parts,
-            priced_by: self.version,
+        cap::apply(claims, &places, &facts_of);
+        carry::apply(claims, &places);
+        for place in places {
+            let paid = &claims.all[place];
+            if paid.place.setting.rules.iter().any(|(version, index)| bonus::is_of(&version.plan, *index, paid.rule()))
+            {
+                let paid = paid.clone();
+                bonus::claim(&paid, claims);
+            }
         }
+        from = to;
     }
-}
-
-/// What is asked for and what is there, condition by condition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConditionReport {
-    /// In the order of the contract.
-    pub states: Vec<ConditionState>,
-    /// What is missing by condition; empty once met.
-    pub missing: BTreeMap<String, String>,
-}
-
-/// The conditions of a `cpa` rule, or of the plan's `qualification`, for this account's person as they are now.
-///
-/// `None` where the account has no plan at `now`, or the plan has no such conditions.
-pub fn conditions(
-    person: &PersonView,
-    terms: &Terms<'_>,
-    customer: CustomerId,
-    rule: Option<&str>,
-    now: Instant,
-) -> Option<ConditionReport> {
-    let first = person.first_account()?;
-    let own = person.account(customer)?;
-    let find = |account: &CustomerView| {
-        let version = terms.place(account, now)?.version?;
-        let Some(id) = rule else { return Some((version.plan.qualification.clone()?, OncePer::Person, version)) };
-        let cpa = version.plan.rules.iter().find_map(|rule| match &rule.kind {
-            Kind::Cpa(cpa) if rule.id == id => Some(cpa.clone()),
-            _ => None,
-        })?;
-        Some((cpa.qualify, cpa.once_per, version))
-    };
-    let of_person = find(first).filter(|(_, once_per, _)| *once_per == OncePer::Person);
-    let whole_person = of_person.is_some();
-    let account = if whole_person { first } else { own };
-    let (asked, _, version) = of_person.or_else(|| find(own))?;
-    let facts = person.facts.iter().filter(|fact| whole_person || fact.customer == account.customer);
-    let facts: Vec<_> = facts.collect();
-    let sweep = Sweep::over(&asked, &version.plan, account, &facts, terms.exchange);
-    let missing = if sweep.is_met_now { BTreeMap::new() } else { condition::missing(&sweep, &asked, now) };
-    Some(ConditionReport { states: sweep.states(&asked), missing })
 }

@@ -1,39 +1,131 @@
-//! Why a cell is worth what it is: the explanation object of the management API, built from what `evaluate` noted.
+//! Why a cell is worth what it is: the explanation object of the management API, built from what was claimed.
 //!
-//! What it says multiplies out to the exact amount; it computes nothing anew.
+//! What it says multiplies out: every input is Σ quantity × rate, times weight and credit share, less what a cap cut
+//! off, times what carry, the level and the budget leave; the inputs add up to the exact amount.
 
+use super::claim::{Claim, Detail};
 use super::condition::ConditionState;
-use super::evaluate::{Detail, Part, Worth};
+use super::evaluate::Evaluation;
+use super::percent::Revenue;
 use super::posting::PostedCell;
-use crate::money::Decimal;
+use super::rates;
+use super::sum::{Part, Worth};
+use crate::fact::FactBody;
+use crate::money::{Currency, Exact};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-impl Worth {
-    /// The explanation object.
-    pub fn explanation(&self) -> Value {
-        let latest = self.parts.iter().rev().find(|part| part.fact == self.fact).or(self.parts.last());
+impl Evaluation<'_> {
+    /// The explanation object of one cell.
+    pub fn explanation(&self, worth: &Worth) -> Value {
+        let of_latest = |part: &&Part| self.claims[part.claim].fact.id == worth.fact;
+        let latest = worth.parts.iter().rev().find(of_latest).or(worth.parts.last());
+        let latest = latest.map(|part| &self.claims[part.claim]);
         let mut facts: BTreeMap<_, _> = BTreeMap::new();
-        for counted in &self.facts {
+        for counted in &worth.facts {
             let entry = json!({"id": counted.fact.0, "revision": counted.revision, "at": counted.at.iso8601()});
             facts.insert((counted.at, counted.fact), entry);
         }
+        let rate = latest.and_then(|claim| claim.pieces.last()).map(|piece| piece.rate.to_string());
         json!({
-            "rule": self.cell.rule,
-            "plan": self.plan,
-            "version": self.version,
+            "rule": worth.cell.rule,
+            "plan": worth.plan,
+            "version": worth.version,
             "facts": facts.into_values().collect::<Vec<_>>(),
-            "inputs": self.parts.iter().map(inputs).collect::<Vec<_>>(),
-            "rate": latest.and_then(rate).map(|rate| rate.to_string()),
-            "candidates": latest.map(candidates),
-            "conditions": latest.map(|part| match &part.detail {
-                Detail::Amount { conditions, .. } => conditions.iter().map(condition).collect(),
-                Detail::Lots(_) => Vec::new(),
+            "inputs": worth.parts.iter().map(|part| self.input(part)).collect::<Vec<_>>(),
+            "rate": rate,
+            "candidates": latest.map(|claim| self.candidates(claim)),
+            "conditions": latest.map(|claim| match &claim.detail {
+                Detail::Conditions(states) => states.iter().map(condition).collect(),
+                _ => Vec::new(),
             }),
-            "exchange_rate": null,
-            "exact": self.exact.to_string(),
-            "rounded": self.rounded.to_text(self.cell.unit.minor_digits()),
+            "exchange_rate": latest.and_then(|claim| self.exchange_rate(claim)),
+            "cut_off": worth.cut_off.to_text(worth.cell.unit.minor_digits()),
+            "exact": worth.exact.to_string(),
+            "rounded": worth.rounded.to_text(worth.cell.unit.minor_digits()),
         })
+    }
+
+    fn input(&self, part: &Part) -> Value {
+        let claim = &self.claims[part.claim];
+        let mut input = Map::new();
+        let mut say = |key: &str, value: Value| drop(input.insert(key.to_owned(), value));
+        say("fact", claim.fact.id.0.into());
+        if let Some(instrument) = rates::instrument(claim.fact) {
+            say("instrument", instrument.into());
+        }
+        match &claim.detail {
+            Detail::Lots { times, lot_factor } => {
+                say("lots", lots(claim).into());
+                say("sides", (*times).into());
+                say("lot_factor", lot_factor.to_string().into());
+            }
+            Detail::Volume | Detail::Revenue | Detail::OfRule | Detail::Amount | Detail::Conditions(_) => {}
+        }
+        say("quantity", claim.quantity.to_string().into());
+        let pieces = claim.pieces.iter();
+        let pieces =
+            pieces.map(|piece| json!({"quantity": piece.quantity.to_string(), "rate": piece.rate.to_string()}));
+        say("pieces", pieces.collect());
+        say("weight", claim.rule().weight.to_string().into());
+        let credit_share = claim.factor.over(claim.rule().weight.exact()).unwrap_or_else(|_| Exact::whole(1));
+        say("credit_share", credit_share.to_string().into());
+        say("cut_off", claim.cut_off.to_string().into());
+        say("direct", claim.amount.to_string().into());
+        say("level", part.level.into());
+        if part.is_rebate {
+            say("rebate", true.into());
+        }
+        if let Some(factor) = claim.budget_factor {
+            say("budget_factor", factor.to_string().into());
+        }
+        say("exact", part.exact.to_string().into());
+        Value::Object(input)
+    }
+
+    /// The one that won leads; those that lost follow.
+    fn candidates(&self, claim: &Claim<'_>) -> Vec<Value> {
+        let Some(terms) = self.terms else { return Vec::new() };
+        let (partner, plan) = (claim.place.setting.partner, &claim.version.plan);
+        let found = rates::candidates(terms, partner, claim.rule(), plan, claim.fact, claim.account);
+        let stepped = claim.rule().brackets.is_some() && !claim.has_own_rate;
+        let steps = claim.pieces.iter().filter(|_| stepped);
+        let steps = steps.map(|piece| json!({"from": "brackets", "rate": piece.rate.to_string()}));
+        steps.chain(found.iter().map(|known| json!({"from": known.source, "rate": known.rate.to_string()}))).collect()
+    }
+
+    fn exchange_rate(&self, claim: &Claim<'_>) -> Option<Value> {
+        let (currency, plan) = (currency(&claim.fact.body)?, &claim.version.plan);
+        if currency == plan.currency || !matches!(claim.detail, Detail::Revenue) {
+            return None;
+        }
+        let terms = self.terms?;
+        let quote = Revenue { terms, plan, at: claim.place.at, sale_left: None }.quote(currency)?;
+        Some(json!({
+            "date": quote.date.to_string(),
+            "from": quote.from.code(),
+            "to": quote.to.code(),
+            "rate": quote.rate.to_string(),
+        }))
+    }
+}
+
+fn lots(claim: &Claim<'_>) -> Option<String> {
+    match &claim.fact.body {
+        FactBody::TradingDay(day) => Some(day.lots.to_string()),
+        FactBody::Trade(trade) => Some(trade.lots.to_string()),
+        _ => None,
+    }
+}
+
+fn currency(body: &FactBody) -> Option<Currency> {
+    match body {
+        FactBody::TradingDay(day) => Some(day.currency),
+        FactBody::Trade(trade) => Some(trade.currency),
+        FactBody::Money { currency, .. } | FactBody::Sale { currency, .. } | FactBody::Refund { currency, .. } => {
+            Some(*currency)
+        }
+        FactBody::Event { currency, .. } | FactBody::Kpi { currency, .. } => *currency,
     }
 }
 
@@ -45,46 +137,6 @@ pub(super) fn nothing(posted: &PostedCell) -> Value {
         "posted_before": posted.amount.to_string(), "posted_after": "0",
         "reason": "nothing counts in this cell any more",
     })
-}
-
-fn inputs(part: &Part) -> Value {
-    let mut inputs = Map::new();
-    inputs.insert("fact".into(), part.fact.0.into());
-    match &part.detail {
-        Detail::Amount { amount, .. } => {
-            inputs.insert("amount".into(), amount.to_string().into());
-        }
-        Detail::Lots(lots) => {
-            inputs.insert("instrument".into(), lots.instrument.clone().into());
-            inputs.insert("lots".into(), lots.quantity.to_string().into());
-            inputs.insert("sides".into(), lots.times.into());
-            inputs.insert("lot_factor".into(), lots.factor.to_string().into());
-            inputs.insert("rate".into(), rate(part).map(|rate| rate.to_string()).into());
-            inputs.insert("rate_from".into(), lots.candidates.first().map(|won| won.source.clone()).into());
-        }
-    }
-    inputs.insert("weight".into(), part.weight.to_string().into());
-    inputs.insert("exact".into(), part.exact.to_string().into());
-    Value::Object(inputs)
-}
-
-fn rate(part: &Part) -> Option<Decimal> {
-    match &part.detail {
-        Detail::Amount { amount, .. } => Some(*amount),
-        Detail::Lots(lots) => lots.candidates.first().map(|won| won.rate),
-    }
-}
-
-/// The one that won leads; those that lost follow.
-fn candidates(part: &Part) -> Vec<Value> {
-    match &part.detail {
-        Detail::Amount { own_rate: Some(rate), .. } => vec![json!({"from": "partner.rates", "rate": rate.to_string()})],
-        Detail::Amount { amount, .. } => vec![json!({"from": "amount", "rate": amount.to_string()})],
-        Detail::Lots(lots) => {
-            let shown = |candidate: &super::per_lot::Candidate| json!({"from": candidate.source, "rate": candidate.rate.to_string()});
-            lots.candidates.iter().map(shown).collect()
-        }
-    }
 }
 
 fn condition(state: &ConditionState) -> Value {

@@ -2,12 +2,15 @@
 //!
 //! The earliest matching event counts, by (time, key); which account's partner is paid is decided by `once_per`.
 
-use super::evaluate::{Books, Counted, Detail, Money, Stage};
-use super::plan::{Kind, OncePer, Rule};
-use super::terms::{CustomerView, Place};
-use super::{HeldReason, Scope};
-use crate::fact::{Fact, FactBody};
-use crate::money::Decimal;
+use super::cell::Scope;
+use super::claim::{Claims, Detail, Matter, Rate};
+use super::person::Person;
+use super::place::{Places, Standing};
+use super::plan::{Kind, OncePer};
+use super::rates;
+use super::terms::Terms;
+use crate::fact::FactBody;
+use crate::money::{Decimal, Exact};
 use std::collections::BTreeSet;
 
 /// The keys of the kind.
@@ -21,67 +24,41 @@ pub struct Flat {
     pub once_per: OncePer,
 }
 
-/// Prices every event of the person, in time order.
-pub(super) fn price(stage: &Stage<'_>, books: &mut Books) {
+/// Claims for every event of the person, in time order.
+pub(super) fn claim<'a>(person: &Person<'a>, places: &mut Places<'a>, claims: &mut Claims<'a>) {
     let mut done = BTreeSet::new();
-    let mut events: Vec<&Fact> =
-        stage.person.facts.iter().filter(|fact| matches!(fact.body, FactBody::Event { .. })).collect();
-    events.sort_by_key(|fact| (fact.at, &fact.key));
-    for fact in events {
+    for fact in &person.facts {
         let FactBody::Event { event, .. } = &fact.body else { continue };
-        let Some(own) = stage.person.account(fact.customer) else { continue };
+        let Some(own) = person.view.account(fact.customer) else { continue };
         let mut accounts = vec![(own, false)];
-        accounts.extend(stage.first.map(|first| (first, true)));
+        accounts.extend(person.first.map(|first| (first, true)));
         for (account, whole_person) in accounts {
-            let Some(place) = stage.terms.place(account, fact.at) else { continue };
-            let Some(version) = place.version.clone() else { continue };
-            for rule in &version.plan.rules {
+            let Some(partner) = Terms::partner_at(account, fact.at) else { continue };
+            let Standing::Priced(place) = places.find(partner, fact.at) else { continue };
+            for rule_of in &place.setting.rules {
+                let rule = &rule_of.0.plan.rules[rule_of.1];
                 let Kind::Flat(flat) = &rule.kind else { continue };
                 let is_ours = (flat.once_per == OncePer::Person) == whole_person;
-                if !is_ours || flat.on != *event || !rule.when.admits_event(event) {
+                if !is_ours
+                    || flat.on != *event
+                    || !rule.when.admits_event(event)
+                    || !rule.when.admits_customer(account)
+                {
                     continue;
                 }
                 let scope = match flat.once_per {
                     OncePer::Event => Scope::Event(own.customer, fact.key.clone()),
                     OncePer::Customer => Scope::Customer(own.customer),
-                    OncePer::Person => Scope::Person(stage.person.person),
+                    OncePer::Person => Scope::Person(person.view.person),
                 };
-                if rule.when.admits_customer(account) && done.insert((rule.id.clone(), scope.clone())) {
-                    pay(stage, books, fact, account, &place, rule, flat, scope);
+                if !done.insert((rule.id.clone(), scope.clone())) {
+                    continue;
                 }
+                let own_rate = rates::own_rate(claims.terms, place.setting.partner, rule);
+                let rate = Rate { rate: own_rate.unwrap_or(flat.amount).exact(), is_own: own_rate.is_some() };
+                let matter = Matter { account, fact, place: &place, rule_of };
+                claims.push(matter.claim(scope, Exact::whole(1), rate, Detail::Amount));
             }
         }
     }
-}
-
-#[expect(clippy::too_many_arguments, reason = "one match with everything that was found about it")]
-fn pay(
-    stage: &Stage<'_>,
-    books: &mut Books,
-    fact: &Fact,
-    account: &CustomerView,
-    place: &Place,
-    rule: &Rule,
-    flat: &Flat,
-    scope: Scope,
-) {
-    if place.suspended {
-        books.hold(fact.id, HeldReason::PartnerSuspended, &format!("rule {}", rule.id));
-        return;
-    }
-    let own_rate = stage.terms.own_rate(place.partner, &rule.id);
-    let amount = own_rate.unwrap_or(flat.amount);
-    let Some(version) = &place.version else { return };
-    let exact = amount.exact().times(rule.weight.exact());
-    books.add(Money {
-        rule,
-        version,
-        partner: place.partner,
-        account,
-        scope,
-        counted: vec![Counted { fact: fact.id, revision: fact.revision, at: place.at }],
-        moment: place.at,
-        exact,
-        detail: Detail::Amount { amount, own_rate, conditions: Vec::new() },
-    });
 }

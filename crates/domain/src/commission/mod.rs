@@ -1,63 +1,68 @@
-//! Commissions: a pure function of facts (`commissions.md`). `evaluate` says what every cell of a person is worth now;
-//! `postings` is the difference to what was posted.
+//! Commissions: a pure function of facts (`commissions.md`). `evaluate` says what every cell is worth now; `postings` is
+//! the difference to what was posted.
 //!
-//! One file per rule kind (`flat`, `cpa`, `per_lot`); `lint` makes a [`Plan`] of a document and refuses what this
-//! version does not have yet (`later`). Never reads a clock, never rounds but once per cell.
+//! One file per rule kind (`flat`, `cpa`, `cpa_ladder`, `per_lot`, `per_million`, `percent`, `bonus`, `external`), one
+//! per modifier (`brackets`, `cap`, `carry`, `eligibility`, `budget`, `tiers`). `lint` makes a [`Plan`] of a document.
+//! Never reads a clock, never rounds but once per cell.
 
+mod active;
+mod bonus;
+mod brackets;
+mod budget;
+mod cap;
+mod carry;
 mod cell;
+mod claim;
 mod condition;
 mod cpa;
+mod cpa_ladder;
+mod eligibility;
 mod evaluate;
 mod exchange;
 mod explain;
+mod external;
 mod flat;
-mod later;
+mod ftd;
+mod held;
 mod lint;
 mod per_lot;
+mod per_million;
+mod percent;
+mod person;
+mod place;
 mod plan;
 mod posting;
+mod progress;
+mod rates;
 mod reader;
+mod share;
+mod sum;
 mod terms;
+mod tiers;
+mod traded;
 
+pub use bonus::{Bonus, Rebate};
+pub use brackets::{Brackets, Metric, Mode, Network, Step};
+pub use budget::{Budget, OnExceed};
+pub use cap::{Cap, CapPer};
+pub use carry::{Carry, CarryOf, CarryScope};
 pub use cell::{CellKey, Payee, Scope};
-pub use condition::{ConditionState, Conditions, Within, WithinFrom};
+pub use condition::{ConditionState, Conditions, PartnerCondition, Within, WithinFrom};
 pub use cpa::Cpa;
-pub use evaluate::{ConditionReport, Evaluation, Held, Worth, conditions, evaluate};
+pub use cpa_ladder::{CpaLadder, LadderOf, LadderStep};
+pub use eligibility::Eligibility;
+pub use evaluate::{Evaluation, evaluate};
 pub use exchange::{ExchangeRates, Quote};
+pub use external::External;
 pub use flat::Flat;
+pub use held::{Held, HeldReason};
 pub use lint::{LintError, lint};
-pub use per_lot::{LotFactor, PerLot, Rate, Side};
-pub use plan::{Kind, OncePer, Pays, Plan, PlanVersion, Rule, When};
+pub use per_lot::{ListedRate, LotFactor, PerLot, Side};
+pub use per_million::PerMillion;
+pub use percent::{Percent, Source, Term};
+pub use plan::{Kind, OnSuspended, OncePer, Pays, Plan, PlanVersion, Rule, When};
 pub use posting::{PostedCell, Posting, postings};
+pub use progress::{ConditionReport, conditions};
+pub use sum::Worth;
 pub use terms::{Binding, CustomerView, PartnerTerms, PersonView, Terms};
-
-/// Why a fact is not priced yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum HeldReason {
-    /// No exchange rate for its date.
-    NoExchangeRate,
-    /// Nobody knows the customer yet.
-    UnknownCustomer,
-    /// The customer is nobody's at its date.
-    Unattributed,
-    /// It leaves the range of exact numbers, or lacks a detail.
-    NotEvaluable,
-    /// No rate fits.
-    NoRate,
-    /// The partner was suspended at its date.
-    PartnerSuspended,
-}
-
-impl HeldReason {
-    /// The name on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NoExchangeRate => "no_exchange_rate",
-            Self::UnknownCustomer => "unknown_customer",
-            Self::Unattributed => "unattributed",
-            Self::NotEvaluable => "not_evaluable",
-            Self::NoRate => "no_rate",
-            Self::PartnerSuspended => "partner_suspended",
-        }
-    }
-}
+pub use tiers::{PassUp, Tiers};

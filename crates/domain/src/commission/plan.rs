@@ -2,10 +2,21 @@
 //!
 //! Only `lint` makes one, so a plan in hand is a plan without mistakes. Each rule kind keeps its own file.
 
+use super::bonus::{Bonus, Rebate};
+use super::brackets::Brackets;
+use super::budget::Budget;
+use super::cap::{Cap, CapPer};
+use super::carry::Carry;
 use super::condition::Conditions;
 use super::cpa::Cpa;
+use super::cpa_ladder::CpaLadder;
+use super::eligibility::Eligibility;
+use super::external::External;
 use super::flat::Flat;
 use super::per_lot::PerLot;
+use super::per_million::PerMillion;
+use super::percent::Percent;
+use super::tiers::Tiers;
 use crate::money::{Currency, Decimal, Unit};
 use crate::time::{Instant, PeriodLength, Zone};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +44,12 @@ pub struct Plan {
     pub max_rate_age_days: i64,
     /// What makes a customer a qualified FTD.
     pub qualification: Option<Conditions>,
+    /// What a suspended partner's place in the tree does.
+    pub on_suspended: OnSuspended,
+    /// What everything paid for one trade or daily row stays within.
+    pub budget: Option<Budget>,
+    /// How the partners above take part.
+    pub tiers: Option<Tiers>,
     /// Instrument groups.
     pub groups: BTreeMap<String, BTreeSet<String>>,
     /// The rules, in document order.
@@ -52,6 +69,16 @@ pub struct Rule {
     pub unit: Unit,
     /// The factor on its worth.
     pub weight: Decimal,
+    /// Whether the plan's tiers apply to it.
+    pub tiers: bool,
+    /// Rates by the volume of a period.
+    pub brackets: Option<Brackets>,
+    /// The most that it is worth.
+    pub cap: Option<Cap>,
+    /// What a negative period does.
+    pub carry: Option<Carry>,
+    /// Which trades count.
+    pub eligibility: Option<Eligibility>,
     /// What it is worth.
     pub kind: Kind,
 }
@@ -63,8 +90,31 @@ pub enum Kind {
     Flat(Flat),
     /// An amount once qualified.
     Cpa(Cpa),
+    /// The amount of the highest step that the deposits reach.
+    CpaLadder(CpaLadder),
     /// Lots times a rate.
     PerLot(PerLot),
+    /// Volume times a rate.
+    PerMillion(PerMillion),
+    /// A share of revenue.
+    Percent(Percent),
+    /// A percent of another rule, on top.
+    Bonus(Bonus),
+    /// A percent of another rule, from the partner to the client.
+    Rebate(Rebate),
+    /// The broker's own figure.
+    External(External),
+}
+
+/// What a suspended partner's place in the tree does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnSuspended {
+    /// Its part is held; everybody else keeps their place.
+    Block,
+    /// It is passed over: those above move down.
+    Compress,
+    /// Its part stays with the house.
+    House,
 }
 
 /// Who is paid.
@@ -137,16 +187,52 @@ impl When {
             && (self.group.is_empty() || self.group.iter().any(|group| plan.group_holds(group, instrument)))
     }
 
+    /// Whether a fact without an instrument passes: money, figures, sales. A figure's group is its product group.
+    pub fn admits_untraded(&self, product_group: Option<&str>) -> bool {
+        self.instrument.is_empty() && self.group.is_empty() && admits(&self.product_group, product_group)
+    }
+
     /// Whether the event passes.
     pub fn admits_event(&self, event: &str) -> bool {
         admits(&self.event, Some(event))
     }
 }
 
+impl Rule {
+    /// Whether it adds up over whole periods of a partner, so that a new version waits for the next period.
+    pub fn is_periodic(&self) -> bool {
+        self.brackets.is_some() || self.carry.is_some() || self.cap.is_some_and(|cap| cap.per == CapPer::Period)
+    }
+
+    /// Whether its cells are periods rather than customers or persons.
+    pub fn adds_up_by_period(&self) -> bool {
+        self.is_periodic() || self.cap.is_some_and(|cap| cap.per == CapPer::Day)
+    }
+
+    /// Whether the partners above take part: always for money to a partner only.
+    pub fn takes_tiers(&self) -> bool {
+        self.tiers && self.pays == Pays::Partner && self.unit.is_money() && !matches!(self.kind, Kind::Rebate(_))
+    }
+}
+
 impl Plan {
+    /// Whether what one person does can change what another one's facts are worth.
+    pub fn reaches_beyond_a_person(&self) -> bool {
+        let conditions = self.qualification.iter().chain(self.rules.iter().filter_map(|rule| match &rule.kind {
+            Kind::Cpa(cpa) => Some(&cpa.qualify),
+            _ => None,
+        }));
+        self.rules.iter().any(Rule::adds_up_by_period) || conditions.into_iter().any(|asked| asked.partner.is_some())
+    }
+
     /// Whether the instrument is in the group.
     pub fn group_holds(&self, group: &str, instrument: &str) -> bool {
         self.groups.get(group).is_some_and(|members| members.contains(instrument))
+    }
+
+    /// The rule of this id and its index.
+    pub fn rule(&self, id: &str) -> Option<(usize, &Rule)> {
+        self.rules.iter().enumerate().find(|(_, rule)| rule.id == id)
     }
 
     /// The hold in seconds.

@@ -3,7 +3,8 @@
 //! Nothing posted is ever edited: every posting is a difference, and postings of 0 do not exist.
 
 use super::cell::{CellKey, Scope};
-use super::evaluate::{Evaluation, Worth};
+use super::evaluate::Evaluation;
+use super::sum::Worth;
 use crate::ids::{FactId, made_at};
 use crate::money::{Decimal, Exact};
 use crate::time::{Instant, Period, PeriodLength, Zone};
@@ -17,6 +18,8 @@ pub struct PostedCell {
     pub cell: CellKey,
     /// The sum of its postings.
     pub amount: Decimal,
+    /// What caps had taken away at its last posting.
+    pub cut_off: Decimal,
 }
 
 /// One difference to post.
@@ -44,17 +47,25 @@ pub struct Posting {
     pub exact: Exact,
     /// What was posted in the cell before.
     pub posted_before: Decimal,
+    /// The change of what caps take away.
+    pub cut_off: Decimal,
+    /// What caps take away now.
+    pub cut_off_after: Decimal,
     /// How it came about.
     pub explanation: Value,
 }
 
 /// The differences between worth and what was posted, by cell. `changed` are the facts of this step.
-pub fn postings(evaluation: &Evaluation, posted: &BTreeMap<String, PostedCell>, changed: &[FactId]) -> Vec<Posting> {
+pub fn postings(
+    evaluation: &Evaluation<'_>,
+    posted: &BTreeMap<String, PostedCell>,
+    changed: &[FactId],
+) -> Vec<Posting> {
     let mut postings = Vec::new();
     for (text, worth) in &evaluation.worths {
-        let before = posted.get(text).map_or(Decimal::ZERO, |cell| cell.amount);
-        if let Some(amount) = worth.rounded.checked_sub(before).filter(|amount| *amount != Decimal::ZERO) {
-            postings.push(difference(worth, text, amount, before, changed));
+        let before = posted.get(text).map_or((Decimal::ZERO, Decimal::ZERO), |cell| (cell.amount, cell.cut_off));
+        if let Some(amount) = worth.rounded.checked_sub(before.0).filter(|amount| *amount != Decimal::ZERO) {
+            postings.push(difference(evaluation, worth, text, amount, before, changed));
         }
     }
     for (text, cell) in posted {
@@ -66,11 +77,18 @@ pub fn postings(evaluation: &Evaluation, posted: &BTreeMap<String, PostedCell>, 
     postings
 }
 
-fn difference(worth: &Worth, text: &str, amount: Decimal, before: Decimal, changed: &[FactId]) -> Posting {
+fn difference(
+    evaluation: &Evaluation<'_>,
+    worth: &Worth,
+    text: &str,
+    amount: Decimal,
+    (before, cut_off_before): (Decimal, Decimal),
+    changed: &[FactId],
+) -> Posting {
     let latest_changed = worth.facts.iter().filter(|counted| changed.contains(&counted.fact));
     let latest = latest_changed.max_by_key(|counted| (counted.at, counted.fact));
     let (fact, at) = latest.map_or((worth.fact, worth.fact_at), |counted| (counted.fact, counted.at));
-    let mut explanation = worth.explanation();
+    let mut explanation = evaluation.explanation(worth);
     explanation["posted_before"] = before.to_string().into();
     explanation["posted_after"] = worth.rounded.to_string().into();
     Posting {
@@ -85,13 +103,15 @@ fn difference(worth: &Worth, text: &str, amount: Decimal, before: Decimal, chang
         version: worth.version,
         exact: worth.exact,
         posted_before: before,
+        cut_off: worth.cut_off.checked_sub(cut_off_before).unwrap_or(Decimal::ZERO),
+        cut_off_after: worth.cut_off,
         explanation,
     }
 }
 
 /// A cell that nothing counts in any more. Its terms are those of the latest fact that changed; where that fact left
 /// the person altogether only its arrival is known.
-fn taken_back(evaluation: &Evaluation, text: &str, posted: &PostedCell, changed: &[FactId]) -> Posting {
+fn taken_back(evaluation: &Evaluation<'_>, text: &str, posted: &PostedCell, changed: &[FactId]) -> Posting {
     let standing = |fact: &FactId| evaluation.standings.get(fact).map(|(at, version)| (*fact, *at, version));
     let known = changed.iter().filter_map(standing).max_by_key(|(fact, at, _)| (*at, *fact));
     let arrived = changed.iter().max().copied().unwrap_or(FactId(0));
@@ -100,7 +120,7 @@ fn taken_back(evaluation: &Evaluation, text: &str, posted: &PostedCell, changed:
         None => (arrived, made_at(arrived.0), evaluation.fallback.as_ref()),
     };
     let for_period = match (&posted.cell.scope, version) {
-        (Scope::CustomerPeriod(_, period), _) => *period,
+        (Scope::CustomerPeriod(_, period) | Scope::Period(period), _) => *period,
         (_, Some(version)) => Period::holding(version.plan.period, version.plan.zone.day_of(at)),
         (_, None) => Period::holding(PeriodLength::Month, Zone::Iana(jiff::tz::TimeZone::UTC).day_of(at)),
     };
@@ -116,6 +136,8 @@ fn taken_back(evaluation: &Evaluation, text: &str, posted: &PostedCell, changed:
         version: version.map_or(0, |version| version.version),
         exact: Exact::zero(),
         posted_before: posted.amount,
+        cut_off: posted.cut_off.negated(),
+        cut_off_after: Decimal::ZERO,
         explanation: super::explain::nothing(posted),
     }
 }

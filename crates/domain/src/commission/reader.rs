@@ -1,8 +1,8 @@
 //! Reads values out of a plan document and notes every mistake with the path to it.
 //!
-//! Leaves what keys mean to `lint` and `later`. A key that nobody asked for is a mistake.
+//! Leaves what keys mean to `lint`. A key that nobody asked for is a mistake.
 
-use crate::money::Decimal;
+use crate::money::{Decimal, MICROS};
 use serde_json::{Map, Value};
 
 /// One mistake in a plan document.
@@ -19,7 +19,6 @@ pub struct LintError {
 #[derive(Debug, Default)]
 pub(super) struct Mistakes {
     wrong: Vec<LintError>,
-    later: Vec<LintError>,
 }
 
 impl Mistakes {
@@ -27,21 +26,13 @@ impl Mistakes {
         self.wrong.push(LintError { path: path.into(), message: message.into() });
     }
 
-    /// Right in the language, but not in this version.
-    pub(super) fn later(&mut self, path: impl Into<String>, what: &str, remedy: &str) {
-        let message = format!("{what} comes with a later version; {remedy}");
-        self.later.push(LintError { path: path.into(), message });
-    }
-
-    /// All of them: what is wrong in document order, then what comes later.
+    /// All of them in document order.
     pub(super) fn in_document_order(self, document: &Value) -> Vec<LintError> {
         let mut paths = Vec::new();
         walk(document, String::new(), &mut paths);
         let place = |error: &LintError| place(&error.path, &paths);
-        let (mut wrong, mut later) = (self.wrong, self.later);
+        let mut wrong = self.wrong;
         wrong.sort_by_key(place);
-        later.sort_by_key(place);
-        wrong.append(&mut later);
         wrong.dedup();
         wrong
     }
@@ -131,6 +122,24 @@ impl<'a> Object<'a> {
 
     pub(super) fn decimal(&self, key: &str, mistakes: &mut Mistakes) -> Option<Decimal> {
         decimal(self.value(key)?, &self.at(key), mistakes)
+    }
+
+    /// A decimal from 0 to 100.
+    pub(super) fn percent(&self, key: &str, mistakes: &mut Mistakes) -> Option<Decimal> {
+        let percent = self.decimal(key, mistakes)?;
+        if !(0..=100 * MICROS).contains(&percent.0) {
+            mistakes.wrong(self.at(key), "must be from 0 to 100");
+        }
+        Some(percent)
+    }
+
+    /// A decimal from 0 on.
+    pub(super) fn not_negative(&self, key: &str, mistakes: &mut Mistakes) -> Option<Decimal> {
+        let number = self.decimal(key, mistakes)?;
+        if number < Decimal::ZERO {
+            mistakes.wrong(self.at(key), "must not be below 0");
+        }
+        Some(number)
     }
 
     /// A whole number from `least` on.

@@ -61,15 +61,19 @@ pub struct PartnerTerms {
     pub rates: BTreeMap<String, Decimal>,
     /// Sorted: from this instant on suspended (or blocked), or not.
     pub suspended: Vec<(Instant, bool)>,
+    /// Sorted: from this instant on under this partner, or under none.
+    pub parents: Vec<(Instant, Option<PartnerId>)>,
 }
 
-/// Everything dated that a person's facts are priced by.
+/// Everything dated that facts are priced by.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms<'a> {
-    /// At least every partner a customer of the person is bound to.
+    /// At least every partner a customer is bound to, and all above them.
     pub partners: &'a BTreeMap<PartnerId, PartnerTerms>,
     /// Every exchange rate.
     pub exchange: &'a ExchangeRates,
+    /// Periods that end on or before this day are closed: rules with `carry` are worth something there.
+    pub closed_before: Option<Date>,
 }
 
 impl PersonView {
@@ -85,108 +89,70 @@ impl PersonView {
 }
 
 impl PartnerTerms {
-    fn plan_at(&self, at: Instant) -> Option<&Arc<PlanVersion>> {
+    pub(super) fn plan_at(&self, at: Instant) -> Option<&Arc<PlanVersion>> {
         self.plans.iter().rev().find(|version| version.from <= at)
     }
 
-    fn is_suspended_at(&self, at: Instant) -> bool {
+    pub(super) fn is_suspended_at(&self, at: Instant) -> bool {
         self.suspended.iter().rev().find(|(from, _)| *from <= at).is_some_and(|(_, suspended)| *suspended)
     }
-}
 
-/// Where a fact stands: whose it is at its date, and by which plan.
-#[derive(Debug, Clone)]
-pub(super) struct Place {
-    pub at: Instant,
-    pub partner: PartnerId,
-    pub suspended: bool,
-    /// `None` where the partner has no plan at that date: the fact pays nobody.
-    pub version: Option<Arc<PlanVersion>>,
-}
-
-/// A stretch of time in which one partner and one plan version price an account's facts.
-#[derive(Debug, Clone)]
-pub(super) struct Stretch {
-    pub from: Instant,
-    pub to: Instant,
-    pub partner: PartnerId,
-    pub version: Arc<PlanVersion>,
+    /// The partner above at a moment.
+    pub fn parent_at(&self, at: Instant) -> Option<PartnerId> {
+        self.parents.iter().rev().find(|(from, _)| *from <= at).and_then(|(_, parent)| *parent)
+    }
 }
 
 impl Terms<'_> {
-    /// The place of a moment; `None` where the account is nobody's then.
-    pub(super) fn place(&self, customer: &CustomerView, at: Instant) -> Option<Place> {
-        let binding = customer.bindings.iter().rev().find(|binding| binding.from <= at)?;
-        Some(self.place_with(binding.partner, at))
+    /// Whose the account is at a moment.
+    pub(super) fn partner_at(customer: &CustomerView, at: Instant) -> Option<PartnerId> {
+        customer.bindings.iter().rev().find(|binding| binding.from <= at).map(|binding| binding.partner)
     }
 
-    /// The place of a daily row: the start of its day in the zone of the plan that prices it. The row of the day on
-    /// which the account found its first partner is that partner's.
-    pub(super) fn place_of_day(&self, customer: &CustomerView, day: Date) -> Option<Place> {
-        let mut at = start_in_utc(day);
-        let mut place = self.place_within_day(customer, at, day)?;
-        // A zone moves the start, and the moved start may lie in another version with another zone: twice settles it
-        // but for two versions that point at each other, where the second stands.
-        for _ in 0..2 {
-            let Some(version) = &place.version else { break };
-            let start = version.plan.zone.start_of(day);
-            if start == at {
-                break;
-            }
-            at = start;
-            place = self.place_within_day(customer, at, day)?;
-        }
-        place.at = at;
-        Some(place)
-    }
-
-    fn place_within_day(&self, customer: &CustomerView, at: Instant, day: Date) -> Option<Place> {
-        self.place(customer, at).or_else(|| {
-            let first = customer.bindings.first()?;
-            let partner = self.place_with(first.partner, first.from);
-            let zone = partner.version.as_ref().map(|version| &version.plan.zone);
-            let next_day = day.saturating_add(1.days());
-            let end = zone.map_or_else(|| start_in_utc(next_day), |zone| zone.start_of(next_day));
-            (first.from < end).then_some(partner)
-        })
-    }
-
-    fn place_with(&self, partner: PartnerId, at: Instant) -> Place {
-        let terms = self.partners.get(&partner);
-        Place {
-            at,
-            partner,
-            suspended: terms.is_some_and(|terms| terms.is_suspended_at(at)),
-            version: terms.and_then(|terms| terms.plan_at(at)).cloned(),
-        }
-    }
-
-    /// Every stretch of the account, in time order.
-    pub(super) fn stretches(&self, customer: &CustomerView) -> Vec<Stretch> {
-        let mut stretches = Vec::new();
-        for (index, binding) in customer.bindings.iter().enumerate() {
-            let end = customer.bindings.get(index + 1).map_or(Instant(i64::MAX), |next| next.from);
-            let Some(terms) = self.partners.get(&binding.partner) else { continue };
-            for (index, version) in terms.plans.iter().enumerate() {
-                let from = binding.from.max(version.from);
-                let to = terms.plans.get(index + 1).map_or(end, |next| next.from.min(end));
-                if from < to {
-                    stretches.push(Stretch { from, to, partner: binding.partner, version: Arc::clone(version) });
-                }
-            }
-        }
-        stretches
-    }
-
-    pub(super) fn own_rate(&self, partner: PartnerId, rule: &str) -> Option<Decimal> {
-        self.partners.get(&partner)?.rates.get(rule).copied()
+    pub(super) fn plan_at(&self, partner: PartnerId, at: Instant) -> Option<&Arc<PlanVersion>> {
+        self.partners.get(&partner)?.plan_at(at)
     }
 
     pub(super) fn is_suspended(&self, partner: PartnerId, at: Instant) -> bool {
         self.partners.get(&partner).is_some_and(|terms| terms.is_suspended_at(at))
     }
+
+    /// The partner above at a moment.
+    pub(super) fn parent_at(&self, partner: PartnerId, at: Instant) -> Option<PartnerId> {
+        self.partners.get(&partner)?.parent_at(at)
+    }
+
+    /// Where a daily row stands: the start of its day in the zone of the plan that prices it, and whose it is. The row
+    /// of the day on which the account found its first partner is that partner's.
+    pub(super) fn place_of_day(&self, customer: &CustomerView, day: Date) -> Option<(Instant, PartnerId)> {
+        let mut at = start_in_utc(day);
+        let mut partner = self.partner_within_day(customer, at, day)?;
+        // A zone moves the start, and the moved start may lie in another version with another zone: twice settles it
+        // but for two versions that point at each other, where the second stands.
+        for _ in 0..2 {
+            let Some(version) = self.plan_at(partner, at) else { break };
+            let start = version.plan.zone.start_of(day);
+            if start == at {
+                break;
+            }
+            at = start;
+            partner = self.partner_within_day(customer, at, day)?;
+        }
+        Some((at, partner))
+    }
+
+    fn partner_within_day(&self, customer: &CustomerView, at: Instant, day: Date) -> Option<PartnerId> {
+        Self::partner_at(customer, at).or_else(|| {
+            let first = customer.bindings.first()?;
+            let zone = self.plan_at(first.partner, first.from).map(|version| &version.plan.zone);
+            let next_day = day.saturating_add(1.days());
+            let end = zone.map_or_else(|| start_in_utc(next_day), |zone| zone.start_of(next_day));
+            (first.from < end).then_some(first.partner)
+        })
+    }
 }
 
+/// The start of the day in UTC: an even division, cheaper than a zone.
 fn start_in_utc(day: Date) -> Instant {
     let days = day.since((jiff::Unit::Day, Date::constant(1970, 1, 1))).map_or(0, |span| i64::from(span.get_days()));
     Instant::from_seconds(days * 86_400)

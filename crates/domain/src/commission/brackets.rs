@@ -1,0 +1,223 @@
+//! `brackets`: the rate by what a partner, or its network, reached in the period, or in the one before.
+//!
+//! `whole` prices the whole period at the step reached, `marginal` each part at its own step in time order, `previous`
+//! at the step of the period before. A metric below 0 is at the first step.
+
+use super::claim::{Claim, Claims, Piece};
+use super::place::RuleOf;
+use super::plan::Rule;
+use super::rates;
+use crate::ids::{FactId, PartnerId};
+use crate::money::{Decimal, Exact, OutOfRange};
+use crate::time::{Instant, Period};
+use std::collections::BTreeMap;
+
+/// The keys of the modifier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brackets {
+    /// What is counted.
+    pub metric: Metric,
+    /// Whose.
+    pub scope: Network,
+    /// How steps apply.
+    pub mode: Mode,
+    /// Rising, from 0 on, never empty.
+    pub steps: Vec<Step>,
+}
+
+/// One step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// From this much on.
+    pub from: Decimal,
+    /// This rate or percent.
+    pub rate: Decimal,
+}
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// Lots, after `lot_factor`.
+    Lots,
+    /// What the rate is of.
+    Base,
+    /// Persons that met the plan's `qualification` in the period.
+    Ftd,
+}
+
+/// Whose volume counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// The partner's own clients.
+    Own,
+    /// Also those of all partners below.
+    Network,
+}
+
+/// How steps apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// All of the period at the step reached.
+    Whole,
+    /// Each part at its own step.
+    Marginal,
+    /// All at the step of the period before.
+    Previous,
+}
+
+impl Brackets {
+    pub(super) fn is_of_network(&self) -> bool {
+        self.scope == Network::Network
+    }
+
+    /// The rate at this much.
+    fn rate_at(&self, reached: Exact) -> Decimal {
+        let step = self.steps.iter().rev().find(|step| step.from.exact() <= reached);
+        step.or(self.steps.first()).map_or(Decimal::ZERO, |step| step.rate)
+    }
+
+    /// A quantity whose metric goes from `before` to `after`, cut at the steps.
+    fn cut(&self, quantity: Exact, before: Exact, after: Exact) -> Result<Vec<(Exact, Decimal)>, OutOfRange> {
+        let whole = after.minus(before)?;
+        if whole.is_zero() {
+            return Ok(vec![(quantity, self.rate_at(before))]);
+        }
+        let (low, high) = if before < after { (before, after) } else { (after, before) };
+        let mut edges: Vec<Exact> = vec![low];
+        edges.extend(self.steps[1..].iter().map(|step| step.from.exact()).filter(|from| *from > low && *from < high));
+        edges.push(high);
+        let size = high.minus(low)?;
+        let mut parts = Vec::new();
+        for pair in edges.windows(2) {
+            let part = quantity.times(pair[1].minus(pair[0])?)?.over(size)?;
+            parts.push((part, self.rate_at(pair[0])));
+        }
+        Ok(parts)
+    }
+}
+
+/// What was counted for a partner's rule, period by period, in time order.
+#[derive(Default)]
+pub(super) struct Volumes<'a> {
+    counted: BTreeMap<(PartnerId, String), BTreeMap<Period, Vec<Volume<'a>>>>,
+}
+
+struct Volume<'a> {
+    order: (Instant, &'a str, FactId),
+    amount: Exact,
+}
+
+impl<'a> Volumes<'a> {
+    pub(super) fn add(
+        &mut self,
+        partner: PartnerId,
+        rule: &str,
+        period: Period,
+        order: (Instant, &'a str, FactId),
+        amount: Exact,
+    ) {
+        let periods = self.counted.entry((partner, rule.to_owned())).or_default();
+        periods.entry(period).or_default().push(Volume { order, amount });
+    }
+
+    /// Puts everything in time order; to be called once all is there.
+    pub(super) fn sort(&mut self) {
+        for volumes in self.counted.values_mut().flat_map(BTreeMap::values_mut) {
+            volumes.sort_by(|a, b| a.order.cmp(&b.order));
+        }
+    }
+
+    fn of(&self, partner: PartnerId, rule: &str, period: Period) -> &[Volume<'a>] {
+        let periods = self.counted.get(&(partner, rule.to_owned()));
+        periods.and_then(|periods| periods.get(&period)).map_or(&[], Vec::as_slice)
+    }
+
+    fn total(&self, partner: PartnerId, rule: &str, period: Period) -> Result<Exact, OutOfRange> {
+        self.of(partner, rule, period).iter().try_fold(Exact::zero(), |sum, volume| sum.plus(volume.amount))
+    }
+
+    /// The rate that a partner's rule reaches in a period by its own volume.
+    pub(super) fn reached(
+        &self,
+        partner: PartnerId,
+        rule: &Rule,
+        period: Period,
+    ) -> Result<Option<Decimal>, OutOfRange> {
+        let Some(brackets) = &rule.brackets else { return Ok(None) };
+        let period = if brackets.mode == Mode::Previous { period.previous() } else { period };
+        Ok(Some(brackets.rate_at(self.total(partner, &rule.id, period)?)))
+    }
+}
+
+/// Gives every claim of a rule with brackets the rates of its steps; a rate agreed with the partner stands.
+pub(super) fn apply(claims: &mut Claims<'_>, volumes: &Volumes<'_>) {
+    let mut running = Running::new();
+    let mut failed = Vec::new();
+    let mut all = std::mem::take(&mut claims.all);
+    all.retain_mut(|claim| {
+        let Some(brackets) = claim.rule().brackets.clone() else { return true };
+        if claim.has_own_rate {
+            return true;
+        }
+        let pieces = if brackets.mode == Mode::Marginal {
+            marginal(claim, &brackets, volumes, &mut running)
+        } else {
+            let (partner, period) = (claim.place.setting.partner, claim.place.setting.period);
+            volumes.reached(partner, claim.rule(), period).map(|rate| {
+                let rate = rates::as_factor(claim.rule(), rate.unwrap_or(Decimal::ZERO));
+                vec![Piece { quantity: claim.quantity, rate }]
+            })
+        };
+        match pieces {
+            Ok(pieces) => {
+                claim.pieces = pieces;
+                true
+            }
+            Err(error) => {
+                failed.push((claim.fact.id, error));
+                false
+            }
+        }
+    });
+    claims.all = all;
+    for (fact, error) in failed {
+        claims.hold_out_of_range(fact, error);
+    }
+}
+
+/// Where the metric stood before and after each fact of a partner's rule in a period.
+type Running = BTreeMap<(PartnerId, String, Period), BTreeMap<(Instant, FactId), (Exact, Exact)>>;
+
+/// The claim's pieces by where the running metric stood before and after it.
+fn marginal(
+    claim: &Claim<'_>,
+    brackets: &Brackets,
+    volumes: &Volumes<'_>,
+    running: &mut Running,
+) -> Result<Vec<Piece>, OutOfRange> {
+    let (partner, period) = (claim.place.setting.partner, claim.place.setting.period);
+    let key = (partner, claim.rule().id.clone(), period);
+    if !running.contains_key(&key) {
+        let mut steps = BTreeMap::new();
+        let mut before = Exact::zero();
+        for volume in volumes.of(partner, &claim.rule().id, period) {
+            let after = before.plus(volume.amount)?;
+            steps.insert((volume.order.0, volume.order.2), (before, after));
+            before = after;
+        }
+        running.insert(key.clone(), steps);
+    }
+    let order = (claim.place.at, claim.fact.id);
+    let (before, after) = running[&key].get(&order).copied().unwrap_or((Exact::zero(), Exact::zero()));
+    let parts = brackets.cut(claim.quantity, before, after)?;
+    Ok(parts
+        .into_iter()
+        .map(|(quantity, rate)| Piece { quantity, rate: rates::as_factor(claim.rule(), rate) })
+        .collect())
+}
+
+/// The rules above a fact whose network volume it counts in, and its own.
+pub(super) fn counting(place: &super::place::Place) -> impl Iterator<Item = (PartnerId, &RuleOf, Period)> {
+    let own = place.setting.rules.iter().map(|rule| (place.setting.partner, rule, place.setting.period));
+    own.chain(place.setting.network.iter().map(|(partner, rule, period)| (*partner, rule, *period)))
+}

@@ -1,0 +1,112 @@
+//! `cap`: the most that a rule is worth, for a trade, a customer's life, a day or a period.
+//!
+//! Running totals are cut in time order; what was cut off is kept, to be shown.
+
+use super::claim::Claims;
+use super::condition;
+use crate::fact::Fact;
+use crate::ids::{CustomerId, FactId, PartnerId};
+use crate::money::{Decimal, Exact, OutOfRange};
+use crate::time::Period;
+use jiff::civil::Date;
+use std::collections::BTreeMap;
+
+/// The keys of the modifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cap {
+    /// Over what.
+    pub per: CapPer,
+    /// The most, in the rule's unit.
+    pub amount: Option<Decimal>,
+    /// The most, of the customer's first deposit; only per customer.
+    pub percent_of_first_deposit: Option<Decimal>,
+}
+
+/// Over what a cap adds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CapPer {
+    /// Each fact alone.
+    Trade,
+    /// A customer's whole life.
+    Customer,
+    /// A day of the partner's rule.
+    Day,
+    /// A period of the partner's rule.
+    Period,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Over {
+    Trade(FactId, u8),
+    Customer(CustomerId),
+    Day(PartnerId, Date),
+    Period(PartnerId, Period),
+}
+
+/// Cuts the claims at these places of `claims.all`; their amounts are priced already.
+pub(super) fn apply<'a>(claims: &mut Claims<'a>, places: &[usize], facts_of: &dyn Fn(CustomerId) -> Vec<&'a Fact>) {
+    let mut groups: BTreeMap<(String, Over), Vec<usize>> = BTreeMap::new();
+    for &place in places {
+        let claim = &claims.all[place];
+        let Some(cap) = claim.rule().cap else { continue };
+        let setting = &claim.place.setting;
+        let over = match cap.per {
+            CapPer::Trade => Over::Trade(claim.fact.id, u8::from(claim.place.at == claim.fact.at)),
+            CapPer::Customer => Over::Customer(claim.account.customer),
+            CapPer::Day => Over::Day(setting.partner, claim.version.plan.zone.day_of(claim.place.at)),
+            CapPer::Period => Over::Period(setting.partner, setting.period),
+        };
+        groups.entry((claim.rule().id.clone(), over)).or_default().push(place);
+    }
+    for mut group in groups.into_values() {
+        group.sort_by(|a, b| claims.all[*a].order().cmp(&claims.all[*b].order()));
+        if let Err((place, error)) = cut(claims, &group, facts_of) {
+            let fact = claims.all[place].fact.id;
+            claims.hold_out_of_range(fact, error);
+            claims.all[place].amount = Exact::zero();
+        }
+    }
+}
+
+fn cut<'a>(
+    claims: &mut Claims<'a>,
+    group: &[usize],
+    facts_of: &dyn Fn(CustomerId) -> Vec<&'a Fact>,
+) -> Result<(), (usize, OutOfRange)> {
+    let mut paid = Exact::zero();
+    let mut most: Option<(usize, Exact)> = None;
+    for &place in group {
+        let claim = &claims.all[place];
+        let cap = claim.rule().cap.expect("only capped claims are grouped");
+        // The most of a customer is looked up once a version: a later version may have another cap.
+        let limit = match most {
+            Some((rule_index, limit)) if rule_index == claim.rule_index => limit,
+            _ => limit(&cap, place, claims, facts_of).map_err(|error| (place, error))?,
+        };
+        let claim = &mut claims.all[place];
+        most = Some((claim.rule_index, limit));
+        let wanted = claim.amount;
+        let total = paid.plus(wanted).map_err(|error| (place, error))?;
+        let total = total.min(limit.max(paid.min(total)));
+        claim.amount = total.minus(paid).map_err(|error| (place, error))?;
+        claim.cut_off = wanted.minus(claim.amount).map_err(|error| (place, error))?;
+        paid = total;
+    }
+    Ok(())
+}
+
+/// The lower of the two where both are given.
+fn limit<'a>(
+    cap: &Cap,
+    place: usize,
+    claims: &Claims<'a>,
+    facts_of: &dyn Fn(CustomerId) -> Vec<&'a Fact>,
+) -> Result<Exact, OutOfRange> {
+    let claim = &claims.all[place];
+    let amount = cap.amount.map(Decimal::exact);
+    let Some(percent) = cap.percent_of_first_deposit else { return Ok(amount.unwrap_or_else(Exact::zero)) };
+    let facts = facts_of(claim.account.customer);
+    let first = condition::first_deposit(&claim.version.plan, claim.account, &facts, claims.terms.exchange);
+    let share = first.times(super::bonus::percent_of_one(percent))?;
+    Ok(amount.map_or(share, |amount| amount.min(share)))
+}

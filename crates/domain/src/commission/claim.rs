@@ -1,0 +1,183 @@
+//! A claim: what one rule says that one fact (or one person's qualification) is worth, on its way to the cells.
+//!
+//! The kinds make claims; brackets give them rates, caps and carry cut them, tiers and the budget share them out. A
+//! claim that leaves the range of exact numbers is held, never rounded or wrapped.
+
+use super::cell::Scope;
+use super::condition::ConditionState;
+use super::held::HeldReason;
+use super::place::{Place, RuleOf};
+use super::plan::{PlanVersion, Rule};
+use super::terms::{CustomerView, Terms};
+use crate::fact::Fact;
+use crate::ids::FactId;
+use crate::money::{Exact, OutOfRange};
+use crate::time::Instant;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What one rule says one fact is worth.
+#[derive(Debug, Clone)]
+pub(super) struct Claim<'a> {
+    pub version: Arc<PlanVersion>,
+    pub rule_index: usize,
+    pub place: Place,
+    pub account: &'a CustomerView,
+    /// The fact that it is of: for conditions the one that met them.
+    pub fact: &'a Fact,
+    /// Everything that counts in it; leads with nothing in particular, never empty.
+    pub counted: Vec<Counted>,
+    /// The cell that it adds up in.
+    pub scope: Scope,
+    /// The same without brackets, carry and caps: what a rebate of it adds up in.
+    pub linear_scope: Scope,
+    /// What the rate is of: lots, millions, an amount of money, or 1.
+    pub quantity: Exact,
+    /// Parts of the quantity, each at its rate.
+    pub pieces: Vec<Piece>,
+    /// Weight, and what credit in the equity leaves.
+    pub factor: Exact,
+    /// Whether the rate is one agreed with the partner: then no step stands for it.
+    pub has_own_rate: bool,
+    /// What a cap took away.
+    pub cut_off: Exact,
+    /// What the direct partner's rule is worth, after caps and carry, before tiers.
+    pub amount: Exact,
+    /// What the budget left, where it left less than all.
+    pub budget_factor: Option<Exact>,
+    pub detail: Detail,
+}
+
+/// A fact that counts in a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counted {
+    pub fact: FactId,
+    pub revision: Option<i64>,
+    pub at: Instant,
+}
+
+/// A part of a quantity and its rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub quantity: Exact,
+    pub rate: Exact,
+}
+
+/// What else an explanation shows.
+#[derive(Debug, Clone)]
+pub(super) enum Detail {
+    /// An amount for an event.
+    Amount,
+    /// An amount for conditions that are met.
+    Conditions(Vec<ConditionState>),
+    /// Lots: how often they count, and the product of their factors.
+    Lots { times: i64, lot_factor: Exact },
+    /// Volume.
+    Volume,
+    /// Terms in the plan's currency.
+    Revenue,
+    /// Another rule's worth.
+    OfRule,
+}
+
+/// What was claimed, and what is held.
+pub(super) struct Claims<'a> {
+    pub terms: &'a Terms<'a>,
+    pub all: Vec<Claim<'a>>,
+    held: BTreeMap<(FactId, HeldReason), String>,
+}
+
+impl Claim<'_> {
+    pub(super) fn rule(&self) -> &Rule {
+        &self.version.plan.rules[self.rule_index]
+    }
+
+    /// Facts are cut and stepped in this order.
+    pub(super) fn order(&self) -> (Instant, &str, FactId) {
+        (self.place.at, &self.fact.key, self.fact.id)
+    }
+
+    /// Σ quantity × rate, times the factor.
+    pub(super) fn priced(&self) -> Result<Exact, OutOfRange> {
+        let mut sum = Exact::zero();
+        for piece in &self.pieces {
+            sum = sum.plus(piece.quantity.times(piece.rate)?)?;
+        }
+        sum.times(self.factor)
+    }
+}
+
+impl<'a> Claims<'a> {
+    pub(super) fn new(terms: &'a Terms<'a>) -> Self {
+        Self { terms, all: Vec::new(), held: BTreeMap::new() }
+    }
+
+    pub(super) fn push(&mut self, claim: Claim<'a>) {
+        self.all.push(claim);
+    }
+
+    pub(super) fn hold(&mut self, fact: FactId, reason: HeldReason, detail: impl Into<String>) {
+        self.held.entry((fact, reason)).or_insert_with(|| detail.into());
+    }
+
+    /// What leaves the range is held.
+    pub(super) fn hold_out_of_range(&mut self, fact: FactId, error: OutOfRange) {
+        self.hold(fact, HeldReason::NotEvaluable, error.to_string());
+    }
+
+    pub(super) fn into_held(self) -> BTreeMap<(FactId, HeldReason), String> {
+        self.held
+    }
+}
+
+/// A fact with the place that it stands in and the rule that looks at it.
+#[derive(Clone, Copy)]
+pub(super) struct Matter<'a, 'b> {
+    pub account: &'a CustomerView,
+    pub fact: &'a Fact,
+    pub place: &'b Place,
+    pub rule_of: &'b RuleOf,
+}
+
+impl<'a> Matter<'a, '_> {
+    pub(super) fn rule(&self) -> &Rule {
+        &self.rule_of.0.plan.rules[self.rule_of.1]
+    }
+
+    /// The claim of a quantity at one rate, in the cell of the rule's scope.
+    pub(super) fn claim(&self, linear_scope: Scope, quantity: Exact, rate: Rate, detail: Detail) -> Claim<'a> {
+        let rule = self.rule();
+        let period = self.place.setting.period;
+        let scope = if rule.adds_up_by_period() { Scope::Period(period) } else { linear_scope.clone() };
+        Claim {
+            version: Arc::clone(&self.rule_of.0),
+            rule_index: self.rule_of.1,
+            place: self.place.clone(),
+            account: self.account,
+            fact: self.fact,
+            counted: vec![Counted { fact: self.fact.id, revision: self.fact.revision, at: self.place.at }],
+            scope,
+            linear_scope,
+            quantity,
+            pieces: vec![Piece { quantity, rate: rate.rate }],
+            factor: rule.weight.exact(),
+            has_own_rate: rate.is_own,
+            cut_off: Exact::zero(),
+            amount: Exact::zero(),
+            budget_factor: None,
+            detail,
+        }
+    }
+
+    /// The cell of linear rules.
+    pub(super) fn customer_period(&self) -> Scope {
+        Scope::CustomerPeriod(self.account.customer, self.place.setting.period)
+    }
+}
+
+/// A rate, and whether it was agreed with the partner.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rate {
+    pub rate: Exact,
+    pub is_own: bool,
+}
