@@ -107,7 +107,8 @@ fn price(rows: &[Row], partners: &BTreeMap<PartnerId, PartnerTerms>) -> Result<D
     let changed: Vec<FactId> = facts.iter().map(|fact| fact.id).collect();
     let person = PersonView { person: PersonId(1), customers: vec![customer], facts };
     let exchange = ExchangeRates::default();
-    let evaluation = evaluate(&person, &Terms { partners, exchange: &exchange });
+    let terms = Terms { partners, exchange: &exchange, closed_before: None };
+    let evaluation = evaluate(std::slice::from_ref(&person), &terms);
     ensure!(evaluation.held.is_empty(), "facts are held: {:?}", evaluation.held);
     let mut owed = Decimal::ZERO;
     for posting in postings(&evaluation, &BTreeMap::new(), &changed) {
