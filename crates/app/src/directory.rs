@@ -79,7 +79,7 @@ pub struct Directory {
     default_links: HashMap<(ProgramId, PartnerId), LinkId>,
     keys: HashMap<String, Arc<Credential>>,
     endpoints: BTreeMap<i64, Arc<EndpointRow>>,
-    exchange: HashMap<AccountId, ExchangeRates>,
+    exchange: HashMap<AccountId, Arc<ExchangeRates>>,
 }
 
 impl Directory {
@@ -126,7 +126,8 @@ impl Directory {
             let day = row.day.parse().ok();
             let pair = Currency::parse(&row.from_currency).zip(Currency::parse(&row.to_currency));
             if let (Some(day), Some((from, to)), Ok(rate)) = (day, pair, Decimal::parse(&row.rate)) {
-                self.exchange.entry(AccountId(row.account_id)).or_default().insert(day, from, to, rate);
+                let rates = self.exchange.entry(AccountId(row.account_id)).or_default();
+                Arc::make_mut(rates).insert(day, from, to, rate);
             }
         }
     }
@@ -264,8 +265,8 @@ impl Directory {
     pub fn plans(&self, account: AccountId) -> impl Iterator<Item = (&str, &PlanHistory)> {
         self.plans.iter().filter(move |((a, _), _)| *a == account).map(|((_, name), history)| (name.as_str(), history))
     }
-    /// Every exchange rate of this account.
-    pub fn exchange(&self, account: AccountId) -> ExchangeRates {
+    /// Every exchange rate of this account; shared, since every event asks.
+    pub fn exchange(&self, account: AccountId) -> Arc<ExchangeRates> {
         self.exchange.get(&account).cloned().unwrap_or_default()
     }
 
