@@ -5,6 +5,7 @@
 //!
 //! Rows are read by joining them to the batch, and the join is a `CROSS JOIN`, which SQLite never turns round: of
 //! `(program_id, email_key) IN (SELECT …)` it uses the first column of the index alone, and reads every client there is.
+//! A list of the batch for `IN` is also a table of its own, made and dropped for each statement.
 
 use crate::backend::{Result, Tx};
 use crate::{batch, batch_sql, record};
@@ -210,23 +211,25 @@ pub async fn person_state(tx: &Tx<'_>, persons: &[Number]) -> Result<PersonState
     let customers = batch_sql!(
         Number,
         0,
-        "SELECT id, person_id, country, account_type, registered_at FROM customer WHERE person_id IN (SELECT id FROM {batch})"
+        "SELECT c.id, c.person_id, c.country, c.account_type, c.registered_at FROM {batch} CROSS JOIN customer c \
+         WHERE c.person_id = batch.id"
     );
     let attributions = batch_sql!(
         Number,
         0,
-        "SELECT person_id, from_at, partner_id, link_id, click_id FROM attribution WHERE person_id IN (SELECT id FROM {batch})"
+        "SELECT a.person_id, a.from_at, a.partner_id, a.link_id, a.click_id FROM {batch} CROSS JOIN attribution a \
+         WHERE a.person_id = batch.id"
     );
     let facts = batch_sql!(
         Number,
         0,
-        "SELECT id, person_id, customer_id, type, fact_key, revision, at, body FROM fact \
-         WHERE person_id IN (SELECT id FROM {batch}) ORDER BY id"
+        "SELECT f.id, f.person_id, f.customer_id, f.type, f.fact_key, f.revision, f.at, f.body FROM {batch} CROSS JOIN fact f \
+         WHERE f.person_id = batch.id ORDER BY f.id"
     );
     let cells = batch_sql!(
         Number,
         0,
-        "SELECT person_id, cell, posted, last_commission_id FROM cell WHERE person_id IN (SELECT id FROM {batch})"
+        "SELECT c.person_id, c.cell, c.posted, c.last_commission_id FROM {batch} CROSS JOIN cell c WHERE c.person_id = batch.id"
     );
     Ok(PersonState {
         customers: tx.batch_all(customers, &[], persons).await?,

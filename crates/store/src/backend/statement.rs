@@ -97,9 +97,10 @@ fn by_row(text: &str, columns: &[(&str, &str)], parameters: usize) -> Option<Str
     }
     let (target, selected) = before.split_once(" SELECT ")?;
     let is_plain = text.starts_with("INSERT INTO ") && !selected.contains(" FROM ");
-    // SQLite takes a conflict clause after a SELECT only where that has a WHERE.
-    let rest = after.strip_prefix(" WHERE true").filter(|_| is_plain).or(after.is_empty().then_some(""))?;
-    Some(format!("{target} SELECT {} WHERE true{rest}", with_values(selected, columns, parameters, true)))
+    let rest = after.strip_prefix(" WHERE true").unwrap_or(after);
+    // A SELECT could give many rows, so SQLite would keep a journal for each statement; VALUES gives one.
+    (is_plain && (rest.is_empty() || rest.starts_with(" ON CONFLICT") || rest.starts_with(" RETURNING")))
+        .then(|| format!("{target} VALUES ({}){rest}", with_values(selected, columns, parameters, true)))
 }
 
 /// `batch.name` becomes the parameter of that column, and with `bare` the name alone does too; what is quoted stays.
@@ -188,9 +189,9 @@ mod tests {
         for (text, expected) in [
             (
                 "INSERT INTO t (id, note, b) SELECT id, note, 'id' FROM {batch} WHERE true ON CONFLICT (id) DO NOTHING",
-                Some("INSERT INTO t (id, note, b) SELECT ?2, ?3, 'id' WHERE true ON CONFLICT (id) DO NOTHING"),
+                Some("INSERT INTO t (id, note, b) VALUES (?2, ?3, 'id') ON CONFLICT (id) DO NOTHING"),
             ),
-            ("INSERT INTO t (id) SELECT id FROM {batch}", Some("INSERT INTO t (id) SELECT ?2 WHERE true")),
+            ("INSERT INTO t (id) SELECT id FROM {batch}", Some("INSERT INTO t (id) VALUES (?2)")),
             (
                 "UPDATE t SET note = batch.note, b = $1 FROM {batch} WHERE t.id = batch.id",
                 Some("UPDATE t SET note = ?3, b = $1 WHERE t.id = ?2"),
