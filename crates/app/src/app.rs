@@ -7,6 +7,7 @@ use crate::click::recorder::ClickRecorder;
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::error::Result;
+use crate::node::Node;
 use crate::outbox::Outbox;
 use crate::secrets::Secrets;
 use headwater_domain::click::keys::ClickKeys;
@@ -31,6 +32,7 @@ pub struct App {
     pub clicks: Arc<Clicks>,
     directory: RwLock<Directory>,
     ids: Mutex<IdSource>,
+    pub(crate) node: Node,
     /// Where links point; `None` until the listener is known.
     public_url: RwLock<String>,
 }
@@ -51,16 +53,13 @@ pub struct Start {
 impl App {
     /// Loads the configuration and starts the settling and click tasks.
     pub async fn start(store: Store, start: Start) -> Result<Arc<Self>> {
-        let (greatest, node) = store
-            .money
-            .write(async |tx| Ok((counter::greatest_id(tx).await?, counter::next(tx, "node").await?)))
-            .await?;
-        let node = u8::try_from(node.rem_euclid(i64::from(headwater_domain::ids::NODES_MAX)))
-            .expect("a remainder below 64 fits");
+        // The number first: whoever held it before has written all that it ever will, but for a node that stood still.
+        let node = Node::take(&store).await?;
+        let greatest = store.money.read(async |tx| counter::greatest_id(tx).await).await?;
         let (settlements, settling) = crate::settle::queue();
         let recorder = ClickRecorder::start(store.clone());
         let keys = ClickKeys::derive(&start.master_key, None);
-        let clicks = Arc::new(Clicks::open(store.clone(), keys, node, recorder).await?);
+        let clicks = Arc::new(Clicks::open(store.clone(), keys, node.number(), recorder).await?);
         let secrets = Secrets::new(start.master_key);
         let outbox = Outbox::new(store.clone(), secrets.clone(), &start.egress_allow);
         let app = Arc::new(Self {
@@ -71,12 +70,14 @@ impl App {
             settlements,
             clicks,
             directory: RwLock::default(),
-            ids: Mutex::new(IdSource::new(node, greatest)),
+            ids: Mutex::new(IdSource::new(node.number(), greatest)),
+            node,
             public_url: RwLock::new(start.public_url),
         });
         app.refresh().await?;
         tokio::spawn(crate::settle::run(Arc::downgrade(&app), settling));
         tokio::spawn(refresh_every_second(Arc::downgrade(&app)));
+        tokio::spawn(crate::node::run(Arc::downgrade(&app)));
         Ok(app)
     }
 
@@ -98,7 +99,20 @@ impl App {
         self.clicks.close().await;
     }
 
-    fn apply(&self, changes: directory::Changes) {
+    /// Takes over what a committed change wrote. It stands whether this node sees it now or a second later, so a failure
+    /// is no answer to the caller.
+    pub async fn refresh_committed(&self) {
+        if let Err(error) = self.refresh().await {
+            tracing::warn!(%error, "a change was committed, and is not in force on this node yet");
+        }
+    }
+
+    /// Whether the store answers.
+    pub async fn is_reachable(&self) -> bool {
+        self.store.is_reachable().await
+    }
+
+    pub(crate) fn apply(&self, changes: directory::Changes) {
         let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
         if changes.version > directory.version {
             directory.apply(changes);
@@ -108,6 +122,15 @@ impl App {
     /// A time-ordered number.
     pub fn next_id(&self, now: Instant) -> i64 {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).next(now)
+    }
+
+    /// Makes numbers as another node from now on.
+    pub(crate) fn renumber(&self, node: u8) {
+        let now = self.clock.now();
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = ids.next(now);
+        *ids = IdSource::new(node, last);
+        self.clicks.renumber(node, now);
     }
 
     /// Where links and the script are served, without a slash at the end.

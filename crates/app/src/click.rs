@@ -112,6 +112,20 @@ impl Clicks {
         Ok(clicks)
     }
 
+    /// Takes over a committed change. It stands whether it is seen now or a second later.
+    pub(crate) async fn refresh_committed(&self) {
+        if let Err(error) = self.refresh().await {
+            tracing::warn!(%error, "a change was committed, and is not in force on this node yet");
+        }
+    }
+
+    /// Makes numbers as another node from now on.
+    pub(crate) fn renumber(&self, node: u8, now: Instant) {
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = ids.next(now);
+        *ids = IdSource::new(node, last);
+    }
+
     /// Takes over configuration that changed, here or on another node.
     pub async fn refresh(&self) -> Result<(), Error> {
         let mut seen = self.seen_version.lock().await;

@@ -8,9 +8,9 @@ use headwater_domain::commission::{ExchangeRates, PartnerTerms, PlanVersion, lin
 use headwater_domain::ids::{AccountId, LinkId, PartnerId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::program::Settings;
-use headwater_domain::time::Instant;
+use headwater_domain::time::{Date, Instant};
 use headwater_store::directory::{Changes, EndpointRow, LinkRow, PartnerRow, PlanVersionRow, ProgramRow};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// A program and its parsed settings.
@@ -24,6 +24,8 @@ pub struct Program {
     pub row: ProgramRow,
     /// Its settings.
     pub settings: Settings,
+    /// Periods that end on or before this day are closed.
+    pub closed_before: Option<Date>,
 }
 
 /// A partner and what is dated about it.
@@ -37,6 +39,8 @@ pub struct Partner {
     pub row: PartnerRow,
     /// Rates of its own by rule.
     pub rates: BTreeMap<String, Decimal>,
+    /// Whether its stored rates could not be read.
+    pub is_unreadable: bool,
     /// Its parents by date.
     pub parents: BTreeMap<i64, Option<PartnerId>>,
     /// Whether it is suspended, by date.
@@ -63,7 +67,13 @@ pub struct PlanHistory {
     pub activations: BTreeMap<i64, i64>,
     /// The same, parsed and sorted, as the rules need it.
     pub timeline: Vec<Arc<PlanVersion>>,
+    /// The first version in force that could not be read: nothing is priced by this plan until it can be.
+    pub unreadable: Option<i64>,
 }
+
+/// Something stored that cannot be read, in words: pricing without it would make money up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable(pub String);
 
 /// All configuration of all accounts.
 #[derive(Debug, Default)]
@@ -80,6 +90,8 @@ pub struct Directory {
     keys: HashMap<String, Arc<Credential>>,
     endpoints: BTreeMap<i64, Arc<EndpointRow>>,
     exchange: HashMap<AccountId, Arc<ExchangeRates>>,
+    /// Programs with a plan in which one person's facts can change what another's are worth.
+    wide: BTreeSet<ProgramId>,
 }
 
 impl Directory {
@@ -90,9 +102,16 @@ impl Directory {
             self.accounts.insert(AccountId(row.id), row.name);
         }
         for row in changes.programs {
-            let stored = serde_json::from_str(&row.settings).unwrap_or_default();
-            let settings = Settings::default().with(&stored).unwrap_or_default();
-            let program = Program { id: ProgramId(row.id), account: AccountId(row.account_id), settings, row };
+            let stored = serde_json::from_str(&row.settings).ok();
+            let settings = stored.and_then(|stored| Settings::default().with(&stored).ok());
+            let Some(settings) = settings else {
+                tracing::error!(program = row.id, "the stored settings of a program cannot be read; it is not served");
+                self.programs.remove(&ProgramId(row.id));
+                continue;
+            };
+            let closed_before = row.closed_before.as_ref().and_then(|day| day.parse().ok());
+            let (id, account) = (ProgramId(row.id), AccountId(row.account_id));
+            let program = Program { id, account, row, settings, closed_before };
             self.programs.insert(program.id, Arc::new(program));
         }
         for row in changes.partners {
@@ -128,20 +147,59 @@ impl Directory {
             if let (Some(day), Some((from, to)), Ok(rate)) = (day, pair, Decimal::parse(&row.rate)) {
                 let rates = self.exchange.entry(AccountId(row.account_id)).or_default();
                 Arc::make_mut(rates).insert(day, from, to, rate);
+            } else {
+                tracing::error!(account = row.account_id, day = row.day, "a stored exchange rate cannot be read");
             }
         }
+        self.find_wide();
+    }
+
+    /// A partner's plan counts for every program of its account: it may bring clients to any.
+    fn find_wide(&mut self) {
+        let is_wide = |history: &PlanHistory| history.timeline.iter().any(|v| v.plan.reaches_beyond_a_person());
+        let plans: BTreeSet<_> =
+            self.plans.iter().filter(|(_, history)| is_wide(history)).map(|(name, _)| name).collect();
+        let named = |account: AccountId, plan: Option<&String>| {
+            !plans.is_empty() && plan.is_some_and(|plan| plans.contains(&(account, plan.clone())))
+        };
+        let of_partners = self.partners.values().filter(|partner| named(partner.account, partner.row.plan.as_ref()));
+        let accounts: BTreeSet<_> = of_partners.map(|partner| partner.account).collect();
+        let wide = self.programs.values().filter(|program| {
+            accounts.contains(&program.account) || named(program.account, program.settings.plan.as_ref())
+        });
+        self.wide = wide.map(|program| program.id).collect();
+    }
+
+    /// Whether one person's facts can change what another's are worth in this program.
+    pub fn is_wide(&self, program: ProgramId) -> bool {
+        self.wide.contains(&program)
+    }
+    /// Those programs of this account.
+    pub fn wide_programs(&self, account: AccountId) -> impl Iterator<Item = ProgramId> {
+        let of_account = move |id: &&ProgramId| self.program(account, **id).is_some();
+        self.wide.iter().filter(of_account).copied()
+    }
+    /// Every program of every account, for what time alone does.
+    pub fn programs_of_all_accounts(&self) -> impl Iterator<Item = &Arc<Program>> {
+        self.programs.values()
     }
 
     fn put_partner(&mut self, row: PartnerRow) {
         let id = PartnerId(row.id);
         let account = AccountId(row.account_id);
-        let stored: BTreeMap<String, String> = serde_json::from_str(&row.rates).unwrap_or_default();
-        let rates = stored.into_iter().filter_map(|(rule, rate)| Some((rule, Decimal::parse(&rate).ok()?))).collect();
+        let rates = stored_rates(&row.rates);
+        let is_unreadable = rates.is_none();
+        if is_unreadable {
+            tracing::error!(partner = row.id, "the stored rates of a partner cannot be read; it is not priced");
+        }
         let before = self.partners.get(&id);
         let parents = before.map(|p| p.parents.clone()).unwrap_or_default();
         let suspended = before.map(|p| p.suspended.clone()).unwrap_or_default();
         self.partner_names.insert((account, row.external_id.clone()), id);
-        self.partners.insert(id, Arc::new(Partner { id, account, row, rates, parents, suspended }));
+        self.partners.insert(
+            id,
+            Arc::new(Partner { id, account, row, rates: rates.unwrap_or_default(), is_unreadable, parents, suspended }),
+        );
     }
 
     fn change_partner(&mut self, id: i64, change: impl FnOnce(&mut Partner)) {
@@ -155,7 +213,7 @@ impl Directory {
         versions: Vec<PlanVersionRow>,
         activations: Vec<headwater_store::directory::PlanActivationRow>,
     ) {
-        let mut touched = std::collections::BTreeSet::new();
+        let mut touched = BTreeSet::new();
         for row in versions {
             let name = (AccountId(row.account_id), row.name.clone());
             self.plans.entry(name.clone()).or_default().versions.insert(row.number, row);
@@ -168,16 +226,20 @@ impl Directory {
         }
         for name in touched {
             let history = self.plans.entry(name).or_default();
-            history.timeline = history
-                .activations
-                .iter()
-                .filter_map(|(from, number)| {
-                    let row = history.versions.get(number)?;
-                    let plan = lint(&serde_json::from_str(&row.document).ok()?).ok()?;
-                    let version = PlanVersion { name: row.name.clone(), version: *number, from: Instant(*from), plan };
-                    Some(Arc::new(version))
-                })
-                .collect();
+            history.timeline.clear();
+            history.unreadable = None;
+            for (from, number) in &history.activations {
+                // An activation can arrive before its version does; both are there once they are committed.
+                let Some(row) = history.versions.get(number) else { continue };
+                let plan = serde_json::from_str(&row.document).ok().and_then(|document| lint(&document).ok());
+                let Some(plan) = plan else {
+                    tracing::error!(plan = row.name, number, "a stored plan cannot be read; nothing is priced by it");
+                    history.unreadable.get_or_insert(*number);
+                    continue;
+                };
+                let version = PlanVersion { name: row.name.clone(), version: *number, from: Instant(*from), plan };
+                history.timeline.push(Arc::new(version));
+            }
         }
     }
 
@@ -271,15 +333,29 @@ impl Directory {
     }
 
     /// What is dated about a partner in a program: its own plan's versions, else the program's.
-    pub fn partner_terms(&self, program: &Program, id: PartnerId) -> PartnerTerms {
-        let Some(partner) = self.partner_by_id(program.account, id) else { return PartnerTerms::default() };
+    ///
+    /// # Errors
+    /// Where its plan or its rates are stored but cannot be read.
+    pub fn partner_terms(&self, program: &Program, id: PartnerId) -> Result<PartnerTerms, Unreadable> {
+        let Some(partner) = self.partner_by_id(program.account, id) else { return Ok(PartnerTerms::default()) };
         let name = partner.row.plan.as_ref().or(program.settings.plan.as_ref());
         let plan = name.and_then(|name| self.plan(program.account, name));
-        PartnerTerms {
+        if let (Some(name), Some(number)) = (name, plan.and_then(|plan| plan.unreadable)) {
+            return Err(Unreadable(format!("version {number} of the plan {name} cannot be read")));
+        }
+        if partner.is_unreadable {
+            return Err(Unreadable(format!("the rates of partner {id} cannot be read")));
+        }
+        Ok(PartnerTerms {
             plans: plan.map(|p| p.timeline.clone()).unwrap_or_default(),
             rates: partner.rates.clone(),
             suspended: partner.suspended.iter().map(|(at, suspended)| (Instant(*at), *suspended)).collect(),
-            parents: Vec::new(),
-        }
+            parents: partner.parents.iter().map(|(at, parent)| (Instant(*at), *parent)).collect(),
+        })
     }
+}
+
+fn stored_rates(text: &str) -> Option<BTreeMap<String, Decimal>> {
+    let stored: BTreeMap<String, String> = serde_json::from_str(text).ok()?;
+    stored.into_iter().map(|(rule, rate)| Some((rule, Decimal::parse(&rate).ok()?))).collect()
 }

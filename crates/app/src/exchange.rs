@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::error::Result;
 use headwater_domain::ids::AccountId;
 use headwater_domain::money::{Currency, Decimal};
+use headwater_domain::time::Instant;
 use headwater_store::exchange::exchange_rate_put;
 
 /// The rate of a day: one unit of `from` is `rate` units of `to`.
@@ -19,15 +20,19 @@ pub struct DayRate {
 impl App {
     /// Sets rates, all or none.
     pub async fn exchange_rates_put(&self, account: AccountId, rates: Vec<DayRate>) -> Result<()> {
+        let Some(first) = rates.iter().map(|rate| rate.date.as_str()).min() else { return Ok(()) };
+        let first = Instant::parse(&format!("{first}T00:00:00Z")).unwrap_or(Instant(0));
+        let mark = self.mark_from(account, first);
         self.store
             .money
             .write(async move |tx| {
                 for r in &rates {
                     exchange_rate_put(tx, account.0, &r.date, r.from.code(), r.to.code(), &r.rate.to_string()).await?;
                 }
-                Ok(())
+                mark.set(tx).await
             })
             .await?;
-        self.refresh().await
+        self.refresh_committed().await;
+        Ok(())
     }
 }

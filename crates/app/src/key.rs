@@ -190,11 +190,18 @@ pub(crate) fn prepare(account: AccountId, request: &KeyRequest, now: Instant) ->
 
 impl App {
     /// Makes a credential.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the kind opens one program, and none is named (`conventions.md` §4).
     pub async fn key_issue(&self, account: AccountId, request: KeyRequest) -> Result<IssuedKey> {
+        let of_one_program = matches!(request.kind, KeyKind::Publishable | KeyKind::Brand | KeyKind::Oauth);
+        if of_one_program && request.program.is_none() {
+            return Err(Error::invalid("program", format!("is required for a {} key", request.kind.name())));
+        }
         let prepared = prepare(account, &request, self.clock.now());
         let new = prepared.row;
         let id = self.store.money.write(async move |tx| api_key_insert(tx, &new).await).await?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         Ok(IssuedKey { id: KeyId(id), text: prepared.text, client_id: prepared.client_id })
     }
 
@@ -202,7 +209,7 @@ impl App {
     pub async fn key_revoke(&self, account: AccountId, id: KeyId) -> Result<()> {
         let now = self.clock.now().0;
         let done = self.store.money.write(async move |tx| api_key_revoke(tx, account.0, id.0, now).await).await?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         if done { Ok(()) } else { Err(Error::NotFound("key")) }
     }
 

@@ -103,7 +103,7 @@ pub async fn create(
 ) -> Result<Link, LinkFailure> {
     let new = prepare(clicks, account, programs, asked, now)?;
     let id = clicks.store().money.write(async move |tx| insert(tx, &new).await).await?;
-    clicks.refresh().await?;
+    clicks.refresh_committed().await;
     find(clicks, account, programs, id)
 }
 
@@ -141,7 +141,7 @@ pub async fn patch(
         link_update(tx, account.0, id.0, status.map(LinkStatus::name), metadata.as_deref()).await
     };
     clicks.store().money.write(write).await?;
-    clicks.refresh().await?;
+    clicks.refresh_committed().await;
     find(clicks, account, programs, id)
 }
 
@@ -182,7 +182,8 @@ pub(crate) async fn ensure_default(
         created_at: now.0,
     };
     clicks.store().money.write(async move |tx| link_insert(tx, &new).await).await?;
-    clicks.refresh().await
+    clicks.refresh_committed().await;
+    Ok(())
 }
 
 fn find(clicks: &Clicks, account: AccountId, programs: Option<&[ProgramId]>, id: LinkId) -> Result<Link, LinkFailure> {

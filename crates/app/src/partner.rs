@@ -52,7 +52,7 @@ impl App {
             param: Some("id"),
             message: "A partner has this id already.".into(),
         })?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         self.directory().partner_by_id(account, PartnerId(id)).cloned().ok_or(Error::NotFound("partner"))
     }
 
@@ -74,8 +74,19 @@ impl App {
             created_at: row.created_at,
         };
         let id = before.id;
-        self.store.money.write(async move |tx| partner_update(tx, id.0, &next).await).await?;
-        self.refresh().await?;
+        let reprices = next.plan != row.plan || next.rates != row.rates || next.program_id != row.program_id;
+        let mark = reprices.then(|| self.mark_from(account, Instant(0)));
+        self.store
+            .money
+            .write(async move |tx| {
+                partner_update(tx, id.0, &next).await?;
+                match mark {
+                    Some(mark) => mark.set(tx).await,
+                    None => Ok(()),
+                }
+            })
+            .await?;
+        self.refresh_committed().await;
         self.partner_read(account, name)
     }
 
@@ -89,8 +100,15 @@ impl App {
     ) -> Result<Arc<Partner>> {
         let id = self.partner_read(account, name)?.id.0;
         let at = at.unwrap_or_else(|| self.clock.now()).0;
-        self.store.money.write(async move |tx| partner_status_put(tx, id, at, suspended).await).await?;
-        self.refresh().await?;
+        let mark = self.mark_from(account, Instant(at));
+        self.store
+            .money
+            .write(async move |tx| {
+                partner_status_put(tx, id, at, suspended).await?;
+                mark.set(tx).await
+            })
+            .await?;
+        self.refresh_committed().await;
         self.partner_read(account, name)
     }
 
@@ -110,8 +128,15 @@ impl App {
             return Err(Error::Conflict { code: "cycle", param: Some("parent"), message });
         }
         let (id, parent) = (moved.id.0, parent.map(|p| p.0));
-        self.store.money.write(async move |tx| partner_parent_put(tx, id, at.0, parent).await).await?;
-        self.refresh().await?;
+        let mark = self.mark_from(account, at);
+        self.store
+            .money
+            .write(async move |tx| {
+                partner_parent_put(tx, id, at.0, parent).await?;
+                mark.set(tx).await
+            })
+            .await?;
+        self.refresh_committed().await;
         self.partner_read(account, name)
     }
 

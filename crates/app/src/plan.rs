@@ -39,7 +39,7 @@ impl App {
             })
             .await
             .map_err(Error::from)?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         Ok((name, number))
     }
 
@@ -52,8 +52,16 @@ impl App {
             Some(true) => {}
         }
         let name = name.to_owned();
-        self.store.money.write(async move |tx| plan_activate(tx, account.0, &name, number, from.0).await).await?;
-        self.refresh().await
+        let mark = self.mark_from(account, from);
+        self.store
+            .money
+            .write(async move |tx| {
+                plan_activate(tx, account.0, &name, number, from.0).await?;
+                mark.set(tx).await
+            })
+            .await?;
+        self.refresh_committed().await;
+        Ok(())
     }
 
     /// A plan that a program or partner is given must be there.

@@ -7,6 +7,7 @@ use crate::directory::Program;
 use crate::error::{Error, Result};
 use headwater_domain::ids::{AccountId, ProgramId};
 use headwater_domain::program::{Settings, check_site_url};
+use headwater_store::repricing::mark_program;
 use headwater_store::tenant::{program_insert, program_update};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ impl App {
             program_insert(tx, account.0, &name, &site_url, &settings, now).await
         };
         let id = self.store.money.write(insert).await?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         self.program_read(account, ProgramId(id))
     }
 
@@ -37,11 +38,14 @@ impl App {
         let name = text(fields, "name")?.unwrap_or_else(|| before.row.name.clone());
         let site_url = text(fields, "site_url")?.unwrap_or_else(|| before.row.site_url.clone());
         let settings = self.settings(account, &before.settings, fields, &site_url)?;
+        let reprices = ["plan", "time_zone", "auto_approve"].iter().any(|key| fields.contains_key(*key));
+        let mark = self.next_id(self.clock.now());
         let update = async move |tx: &headwater_store::backend::Tx<'_>| {
-            program_update(tx, account.0, id.0, &name, &site_url, &settings).await
+            program_update(tx, account.0, id.0, &name, &site_url, &settings).await?;
+            if reprices { mark_program(tx, id.0, mark).await } else { Ok(()) }
         };
         self.store.money.write(update).await?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         self.program_read(account, id)
     }
 

@@ -4,27 +4,34 @@
 //! what the events touch, decide each in order (pure), write everything, answer. An answer goes out after the commit.
 //! Two events of one batch see each other; two nodes meet at unique keys and row locks (`store::settlement`).
 
+mod again;
+mod bind;
 mod books;
+mod confirm;
 mod decide;
+mod deliver;
+mod facts;
 mod load;
 mod price;
+mod queue;
+pub mod sweep;
 mod view;
+mod wide;
 
-pub(crate) use decide::event_of;
+pub(crate) use deliver::event_of;
+pub(crate) use queue::{Queue, queue, run};
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use decide::Decision;
 use headwater_domain::attribution::Touch;
-use headwater_domain::ids::{AccountId, EventId, KeyId, ProgramId};
+use headwater_domain::ids::{AccountId, EventId, KeyId, PersonId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::Instant;
-use std::sync::{Arc, Weak};
-use tokio::sync::{mpsc, oneshot};
+use std::sync::Arc;
 
-/// Events that are settled in one transaction.
-const BATCH_COMMANDS_MAX: usize = 256;
-/// Requests that may wait; the next one is answered `Busy`.
-const WAITING_COMMANDS_MAX: usize = 4096;
+/// What a caller may say of an event beside what we read (`data`): it is kept, and read with every event of the client.
+const DATA_BYTES_MAX: usize = 16 * 1024;
 
 /// A caller's `Idempotency-Key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +104,15 @@ pub enum Command {
         /// Which event.
         event: EventId,
     },
+    /// Price persons of one program again, after a dated change.
+    Reprice {
+        /// Whose they are.
+        account: AccountId,
+        /// In which program.
+        program: ProgramId,
+        /// Each with the mark that asks for it; `None`: without one.
+        persons: Vec<(PersonId, Option<i64>)>,
+    },
 }
 
 /// What became of a command.
@@ -117,75 +133,51 @@ pub enum Answer {
     EventUnknown,
     /// The event is not unverified.
     NotUnverified,
+    /// The persons are priced.
+    Repriced,
 }
 
-#[derive(Debug)]
-struct Waiting {
-    command: Command,
-    answer: oneshot::Sender<Result<Answer>>,
-}
+impl Command {
+    /// What it holds in memory, about.
+    fn bytes(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let held = match self {
+            Self::Track(track) => {
+                let idempotency = track.idempotency.as_ref().map_or(0, |i| i.scope.len() + i.fingerprint.len());
+                let texts = [&track.email_key, &track.name, &track.metadata, &track.data, &track.event_key];
+                idempotency + texts.into_iter().map(text).sum::<usize>()
+            }
+            Self::Confirm { .. } | Self::Reject { .. } => 0,
+            Self::Reprice { persons, .. } => persons.len() * size_of::<(PersonId, Option<i64>)>(),
+        };
+        held + size_of::<Track>()
+    }
 
-/// The entry of the queue.
-#[derive(Debug)]
-pub struct Queue(mpsc::Sender<Waiting>);
-
-/// The other end of the queue.
-#[derive(Debug)]
-pub struct Settling(mpsc::Receiver<Waiting>);
-
-/// A bounded queue.
-pub fn queue() -> (Queue, Settling) {
-    let (entry, waiting) = mpsc::channel(WAITING_COMMANDS_MAX);
-    (Queue(entry), Settling(waiting))
+    /// What no dialect may ask, whatever it parses.
+    fn check(&self) -> Result<()> {
+        match self {
+            Self::Track(track) if track.data.as_ref().is_some_and(|data| data.len() > DATA_BYTES_MAX) => {
+                Err(Error::invalid("data", format!("must have at most {DATA_BYTES_MAX} bytes")))
+            }
+            Self::Confirm { amount: Some((amount, _)), .. } if *amount < Decimal::ZERO => {
+                Err(Error::invalid("amount", "must not be negative: the event says the direction"))
+            }
+            Self::Confirm { amount: Some(_), currency: None, .. } => {
+                Err(Error::invalid("currency", "is required with amount: send an ISO 4217 code"))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl App {
     /// Settles one command; answers after it is durable.
     pub async fn settle(&self, command: Command) -> Result<Answer> {
-        let (answer, answered) = oneshot::channel();
-        self.settlements.0.try_send(Waiting { command, answer }).map_err(|_| Error::Busy)?;
-        answered.await.map_err(|_| Error::Store(headwater_store::backend::Error::Closed))?
-    }
-}
-
-/// Settles until the application is gone.
-pub async fn run(app: Weak<App>, mut settling: Settling) {
-    let mut taken = Vec::with_capacity(BATCH_COMMANDS_MAX);
-    while settling.0.recv_many(&mut taken, BATCH_COMMANDS_MAX).await > 0 {
-        let Some(app) = app.upgrade() else { return };
-        let (commands, answers): (Vec<_>, Vec<_>) = taken.drain(..).map(|w| (w.command, w.answer)).unzip();
-        metrics::histogram!("headwater_settlement_events")
-            .record(f64::from(u32::try_from(commands.len()).unwrap_or(u32::MAX)));
-        match settle_batch(&app, commands.clone()).await {
-            Ok(done) => {
-                for (answer, outcome) in answers.into_iter().zip(done) {
-                    // The caller may have gone away; what it asked for stands all the same.
-                    let _ = answer.send(Ok(outcome));
-                }
-            }
-            Err(error) => answer_failed(&app, error, commands, answers).await,
+        command.check()?;
+        if !self.node.is_held() {
+            return Err(Error::Busy);
         }
-    }
-}
-
-/// A batch that certainly left nothing behind is tried event by event, so that one of them cannot fail the others. Where
-/// the outcome is unknown nothing is tried again: the callers' retries find their own keys.
-async fn answer_failed(
-    app: &Arc<App>,
-    error: Error,
-    commands: Vec<Command>,
-    answers: Vec<oneshot::Sender<Result<Answer>>>,
-) {
-    tracing::warn!(%error, events = commands.len(), "a settlement failed");
-    let may_retry = commands.len() > 1 && matches!(&error, Error::Store(store) if store.left_nothing());
-    for (answer, command) in answers.into_iter().zip(commands) {
-        let outcome = if may_retry {
-            let alone = settle_batch(app, vec![command]).await;
-            alone.map(|mut one| one.pop().expect("one command has one answer"))
-        } else {
-            Err(Error::Store(headwater_store::backend::Error::Closed))
-        };
-        let _ = answer.send(outcome);
+        self.settlements.ask(command).await
     }
 }
 
@@ -199,13 +191,14 @@ async fn settle_batch(app: &Arc<App>, commands: Vec<Command>) -> Result<Vec<Answ
         .money
         .write(async move |tx| {
             let mut view = load::load(tx, &shared, &commands, now).await?;
-            let (answers, remembered) = {
+            let answers = {
                 let directory = shared.directory();
                 let mut next_id = || shared.next_id(now);
-                decide::decide_all(&mut view, &directory, &commands, &mut next_id, now)
+                let mut decision = Decision { view: &mut view, directory: &directory, next_id: &mut next_id, now };
+                decision.all(&commands)?
             };
             let delivers = !view.outcome.deliveries.is_empty();
-            books::commit(tx, &shared, view, &remembered, now).await?;
+            books::commit(tx, &shared, view, now).await?;
             Ok((answers, delivers))
         })
         .await?;

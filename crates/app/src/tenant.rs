@@ -69,7 +69,7 @@ impl App {
                 Ok((account_id, program_id))
             })
             .await?;
-        self.refresh().await?;
+        self.refresh_committed().await;
         let [secret, publishable, brand, oauth, rewards] = &prepared[..] else {
             unreachable!("one credential was prepared for each kind");
         };

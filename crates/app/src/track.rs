@@ -5,15 +5,15 @@
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::key::Credential;
 use crate::settle::event_of;
 use headwater_domain::attribution::{Evidence, Touch};
 use headwater_domain::click::token::TokenError;
 use headwater_domain::event::Event;
-use headwater_domain::ids::{AccountId, ClickId, EventId, LinkId, PartnerId, ProgramId, first_id_at};
+use headwater_domain::ids::{AccountId, ClickId, EventId, LinkId, PartnerId, PersonId, ProgramId, first_id_at};
 use headwater_domain::program::AttributionModel;
 use headwater_domain::time::Instant;
 use headwater_store::click::{ClickTouch, click_of_session, click_touch};
-pub use headwater_store::event::EventFilter;
 use headwater_store::event::{event_list, event_read};
 
 /// The click as the caller names it.
@@ -123,15 +123,59 @@ impl App {
 
     /// Events, newest first, one more than `limit` where there are more.
     pub async fn event_list(&self, filter: EventFilter, limit: i64) -> Result<Vec<Event>> {
+        let filter = filter.to_store();
         let rows = self.store.money.read(async move |tx| event_list(tx, &filter, limit).await).await?;
         let directory = self.directory();
-        Ok(rows.iter().map(|row| event_of(row, &directory)).collect())
+        Ok(rows.iter().map(|row| event_of(row, &directory)).collect::<Result<_, _>>()?)
     }
 
     /// The program of an event of this account.
     pub async fn event_program(&self, account: AccountId, event: EventId) -> Result<Option<ProgramId>> {
         let row = self.store.money.read(async move |tx| event_read(tx, account.0, event.0).await).await?;
         Ok(row.map(|row| ProgramId(row.program_id)))
+    }
+
+    /// The program of an event: the key's own, the one that is named, that of the click, the only one that the key sees,
+    /// or the account's first (`referral-api.md` §6).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the key does not see it.
+    pub async fn program_of_event(
+        &self,
+        credential: &Credential,
+        named: Option<&str>,
+        signals: &Signals,
+    ) -> Result<ProgramId> {
+        let account = credential.account;
+        if let Some(bound) = credential.program {
+            return Ok(bound);
+        }
+        let seen = |id: &ProgramId| credential.sees(*id);
+        if named.is_none()
+            && let Some(of_click) = self.program_of_click(account, signals).await?.filter(seen)
+        {
+            return Ok(of_click);
+        }
+        let program = match (named, &credential.programs[..]) {
+            (None, [only]) => *only,
+            (named, _) => self.program_named(account, named)?,
+        };
+        Some(program).filter(seen).ok_or_else(no_such_program)
+    }
+
+    /// The program of the link that was clicked.
+    async fn program_of_click(&self, account: AccountId, signals: &Signals) -> Result<Option<ProgramId>> {
+        let link = match &signals.click {
+            None => return Ok(None),
+            Some(ClickSignal::Token(token)) => self.clicks.keys().read(token, account).ok().map(|claim| claim.link),
+            Some(ClickSignal::Number(number)) => {
+                let number = *number;
+                let row = self.store.clicks.read(async move |tx| click_touch(tx, account.0, number).await).await?;
+                row.map(|row| LinkId(row.link_id))
+            }
+        };
+        let directory = self.directory();
+        Ok(link.and_then(|link| directory.link(account, link)).map(|link| ProgramId(link.program_id)))
     }
 
     /// The program that a caller names, or the account's first one.
@@ -141,6 +185,73 @@ impl App {
             None => directory.default_program(account),
             Some(name) => name.parse().ok().and_then(|id| directory.program(account, ProgramId(id))),
         };
-        found.map(|p| p.id).ok_or_else(|| Error::invalid("programId", "names no program of this account"))
+        found.map(|p| p.id).ok_or_else(no_such_program)
+    }
+}
+
+fn no_such_program() -> Error {
+    Error::invalid("programId", "names no program of this account")
+}
+
+/// What a list of events may be narrowed by; `None`: not narrowed.
+#[derive(Debug, Clone)]
+pub struct EventFilter {
+    /// Whose events.
+    pub account: AccountId,
+    /// The programs that the caller sees; empty: all.
+    pub programs: Vec<ProgramId>,
+    /// Attributed to this partner.
+    pub partner: Option<PartnerId>,
+    /// By this link.
+    pub link: Option<LinkId>,
+    /// Of this client.
+    pub client: Option<PersonId>,
+    /// Of this type.
+    pub event_type: Option<String>,
+    /// Conversions, or the others.
+    pub is_conversion: Option<bool>,
+    /// Those that count, or the others.
+    pub is_verified: Option<bool>,
+    /// Happened then or later.
+    pub from: Option<Instant>,
+    /// Happened before.
+    pub to: Option<Instant>,
+    /// Only numbers below this one.
+    pub before: Option<EventId>,
+}
+
+impl EventFilter {
+    /// Every event of an account.
+    pub fn all(account: AccountId) -> Self {
+        Self {
+            account,
+            programs: Vec::new(),
+            partner: None,
+            link: None,
+            client: None,
+            event_type: None,
+            is_conversion: None,
+            is_verified: None,
+            from: None,
+            to: None,
+            before: None,
+        }
+    }
+
+    fn to_store(&self) -> headwater_store::event::EventFilter {
+        let programs: Vec<_> = self.programs.iter().map(ToString::to_string).collect();
+        headwater_store::event::EventFilter {
+            account_id: self.account.0,
+            partner_id: self.partner.map(|id| id.0),
+            link_id: self.link.map(|id| id.0),
+            person_id: self.client.map(|id| id.0),
+            kind: self.event_type.clone(),
+            is_conversion: self.is_conversion,
+            is_verified: self.is_verified,
+            from_at: self.from.map(|at| at.0),
+            to_at: self.to.map(|at| at.0),
+            before_id: self.before.map_or(i64::MAX, |id| id.0),
+            programs: (!programs.is_empty()).then(|| format!(",{},", programs.join(","))),
+        }
     }
 }

@@ -4,8 +4,9 @@
 //! A [`Decimal`] is a whole number of millionths in 64 bits: six decimals cover every ISO 4217 currency and let both
 //! stores keep exact sums (`docs/adr/0002-exact-numbers.md`).
 
-use num_rational::Ratio;
-use num_traits::{CheckedAdd, CheckedDiv, CheckedMul, CheckedSub, Signed, Zero};
+mod exact;
+
+pub use exact::{Exact, OutOfRange};
 use std::fmt;
 
 /// Millionths in one.
@@ -57,7 +58,7 @@ impl Decimal {
 
     /// As a fraction, to compute with.
     pub fn exact(self) -> Exact {
-        Exact(Ratio::new(i128::from(self.0), i128::from(MICROS)))
+        Exact::of_micros(self.0)
     }
 
     /// The sum, or `None` where it does not fit.
@@ -92,102 +93,6 @@ impl Decimal {
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_text(0))
-    }
-}
-
-/// An exact fraction: what worths are computed in until the one rounding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Exact(Ratio<i128>);
-
-/// A computation left the range of exact 128-bit fractions. The fact is held; nothing wraps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the amount is too large to compute exactly")]
-pub struct OutOfRange;
-
-impl Exact {
-    /// Nothing.
-    pub fn zero() -> Self {
-        Self(Ratio::zero())
-    }
-    /// A whole number.
-    pub fn whole(n: i64) -> Self {
-        Self(Ratio::from_integer(i128::from(n)))
-    }
-    /// Whether it is nothing.
-    pub fn is_zero(self) -> bool {
-        self.0.is_zero()
-    }
-    /// Whether it is below nothing.
-    pub fn is_negative(self) -> bool {
-        self.0.is_negative()
-    }
-    /// The sum.
-    pub fn plus(self, other: Self) -> Result<Self, OutOfRange> {
-        self.0.checked_add(&other.0).map(Self).ok_or(OutOfRange)
-    }
-    /// The difference.
-    pub fn minus(self, other: Self) -> Result<Self, OutOfRange> {
-        self.0.checked_sub(&other.0).map(Self).ok_or(OutOfRange)
-    }
-    /// The product.
-    pub fn times(self, other: Self) -> Result<Self, OutOfRange> {
-        self.0.checked_mul(&other.0).map(Self).ok_or(OutOfRange)
-    }
-    /// The quotient; dividing by nothing is out of range.
-    pub fn over(self, other: Self) -> Result<Self, OutOfRange> {
-        if other.0.is_zero() {
-            return Err(OutOfRange);
-        }
-        self.0.checked_div(&other.0).map(Self).ok_or(OutOfRange)
-    }
-
-    /// The most whole minor units that are not more than it; of an amount that is not negative.
-    pub(crate) fn floor(self, unit: Unit) -> Result<Decimal, OutOfRange> {
-        let scale = 10_i128.pow(unit.minor_digits());
-        let numerator = self.0.numer().checked_mul(&scale).ok_or(OutOfRange)?;
-        let minor = numerator.div_euclid(*self.0.denom());
-        let micros = minor.checked_mul(i128::from(MICROS) / scale).ok_or(OutOfRange)?;
-        i64::try_from(micros).map(Decimal).map_err(|_| OutOfRange)
-    }
-
-    /// The one rounding of the product: half away from zero, to the unit's minor digits (`commissions.md` §1).
-    pub fn round(self, unit: Unit) -> Result<Decimal, OutOfRange> {
-        let scale = 10_i128.pow(unit.minor_digits());
-        let numerator = self.0.numer().checked_mul(&scale).ok_or(OutOfRange)?;
-        let denominator = *self.0.denom();
-        let size = numerator.unsigned_abs();
-        let divisor = denominator.unsigned_abs();
-        let half_up = (size / divisor) + u128::from((size % divisor) >= divisor - (size % divisor));
-        let minor = i128::try_from(half_up).map_err(|_| OutOfRange)?;
-        let micros = minor.checked_mul(i128::from(MICROS) / scale).ok_or(OutOfRange)?;
-        let micros = i64::try_from(micros).map_err(|_| OutOfRange)?;
-        Ok(Decimal(if numerator < 0 { -micros } else { micros }))
-    }
-}
-
-impl fmt::Display for Exact {
-    /// `12.5`, or `1/3` where no decimal ends.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut rest, mut twos, mut fives) = (*self.0.denom(), 0_u32, 0_u32);
-        while rest % 2 == 0 {
-            rest /= 2;
-            twos += 1;
-        }
-        while rest % 5 == 0 {
-            rest /= 5;
-            fives += 1;
-        }
-        let places = twos.max(fives);
-        let scaled = 10_i128.checked_pow(places).and_then(|s| self.0.numer().checked_mul(&(s / self.0.denom())));
-        match scaled {
-            Some(scaled) if rest == 1 => {
-                let sign = if scaled < 0 { "-" } else { "" };
-                let text = format!("{:0>width$}", scaled.unsigned_abs(), width = places as usize + 1);
-                let (whole, fraction) = text.split_at(text.len() - places as usize);
-                if places == 0 { write!(f, "{sign}{whole}") } else { write!(f, "{sign}{whole}.{fraction}") }
-            }
-            _ => write!(f, "{}/{}", self.0.numer(), self.0.denom()),
-        }
     }
 }
 
@@ -248,16 +153,16 @@ impl Unit {
     }
 }
 
-/// An ISO 4217 currency.
+/// An ISO 4217 currency: its code, and its minor digits beside it because every rounding asks for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Currency([u8; 3]);
+pub struct Currency([u8; 3], u8);
 
 impl Currency {
     /// Reads a code in either case; `None` where ISO 4217 does not have it.
     pub fn parse(code: &str) -> Option<Self> {
         let upper = code.to_ascii_uppercase();
-        iso_currency::Currency::from_code(&upper)?;
-        upper.as_bytes().try_into().ok().map(Self)
+        let minor_digits = iso_currency::Currency::from_code(&upper)?.exponent().unwrap_or(2);
+        Some(Self(upper.as_bytes().try_into().ok()?, u8::try_from(minor_digits).ok()?))
     }
     /// Three capital letters.
     pub fn code(&self) -> &str {
@@ -265,7 +170,7 @@ impl Currency {
     }
     /// JPY 0, USD 2, BHD 3.
     pub fn minor_digits(self) -> u32 {
-        iso_currency::Currency::from_code(self.code()).and_then(iso_currency::Currency::exponent).map_or(2, u32::from)
+        u32::from(self.1)
     }
 }
 

@@ -91,6 +91,8 @@ impl Server {
             None => tokio::spawn(listener::serve(listener, router, limits, shutdown)),
             Some(acceptor) => tokio::spawn(listener::serve_tls(listener, router, limits, acceptor, shutdown)),
         };
+        tokio::spawn(headwater_app::settle::sweep::run(Arc::downgrade(&app)));
+        tokio::spawn(headwater_app::reprice::run(Arc::downgrade(&app)));
         let worker = headwater_outbound::delivery::run(app.outbox.clone(), egress, app.clock.clone(), stopping);
         Ok(Self { app, url, stop, listening, delivering: tokio::spawn(worker) })
     }
@@ -102,6 +104,9 @@ impl Server {
         self.listening.await.context("the listener ended badly")??;
         self.delivering.await.context("the delivery worker ended badly")?;
         self.app.close().await;
+        if let Err(error) = self.app.leave().await {
+            tracing::warn!(%error, "the node's number was not given back; its lease ends by itself");
+        }
         Ok(())
     }
 }

@@ -11,7 +11,9 @@ record! {
 }
 record! {
     /// A program; `settings` is JSON.
-    pub struct ProgramRow { id: i64, account_id: i64, name: String, site_url: String, settings: String, created_at: i64 }
+    pub struct ProgramRow {
+        id: i64, account_id: i64, name: String, site_url: String, settings: String, created_at: i64, closed_before: Option<String>,
+    }
 }
 record! {
     /// A partner; `rates` and `metadata` are JSON.
@@ -93,7 +95,7 @@ pub async fn changes_since(tx: &Tx<'_>, seen: i64) -> Result<Changes> {
         accounts: tx.all(sql!("SELECT id, name FROM account WHERE version > $1"), &[&seen]).await?,
         programs: tx
             .all(
-                sql!("SELECT id, account_id, name, site_url, settings, created_at FROM program WHERE version > $1"),
+                sql!("SELECT id, account_id, name, site_url, settings, created_at, closed_before FROM program WHERE version > $1"),
                 &[&seen],
             )
             .await?,

@@ -1,4 +1,4 @@
-//! Reading events back.
+//! Events: reading them back, and refusing those that nobody confirmed. Recording and deciding is in `outcome`.
 //!
 //! A list walks the primary key down from its cursor and stops at its limit; filters are checked row by row. Times are
 //! ranges of `occurred_at`, which a caller may set, so they are filters and not ranges of numbers.
@@ -67,4 +67,13 @@ pub async fn event_read(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<Option<
          is_duplicate, state, evidence, occurred_at, event_key, metadata, received_at FROM event WHERE account_id = $1 AND id = $2"
     );
     tx.maybe(statement, &[&account_id, &id]).await
+}
+
+/// Refuses at most `limit` unverified events that came at `until` or before; gives how many.
+pub async fn events_expire(tx: &Tx<'_>, until: i64, limit: i64) -> Result<u64> {
+    let statement = sql!(
+        "UPDATE event SET state = 'rejected' WHERE state = 'unverified' AND id IN (SELECT id FROM event \
+         WHERE state = 'unverified' AND received_at <= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)"
+    );
+    tx.execute(statement, &[&until, &limit]).await
 }

@@ -20,7 +20,11 @@ pub enum Part {
     Clicks,
 }
 
-const MONEY: &[Migration] = &[Migration { name: "0001_money", text: include_str!("../migrations/0001_money.sql") }];
+const MONEY: &[Migration] = &[
+    Migration { name: "0001_money", text: include_str!("../migrations/0001_money.sql") },
+    Migration { name: "0002_node_lease", text: include_str!("../migrations/0002_node_lease.sql") },
+    Migration { name: "0004_repricing", text: include_str!("../migrations/0004_repricing.sql") },
+];
 const CLICKS: &[Migration] = &[Migration { name: "0001_clicks", text: include_str!("../migrations/0001_clicks.sql") }];
 
 const CREATE_LIST: &str = "CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY)";
@@ -102,7 +106,7 @@ mod tests {
     fn a_newer_store_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("money.sqlite");
-        assert_eq!(migrate_sqlite(&path, Part::Money).expect("fresh"), ["0001_money"]);
+        assert_eq!(migrate_sqlite(&path, Part::Money).expect("fresh").first(), Some(&"0001_money"));
         assert!(migrate_sqlite(&path, Part::Money).expect("again").is_empty());
         connect(&path).expect("opens").execute("INSERT INTO migration VALUES ('9999_future')", []).expect("inserts");
         let refused = migrate_sqlite(&path, Part::Money).expect_err("newer");

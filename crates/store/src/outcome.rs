@@ -1,10 +1,11 @@
 //! What a settlement leaves: events, facts, bindings, commissions, ledger entries, deliveries, in set-based statements.
 //!
-//! Nothing here updates what money has said before: facts, commissions and entries are only added.
+//! Nothing here updates what money has said before: facts, commissions and entries are only added, and an event is
+//! decided once.
 
-use crate::backend::{Result, Tx};
+use crate::backend::{Error, Result, Tx};
 use crate::delivery::{NewDelivery, deliveries_insert};
-use crate::settlement::EventClaim;
+use crate::inbox::{EventClaim, event_claims_move};
 use crate::{batch, batch_sql, record};
 
 batch! {
@@ -22,7 +23,7 @@ batch! {
     pub struct EventDecision {
         id: i64 = "int8", state: String = "text", amount: Option<String> = "text", currency: Option<String> = "text",
         is_conversion: bool = "bool", is_duplicate: bool = "bool", click_id: Option<i64> = "int8", link_id: Option<i64> = "int8",
-        partner_id: Option<i64> = "int8", evidence: String = "text",
+        partner_id: Option<i64> = "int8", evidence: String = "text", event_key: Option<String> = "text",
     }
 }
 batch! {
@@ -53,6 +54,10 @@ batch! {
     pub struct HeldPerson { person_id: i64 = "int8" }
 }
 batch! {
+    /// A fact that is held no longer for this reason.
+    struct HeldGone { fact_id: i64 = "int8", reason: String = "text" }
+}
+batch! {
     /// A fact that cannot be priced yet.
     pub struct NewHeld {
         fact_id: i64 = "int8", reason: String = "text", account_id: i64 = "int8", program_id: i64 = "int8", person_id: i64 = "int8",
@@ -61,7 +66,7 @@ batch! {
 }
 batch! {
     /// What a cell has posted after this settlement.
-    pub struct CellPut { person_id: i64 = "int8", cell: String = "text", posted: i64 = "int8", last_commission_id: i64 = "int8" }
+    pub struct CellPut { person_id: i64 = "int8", cell: String = "text", posted: i64 = "int8", last_commission_id: i64 = "int8", cut_off: i64 = "int8" }
 }
 batch! {
     /// A posting to add.
@@ -127,21 +132,8 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
          FROM {batch} WHERE true"
     );
     tx.batch(events, &[], &outcome.events).await?;
-    let decisions = batch_sql!(
-        EventDecision,
-        0,
-        "UPDATE event SET state = batch.state, amount = batch.amount, currency = batch.currency, \
-         is_conversion = batch.is_conversion, is_duplicate = batch.is_duplicate, click_id = batch.click_id, \
-         link_id = batch.link_id, partner_id = batch.partner_id, evidence = batch.evidence FROM {batch} WHERE event.id = batch.id"
-    );
-    tx.batch(decisions, &[], &outcome.event_decisions).await?;
-    let claims = batch_sql!(
-        EventClaim,
-        0,
-        "UPDATE inbox SET event_id = batch.event_id, fingerprint = batch.fingerprint FROM {batch} \
-         WHERE inbox.program_id = batch.program_id AND inbox.event_key = batch.event_key"
-    );
-    tx.batch(claims, &[], &outcome.claims_moved).await?;
+    events_decide(tx, &outcome.event_decisions).await?;
+    event_claims_move(tx, &outcome.claims_moved).await?;
     let persons = batch_sql!(
         PersonUpdate,
         0,
@@ -174,9 +166,9 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
     let cells = batch_sql!(
         CellPut,
         0,
-        "INSERT INTO cell (person_id, cell, posted, last_commission_id) SELECT person_id, cell, posted, last_commission_id \
-         FROM {batch} WHERE true ON CONFLICT (person_id, cell) \
-         DO UPDATE SET posted = excluded.posted, last_commission_id = excluded.last_commission_id"
+        "INSERT INTO cell (person_id, cell, posted, last_commission_id, cut_off) \
+         SELECT person_id, cell, posted, last_commission_id, cut_off FROM {batch} WHERE true ON CONFLICT (person_id, cell) \
+         DO UPDATE SET posted = excluded.posted, last_commission_id = excluded.last_commission_id, cut_off = excluded.cut_off"
     );
     tx.batch(cells, &[], &outcome.cells).await?;
     let commissions = batch_sql!(
@@ -192,16 +184,49 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
     deliveries_insert(tx, &outcome.deliveries).await
 }
 
+/// Decides unverified events; one that was decided meanwhile undoes the whole transaction.
+async fn events_decide(tx: &Tx<'_>, decisions: &[EventDecision]) -> Result<()> {
+    let statement = batch_sql!(
+        EventDecision,
+        0,
+        "UPDATE event SET state = batch.state, amount = batch.amount, currency = batch.currency, \
+         is_conversion = batch.is_conversion, is_duplicate = batch.is_duplicate, click_id = batch.click_id, \
+         link_id = batch.link_id, partner_id = batch.partner_id, evidence = batch.evidence, event_key = batch.event_key \
+         FROM {batch} WHERE event.id = batch.id AND event.state = 'unverified'"
+    );
+    let decided = tx.batch(statement, &[], decisions).await?;
+    if decided != decisions.len() as u64 {
+        return Err(Error::Abandoned("an event was decided by another transaction".into()));
+    }
+    Ok(())
+}
+
+/// What the persons have held now takes the place of what was held; what stays held keeps its date.
 async fn held_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
-    let gone =
-        batch_sql!(HeldPerson, 0, "DELETE FROM held WHERE person_id IN (SELECT person_id FROM {batch} WHERE true)");
-    tx.batch(gone, &[], &outcome.held_persons).await?;
+    let standing = batch_sql!(
+        HeldPerson,
+        0,
+        "SELECT fact_id, reason FROM held WHERE person_id IN (SELECT person_id FROM {batch})"
+    );
+    let standing: Vec<(i64, String)> = tx.batch_all(standing, &[], &outcome.held_persons).await?;
+    let stays = |fact_id: i64, reason: &str| outcome.held.iter().any(|h| h.fact_id == fact_id && h.reason == reason);
+    let gone: Vec<_> = standing
+        .into_iter()
+        .filter(|(fact_id, reason)| !stays(*fact_id, reason))
+        .map(|(fact_id, reason)| HeldGone { fact_id, reason })
+        .collect();
+    let delete = batch_sql!(
+        HeldGone,
+        0,
+        "DELETE FROM held WHERE (fact_id, reason) IN (SELECT fact_id, reason FROM {batch} WHERE true)"
+    );
+    tx.batch(delete, &[], &gone).await?;
     let held = batch_sql!(
         NewHeld,
         0,
         "INSERT INTO held (fact_id, reason, account_id, program_id, person_id, detail, since) \
          SELECT fact_id, reason, account_id, program_id, person_id, detail, since FROM {batch} WHERE true \
-         ON CONFLICT (fact_id, reason) DO NOTHING"
+         ON CONFLICT (fact_id, reason) DO UPDATE SET detail = excluded.detail"
     );
     tx.batch(held, &[], &outcome.held).await?;
     Ok(())

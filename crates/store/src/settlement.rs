@@ -1,7 +1,7 @@
-//! One settlement: what a batch of events is decided on, and what it leaves, as set-based statements.
+//! One settlement: what a batch of events is decided on, as set-based statements. What it leaves is in `outcome`.
 //!
-//! Locks are taken in one order on every node: callers' keys, then persons, then ledger accounts, each sorted. Rows are
-//! claimed by unique keys before anything is read, so two nodes never decide the same event twice.
+//! Locks are taken in one order on every node: callers' keys (`inbox`), then persons, then events, then ledger accounts
+//! (`outcome`), each sorted and in one statement. Whatever a decision depends on is read after its lock.
 //!
 //! Rows are read by joining them to the batch, and the join is a `CROSS JOIN`, which SQLite never turns round: of
 //! `(program_id, email_key) IN (SELECT …)` it uses the first column of the index alone, and reads every client there is.
@@ -13,26 +13,6 @@ use crate::{batch, batch_sql, record};
 batch! {
     /// A number of any kind.
     pub struct Number { id: i64 = "int8" }
-}
-batch! {
-    /// A caller's idempotency key.
-    pub struct IdempotencyClaim { key_id: i64 = "int8", scope: String = "text", fingerprint: String = "text", created_at: i64 = "int8" }
-}
-record! {
-    /// What is known of an idempotency key; `status` 0 is a claim of this very transaction.
-    pub struct IdempotencyRow { key_id: i64, scope: String, fingerprint: String, status: i64, body: String }
-}
-batch! {
-    /// What was answered.
-    pub struct IdempotencyAnswer { key_id: i64 = "int8", scope: String = "text", status: i64 = "int8", body: String = "text" }
-}
-batch! {
-    /// A caller's own id of an event.
-    pub struct EventClaim { program_id: i64 = "int8", event_key: String = "text", event_id: i64 = "int8", fingerprint: String = "text" }
-}
-record! {
-    /// Which event a caller's id stands for.
-    pub struct EventClaimRow { program_id: i64, event_key: String, event_id: i64, fingerprint: String }
 }
 batch! {
     /// A client as an event names it.
@@ -56,7 +36,7 @@ record! {
 }
 record! {
     /// What a cell has posted.
-    pub struct CellRow { person_id: i64, cell: String, posted: i64, last_commission_id: i64 }
+    pub struct CellRow { person_id: i64, cell: String, posted: i64, last_commission_id: i64, cut_off: i64 }
 }
 record! {
     /// A recorded event.
@@ -67,73 +47,25 @@ record! {
     }
 }
 
-/// Claims idempotency keys; gives those that are new. Waits for another node that holds one.
-pub async fn idempotency_claim(tx: &Tx<'_>, mut rows: Vec<IdempotencyClaim>) -> Result<()> {
-    rows.sort_by(|a, b| (a.key_id, &a.scope).cmp(&(b.key_id, &b.scope)));
+/// The persons of these events. An event never changes its person, so this needs no lock.
+pub async fn persons_of_events(tx: &Tx<'_>, events: &[Number]) -> Result<Vec<Number>> {
     let statement = batch_sql!(
-        IdempotencyClaim,
+        Number,
         0,
-        "INSERT INTO idempotency (key_id, scope, fingerprint, status, body, created_at) \
-         SELECT key_id, scope, fingerprint, 0, '', created_at FROM {batch} WHERE true ON CONFLICT (key_id, scope) DO NOTHING"
+        "SELECT DISTINCT person_id FROM event WHERE person_id IS NOT NULL AND id IN (SELECT id FROM {batch})"
     );
-    tx.batch(statement, &[], &rows).await?;
-    Ok(())
+    let rows: Vec<(i64,)> = tx.batch_all(statement, &[], events).await?;
+    Ok(rows.into_iter().map(|(id,)| Number { id }).collect())
 }
 
-/// What is known of these keys.
-pub async fn idempotency_read(tx: &Tx<'_>, rows: &[IdempotencyClaim]) -> Result<Vec<IdempotencyRow>> {
-    let statement = batch_sql!(
-        IdempotencyClaim,
-        0,
-        "SELECT i.key_id, i.scope, i.fingerprint, i.status, i.body FROM {batch} CROSS JOIN idempotency i \
-         WHERE i.key_id = batch.key_id AND i.scope = batch.scope"
-    );
-    tx.batch_all(statement, &[], rows).await
-}
-
-/// Keeps what was answered.
-pub async fn idempotency_answer(tx: &Tx<'_>, rows: &[IdempotencyAnswer]) -> Result<()> {
-    let statement = batch_sql!(
-        IdempotencyAnswer,
-        0,
-        "UPDATE idempotency SET status = batch.status, body = batch.body FROM {batch} \
-         WHERE idempotency.key_id = batch.key_id AND idempotency.scope = batch.scope"
-    );
-    tx.batch(statement, &[], rows).await?;
-    Ok(())
-}
-
-/// Claims callers' event ids, sorted; an id that is taken keeps its event.
-pub async fn event_claim(tx: &Tx<'_>, mut rows: Vec<EventClaim>) -> Result<()> {
-    rows.sort_by(|a, b| (a.program_id, &a.event_key).cmp(&(b.program_id, &b.event_key)));
-    let statement = batch_sql!(
-        EventClaim,
-        0,
-        "INSERT INTO inbox (program_id, event_key, event_id, fingerprint) \
-         SELECT program_id, event_key, event_id, fingerprint FROM {batch} WHERE true ON CONFLICT (program_id, event_key) DO NOTHING"
-    );
-    tx.batch(statement, &[], &rows).await?;
-    Ok(())
-}
-
-/// Which events these ids stand for.
-pub async fn event_claims(tx: &Tx<'_>, rows: &[EventClaim]) -> Result<Vec<EventClaimRow>> {
-    let statement = batch_sql!(
-        EventClaim,
-        0,
-        "SELECT i.program_id, i.event_key, i.event_id, i.fingerprint FROM {batch} CROSS JOIN inbox i \
-         WHERE i.program_id = batch.program_id AND i.event_key = batch.event_key"
-    );
-    tx.batch_all(statement, &[], rows).await
-}
-
-/// Events by their numbers.
-pub async fn events_by_id(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<EventRow>> {
+/// Locks and reads events by their numbers, in their order.
+pub async fn events_lock(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<EventRow>> {
     let statement = batch_sql!(
         Number,
         0,
         "SELECT id, account_id, program_id, type, person_id, click_id, link_id, partner_id, amount, currency, is_conversion, \
-         is_duplicate, state, evidence, occurred_at, event_key, metadata, received_at FROM event WHERE id IN (SELECT id FROM {batch})"
+         is_duplicate, state, evidence, occurred_at, event_key, metadata, received_at FROM event \
+         WHERE id IN (SELECT id FROM {batch}) ORDER BY id FOR UPDATE"
     );
     tx.batch_all(statement, &[], ids).await
 }
@@ -145,13 +77,14 @@ pub async fn events_unverified(tx: &Tx<'_>, persons: &[Number]) -> Result<Vec<Ev
         0,
         "SELECT id, account_id, program_id, type, person_id, click_id, link_id, partner_id, amount, currency, is_conversion, \
          is_duplicate, state, evidence, occurred_at, event_key, metadata, received_at FROM event \
-         WHERE state = 'unverified' AND person_id IN (SELECT id FROM {batch})"
+         WHERE state = 'unverified' AND person_id IN (SELECT id FROM {batch}) ORDER BY id"
     );
     tx.batch_all(statement, &[], persons).await
 }
 
-/// Makes the clients that are new, with one customer each of the same number.
-pub async fn person_claim(tx: &Tx<'_>, mut rows: Vec<PersonClaim>) -> Result<()> {
+/// Makes the clients that are new, with one customer each of the same number; gives the numbers of the new ones.
+pub async fn person_claim(tx: &Tx<'_>, rows: &[PersonClaim]) -> Result<Vec<i64>> {
+    let mut rows = rows.to_vec();
     rows.sort_by(|a, b| (a.program_id, &a.email_key).cmp(&(b.program_id, &b.email_key)));
     let statement = batch_sql!(
         PersonClaim,
@@ -170,22 +103,32 @@ pub async fn person_claim(tx: &Tx<'_>, mut rows: Vec<PersonClaim>) -> Result<()>
          SELECT id, account_id, program_id, id, created_at, created_at FROM {batch} WHERE true"
     );
     tx.batch(statement, &[], &rows).await?;
+    Ok(made.into_iter().collect())
+}
+
+/// Takes back clients that this transaction made and that no event named after all.
+pub async fn person_unclaim(tx: &Tx<'_>, ids: &[Number]) -> Result<()> {
+    let customers =
+        batch_sql!(Number, 0, "DELETE FROM customer WHERE person_id IN (SELECT id FROM {batch} WHERE true)");
+    tx.batch(customers, &[], ids).await?;
+    let persons = batch_sql!(Number, 0, "DELETE FROM person WHERE id IN (SELECT id FROM {batch} WHERE true)");
+    tx.batch(persons, &[], ids).await?;
     Ok(())
 }
 
-/// Locks and reads clients by their emails.
-pub async fn persons_by_email(tx: &Tx<'_>, rows: &[PersonClaim]) -> Result<Vec<PersonRow>> {
+/// The numbers of clients by their emails, which never change.
+pub async fn person_ids(tx: &Tx<'_>, rows: &[PersonClaim]) -> Result<Vec<Number>> {
     let statement = batch_sql!(
         PersonClaim,
         0,
-        "SELECT p.id, p.account_id, p.program_id, p.email_key, p.event_types, p.qualified_at FROM {batch} CROSS JOIN person p \
-         WHERE p.program_id = batch.program_id AND p.email_key = batch.email_key ORDER BY p.id FOR UPDATE"
+        "SELECT p.id FROM {batch} CROSS JOIN person p WHERE p.program_id = batch.program_id AND p.email_key = batch.email_key"
     );
-    tx.batch_all(statement, &[], rows).await
+    let rows: Vec<(i64,)> = tx.batch_all(statement, &[], rows).await?;
+    Ok(rows.into_iter().map(|(id,)| Number { id }).collect())
 }
 
-/// Locks and reads clients by their numbers.
-pub async fn persons_by_id(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRow>> {
+/// Locks clients in the order of their numbers, and reads them.
+pub async fn persons_lock(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRow>> {
     let statement = batch_sql!(
         Number,
         0,
@@ -193,6 +136,22 @@ pub async fn persons_by_id(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRow>
          WHERE id IN (SELECT id FROM {batch}) ORDER BY id FOR UPDATE"
     );
     tx.batch_all(statement, &[], ids).await
+}
+
+/// Holds a program to the end of the transaction: where its rules add up over all persons, one settlement at a time
+/// decides. To be taken before every other lock.
+pub async fn programs_lock(tx: &Tx<'_>, programs: &[Number]) -> Result<()> {
+    let statement =
+        batch_sql!(Number, 0, "SELECT id FROM program WHERE id IN (SELECT id FROM {batch}) ORDER BY id FOR UPDATE");
+    let _held: Vec<(i64,)> = tx.batch_all(statement, &[], programs).await?;
+    Ok(())
+}
+
+/// Every person of these programs.
+pub async fn persons_of_programs(tx: &Tx<'_>, programs: &[Number]) -> Result<Vec<Number>> {
+    let statement = batch_sql!(Number, 0, "SELECT id FROM person WHERE program_id IN (SELECT id FROM {batch})");
+    let rows: Vec<(i64,)> = tx.batch_all(statement, &[], programs).await?;
+    Ok(rows.into_iter().map(|(id,)| Number { id }).collect())
 }
 
 /// Everything that these persons' cells depend on.
@@ -212,7 +171,7 @@ pub async fn person_state(tx: &Tx<'_>, persons: &[Number]) -> Result<PersonState
         Number,
         0,
         "SELECT c.id, c.person_id, c.country, c.account_type, c.registered_at FROM {batch} CROSS JOIN customer c \
-         WHERE c.person_id = batch.id"
+         WHERE c.person_id = batch.id ORDER BY c.registered_at, c.id"
     );
     let attributions = batch_sql!(
         Number,
@@ -229,7 +188,8 @@ pub async fn person_state(tx: &Tx<'_>, persons: &[Number]) -> Result<PersonState
     let cells = batch_sql!(
         Number,
         0,
-        "SELECT c.person_id, c.cell, c.posted, c.last_commission_id FROM {batch} CROSS JOIN cell c WHERE c.person_id = batch.id"
+        "SELECT c.person_id, c.cell, c.posted, c.last_commission_id, c.cut_off FROM {batch} CROSS JOIN cell c \
+         WHERE c.person_id = batch.id"
     );
     Ok(PersonState {
         customers: tx.batch_all(customers, &[], persons).await?,

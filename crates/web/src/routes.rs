@@ -37,7 +37,7 @@ pub fn routes(state: &WebState) -> Result<Router, serde_json::Error> {
         .merge(metrics_routes(state.metrics))
         .merge(state_routes(move || {
             let app = Arc::clone(&checked);
-            async move { if app.store.is_reachable().await { Ok(()) } else { Err("the store does not answer") } }
+            async move { if app.is_reachable().await { Ok(()) } else { Err("the store does not answer") } }
         }))
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_method);

@@ -67,7 +67,7 @@ impl World {
                 match key.as_str() {
                     "partner" => owner == word,
                     "customer" => owner == format!("customer:{word}"),
-                    "rule" => posting.cell.rule == word,
+                    "rule" => *posting.cell.rule == *word,
                     "amount" => Decimal::parse(word) == Ok(posting.amount),
                     "unit" => posting.cell.unit.name() == word,
                     "level" => value.as_i64() == Some(i64::from(posting.cell.level)),

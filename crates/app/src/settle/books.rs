@@ -1,4 +1,5 @@
-//! The last half of a settlement's transaction: everything decided is written, and the ledger is chained.
+//! The last half of a settlement's transaction: everything decided is written, what was reserved for nothing is taken
+//! back, and the ledger is chained.
 
 use super::view::{Booking, View};
 use crate::app::App;
@@ -6,24 +7,23 @@ use headwater_domain::ledger::{GENESIS, entry_hash};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Error, Result, Tx};
+use headwater_store::inbox::{event_claims_free, idempotency_finish};
 use headwater_store::outcome::{
     LedgerAccountClaim, LedgerAccountPut, LedgerAccountRow, NewLedgerEntry, ledger_accounts_lock, ledger_write,
     outcome_write,
 };
-use headwater_store::settlement::{IdempotencyAnswer, idempotency_answer};
+use headwater_store::repricing::marks_served;
+use headwater_store::settlement::person_unclaim;
 use std::collections::BTreeMap;
 
 type AccountKey = (i64, String, String, String);
 
-pub(super) async fn commit(
-    tx: &Tx<'_>,
-    app: &App,
-    view: View,
-    remembered: &[IdempotencyAnswer],
-    now: Instant,
-) -> Result<()> {
+pub(super) async fn commit(tx: &Tx<'_>, app: &App, view: View, now: Instant) -> Result<()> {
     outcome_write(tx, &view.outcome).await?;
-    idempotency_answer(tx, remembered).await?;
+    event_claims_free(tx, &view.unused_claims()).await?;
+    person_unclaim(tx, &view.unused_persons()).await?;
+    marks_served(tx, &view.served).await?;
+    idempotency_finish(tx, &view.reserved.idempotency, &view.answers(now)).await?;
     book(tx, app, &view.bookings, now).await
 }
 

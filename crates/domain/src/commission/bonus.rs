@@ -4,7 +4,7 @@
 //! what it gives to the client, to the last unit.
 
 use super::claim::{Claim, Claims, Detail, Piece};
-use super::plan::{Kind, Plan, Rule};
+use super::plan::Kind;
 use crate::money::{Decimal, Exact, OutOfRange};
 
 /// The keys of `bonus`.
@@ -27,10 +27,10 @@ pub struct Rebate {
 
 /// The claims of every bonus of a rule, one for each claim of it. `paid` is a claim whose amount is final.
 pub(super) fn claim<'a>(paid: &Claim<'a>, claims: &mut Claims<'a>) {
-    for (version, index) in &paid.place.setting.rules {
+    for (version, index) in &paid.place.setting.bonuses {
         let rule = &version.plan.rules[*index];
         let Kind::Bonus(bonus) = &rule.kind else { continue };
-        if bonus.of_rule != paid.rule().id || !rule.when.admits_customer(paid.account) {
+        if *bonus.of_rule != *paid.rule().id || !rule.when.admits_customer(paid.account) {
             continue;
         }
         let rate = super::rates::own_rate(claims.terms, paid.place.setting.partner, rule).unwrap_or(bonus.percent);
@@ -40,7 +40,8 @@ pub(super) fn claim<'a>(paid: &Claim<'a>, claims: &mut Claims<'a>) {
             rule_index: *index,
             scope: if rule.adds_up_by_period() { super::cell::Scope::Period(paid.place.setting.period) } else { base },
             quantity: paid.amount,
-            pieces: vec![Piece { quantity: paid.amount, rate: percent_of_one(rate) }],
+            piece: Piece { quantity: paid.amount, rate: percent_of_one(rate) },
+            further_pieces: Vec::new(),
             factor: rule.weight.exact(),
             has_own_rate: true,
             cut_off: Exact::zero(),
@@ -56,11 +57,6 @@ pub(super) fn claim<'a>(paid: &Claim<'a>, claims: &mut Claims<'a>) {
 /// A percent as what it makes of one.
 pub(super) fn percent_of_one(percent: Decimal) -> Exact {
     percent.exact().over(Exact::whole(100)).expect("a hundredth of a decimal is in range")
-}
-
-/// Whether the rule at this index is a bonus of the other.
-pub(super) fn is_of(plan: &Plan, index: usize, other: &Rule) -> bool {
-    matches!(&plan.rules[index].kind, Kind::Bonus(bonus) if bonus.of_rule == other.id)
 }
 
 /// What the client gets of the direct partner's part.

@@ -11,6 +11,7 @@ use crate::ids::{FactId, PartnerId};
 use crate::money::{Decimal, Exact, OutOfRange};
 use crate::time::{Instant, Period};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The keys of the modifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +100,7 @@ impl Brackets {
 /// What was counted for a partner's rule, period by period, in time order.
 #[derive(Default)]
 pub(super) struct Volumes<'a> {
-    counted: BTreeMap<(PartnerId, String), BTreeMap<Period, Vec<Volume<'a>>>>,
+    counted: BTreeMap<(PartnerId, Arc<str>), BTreeMap<Period, Vec<Volume<'a>>>>,
 }
 
 struct Volume<'a> {
@@ -111,12 +112,12 @@ impl<'a> Volumes<'a> {
     pub(super) fn add(
         &mut self,
         partner: PartnerId,
-        rule: &str,
+        rule: &Arc<str>,
         period: Period,
         order: (Instant, &'a str, FactId),
         amount: Exact,
     ) {
-        let periods = self.counted.entry((partner, rule.to_owned())).or_default();
+        let periods = self.counted.entry((partner, Arc::clone(rule))).or_default();
         periods.entry(period).or_default().push(Volume { order, amount });
     }
 
@@ -127,12 +128,12 @@ impl<'a> Volumes<'a> {
         }
     }
 
-    fn of(&self, partner: PartnerId, rule: &str, period: Period) -> &[Volume<'a>] {
-        let periods = self.counted.get(&(partner, rule.to_owned()));
+    fn of(&self, partner: PartnerId, rule: &Arc<str>, period: Period) -> &[Volume<'a>] {
+        let periods = self.counted.get(&(partner, Arc::clone(rule)));
         periods.and_then(|periods| periods.get(&period)).map_or(&[], Vec::as_slice)
     }
 
-    fn total(&self, partner: PartnerId, rule: &str, period: Period) -> Result<Exact, OutOfRange> {
+    fn total(&self, partner: PartnerId, rule: &Arc<str>, period: Period) -> Result<Exact, OutOfRange> {
         self.of(partner, rule, period).iter().try_fold(Exact::zero(), |sum, volume| sum.plus(volume.amount))
     }
 
@@ -170,7 +171,9 @@ pub(super) fn apply(claims: &mut Claims<'_>, volumes: &Volumes<'_>) {
         };
         match pieces {
             Ok(pieces) => {
-                claim.pieces = pieces;
+                let mut pieces = pieces.into_iter();
+                claim.piece = pieces.next().unwrap_or(Piece { quantity: Exact::zero(), rate: Exact::zero() });
+                claim.further_pieces = pieces.collect();
                 true
             }
             Err(error) => {
@@ -186,7 +189,7 @@ pub(super) fn apply(claims: &mut Claims<'_>, volumes: &Volumes<'_>) {
 }
 
 /// Where the metric stood before and after each fact of a partner's rule in a period.
-type Running = BTreeMap<(PartnerId, String, Period), BTreeMap<(Instant, FactId), (Exact, Exact)>>;
+type Running = BTreeMap<(PartnerId, Arc<str>, Period), BTreeMap<(Instant, FactId), (Exact, Exact)>>;
 
 /// The claim's pieces by where the running metric stood before and after it.
 fn marginal(

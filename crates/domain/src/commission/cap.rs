@@ -45,7 +45,7 @@ enum Over {
 
 /// Cuts the claims at these places of `claims.all`; their amounts are priced already.
 pub(super) fn apply<'a>(claims: &mut Claims<'a>, places: &[usize], facts_of: &dyn Fn(CustomerId) -> Vec<&'a Fact>) {
-    let mut groups: BTreeMap<(String, Over), Vec<usize>> = BTreeMap::new();
+    let mut groups: BTreeMap<(std::sync::Arc<str>, Over), Vec<usize>> = BTreeMap::new();
     for &place in places {
         let claim = &claims.all[place];
         let Some(cap) = claim.rule().cap else { continue };

@@ -51,7 +51,7 @@ struct Sums {
 
 /// Values the claims at these places of `claims.all` period by period; their amounts are priced and capped.
 pub(super) fn apply(claims: &mut Claims<'_>, places: &[usize]) {
-    let mut chains: BTreeMap<(PartnerId, String), BTreeMap<Period, Vec<usize>>> = BTreeMap::new();
+    let mut chains: BTreeMap<(PartnerId, std::sync::Arc<str>), BTreeMap<Period, Vec<usize>>> = BTreeMap::new();
     for &place in places {
         let claim = &claims.all[place];
         if claim.rule().carry.is_none() {

@@ -5,6 +5,7 @@
 use crate::ids::{CustomerId, PartnerId, PersonId};
 use crate::money::{Currency, Unit};
 use crate::time::Period;
+use std::sync::Arc;
 
 /// Who is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,7 +37,7 @@ pub struct CellKey {
     /// Who is paid.
     pub payee: Payee,
     /// The rule's id.
-    pub rule: String,
+    pub rule: Arc<str>,
     /// What is paid.
     pub unit: Unit,
     /// 0 for the direct partner, 1 for its parent, and so on.
@@ -106,7 +107,7 @@ impl CellKey {
             }
             _ => return None,
         };
-        Some(Self { payee, rule: plain(rule)?, unit, level: level.parse().ok()?, scope })
+        Some(Self { payee, rule: plain(rule)?.into(), unit, level: level.parse().ok()?, scope })
     }
 }
 

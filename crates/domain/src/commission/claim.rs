@@ -25,16 +25,20 @@ pub(super) struct Claim<'a> {
     pub account: &'a CustomerView,
     /// The fact that it is of: for conditions the one that met them.
     pub fact: &'a Fact,
-    /// Everything that counts in it; leads with nothing in particular, never empty.
-    pub counted: Vec<Counted>,
+    /// The fact as it counts.
+    pub counted: Counted,
+    /// What else counts in it: all that met conditions, refunds of a sale.
+    pub also_counted: Vec<Counted>,
     /// The cell that it adds up in.
     pub scope: Scope,
     /// The same without brackets, carry and caps: what a rebate of it adds up in.
     pub linear_scope: Scope,
     /// What the rate is of: lots, millions, an amount of money, or 1.
     pub quantity: Exact,
-    /// Parts of the quantity, each at its rate.
-    pub pieces: Vec<Piece>,
+    /// The quantity at its rate, or the first part of it.
+    pub piece: Piece,
+    /// Further parts, each at its own rate.
+    pub further_pieces: Vec<Piece>,
     /// Weight, and what credit in the equity leaves.
     pub factor: Exact,
     /// Whether the rate is one agreed with the partner: then no step stands for it.
@@ -99,11 +103,15 @@ impl Claim<'_> {
 
     /// Σ quantity × rate, times the factor.
     pub(super) fn priced(&self) -> Result<Exact, OutOfRange> {
-        let mut sum = Exact::zero();
-        for piece in &self.pieces {
+        let mut sum = self.piece.quantity.times(self.piece.rate)?;
+        for piece in &self.further_pieces {
             sum = sum.plus(piece.quantity.times(piece.rate)?)?;
         }
         sum.times(self.factor)
+    }
+
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &Piece> {
+        std::iter::once(&self.piece).chain(&self.further_pieces)
     }
 }
 
@@ -155,11 +163,13 @@ impl<'a> Matter<'a, '_> {
             place: self.place.clone(),
             account: self.account,
             fact: self.fact,
-            counted: vec![Counted { fact: self.fact.id, revision: self.fact.revision, at: self.place.at }],
+            counted: Counted { fact: self.fact.id, revision: self.fact.revision, at: self.place.at },
+            also_counted: Vec::new(),
             scope,
             linear_scope,
             quantity,
-            pieces: vec![Piece { quantity, rate: rate.rate }],
+            piece: Piece { quantity, rate: rate.rate },
+            further_pieces: Vec::new(),
             factor: rule.weight.exact(),
             has_own_rate: rate.is_own,
             cut_off: Exact::zero(),

@@ -47,7 +47,7 @@ pub(super) struct Met<'a> {
 /// Claims for the person as one, and for each account on its own by the rules that say so.
 pub(super) fn claim<'a>(person: &Person<'a>, people: &[Person<'a>], places: &mut Places<'a>, claims: &mut Claims<'a>) {
     for (judged, once_per) in judged(person) {
-        let mut earliest: BTreeMap<String, Claim<'a>> = BTreeMap::new();
+        let mut earliest: BTreeMap<Arc<str>, Claim<'a>> = BTreeMap::new();
         for rule_of in rules_in_question(judged.account, claims.terms) {
             let (plan, rule) = (&rule_of.0.plan, &rule_of.0.plan.rules[rule_of.1]);
             let Kind::Cpa(cpa) = &rule.kind else { continue };
@@ -84,7 +84,7 @@ pub(super) fn claimed<'a>(
 ) -> Claim<'a> {
     let matter = Matter { account: judged.account, fact: met.fact, place: &met.place, rule_of };
     let mut claim = matter.claim(judged.scope.clone(), Exact::whole(1), rate, detail);
-    claim.counted = sweep
+    claim.also_counted = sweep
         .counted
         .iter()
         .map(|(fact, revision, at)| Counted { fact: *fact, revision: *revision, at: *at })

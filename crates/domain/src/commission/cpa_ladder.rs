@@ -52,7 +52,7 @@ impl CpaLadder {
 /// Claims for the person as one.
 pub(super) fn claim<'a>(person: &Person<'a>, people: &[Person<'a>], places: &mut Places<'a>, claims: &mut Claims<'a>) {
     let Some((judged, OncePer::Person)) = judged(person).into_iter().next() else { return };
-    let mut earliest: BTreeMap<String, Claim<'a>> = BTreeMap::new();
+    let mut earliest: BTreeMap<Arc<str>, Claim<'a>> = BTreeMap::new();
     for rule_of in rules_in_question(judged.account, claims.terms) {
         let (plan, rule) = (&rule_of.0.plan, &rule_of.0.plan.rules[rule_of.1]);
         let Kind::CpaLadder(ladder) = &rule.kind else { continue };

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::fact::{Fact, FactBody};
 use crate::ids::{CustomerId, FactId, PersonId};
+use crate::money::Exact;
 use crate::time::Instant;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ pub struct Evaluation<'a> {
     pub(super) claims: Vec<Claim<'a>>,
     pub(super) terms: Option<&'a Terms<'a>>,
     /// Where each fact stands: terms for taking back a cell that vanished.
-    pub(super) standings: BTreeMap<FactId, (Instant, Arc<PlanVersion>)>,
+    pub(super) standings: Vec<(FactId, Instant, Arc<PlanVersion>)>,
     pub(super) fallback: Option<Arc<PlanVersion>>,
 }
 
@@ -47,7 +48,7 @@ pub fn evaluate<'a>(persons: &'a [PersonView], terms: &'a Terms<'a>) -> Evaluati
     let mut places = Places::new(terms);
     let mut volumes = Volumes::default();
     let people: Vec<Person<'a>> = persons.iter().map(|person| Person::open(person, &mut claims)).collect();
-    let mut standings = BTreeMap::new();
+    let mut standings = Vec::new();
     let mut qualified = BTreeMap::new();
     for person in &people {
         for fact in &person.facts {
@@ -92,7 +93,7 @@ fn claim_of_fact<'a>(
     places: &mut Places<'a>,
     claims: &mut Claims<'a>,
     volumes: &mut Volumes<'a>,
-    standings: &mut BTreeMap<FactId, (Instant, Arc<PlanVersion>)>,
+    standings: &mut Vec<(FactId, Instant, Arc<PlanVersion>)>,
 ) {
     let Some(account) = person.view.account(fact.customer) else {
         claims.hold(fact.id, HeldReason::UnknownCustomer, "the customer is not known yet");
@@ -107,7 +108,7 @@ fn claim_of_fact<'a>(
             Standing::Unplanned => {}
             Standing::Held(reason, detail) => claims.hold(fact.id, reason, detail),
             Standing::Priced(place) => {
-                standings.insert(fact.id, (place.at, Arc::clone(&place.setting.version)));
+                standings.push((fact.id, place.at, Arc::clone(&place.setting.version)));
                 match_rules(person, account, fact, &place, traded, claims, volumes);
             }
         }
@@ -169,11 +170,11 @@ fn match_rules<'a>(
 }
 
 /// What the metric `lots` counts of a claim: lots after factors, or the closed lots of the fact.
-fn lots(claim: &Claim<'_>, traded: Option<&Traded<'_>>) -> crate::money::Exact {
+fn lots(claim: &Claim<'_>, traded: Option<&Traded<'_>>) -> Exact {
     match (&claim.rule().kind, traded) {
         (Kind::PerLot(_), _) => claim.quantity,
         (_, Some(traded)) if traded.leg != Leg::Open => traded.lots.exact(),
-        _ => crate::money::Exact::zero(),
+        _ => Exact::zero(),
     }
 }
 
@@ -217,7 +218,7 @@ fn claim_of_rule<'a>(
             let leg = traded.map(|traded| traded.leg);
             percent::claim(matter, kind, leg, sale.map(|(left, _)| *left), claims);
             if let (Some(claim), Some((_, refunds))) = (claims.all.get_mut(before), sale) {
-                claim.counted.extend(refunds.iter().copied());
+                claim.also_counted.extend(refunds.iter().copied());
             }
         }
         (Kind::External(kind), None) => external::claim(matter, kind, claims),
@@ -281,17 +282,16 @@ fn price<'a>(claims: &mut Claims<'a>, people: &[Person<'a>]) {
                 Err(error) => {
                     let fact = claims.all[place].fact.id;
                     claims.hold_out_of_range(fact, error);
-                    claims.all[place].pieces.clear();
+                    claims.all[place].piece.quantity = Exact::zero();
+                    claims.all[place].further_pieces.clear();
                 }
             }
         }
         cap::apply(claims, &places, &facts_of);
         carry::apply(claims, &places);
         for place in places {
-            let paid = &claims.all[place];
-            if paid.place.setting.rules.iter().any(|(version, index)| bonus::is_of(&version.plan, *index, paid.rule()))
-            {
-                let paid = paid.clone();
+            if !claims.all[place].place.setting.bonuses.is_empty() {
+                let paid = claims.all[place].clone();
                 bonus::claim(&paid, claims);
             }
         }

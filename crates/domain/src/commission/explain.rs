@@ -1,7 +1,7 @@
 //! Why a cell is worth what it is: the explanation object of the management API, built from what was claimed.
 //!
 //! What it says multiplies out: every input is Σ quantity × rate, times weight and credit share, less what a cap cut
-//! off, times what carry, the level and the budget leave; the inputs add up to the exact amount.
+//! off, times what carry, the level and the budget leave; the inputs, and what is summed up, add up to the exact amount.
 
 use super::claim::{Claim, Detail};
 use super::condition::ConditionState;
@@ -11,28 +11,39 @@ use super::posting::PostedCell;
 use super::rates;
 use super::sum::{Part, Worth};
 use crate::fact::FactBody;
+use crate::ids::FactId;
 use crate::money::{Currency, Exact};
+use crate::time::Instant;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+/// Facts of a cell that an explanation shows one by one: it is stored with every posting, and a busy cell has thousands.
+const TOLD_PARTS_MAX: usize = 32;
+
 impl Evaluation<'_> {
-    /// The explanation object of one cell.
-    pub fn explanation(&self, worth: &Worth) -> Value {
+    /// The explanation object of one cell. The facts that `changed` lead; where many count, the others are summed up.
+    pub fn explanation(&self, worth: &Worth, changed: &[FactId]) -> Value {
         let of_latest = |part: &&Part| self.claims[part.claim].fact.id == worth.fact;
         let latest = worth.parts.iter().rev().find(of_latest).or(worth.parts.last());
         let latest = latest.map(|part| &self.claims[part.claim]);
+        let (told, summed_up) = self.told(worth, changed);
         let mut facts: BTreeMap<_, _> = BTreeMap::new();
-        for counted in &worth.facts {
-            let entry = json!({"id": counted.fact.0, "revision": counted.revision, "at": counted.at.iso8601()});
-            facts.insert((counted.at, counted.fact), entry);
+        let counted = told.iter().flat_map(|part| {
+            let claim = &self.claims[part.claim];
+            std::iter::once(&claim.counted).chain(&claim.also_counted)
+        });
+        for counted in counted {
+            facts.insert((counted.at, counted.fact), counted.revision);
         }
-        let rate = latest.and_then(|claim| claim.pieces.last()).map(|piece| piece.rate.to_string());
+        let fact = |((at, fact), revision): ((Instant, FactId), Option<i64>)| json!({"id": fact.0, "revision": revision, "at": at.iso8601()});
+        let rate = latest.and_then(|claim| claim.pieces().last()).map(|piece| piece.rate.to_string());
         json!({
-            "rule": worth.cell.rule,
+            "rule": &*worth.cell.rule,
             "plan": worth.plan,
             "version": worth.version,
-            "facts": facts.into_values().collect::<Vec<_>>(),
-            "inputs": worth.parts.iter().map(|part| self.input(part)).collect::<Vec<_>>(),
+            "facts": facts.into_iter().map(fact).collect::<Vec<_>>(),
+            "inputs": told.iter().map(|part| self.input(part)).collect::<Vec<_>>(),
+            "summed_up": summed_up,
             "rate": rate,
             "candidates": latest.map(|claim| self.candidates(claim)),
             "conditions": latest.map(|claim| match &claim.detail {
@@ -44,6 +55,22 @@ impl Evaluation<'_> {
             "exact": worth.exact.to_string(),
             "rounded": worth.rounded.to_text(worth.cell.unit.minor_digits()),
         })
+    }
+
+    /// The parts that are shown one by one, and the rest as one number.
+    fn told<'w>(&self, worth: &'w Worth, changed: &[FactId]) -> (Vec<&'w Part>, Option<Value>) {
+        if worth.parts.len() <= TOLD_PARTS_MAX {
+            return (worth.parts.iter().collect(), None);
+        }
+        let mut parts: Vec<&Part> = worth.parts.iter().collect();
+        parts.sort_by_key(|part| {
+            let claim = &self.claims[part.claim];
+            (!changed.contains(&claim.fact.id), std::cmp::Reverse((claim.place.at, claim.fact.id)))
+        });
+        let rest = parts.split_off(TOLD_PARTS_MAX);
+        let exact = rest.iter().try_fold(Exact::zero(), |sum, part| sum.plus(part.exact));
+        let exact = exact.map(|exact| exact.to_string()).ok();
+        (parts, Some(json!({"count": rest.len(), "exact": exact})))
     }
 
     fn input(&self, part: &Part) -> Value {
@@ -63,7 +90,7 @@ impl Evaluation<'_> {
             Detail::Volume | Detail::Revenue | Detail::OfRule | Detail::Amount | Detail::Conditions(_) => {}
         }
         say("quantity", claim.quantity.to_string().into());
-        let pieces = claim.pieces.iter();
+        let pieces = claim.pieces();
         let pieces =
             pieces.map(|piece| json!({"quantity": piece.quantity.to_string(), "rate": piece.rate.to_string()}));
         say("pieces", pieces.collect());
@@ -89,7 +116,7 @@ impl Evaluation<'_> {
         let (partner, plan) = (claim.place.setting.partner, &claim.version.plan);
         let found = rates::candidates(terms, partner, claim.rule(), plan, claim.fact, claim.account);
         let stepped = claim.rule().brackets.is_some() && !claim.has_own_rate;
-        let steps = claim.pieces.iter().filter(|_| stepped);
+        let steps = claim.pieces().filter(|_| stepped);
         let steps = steps.map(|piece| json!({"from": "brackets", "rate": piece.rate.to_string()}));
         steps.chain(found.iter().map(|known| json!({"from": known.source, "rate": known.rate.to_string()}))).collect()
     }
@@ -132,7 +159,7 @@ fn currency(body: &FactBody) -> Option<Currency> {
 /// The explanation of a cell that nothing counts in any more.
 pub(super) fn nothing(posted: &PostedCell) -> Value {
     json!({
-        "rule": posted.cell.rule, "facts": [], "inputs": [], "rate": null, "candidates": [], "conditions": [],
+        "rule": &*posted.cell.rule, "facts": [], "inputs": [], "rate": null, "candidates": [], "conditions": [],
         "exchange_rate": null, "exact": "0", "rounded": "0",
         "posted_before": posted.amount.to_string(), "posted_after": "0",
         "reason": "nothing counts in this cell any more",

@@ -4,7 +4,7 @@
 //! begins on or after it (`commissions.md` §4). Facts of one partner between two dated changes share one [`Setting`].
 
 use super::held::HeldReason;
-use super::plan::{OnSuspended, Plan, PlanVersion};
+use super::plan::{Kind, OnSuspended, Plan, PlanVersion};
 use super::terms::Terms;
 use crate::ids::PartnerId;
 use crate::time::{Instant, Period};
@@ -32,6 +32,10 @@ pub(super) struct Setting {
     pub period: Period,
     /// What prices the facts.
     pub rules: Vec<RuleOf>,
+    /// The bonuses among them.
+    pub bonuses: Vec<RuleOf>,
+    /// The rebates among them.
+    pub rebates: Vec<RuleOf>,
     /// The direct partner and all above it, nearest first; never empty.
     pub chain: Vec<Rung>,
     /// Rules of partners above whose volume counts the whole network, each with the period of its own plan.
@@ -144,10 +148,15 @@ impl<'a> Places<'a> {
             );
         }
         let (rules, period) = terms.rules_at(direct, at).expect("the direct partner has a plan");
+        let of_kind = |is: fn(&Kind) -> bool| -> Vec<RuleOf> {
+            rules.iter().filter(|(version, index)| is(&version.plan.rules[*index].kind)).cloned().collect()
+        };
         Found::Setting(Arc::new(Setting {
             partner: direct,
             version: Arc::clone(version),
             period,
+            bonuses: of_kind(|kind| matches!(kind, Kind::Bonus(_))),
+            rebates: of_kind(|kind| matches!(kind, Kind::Rebate(_))),
             rules,
             chain,
             network,

@@ -20,6 +20,7 @@ use super::tiers::Tiers;
 use crate::money::{Currency, Decimal, Unit};
 use crate::time::{Instant, PeriodLength, Zone};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A linted plan document.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +61,7 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     /// Unique in the plan.
-    pub id: String,
+    pub id: Arc<str>,
     /// Which facts and customers it is about.
     pub when: When,
     /// Who is paid.
@@ -232,7 +233,7 @@ impl Plan {
 
     /// The rule of this id and its index.
     pub fn rule(&self, id: &str) -> Option<(usize, &Rule)> {
-        self.rules.iter().enumerate().find(|(_, rule)| rule.id == id)
+        self.rules.iter().enumerate().find(|(_, rule)| *rule.id == *id)
     }
 
     /// The hold in seconds.

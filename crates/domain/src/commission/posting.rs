@@ -88,7 +88,7 @@ fn difference(
     let latest_changed = worth.facts.iter().filter(|counted| changed.contains(&counted.fact));
     let latest = latest_changed.max_by_key(|counted| (counted.at, counted.fact));
     let (fact, at) = latest.map_or((worth.fact, worth.fact_at), |counted| (counted.fact, counted.at));
-    let mut explanation = evaluation.explanation(worth);
+    let mut explanation = evaluation.explanation(worth, changed);
     explanation["posted_before"] = before.to_string().into();
     explanation["posted_after"] = worth.rounded.to_string().into();
     Posting {
@@ -112,8 +112,8 @@ fn difference(
 /// A cell that nothing counts in any more. Its terms are those of the latest fact that changed; where that fact left
 /// the person altogether only its arrival is known.
 fn taken_back(evaluation: &Evaluation<'_>, text: &str, posted: &PostedCell, changed: &[FactId]) -> Posting {
-    let standing = |fact: &FactId| evaluation.standings.get(fact).map(|(at, version)| (*fact, *at, version));
-    let known = changed.iter().filter_map(standing).max_by_key(|(fact, at, _)| (*at, *fact));
+    let known = evaluation.standings.iter().filter(|(fact, ..)| changed.contains(fact));
+    let known = known.max_by_key(|(fact, at, _)| (*at, *fact)).map(|(fact, at, version)| (*fact, *at, version));
     let arrived = changed.iter().max().copied().unwrap_or(FactId(0));
     let (fact, at, version) = match known {
         Some((fact, at, version)) => (fact, at, Some(version)),

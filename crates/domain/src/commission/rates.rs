@@ -19,7 +19,7 @@ pub(super) struct Candidate {
 /// The rate that stands in the partner's own terms; it replaces every rate of the rule.
 pub(super) fn own_rate(terms: &Terms<'_>, partner: PartnerId, rule: &Rule) -> Option<Decimal> {
     let rates = &terms.partners.get(&partner)?.rates;
-    if rates.is_empty() { None } else { rates.get(&rule.id).copied() }
+    if rates.is_empty() { None } else { rates.get(&*rule.id).copied() }
 }
 
 /// What a rate multiplies: a percent as what it makes of one.

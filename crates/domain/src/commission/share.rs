@@ -154,10 +154,10 @@ fn rebate(claims: &mut Claims<'_>, shares: &mut Vec<Share>) {
     for share in shares.iter().filter(|share| share.level == 0 && !share.is_withheld) {
         let claim = &claims.all[share.claim];
         let Payee::Partner(partner) = share.payee else { continue };
-        for (version, index) in &claim.place.setting.rules {
+        for (version, index) in &claim.place.setting.rebates {
             let rule = &version.plan.rules[*index];
             let Kind::Rebate(rebate) = &rule.kind else { continue };
-            let is_of = rebate.of_rule == claim.rule().id && std::sync::Arc::ptr_eq(version, &claim.version);
+            let is_of = *rebate.of_rule == *claim.rule().id && std::sync::Arc::ptr_eq(version, &claim.version);
             if !is_of || !rates_admit(rule, claim) {
                 continue;
             }

@@ -64,7 +64,7 @@ struct Cell {
 }
 
 /// What is rounded once for a whole path of partners, level by level.
-type Paths = BTreeMap<(Scope, String, Unit, Vec<PartnerId>), Vec<(CellKey, Exact, bool)>>;
+type Paths = BTreeMap<(Scope, Arc<str>, Unit, Vec<PartnerId>), Vec<(CellKey, Exact, bool)>>;
 
 /// Every cell by its text. What leaves the range of exact numbers is held, and the cell stays without it.
 pub(super) fn cells(claims: &mut Claims<'_>, shares: &[Share]) -> BTreeMap<String, Worth> {
@@ -123,9 +123,6 @@ fn add(
     if share.is_withheld {
         return Ok(());
     }
-    let before = cells.get(&key).map_or(Exact::zero(), |cell| cell.exact);
-    let sum = before.plus(share.exact)?;
-    sum.round(rule.unit)?;
     let cell = cells.entry(key).or_insert_with(|| Cell {
         exact: Exact::zero(),
         alone: Exact::zero(),
@@ -136,6 +133,7 @@ fn add(
         facts: Vec::new(),
         parts: Vec::new(),
     });
+    let sum = cell.exact.plus(share.exact)?;
     if share.path.is_none() {
         cell.alone = cell.alone.plus(share.exact)?;
     }
@@ -147,7 +145,8 @@ fn add(
         cell.moment = claim.place.at;
         cell.version = Arc::clone(&claim.version);
     }
-    cell.facts.extend(claim.counted.iter().copied());
+    cell.facts.push(claim.counted);
+    cell.facts.extend(claim.also_counted.iter().copied());
     cell.parts.push(Part { claim: share.claim, level: share.level, exact: share.exact, is_rebate });
     Ok(())
 }

@@ -157,7 +157,7 @@ fn differences(
     }
     let priced = claim.priced()?;
     let cut = if priced.is_zero() { Exact::whole(1) } else { claim.amount.over(priced)? };
-    let mut highest: Vec<Exact> = claim.pieces.iter().map(|piece| piece.rate).collect();
+    let mut highest: Vec<Exact> = claim.pieces().map(|piece| piece.rate).collect();
     // Who holds the highest rate, and what it was paid.
     let mut holder = (claim.amount, claim.place.setting.chain[0].suspended);
     for rung in &claim.place.setting.chain[1..] {
@@ -167,7 +167,7 @@ fn differences(
         };
         let mut part = Exact::zero();
         let (mut is_above, mut is_same) = (false, false);
-        for (piece, below) in claim.pieces.iter().zip(&mut highest) {
+        for (piece, below) in claim.pieces().zip(&mut highest) {
             is_same |= rate == *below;
             if rate > *below {
                 is_above = true;

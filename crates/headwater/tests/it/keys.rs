@@ -134,6 +134,16 @@ async fn a_browser_cannot_make_money_until_a_secret_key_confirms_it(engine: Engi
     assert_eq!(broker.rows("/api/v1/commissions").await, [] as [Value; 0]);
 
     let confirm = format!("/api/referral/events/{}/confirm", event["id"]);
+    for (body, at_fault) in [
+        (json!({"amount": -1, "currency": "USD"}), "amount"),
+        (json!({"amount": 250}), "currency"),
+        (json!({"amount": 250, "currency": "XXQ"}), "currency"),
+    ] {
+        let request = broker.request(Some(broker.key("secret_key")), Method::POST, &confirm).body(body.to_string());
+        let (status, refused) = answer(request).await;
+        let refused: Value = serde_json::from_str(&refused).expect("JSON");
+        assert_eq!((status, &refused["error"]["param"]), (400, &at_fault.into()), "{body}: {refused}");
+    }
     let confirmed = broker.done(Method::POST, &confirm, &json!({})).await;
     assert_eq!(confirmed["id"], event["id"]);
     assert_eq!((&confirmed["verified"], &confirmed["isConversion"]), (&true.into(), &true.into()), "{confirmed}");

@@ -3,11 +3,13 @@
 
 use super::error::{Error, Result};
 use super::transaction::Tx;
-use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, RecyclingMethod};
+use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
 use std::str::FromStr as _;
 use std::time::Duration;
 
 const ATTEMPTS_MAX: u32 = 6;
+/// A caller that finds no free connection is told so, rather than waiting with everybody behind it.
+const WAIT_FOR_CONNECTION_MAX: Duration = Duration::from_secs(5);
 /// A statement that runs longer is a mistake, and an idle transaction holds locks that others need.
 const SESSION_OPTIONS: &str = "-c statement_timeout=30000 -c lock_timeout=15000 -c idle_in_transaction_session_timeout=30000 -c synchronous_commit=on";
 
@@ -28,7 +30,8 @@ impl Postgres {
             tokio_postgres::NoTls,
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
-        let pool = Pool::builder(manager).max_size(connections).build().map_err(|e| refused(e.to_string()))?;
+        let pool = Pool::builder(manager).max_size(connections).runtime(Runtime::Tokio1);
+        let pool = pool.wait_timeout(Some(WAIT_FOR_CONNECTION_MAX)).build().map_err(|e| refused(e.to_string()))?;
         Ok(Self { pool })
     }
 
@@ -51,8 +54,14 @@ impl Postgres {
     }
 
     /// A connection from the pool.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] where none became free in time.
     pub async fn client(&self) -> Result<Client> {
-        Ok(self.pool.get().await?)
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Timeout(TimeoutType::Wait) => Error::Busy,
+            other => other.into(),
+        })
     }
 
     /// Runs the closure in one transaction, again where the engine gave it up.

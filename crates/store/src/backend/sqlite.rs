@@ -93,7 +93,8 @@ impl Sqlite {
     {
         let (answer, answered) = oneshot::channel::<Result<R>>();
         let job: Job = Box::new(move |connection| {
-            let mut out = Err(Error::Closed);
+            // Stands where the work panics: its savepoint is rolled back, and the writer goes on.
+            let mut out = Err(Error::Abandoned("the work of a transaction panicked".into()));
             let ran = in_savepoint(connection, &mut |tx| {
                 out = ready(work(tx));
                 out.is_ok()

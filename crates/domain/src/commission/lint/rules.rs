@@ -48,7 +48,7 @@ fn check_of_rule(path: &str, rule: &Rule, rules: &[&Rule], mistakes: &mut Mistak
     let mut of = of_rule;
     let path = format!("{path}.of_rule");
     for _ in 0..=rules.len() {
-        let Some(other) = rules.iter().find(|other| other.id == *of) else { return };
+        let Some(other) = rules.iter().find(|other| *other.id == **of) else { return };
         match &other.kind {
             Kind::Bonus(bonus) => of = &bonus.of_rule,
             Kind::Rebate(_) => {
@@ -117,7 +117,7 @@ fn read_rule(object: &Object<'_>, context: &Context<'_>, ids: &[&str], mistakes:
         mistakes.wrong(object.at("when"), why);
     }
     Some(Rule {
-        id: object.value("id")?.as_str()?.to_owned(),
+        id: object.value("id")?.as_str()?.into(),
         when,
         pays: pays.unwrap_or(by_kind),
         unit: unit?,

@@ -7,7 +7,7 @@
 use super::load::Tally;
 use super::settling::Settling;
 use anyhow::{Context as _, Result};
-use headwater_store::settlement::{IdempotencyClaim, idempotency_claim};
+use headwater_store::inbox::{IdempotencyClaim, idempotency_claim};
 use headwater_store::{Place, Store};
 use std::path::Path;
 use std::sync::Arc;
@@ -93,7 +93,7 @@ async fn write_row(store: &Store, number: i64) -> Result<()> {
             fingerprint: "0123456789abcdef".to_owned(),
             created_at: number,
         };
-        idempotency_claim(tx, vec![claim]).await
+        idempotency_claim(tx, &[claim]).await
     };
     Ok(store.money.write(write).await?)
 }

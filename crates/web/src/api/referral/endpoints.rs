@@ -57,7 +57,7 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Bod
         let now = state.app.clock.now();
         let (endpoint, secret) =
             endpoint_create(&state.app.outbox, caller.credential.account, input, now).await.map_err(failed)?;
-        state.app.refresh().await.map_err(refused)?;
+        state.app.refresh_committed().await;
         let mut wire = to_wire(&endpoint);
         wire["signing_secret"] = secret.whsec().into();
         Ok((StatusCode::CREATED, Json(wire)).into_response())
@@ -106,7 +106,7 @@ pub async fn patch(State(state): State<WebState>, Path(id): Path<String>, header
             status,
         };
         let changed = endpoint_update(&state.app.outbox, caller.credential.account, &id, change).await;
-        state.app.refresh().await.map_err(refused)?;
+        state.app.refresh_committed().await;
         Ok(Json(to_wire(&changed.map_err(failed)?)).into_response())
     })
 }
@@ -119,7 +119,7 @@ pub async fn rotate(State(state): State<WebState>, Path(id): Path<String>, heade
         let (now, account) = (state.app.clock.now(), caller.credential.account);
         let rotated = endpoint_rotate_secret(&state.app.outbox, account, &id, grace.unwrap_or(0), now).await;
         let (endpoint, secret) = rotated.map_err(failed)?;
-        state.app.refresh().await.map_err(refused)?;
+        state.app.refresh_committed().await;
         let mut wire = to_wire(&endpoint);
         wire["signing_secret"] = secret.whsec().into();
         Ok(Json(wire).into_response())
@@ -151,7 +151,7 @@ pub async fn delete(State(state): State<WebState>, Path(id): Path<String>, heade
     authorized!(state, headers, |caller| {
         let now = state.app.clock.now();
         endpoint_delete(&state.app.outbox, caller.credential.account, &id, now).await.map_err(failed)?;
-        state.app.refresh().await.map_err(refused)?;
+        state.app.refresh_committed().await;
         Ok(Json(json!({"id": id, "deleted": true})).into_response())
     })
 }

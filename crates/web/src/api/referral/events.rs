@@ -14,7 +14,7 @@ use headwater_app::error::Error;
 use headwater_app::key::KeyKind;
 use headwater_app::settle::{Answer, Command, Idempotency, Track};
 use headwater_app::track::{ClickSignal, EventFilter};
-use headwater_domain::ids::{EventId, LinkId, PartnerId, ProgramId, from_prefixed};
+use headwater_domain::ids::{EventId, LinkId, PersonId, ProgramId, from_prefixed};
 use headwater_domain::link::LINK_PREFIX;
 use headwater_domain::money::Currency;
 use headwater_domain::time::Instant;
@@ -55,13 +55,8 @@ async fn track_authorized(
         let message = "A publishable key must send the click token, not a number.";
         return Err(ApiError::forbidden(message).with_param("clickId"));
     }
-    let program = match (credential.program, request.program.as_deref()) {
-        (Some(bound), _) => bound,
-        (None, named) => state.app.program_named(credential.account, named).map_err(refused)?,
-    };
-    if !credential.sees(program) {
-        return Err(ApiError::invalid("programId", "programId names no program of this account."));
-    }
+    let named = request.program.as_deref();
+    let program = state.app.program_of_event(credential, named, &request.signals).await.map_err(refused)?;
     let idempotency = idempotency(headers, uri, &request.fingerprint)?;
     let (touch, touch_reason) =
         state.app.resolve_signals(credential.account, program, &request.signals, now).await.map_err(refused)?;
@@ -126,7 +121,8 @@ fn event_answer(outcome: Result<Answer, Error>) -> Result<Response, ApiError> {
             let message = "This eventId was used for an event with other content.";
             Err(ApiError::conflict("idempotency_key_reused", message).with_param("eventId"))
         }
-        Answer::EventUnknown => Err(unknown_event()),
+        // Pricing again is never an answer to an event.
+        Answer::EventUnknown | Answer::Repriced => Err(unknown_event()),
         Answer::NotUnverified => {
             Err(ApiError::conflict("event_not_unverified", "Only an unverified event can be confirmed or rejected."))
         }
@@ -252,50 +248,40 @@ fn filter_of(
     };
     let time = |name: &str| {
         let text = asked(name);
-        let parsed = text.map(|t| Instant::parse(t).map(|at| at.0));
+        let parsed = text.map(Instant::parse);
         match parsed {
             Some(None) => Err(ApiError::invalid(name, format!("{name} must be an ISO 8601 time with a zone."))),
             Some(at) => Ok(at),
             None => Ok(None),
         }
     };
-    let before_id = match &page.starting_after {
-        None => i64::MAX,
-        Some(text) => text.parse().map_err(|_| Page::bad_cursor())?,
-    };
     let mut filter = EventFilter {
-        account_id: account.0,
         is_conversion: flag("isConversion")?,
         is_verified: flag("verified")?,
-        from_at: time("from")?,
-        to_at: time("to")?,
-        kind: asked("eventType").map(str::to_owned),
-        before_id,
-        programs: program_list(authorized),
-        ..EventFilter::default()
+        from: time("from")?,
+        to: time("to")?,
+        event_type: asked("eventType").map(str::to_owned),
+        programs: authorized.credential.programs.clone(),
+        ..EventFilter::all(account)
     };
+    if let Some(text) = &page.starting_after {
+        filter.before = Some(EventId(text.parse().map_err(|_| Page::bad_cursor())?));
+    }
     let directory = state.app.directory();
     if let Some(name) = asked("partnerId") {
         let Some(partner) = directory.partner(account, name) else { return Ok(None) };
-        filter.partner_id = Some(PartnerId(partner.row.id).0);
+        filter.partner = Some(partner.id);
     }
     if let Some(name) = asked("linkId") {
         let link = from_prefixed(LINK_PREFIX, name).and_then(|id| directory.link(account, LinkId(id)));
         let Some(link) = link else { return Ok(None) };
-        filter.link_id = Some(link.id);
+        filter.link = Some(LinkId(link.id));
     }
     if let Some(client) = asked("clientId") {
-        let id = client.parse();
-        filter.person_id = Some(id.map_err(|_| ApiError::invalid("clientId", "clientId must be a number."))?);
+        let id = client.parse().map(PersonId);
+        filter.client = Some(id.map_err(|_| ApiError::invalid("clientId", "clientId must be a number."))?);
     }
     Ok(Some(filter))
-}
-
-/// The programs that a limited key sees, as the store's filter takes them.
-fn program_list(authorized: &Authorized) -> Option<String> {
-    let programs = &authorized.credential.programs;
-    let numbers: Vec<_> = programs.iter().map(ToString::to_string).collect();
-    (!numbers.is_empty()).then(|| format!(",{},", numbers.join(",")))
 }
 
 /// The event of this id, where the key sees its program.

@@ -1,6 +1,5 @@
 //! Links and clicks over HTTP: key, body, operation, answer.
 
-use super::events::refused;
 use super::{clicks, links};
 use crate::auth::secret_key;
 use crate::body::{REFERRAL_BYTES_MAX, read};
@@ -30,7 +29,7 @@ pub async fn link_create(State(state): State<WebState>, headers: HeaderMap, body
         let body = read(&headers, body, REFERRAL_BYTES_MAX).await?;
         let now = state.app.clock.now();
         let link = links::create(&state.app.clicks, &caller.caller(), &redirector(&state)?, &body, now).await?;
-        state.app.refresh().await.map_err(refused)?;
+        state.app.refresh_committed().await;
         Ok((StatusCode::CREATED, Json(link)).into_response())
     };
     let outcome = outcome.await;
@@ -76,7 +75,7 @@ pub async fn link_patch(
     let outcome = async {
         let body = read(&headers, body, REFERRAL_BYTES_MAX).await?;
         let link = links::patch(&state.app.clicks, &caller.caller(), &redirector(&state)?, &id, &body).await?;
-        state.app.refresh().await.map_err(refused)?;
+        state.app.refresh_committed().await;
         Ok(Json(link).into_response())
     };
     let outcome = outcome.await;

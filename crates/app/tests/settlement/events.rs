@@ -1,17 +1,9 @@
 //! Settlements on both engines: one event, one commission, one delivery, whatever comes at once; books that add up.
 
-use headwater_app::app::{App, Start};
-use headwater_app::clock::Clock;
-use headwater_app::endpoint::{EndpointInput, endpoint_create};
+use crate::fixture::{fixture, id_of};
 use headwater_app::settle::{Answer, Command, Track};
-use headwater_domain::attribution::{Evidence, Touch};
-use headwater_domain::ids::{AccountId, ClickId, EventId, KeyId, LinkId, PartnerId, ProgramId};
-use headwater_domain::money::{Currency, Decimal};
-use headwater_domain::time::Instant;
-use headwater_store::partner::{NewPartner, partner_insert};
-use headwater_store::plan::{plan_activate, plan_insert};
-use headwater_store::tenant::{account_insert, program_insert};
-use headwater_testkit::count::{Figure, count};
+use headwater_domain::ids::AccountId;
+use headwater_testkit::count::Figure;
 use headwater_testkit::database::TestStore;
 use headwater_testkit::on_both_stores;
 use serde_json::Value;
@@ -23,110 +15,6 @@ on_both_stores! {
     a_browsers_money_counts_after_a_secret_key_confirms_it,
     the_second_registration_is_a_duplicate_and_pays_nothing,
     another_content_under_a_used_event_id_is_refused,
-}
-
-const NOW: Instant = Instant::from_seconds(1_790_000_000);
-
-/// A program with one partner, a plan that pays 400 for a first deposit of 250, and one endpoint.
-struct Fixture {
-    app: Arc<App>,
-    account: AccountId,
-    program: ProgramId,
-    partner: PartnerId,
-    _store: TestStore,
-}
-
-async fn fixture(store: TestStore) -> Fixture {
-    let plan = r#"{"name":"ib","currency":"USD","rules":[{"id":"cpa","kind":"cpa","amount":"400","qualify":{"min_first_deposit":"250"}}]}"#;
-    let (account, program, partner) = store
-        .store
-        .money
-        .write(async move |tx| {
-            let account = account_insert(tx, "a", 0).await?;
-            let program = program_insert(tx, account, "p", "https://www.broker.example", r#"{"plan":"ib"}"#, 0).await?;
-            let new = NewPartner {
-                account_id: account,
-                external_id: Some("ib1".into()),
-                name: "One".into(),
-                email: None,
-                program_id: None,
-                parent_id: None,
-                plan: None,
-                rates: "{}".into(),
-                metadata: "{}".into(),
-                created_at: 0,
-            };
-            let partner = partner_insert(tx, &new).await?.expect("the first of its name");
-            let number = plan_insert(tx, account, "ib", plan, 0).await?;
-            plan_activate(tx, account, "ib", number, 0).await?;
-            Ok((account, program, partner))
-        })
-        .await
-        .expect("an empty store takes a fixture");
-    let start = Start {
-        clock: Clock::manual(NOW),
-        master_key: [7; 32],
-        public_url: "https://go.broker.example".into(),
-        egress_allow: Vec::new(),
-    };
-    let app = App::start(store.store.clone(), start).await.expect("starts");
-    let input = EndpointInput {
-        url: "https://crm.broker.example/hook".into(),
-        enabled_events: vec!["*".into()],
-        description: None,
-        metadata: "{}".into(),
-        payload_style: headwater_domain::postback::subscription::PayloadStyle::Referral,
-    };
-    endpoint_create(&app.outbox, AccountId(account), input, NOW).await.expect("creates");
-    app.refresh().await.expect("refreshes");
-    let (account, program, partner) = (AccountId(account), ProgramId(program), PartnerId(partner));
-    Fixture { app, account, program, partner, _store: store }
-}
-
-impl Fixture {
-    fn track(&self, event_type: &str) -> Track {
-        Track {
-            account: self.account,
-            program: self.program,
-            key: KeyId(1),
-            trusted: true,
-            event_type: event_type.into(),
-            touch: Some(Touch {
-                click: ClickId(77),
-                link: LinkId(1),
-                partner: self.partner,
-                at: NOW.plus_seconds(-60),
-                evidence: Evidence::Click,
-            }),
-            touch_reason: None,
-            email_key: Some("client@example.org".into()),
-            name: None,
-            amount: None,
-            currency: None,
-            metadata: None,
-            data: None,
-            event_key: None,
-            fingerprint: "f".into(),
-            occurred_at: None,
-            idempotency: None,
-        }
-    }
-
-    fn deposit(&self) -> Track {
-        let usd = Currency::parse("USD");
-        Track { amount: Some((Decimal(250_000_000), "250.00".into())), currency: usd, ..self.track("FIRST_DEPOSIT") }
-    }
-
-    async fn settle(&self, track: Track) -> Value {
-        match self.app.settle(Command::Track(Box::new(track))).await.expect("settles") {
-            Answer::Event { json, .. } => serde_json::from_str(&json).expect("JSON"),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn count(&self, figure: Figure) -> i64 {
-        count(&self.app.store, figure).await
-    }
 }
 
 async fn one_event_sent_64_times_at_once_is_one_event(store: TestStore) {
@@ -185,7 +73,7 @@ async fn a_browsers_money_counts_after_a_secret_key_confirms_it(store: TestStore
     let event = fixture.settle(browser).await;
     assert_eq!((event["verified"].clone(), event["isConversion"].clone()), (false.into(), false.into()));
     assert_eq!((fixture.count(Figure::Commissions).await, fixture.count(Figure::Deliveries).await), (0, 0));
-    let event = EventId(event["id"].as_i64().expect("a number"));
+    let event = id_of(&event);
     let (account, amount, currency) = (fixture.account, None, None);
     let confirm = Command::Confirm { account, event, amount, currency };
     let Answer::Event { json, .. } = fixture.app.settle(confirm.clone()).await.expect("settles") else {

@@ -1,0 +1,122 @@
+//! What a dated change is worth: everybody whom it concerns is marked in its own transaction, and priced again soon.
+//!
+//! Also closes periods: a rule with `carry` is worth something once its period is over. Invariant: a mark goes only
+//! with the settlement that priced its person.
+
+use crate::app::App;
+use crate::error::Result;
+use crate::settle::Command;
+use headwater_domain::commission::Rule;
+use headwater_domain::ids::{AccountId, PersonId, ProgramId};
+use headwater_domain::time::{Date, Instant, Period};
+use headwater_store::backend::Tx;
+use headwater_store::repricing::{mark_account, mark_program, marked, periods_close};
+use std::collections::BTreeMap;
+use std::sync::Weak;
+use std::time::Duration;
+
+/// Persons of one settlement.
+const PERSONS_MAX: i64 = 256;
+/// A day row stands up to a day before its own time, and a zone moves it by up to another.
+const MARGIN_SECONDS: i64 = 2 * 86_400;
+const EVERY: Duration = Duration::from_millis(500);
+
+/// Who is to be priced again; set in the transaction of the change.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    account: AccountId,
+    from_at: i64,
+    number: i64,
+}
+
+impl Mark {
+    pub(crate) async fn set(self, tx: &Tx<'_>) -> headwater_store::backend::Result<()> {
+        mark_account(tx, self.account.0, self.from_at, self.number).await
+    }
+}
+
+impl App {
+    /// A new mark: everybody of an account who has a fact at `from` or later is to be priced again.
+    pub(crate) fn mark_from(&self, account: AccountId, from: Instant) -> Mark {
+        let mark = self.next_id(self.clock.now());
+        Mark { account, from_at: from.plus_seconds(-MARGIN_SECONDS).0, number: mark }
+    }
+
+    /// Prices everybody who is marked; gives how many that were.
+    pub async fn reprice(&self) -> Result<usize> {
+        let mut done = 0;
+        loop {
+            let rows = self.store.money.read(async |tx| marked(tx, PERSONS_MAX).await).await?;
+            if rows.is_empty() {
+                return Ok(done);
+            }
+            let mut programs: BTreeMap<(i64, i64), Vec<_>> = BTreeMap::new();
+            for row in rows {
+                let persons = programs.entry((row.account_id, row.program_id)).or_default();
+                persons.push((PersonId(row.person_id), Some(row.mark)));
+            }
+            for ((account, program), persons) in programs {
+                done += persons.len();
+                let (account, program) = (AccountId(account), ProgramId(program));
+                self.settle(Command::Reprice { account, program, persons }).await?;
+            }
+        }
+    }
+
+    /// Closes the periods that are over, in every program that has a rule with `carry`.
+    pub async fn close_periods(&self) -> Result<()> {
+        let due: Vec<(ProgramId, Date)> = {
+            let directory = self.directory();
+            let programs = directory.programs_of_all_accounts();
+            programs.filter_map(|program| Some((program.id, directory.closes(program, self.clock.now())?))).collect()
+        };
+        for (program, day) in due {
+            let mark = self.next_id(self.clock.now());
+            self.store
+                .money
+                .write(async move |tx| {
+                    if periods_close(tx, program.0, &day.to_string()).await? {
+                        mark_program(tx, program.0, mark).await?;
+                    }
+                    Ok(())
+                })
+                .await?;
+            self.refresh_committed().await;
+        }
+        Ok(())
+    }
+}
+
+impl crate::directory::Directory {
+    /// The day before which periods of the program are to be closed, where that closes any that is still open.
+    fn closes(&self, program: &crate::directory::Program, now: Instant) -> Option<Date> {
+        let carries = |rule: &Rule| rule.carry.is_some();
+        let timelines = self.plans(program.account).flat_map(|(_, history)| &history.timeline);
+        let plans: Vec<_> =
+            timelines.map(|version| &version.plan).filter(|plan| plan.rules.iter().any(carries)).collect();
+        let today = plans.iter().map(|plan| plan.zone.day_of(now)).min()?;
+        let ends_one = |before: Date| {
+            plans.iter().any(|plan| Period::holding(plan.period, before) != Period::holding(plan.period, today))
+        };
+        program.closed_before.is_none_or(|before| before < today && ends_one(before)).then_some(today)
+    }
+}
+
+/// Closes and prices until the application is gone.
+pub async fn run(app: Weak<App>) {
+    let mut every = tokio::time::interval(EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        let Some(app) = app.upgrade() else { return };
+        let done = match app.close_periods().await {
+            Ok(()) => app.reprice().await,
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(0) => {}
+            Ok(persons) => tracing::info!(persons, "priced again after a change"),
+            Err(error) => tracing::warn!(%error, "pricing again failed; the marks stay"),
+        }
+    }
+}

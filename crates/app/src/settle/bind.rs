@@ -1,0 +1,72 @@
+//! Binding a client to the partner that brought it, once (`referral-api.md` §6, points 1–4).
+//!
+//! The rule is `domain::attribution`; here stand who is blocked and what a binding leaves.
+
+use super::Track;
+use super::decide::Decision;
+use headwater_domain::attribution::{Attributed, Binding, attribute};
+use headwater_domain::commission;
+use headwater_domain::ids::{AccountId, ClickId, LinkId, PartnerId, PersonId};
+use headwater_domain::time::Instant;
+use headwater_store::outcome::NewAttribution;
+use headwater_store::settlement::EventRow;
+
+impl Decision<'_> {
+    /// What an event of this client is attributed to.
+    pub(super) fn attribution(
+        &self,
+        track: &Track,
+        person: Option<PersonId>,
+        occurred_at: Instant,
+        window_days: i64,
+    ) -> Attributed {
+        let existing = person.and_then(|p| self.view.persons.get(&p)).and_then(|p| p.binding);
+        let brings = |partner| existing.is_some() || !self.is_blocked(track.account, partner, occurred_at);
+        let touch = track.touch.filter(|touch| brings(touch.partner));
+        attribute(existing, touch, person.is_some(), occurred_at, window_days)
+    }
+
+    /// A blocked partner brings no new clients; those it brought before stay its own.
+    fn is_blocked(&self, account: AccountId, partner: PartnerId, at: Instant) -> bool {
+        self.directory.partner_by_id(account, partner).is_none_or(|partner| partner.is_suspended_at(at))
+    }
+
+    /// Binds a client by the touch of its event.
+    pub(super) fn bind(&mut self, person: PersonId, track: &Track, attributed: Attributed) {
+        let (Some(binding), Some(touch)) = (attributed.binding, track.touch) else { return };
+        let from = touch.at.min(track.occurred_at.unwrap_or(self.now));
+        self.bind_from(person, binding, from, Some(touch.at), attributed.evidence.name());
+    }
+
+    /// Binds a client by a browser's event, which was attributed when it came, but bound nobody until it was confirmed.
+    pub(super) fn bind_confirmed(&mut self, person: PersonId, partner: PartnerId, row: &EventRow) {
+        let binding = Binding { partner, link: row.link_id.map(LinkId), click: row.click_id.map(ClickId) };
+        self.bind_from(person, binding, Instant(row.occurred_at), None, &row.evidence);
+    }
+
+    fn bind_from(
+        &mut self,
+        person: PersonId,
+        binding: Binding,
+        from: Instant,
+        clicked_at: Option<Instant>,
+        evidence: &str,
+    ) {
+        let Some(record) = self.view.persons.get_mut(&person) else { return };
+        record.binding = Some(binding);
+        for customer in &mut record.customers {
+            customer.bindings.push(commission::Binding { from, partner: binding.partner });
+        }
+        self.view.outcome.attributions.push(NewAttribution {
+            person_id: person.0,
+            from_at: from.0,
+            account_id: record.account.0,
+            partner_id: binding.partner.0,
+            link_id: binding.link.map(|l| l.0),
+            click_id: binding.click.map(|c| c.0),
+            clicked_at: clicked_at.map(|at| at.0),
+            evidence: evidence.to_owned(),
+            recorded_at: self.now.0,
+        });
+    }
+}

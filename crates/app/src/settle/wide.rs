@@ -1,0 +1,118 @@
+//! Programs whose rules add up over all persons: brackets, carry, caps by day or period, conditions on a partner.
+//!
+//! Such a program is settled by one node at a time, and priced as a whole once for each batch, after all of the batch's
+//! events were recorded. Cells that belong to no person are kept under the program's number, negated.
+
+use super::decide::Decision;
+use super::view::{Cells, Dirty};
+use super::{Command, Track};
+use crate::app::App;
+use crate::directory::Program;
+use headwater_domain::commission::{self, Held, PersonView, PostedCell, Scope, Terms};
+use headwater_domain::ids::{CustomerId, FactId, PersonId, ProgramId};
+use headwater_store::backend::Result;
+use headwater_store::settlement::Number;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The programs of a batch that are priced as a whole, in the order of their locks. What a confirmation is of is not
+/// known yet: every such program of its account may be meant.
+pub(super) fn programs(app: &App, commands: &[Command]) -> Vec<Number> {
+    let directory = app.directory();
+    let mut wide = BTreeSet::new();
+    for command in commands {
+        match command {
+            Command::Track(track) => {
+                let Track { program, .. } = **track;
+                wide.extend(Some(program).filter(|program| directory.is_wide(*program)));
+            }
+            Command::Reprice { program, .. } => {
+                wide.extend(Some(*program).filter(|program| directory.is_wide(*program)));
+            }
+            Command::Confirm { account, .. } | Command::Reject { account, .. } => {
+                wide.extend(directory.wide_programs(*account));
+            }
+        }
+    }
+    wide.into_iter().map(|program| Number { id: program.0 }).collect()
+}
+
+impl Decision<'_> {
+    /// Prices every program of the batch that is priced as a whole.
+    pub(super) fn price_programs(&mut self) -> Result<()> {
+        for (program, dirty) in std::mem::take(&mut self.view.dirty) {
+            let program = self.directory.program_of_any_account(program).cloned();
+            if let Some(program) = program {
+                self.price_program(&program, &dirty)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn price_program(&mut self, program: &Program, dirty: &Dirty) -> Result<()> {
+        let mut posted: BTreeMap<String, PostedCell> = self.common(program.id).posted.clone();
+        let of_program = self.view.persons.values().filter(|person| person.program == program.id);
+        let mut persons = Vec::new();
+        let (mut person_of_fact, mut person_of_customer) = (BTreeMap::new(), BTreeMap::new());
+        let mut partners = BTreeSet::new();
+        for person in of_program {
+            posted.extend(person.cells.posted.clone());
+            person_of_fact.extend(person.facts.iter().map(|fact| (fact.id, person.id)));
+            person_of_customer.extend(person.customers.iter().map(|customer| (customer.customer, person.id)));
+            partners.extend(person.customers.iter().flat_map(|c| &c.bindings).map(|binding| binding.partner));
+            let customers = self.brought(person)?;
+            persons.push(PersonView { person: person.id, customers, facts: person.facts.clone() });
+        }
+        let partners = self.partners_from(partners.into_iter().collect(), program)?;
+        let exchange = self.directory.exchange(program.account);
+        let terms = Terms { partners: &partners, exchange: &exchange, closed_before: program.closed_before };
+        let evaluation = commission::evaluate(&persons, &terms);
+        for posting in commission::postings(&evaluation, &posted, &dirty.changed) {
+            let event = dirty.events.get(&posting.fact).copied();
+            let owner = owner(&posting.cell.scope, &person_of_customer, program.id);
+            let mut cells = std::mem::take(self.cells(owner, program.id));
+            let done = self.post(owner, &mut cells, program, event, &posting);
+            *self.cells(owner, program.id) = cells;
+            done?;
+        }
+        self.hold_all(&evaluation.held, &person_of_fact, program.id);
+        Ok(())
+    }
+
+    fn common(&mut self, program: ProgramId) -> &mut Cells {
+        self.view.common_cells.entry(program).or_default()
+    }
+
+    fn cells(&mut self, owner: PersonId, program: ProgramId) -> &mut Cells {
+        match self.view.persons.get_mut(&owner) {
+            Some(person) => &mut person.cells,
+            None => self.view.common_cells.entry(program).or_default(),
+        }
+    }
+
+    /// Every person of the program holds now what the evaluation says, and nothing else.
+    fn hold_all(&mut self, held: &[Held], person_of_fact: &BTreeMap<FactId, PersonId>, program: ProgramId) {
+        let mut by_person: BTreeMap<PersonId, Vec<Held>> = BTreeMap::new();
+        for held in held {
+            if let Some(person) = person_of_fact.get(&held.fact) {
+                by_person.entry(*person).or_default().push(held.clone());
+            }
+        }
+        let of_program = self.view.persons.values().filter(|person| person.program == program);
+        let persons: Vec<_> = of_program.map(|person| (person.id, person.account)).collect();
+        for (person, account) in persons {
+            self.hold(person, account, program, &by_person.remove(&person).unwrap_or_default());
+        }
+    }
+}
+
+/// Under which number a cell is kept.
+fn owner(scope: &Scope, person_of_customer: &BTreeMap<CustomerId, PersonId>, program: ProgramId) -> PersonId {
+    let common = PersonId(-program.0);
+    match scope {
+        Scope::Period(_) => common,
+        Scope::Person(person) => *person,
+        Scope::CustomerPeriod(customer, _) | Scope::Customer(customer) | Scope::Event(customer, _) => {
+            person_of_customer.get(customer).copied().unwrap_or(common)
+        }
+    }
+}

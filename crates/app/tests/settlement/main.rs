@@ -1,0 +1,10 @@
+//! Settlements on both engines, by what they promise.
+
+mod confirmation;
+mod events;
+mod fixture;
+mod keys;
+mod money;
+mod nodes;
+mod programs;
+mod race;

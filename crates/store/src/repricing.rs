@@ -1,0 +1,76 @@
+//! Persons whose facts are to be priced again because something dated changed, and the closing of periods.
+//!
+//! A mark is set in the transaction of the change, and taken away in the transaction that priced the person with it; a
+//! newer mark stays.
+
+use crate::backend::{Result, Tx};
+use crate::{batch, batch_sql, counter, record, sql};
+
+record! {
+    /// A person to price again.
+    pub struct Marked { person_id: i64, account_id: i64, program_id: i64, mark: i64 }
+}
+batch! {
+    /// A mark that was served.
+    pub struct Served { person_id: i64 = "int8", mark: i64 = "int8" }
+}
+
+/// Marks the persons of an account that have a fact at or after `from_at`.
+pub async fn mark_account(tx: &Tx<'_>, account_id: i64, from_at: i64, mark: i64) -> Result<()> {
+    let statement = sql!(
+        "INSERT INTO repricing (person_id, account_id, program_id, mark) \
+         SELECT p.id, p.account_id, p.program_id, $3 FROM person p \
+         WHERE p.account_id = $1 AND EXISTS (SELECT 1 FROM fact f WHERE f.person_id = p.id AND f.at >= $2) \
+         ON CONFLICT (person_id) DO UPDATE SET mark = excluded.mark"
+    );
+    tx.execute(statement, &[&account_id, &from_at, &mark]).await?;
+    Ok(())
+}
+
+/// Marks the persons of a program.
+pub async fn mark_program(tx: &Tx<'_>, program_id: i64, mark: i64) -> Result<()> {
+    let statement = sql!(
+        "INSERT INTO repricing (person_id, account_id, program_id, mark) \
+         SELECT p.id, p.account_id, p.program_id, $2 FROM person p \
+         WHERE p.program_id = $1 AND EXISTS (SELECT 1 FROM fact f WHERE f.person_id = p.id) \
+         ON CONFLICT (person_id) DO UPDATE SET mark = excluded.mark"
+    );
+    tx.execute(statement, &[&program_id, &mark]).await?;
+    Ok(())
+}
+
+/// Marks one person.
+pub async fn mark_person(tx: &Tx<'_>, person_id: i64, mark: i64) -> Result<()> {
+    let statement = sql!(
+        "INSERT INTO repricing (person_id, account_id, program_id, mark) \
+         SELECT p.id, p.account_id, p.program_id, $2 FROM person p WHERE p.id = $1 \
+         ON CONFLICT (person_id) DO UPDATE SET mark = excluded.mark"
+    );
+    tx.execute(statement, &[&person_id, &mark]).await?;
+    Ok(())
+}
+
+/// The first persons that wait, program by program.
+pub async fn marked(tx: &Tx<'_>, persons_max: i64) -> Result<Vec<Marked>> {
+    let statement =
+        sql!("SELECT person_id, account_id, program_id, mark FROM repricing ORDER BY program_id, person_id LIMIT $1");
+    tx.all(statement, &[&persons_max]).await
+}
+
+/// Takes marks away, but for those that were set anew since.
+pub async fn marks_served(tx: &Tx<'_>, served: &[Served]) -> Result<()> {
+    let statement =
+        batch_sql!(Served, 0, "DELETE FROM repricing WHERE (person_id, mark) IN (SELECT person_id, mark FROM {batch})");
+    tx.batch(statement, &[], served).await?;
+    Ok(())
+}
+
+/// Closes the periods of a program that end on or before a day (`YYYY-MM-DD`), never opens one; gives whether it did.
+pub async fn periods_close(tx: &Tx<'_>, program_id: i64, closed_before: &str) -> Result<bool> {
+    let version = counter::next_version(tx).await?;
+    let statement = sql!(
+        "UPDATE program SET closed_before = $2, version = $3 \
+         WHERE id = $1 AND (closed_before IS NULL OR closed_before < $2)"
+    );
+    Ok(tx.execute(statement, &[&program_id, &closed_before, &version]).await? > 0)
+}
