@@ -1,5 +1,6 @@
 //! One file per command; each does its work and says whether it held.
 
+pub mod bench;
 pub mod demo;
 pub mod init;
 pub mod migrate;

@@ -31,6 +31,8 @@ enum Command {
     Serve(commands::serve::Serve),
     /// Bring the store to this version.
     Migrate(commands::migrate::Migrate),
+    /// Measure this machine: ours beside a reference, in the same run.
+    Bench(commands::bench::Bench),
     /// Check plans and run case files, without a server.
     #[command(subcommand)]
     Plan(commands::plan::Plan),
@@ -57,6 +59,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             Command::Init(init) => commands::init::run(&init).await,
             Command::Serve(serve) => commands::serve::run(&serve).await,
             Command::Migrate(migrate) => commands::migrate::run(&migrate).await,
+            Command::Bench(bench) => commands::bench::run(&bench).await,
             Command::Plan(plan) => Ok(commands::plan::run(&plan)),
             Command::Statement(statement) => commands::statement::run(&statement),
         }

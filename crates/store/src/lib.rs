@@ -30,6 +30,7 @@ pub mod partner;
 pub mod payout;
 pub mod plan;
 pub mod repricing;
+pub mod scratch;
 pub mod settlement;
 pub mod tenant;
 
