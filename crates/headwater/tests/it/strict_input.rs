@@ -242,7 +242,7 @@ async fn a_decision_can_be_sent_again(engine: Engine) {
         assert_eq!((status, &error["error"]["code"]), (409, &"event_not_unverified".into()), "{other}");
         if decision == "confirm" {
             let path = format!("/api/referral/events/{}/confirm", event["id"]);
-            assert_eq!(send(&broker, Method::POST, &path, &json!({"amount": 701})).await.0, 409);
+            assert_eq!(send(&broker, Method::POST, &path, &json!({"amount": 701, "currency": "USD"})).await.0, 409);
         }
     }
     assert_eq!(broker.rows("/api/v1/commissions").await.len(), 1);

@@ -103,7 +103,7 @@ pub async fn create(State(state): State<WebState>, caller: Caller, headers: Head
 ///
 /// It was paid. An empty body is as good as `{}`.
 #[utoipa::path(post, path = "/payouts/{id}/complete", operation_id = "payout_complete", tag = "Payouts",
-    params(("id" = i64, Path, description = "The payout's number", example = 31)), 
+    params(("id" = i64, Path, description = "The payout's number", example = 31)),
     responses((status = 200, description = "The payout as it is now", body = Payout)))]
 pub async fn complete(
     State(state): State<WebState>,
@@ -121,7 +121,7 @@ pub async fn complete(
 ///
 /// It was not paid; what it held is payable again.
 #[utoipa::path(post, path = "/payouts/{id}/fail", operation_id = "payout_fail", tag = "Payouts",
-    params(("id" = i64, Path, description = "The payout's number", example = 31)), request_body = PayoutFailure, 
+    params(("id" = i64, Path, description = "The payout's number", example = 31)), request_body = PayoutFailure,
     responses((status = 200, description = "The payout as it is now", body = Payout)))]
 pub async fn fail(
     State(state): State<WebState>,
@@ -139,7 +139,7 @@ pub async fn fail(
 ///
 /// It shall not be paid; what it held is payable again. An empty body is as good as `{}`.
 #[utoipa::path(post, path = "/payouts/{id}/cancel", operation_id = "payout_cancel", tag = "Payouts",
-    params(("id" = i64, Path, description = "The payout's number", example = 31)), 
+    params(("id" = i64, Path, description = "The payout's number", example = 31)),
     responses((status = 200, description = "The payout as it is now", body = Payout)))]
 pub async fn cancel(
     State(state): State<WebState>,
