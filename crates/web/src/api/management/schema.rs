@@ -70,6 +70,8 @@ pub struct ProgramSettings {
     pub plan: Option<String>,
     /// Overrides the plan's; `null` does not.
     pub auto_approve: Option<bool>,
+    /// What a payout has at least: a decimal, in the program's currency.
+    pub payout_minimum: Option<String>,
     /// Where a visitor goes whose link cannot be used.
     #[schema(default = "/")]
     pub default_landing_page: Option<String>,
