@@ -26,8 +26,9 @@ pub(super) struct Share {
     pub level: u16,
     pub scope: Scope,
     pub exact: Exact,
-    /// The partners that are rounded together with it, where they are.
-    pub path: Option<Vec<PartnerId>>,
+    /// The partners that are rounded together with it, where they are, and which of them are suspended: what is withheld
+    /// from a partner is not mixed with what it was paid before.
+    pub path: Option<Vec<(PartnerId, bool)>>,
     /// Whether it stays unpaid: the partner was suspended.
     pub is_withheld: bool,
 }
@@ -52,7 +53,7 @@ pub(super) fn all(claims: &mut Claims<'_>, volumes: &Volumes<'_>) -> Vec<Share> 
         }
         match tiers::share(claim, claims.terms, volumes) {
             Ok(given) => {
-                let path = || given.parts.iter().map(|part| part.partner).collect::<Vec<_>>();
+                let path = || given.parts.iter().map(|part| (part.partner, part.suspended)).collect::<Vec<_>>();
                 let path = given.by_path.then(path);
                 shares.extend(given.parts.iter().map(|part| Share {
                     claim: place,
@@ -119,7 +120,9 @@ fn keep_fact(fact: FactId, indexes: &[usize], claims: &mut Claims<'_>, shares: &
     let budget = plan.budget.clone().expect("only facts of plans with a budget come here");
     let allowed = allowed(&budget, claim, claims)?;
     let add = |sum: Exact, index: &usize| sum.plus(shares[*index].exact);
-    let total = indexes.iter().try_fold(Exact::zero(), add).map_err(Unsummed::OutOfRange)?;
+    // What a suspended partner is not paid takes nothing of the budget.
+    let paid = indexes.iter().filter(|index| !shares[**index].is_withheld);
+    let total = paid.into_iter().try_fold(Exact::zero(), add).map_err(Unsummed::OutOfRange)?;
     if total <= allowed || total.is_zero() || total.is_negative() {
         return Ok(());
     }

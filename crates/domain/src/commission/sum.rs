@@ -64,7 +64,7 @@ struct Cell {
 }
 
 /// What is rounded once for a whole path of partners, level by level.
-type Paths = BTreeMap<(Scope, Arc<str>, Unit, Vec<PartnerId>), Vec<(CellKey, Exact, bool)>>;
+type Paths = BTreeMap<(Scope, Arc<str>, Unit, Vec<(PartnerId, bool)>), Vec<(CellKey, Exact, bool)>>;
 
 /// Every cell by its text. What leaves the range of exact numbers is held, and the cell stays without it.
 pub(super) fn cells(claims: &mut Claims<'_>, shares: &[Share]) -> BTreeMap<String, Worth> {
