@@ -2,9 +2,9 @@
 
 use super::stage::{COMMISSION, PARTNER, SITE_URL};
 use anyhow::{Context as _, Result, anyhow, ensure};
-use headwater_app::keep::Keep;
 use headwater_app::app::{App, Start};
 use headwater_app::clock::Clock;
+use headwater_app::keep::Keep;
 use headwater_app::partner::PartnerRequest;
 use headwater_app::settle::{Answer, Command, Track};
 use headwater_domain::attribution::{Evidence, Touch};
@@ -39,8 +39,10 @@ impl Settling {
         let app = App::start(store, start).await?;
         let made = app.init_account("Bench", "Bench", SITE_URL).await?;
         let (account, program) = (made.account_id, made.program_id);
-        let (name, number) =
-            app.plan_save(account, &plan(), Keep::nothing()).await.map_err(|failure| anyhow!("the plan: {failure:?}"))?;
+        let (name, number) = app
+            .plan_save(account, &plan(), Keep::nothing())
+            .await
+            .map_err(|failure| anyhow!("the plan: {failure:?}"))?;
         app.plan_activate(account, &name, number, Instant(0)).await?;
         let fields = json!({ "plan": name });
         app.program_patch(account, program, fields.as_object().context("an object")?).await?;

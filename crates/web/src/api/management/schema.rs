@@ -80,8 +80,6 @@ pub struct ProgramSettings {
     pub fingerprint: Option<bool>,
     /// Event types that a publishable key cannot make count, beside money.
     pub unverified_types: Option<Vec<String>>,
-    /// A decimal: partners that set no minimum of their own are paid from this amount on.
-    pub payout_minimum: Option<String>,
 }
 
 /// A regional site.
