@@ -9,6 +9,7 @@ use headwater_domain::commission::{Evaluation, PartnerTerms, Payee, Plan, PlanVe
 use headwater_domain::ids::{AccountId, CustomerId, PartnerId, ProgramId};
 use headwater_domain::money::{Decimal, Unit};
 use headwater_domain::time::{Date, Instant};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -102,6 +103,63 @@ impl History {
         let priced = tokio::task::spawn_blocking(move || price(&recorded, &by_draft, from, to)).await;
         priced.map_err(|_| Error::Store(headwater_store::backend::Error::Closed))
     }
+}
+
+impl History {
+    /// The account of a program.
+    pub fn account_of(&self, program: ProgramId) -> Option<AccountId> {
+        self.directory.program_of_any_account(program).map(|program| program.account)
+    }
+
+    /// The simulation as it is shown: who gains most leads, who loses most comes last.
+    pub fn simulation_json(&self, account: AccountId, found: &Simulation) -> Value {
+        let partner = |id: PartnerId| {
+            let known = self.directory.partner_by_id(account, id).map(|partner| partner.row.external_id.clone());
+            known.unwrap_or_else(|| id.to_string())
+        };
+        let totals = found.totals.iter().map(|(unit, compared)| row(None, *unit, *compared));
+        let partners = found.partners.iter();
+        let partners = partners.map(|((id, unit), compared)| row(Some(("partner", partner(*id))), *unit, *compared));
+        let customers = found.customers.iter();
+        let customers =
+            customers.map(|((id, unit), compared)| row(Some(("customer", id.to_string())), *unit, *compared));
+        let (partners, customers) = (ranked(partners), ranked(customers));
+        let gains =
+            |sign: &dyn Fn(&i128) -> bool| found.partners.values().filter(|c| sign(&(c.simulated - c.posted))).count();
+        json!({
+            "persons": found.persons,
+            "facts": found.facts,
+            "totals": totals.map(|(_, row)| row).collect::<Vec<_>>(),
+            "partners": partners,
+            "customers": customers,
+            "gain": gains(&|difference| *difference > 0),
+            "lose": gains(&|difference| *difference < 0),
+            "held": found.held,
+        })
+    }
+}
+
+fn row(who: Option<(&str, String)>, unit: Unit, compared: Compared) -> (i128, Value) {
+    let difference = compared.simulated - compared.posted;
+    let shown = |micros: i128| {
+        i64::try_from(micros).map_or_else(|_| micros.to_string(), |micros| Decimal(micros).to_text(unit.minor_digits()))
+    };
+    let mut row = json!({
+        "unit": unit.name(),
+        "posted": shown(compared.posted),
+        "simulated": shown(compared.simulated),
+        "difference": shown(difference),
+    });
+    if let Some((kind, name)) = who {
+        row[kind] = name.into();
+    }
+    (difference, row)
+}
+
+fn ranked(rows: impl Iterator<Item = (i128, Value)>) -> Vec<Value> {
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_by_key(|(difference, _)| std::cmp::Reverse(*difference));
+    rows.into_iter().map(|(_, row)| row).collect()
 }
 
 fn joined(done: Option<Result<Result<Simulation>, tokio::task::JoinError>>) -> Result<Simulation> {

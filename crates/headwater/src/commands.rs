@@ -6,7 +6,9 @@ pub mod init;
 pub mod migrate;
 pub mod plan;
 pub mod serve;
+pub mod simulate;
 pub mod statement;
+pub mod verify;
 
 /// What a command came to, where it could do its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
