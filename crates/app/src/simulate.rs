@@ -2,6 +2,7 @@
 //!
 //! Circles stream through all cores; what is kept is one sum for each partner, customer and unit.
 
+use crate::app::App;
 use crate::directory::Program;
 use crate::error::{Error, Result};
 use crate::history::{Circle, History, Recorded};
@@ -9,9 +10,16 @@ use headwater_domain::commission::{Evaluation, PartnerTerms, Payee, Plan, PlanVe
 use headwater_domain::ids::{AccountId, CustomerId, PartnerId, ProgramId};
 use headwater_domain::money::{Decimal, Unit};
 use headwater_domain::time::{Date, Instant};
+use headwater_store::backend::Tx;
+pub use headwater_store::simulation::SimulationRow;
+use headwater_store::simulation::{simulation_finish, simulation_insert, simulation_read};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a request waits for what it asked; then it reads it later.
+const CALLER_WAITS: Duration = Duration::from_secs(20);
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -136,6 +144,55 @@ impl History {
             "lose": gains(&|difference| *difference < 0),
             "held": found.held,
         })
+    }
+}
+
+impl App {
+    /// Runs a simulation; gives its row, `running` where it takes longer than a caller waits.
+    pub async fn simulation_create(
+        self: &Arc<Self>,
+        asked: SimulationRequest,
+        as_asked: &Value,
+    ) -> Result<SimulationRow> {
+        let (id, account, program, now) =
+            (self.next_id(self.clock.now()), asked.account, asked.program, self.clock.now());
+        if self.directory().program(account, program).is_none() {
+            return Err(Error::NotFound("program"));
+        }
+        let text = as_asked.to_string();
+        let insert = async move |tx: &Tx<'_>| simulation_insert(tx, id, account.0, program.0, &text, now.0).await;
+        self.store.money.write(insert).await?;
+        let app = Arc::clone(self);
+        let running = tokio::spawn(async move {
+            let (status, body) = match app.simulated(asked).await {
+                Ok(found) => ("done".to_owned(), found.to_string()),
+                Err(error) => {
+                    tracing::warn!(%error, simulation = id, "a simulation failed");
+                    ("failed".to_owned(), "{}".to_owned())
+                }
+            };
+            let at = app.clock.now();
+            let finish = async move |tx: &Tx<'_>| simulation_finish(tx, id, &status, &body, at.0).await;
+            if let Err(error) = app.store.money.write(finish).await {
+                tracing::warn!(%error, simulation = id, "what a simulation found was not kept");
+            }
+        });
+        // The task goes on where nobody waits for it any more.
+        let _ = tokio::time::timeout(CALLER_WAITS, running).await;
+        self.simulation_read(account, id).await
+    }
+
+    async fn simulated(&self, asked: SimulationRequest) -> Result<Value> {
+        let account = asked.account;
+        let history = Arc::new(History::read(self.store.clone()).await?);
+        let found = history.simulate(asked).await?;
+        Ok(history.simulation_json(account, &found))
+    }
+
+    /// A simulation of this account.
+    pub async fn simulation_read(&self, account: AccountId, id: i64) -> Result<SimulationRow> {
+        let read = async move |tx: &Tx<'_>| simulation_read(tx, account.0, id).await;
+        self.store.money.read(read).await?.ok_or(Error::NotFound("simulation"))
     }
 }
 

@@ -32,6 +32,7 @@ pub mod plan;
 pub mod repricing;
 pub mod scratch;
 pub mod settlement;
+pub mod simulation;
 pub mod tenant;
 
 pub use open::{Place, Store};

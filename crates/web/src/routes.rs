@@ -4,7 +4,7 @@
 //! nothing else.
 
 use crate::api::management::{
-    commissions, customers, exchange_rates, facts, held, keys, ledger, partners, payouts, plans, programs,
+    commissions, customers, exchange_rates, facts, held, keys, ledger, partners, payouts, plans, programs, simulations,
 };
 use crate::api::referral::{endpoints, events, handlers};
 use crate::auth::require_secret_key;
@@ -122,6 +122,8 @@ fn management() -> OpenApiRouter<WebState> {
         .routes(routes!(payouts::fail))
         .routes(routes!(payouts::cancel))
         .routes(routes!(exchange_rates::list, exchange_rates::create))
+        .routes(routes!(simulations::create))
+        .routes(routes!(simulations::read))
         .routes(routes!(keys::list, keys::issue))
         .routes(routes!(keys::revoke));
     OpenApiRouter::new().nest("/api/v1", routes)
