@@ -13,6 +13,7 @@ use crate::secrets::Secrets;
 use headwater_domain::click::keys::ClickKeys;
 use headwater_domain::ids::IdSource;
 use headwater_domain::time::Instant;
+use headwater_store::seal_check::seal_check_keep;
 use headwater_store::{Store, counter, directory};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
@@ -61,6 +62,7 @@ impl App {
         let keys = ClickKeys::derive(&start.master_key, None);
         let clicks = Arc::new(Clicks::open(store.clone(), keys, node.number(), recorder).await?);
         let secrets = Secrets::new(start.master_key);
+        check_master_key(&store, &secrets).await?;
         let outbox = Outbox::new(store.clone(), secrets.clone(), &start.egress_allow);
         let app = Arc::new(Self {
             store,
@@ -143,6 +145,19 @@ impl App {
     pub fn set_public_url(&self, url: &str) {
         url.trim_end_matches('/').clone_into(&mut self.public_url.write().unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+/// The store knows the key that its secrets are sealed under; another one is refused before it seals anything.
+async fn check_master_key(store: &Store, secrets: &Secrets) -> Result<()> {
+    const TEXT: &[u8] = b"headwater";
+    let sealed = secrets.seal(TEXT, "seal_check");
+    let kept = store.money.write(async move |tx| seal_check_keep(tx, &sealed).await).await?;
+    if secrets.open(&kept, "seal_check").is_ok_and(|text| text == TEXT) {
+        return Ok(());
+    }
+    let text = "the master key is not the one of this store: its secrets cannot be read; set HEADWATER_MASTER_KEY or \
+                HEADWATER_MASTER_KEY_FILE to the key that the store was made with";
+    Err(headwater_store::backend::Error::Refused(text.into()).into())
 }
 
 /// Other nodes' changes reach this one within a second.

@@ -31,6 +31,7 @@ pub mod payout;
 pub mod plan;
 pub mod repricing;
 pub mod scratch;
+pub mod seal_check;
 pub mod settlement;
 pub mod simulation;
 pub mod tenant;

@@ -6,7 +6,7 @@
 use crate::api::management::{
     commissions, customers, exchange_rates, facts, held, keys, ledger, partners, payouts, plans, programs, simulations,
 };
-use crate::api::referral::{endpoints, events, handlers};
+use crate::api::referral::{dead_letters, endpoints, events, handlers};
 use crate::auth::require_secret_key;
 use crate::document::finish_document;
 use crate::idempotency::answer_once;
@@ -79,6 +79,7 @@ fn referral() -> OpenApiRouter<WebState> {
         .routes(routes!(endpoints::deliveries))
         .routes(routes!(endpoints::delivery))
         .routes(routes!(endpoints::retry))
+        .routes(routes!(dead_letters::retry))
 }
 
 /// Their idempotency keys are settled with their events.
