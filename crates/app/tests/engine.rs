@@ -196,17 +196,22 @@ fn explanations_multiply_out_to_the_cent() {
             let number = |key: &str| Decimal::parse(told[key].as_str().expect("a number")).expect("a decimal");
             let difference = number("posted_after").checked_sub(number("posted_before"));
             assert_eq!(difference, Some(posting.amount), "seed {seed}: {told:#}");
-            let inputs = told["inputs"].as_array().expect("a list").iter();
-            for key in inputs.flat_map(|input| input.as_object().expect("an input").keys()) {
-                *seen.entry(key.clone()).or_default() += 1;
+            for input in told["inputs"].as_array().expect("a list") {
+                let tier = input["tier"].as_object().into_iter().flatten();
+                let told = input.as_object().expect("an input").keys().cloned();
+                let of_tier = tier.map(|(key, value)| if key == "method" { value.to_string() } else { key.clone() });
+                told.chain(of_tier).for_each(|key| *seen.entry(key).or_default() += 1);
             }
+            *seen.entry("paths".to_owned()).or_default() += told["paths"].as_array().expect("a list").len();
+            *seen.entry("summed_up".to_owned()).or_default() += usize::from(told["summed_up"].is_object());
         }
         explained += postings.len();
         if explained >= EXPLAINED_POSTINGS && seed >= seeds + 300 {
             break;
         }
     }
-    for key in ["tier", "budget_factor", "carry_share", "rebate"] {
+    println!("{explained} postings, {seen:?}");
+    for key in ["budget_factor", "carry_share", "rebate", "pass_up", "pass_up_amounts", "same_rank", "paths"] {
         assert!(seen.get(key).is_some_and(|count| *count > 5), "{key} is hardly ever printed: {seen:?}");
     }
 }
