@@ -31,7 +31,7 @@ enum Command {
     Serve(commands::serve::Serve),
     /// Bring the store to this version.
     Migrate(commands::migrate::Migrate),
-    /// Check plans and run case files, without a server.
+    /// Check plans, compare them and run case files, without a server.
     #[command(subcommand)]
     Plan(commands::plan::Plan),
     /// Check an exported statement, without a server.
@@ -57,7 +57,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             Command::Init(init) => commands::init::run(&init).await,
             Command::Serve(serve) => commands::serve::run(&serve).await,
             Command::Migrate(migrate) => commands::migrate::run(&migrate).await,
-            Command::Plan(plan) => Ok(commands::plan::run(&plan)),
+            Command::Plan(plan) => commands::plan::run(&plan),
             Command::Statement(statement) => commands::statement::run(&statement),
         }
     })
