@@ -6,7 +6,7 @@
 mod expect;
 mod world;
 
-use headwater_domain::commission::{Plan, lint};
+use headwater_domain::commission::{Plan, Posting, lint};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
 use serde_json::Value;
@@ -24,6 +24,21 @@ pub fn run_case(document: &Value) -> Result<(), Vec<String>> {
     }
     failures.extend(world.check_totals(document.get("totals")));
     if failures.is_empty() { Ok(()) } else { Err(failures) }
+}
+
+/// Every posting that the case makes, step by step, with its explanation. Expectations in it are not looked at.
+///
+/// # Errors
+/// Why the case cannot be opened. A step that is refused makes no postings.
+pub fn case_postings(document: &Value) -> Result<Vec<Posting>, String> {
+    let mut world = World::open(document)?;
+    let mut postings = Vec::new();
+    for step in list(document, "steps") {
+        if let Ok(changed) = world.apply(step) {
+            postings.extend(world.settle(&changed).postings);
+        }
+    }
+    Ok(postings)
 }
 
 /// A step that was refused: its code, or for a plan the path of the first mistake.

@@ -7,8 +7,9 @@
 #[expect(clippy::similar_names, clippy::match_bool, clippy::needless_for_each, reason = "read like the contract")]
 mod model;
 
-use headwater_app::cases::run_case;
+use headwater_app::cases::{case_postings, run_case};
 use headwater_domain::commission::lint;
+use headwater_domain::money::Decimal;
 use model::random::Random;
 use model::world::World;
 use serde_json::{Value, json};
@@ -175,6 +176,43 @@ fn shares_add_up_to_what_is_shared() {
         let shared = model::orders::shared_by(&case, way);
         assert_eq!(sums(&alone), sums(&shared), "seed {seed}, {way}");
         assert_eq!(objections(&shared), Some(Vec::new()), "seed {seed}, {way}");
+    }
+}
+
+/// Postings of random cases that are multiplied out.
+const EXPLAINED_POSTINGS: usize = 1000;
+
+#[test]
+fn explanations_multiply_out_to_the_cent() {
+    let mut explained = 0;
+    let mut seen = BTreeMap::<String, usize>::new();
+    let seeds = drawn().next().unwrap_or(1);
+    for seed in seeds.. {
+        let postings = case_postings(&model::generate::case(seed)).expect("a random case opens");
+        for posting in &postings {
+            let told = &posting.explanation;
+            let found = model::multiplied::objections(told);
+            assert!(found.is_empty(), "seed {seed}: {found:#?}\n{told:#}");
+            let number = |key: &str| Decimal::parse(told[key].as_str().expect("a number")).expect("a decimal");
+            let difference = number("posted_after").checked_sub(number("posted_before"));
+            assert_eq!(difference, Some(posting.amount), "seed {seed}: {told:#}");
+            for input in told["inputs"].as_array().expect("a list") {
+                let tier = input["tier"].as_object().into_iter().flatten();
+                let told = input.as_object().expect("an input").keys().cloned();
+                let of_tier = tier.map(|(key, value)| if key == "method" { value.to_string() } else { key.clone() });
+                told.chain(of_tier).for_each(|key| *seen.entry(key).or_default() += 1);
+            }
+            *seen.entry("paths".to_owned()).or_default() += told["paths"].as_array().expect("a list").len();
+            *seen.entry("summed_up".to_owned()).or_default() += usize::from(told["summed_up"].is_object());
+        }
+        explained += postings.len();
+        if explained >= EXPLAINED_POSTINGS && seed >= seeds + 300 {
+            break;
+        }
+    }
+    println!("{explained} postings, {seen:?}");
+    for key in ["budget_factor", "carry_share", "rebate", "pass_up", "pass_up_amounts", "same_rank", "paths"] {
+        assert!(seen.get(key).is_some_and(|count| *count > 5), "{key} is hardly ever printed: {seen:?}");
     }
 }
 

@@ -33,7 +33,7 @@ enum Command {
     Migrate(commands::migrate::Migrate),
     /// Measure this machine: ours beside a reference, in the same run.
     Bench(commands::bench::Bench),
-    /// Check plans and run case files, without a server.
+    /// Check plans, compare them and run case files, without a server.
     #[command(subcommand)]
     Plan(commands::plan::Plan),
     /// Show what a draft plan would have paid, against what was posted.
@@ -64,7 +64,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             Command::Serve(serve) => commands::serve::run(&serve).await,
             Command::Migrate(migrate) => commands::migrate::run(&migrate).await,
             Command::Bench(bench) => commands::bench::run(&bench).await,
-            Command::Plan(plan) => Ok(commands::plan::run(&plan)),
+            Command::Plan(plan) => commands::plan::run(&plan),
             Command::Simulate(simulate) => commands::simulate::run(&simulate).await,
             Command::Verify(verify) => commands::verify::run(&verify).await,
             Command::Statement(statement) => commands::statement::run(&statement),

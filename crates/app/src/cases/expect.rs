@@ -102,26 +102,33 @@ impl World {
 
     pub(super) fn check_totals(&self, expected: Option<&Value>) -> Vec<String> {
         let Some(expected) = expected.and_then(Value::as_object) else { return Vec::new() };
-        let mut came: BTreeMap<(String, String), i64> = BTreeMap::new();
+        let mut came: BTreeMap<(String, String), i128> = BTreeMap::new();
         for cell in self.posted.values() {
-            *came.entry((self.owner_name(cell.cell.payee), cell.cell.unit.name())).or_default() += cell.amount.0;
+            *came.entry((self.owner_name(cell.cell.payee), cell.cell.unit.name())).or_default() +=
+                i128::from(cell.amount.0);
         }
         let mut failures = Vec::new();
         for (owner, units) in expected {
             for (unit, amount) in units.as_object().into_iter().flatten() {
                 let wanted = amount.as_str().and_then(|amount| Decimal::parse(amount).ok());
-                let got = Decimal(came.remove(&(owner.clone(), unit.clone())).unwrap_or_default());
-                if wanted != Some(got) {
+                let got = came.remove(&(owner.clone(), unit.clone())).unwrap_or_default();
+                if wanted.is_none_or(|wanted| i128::from(wanted.0) != got) {
+                    let got = shown(got);
                     failures.push(format!("total of {owner}: expected {amount} {unit}, got {got}"));
                 }
             }
         }
         let left = came.into_iter().filter(|(_, micros)| *micros != 0);
         failures.extend(
-            left.map(|((owner, unit), micros)| format!("total of {owner}: expected 0 {unit}, got {}", Decimal(micros))),
+            left.map(|((owner, unit), micros)| format!("total of {owner}: expected 0 {unit}, got {}", shown(micros))),
         );
         failures
     }
+}
+
+/// Millionths as a decimal; a total may be more than one amount can be.
+fn shown(micros: i128) -> String {
+    i64::try_from(micros).map_or_else(|_| format!("{micros} millionths"), |micros| Decimal(micros).to_string())
 }
 
 fn check_held(expected: Option<&Value>, mut came: Vec<String>) -> Vec<String> {

@@ -10,6 +10,7 @@ pub mod fraction;
 pub mod generate;
 pub mod items;
 pub mod lint;
+pub mod multiplied;
 pub mod orders;
 pub mod plans;
 pub mod random;

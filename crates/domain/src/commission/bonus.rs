@@ -45,6 +45,7 @@ pub(super) fn claim<'a>(paid: &Claim<'a>, claims: &mut Claims<'a>) {
             factor: rule.weight.exact(),
             has_own_rate: true,
             cut_off: Exact::zero(),
+            carry_share: None,
             amount: Exact::zero(),
             budget_factor: None,
             detail: Detail::OfRule,

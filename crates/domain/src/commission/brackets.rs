@@ -98,11 +98,12 @@ impl Brackets {
 }
 
 /// What was counted for a partner's rule, period by period, in time order.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Volumes<'a> {
     counted: BTreeMap<(PartnerId, Arc<str>), BTreeMap<Period, Vec<Volume<'a>>>>,
 }
 
+#[derive(Debug)]
 struct Volume<'a> {
     order: (Instant, &'a str, FactId),
     amount: Exact,

@@ -61,9 +61,15 @@ pub(super) fn apply<'a>(claims: &mut Claims<'a>, places: &[usize], facts_of: &dy
     for mut group in groups.into_values() {
         group.sort_by(|a, b| claims.all[*a].order().cmp(&claims.all[*b].order()));
         if let Err((place, error)) = cut(claims, &group, facts_of) {
-            let fact = claims.all[place].fact.id;
-            claims.hold_out_of_range(fact, error);
-            claims.all[place].amount = Exact::zero();
+            // Without its part the running total is not known: what comes after it is not paid on a guess.
+            let from = group.iter().position(|of_group| *of_group == place).unwrap_or(0);
+            for &place in &group[from..] {
+                let claim = &mut claims.all[place];
+                claim.cut_off = claim.priced().unwrap_or_else(|_| Exact::zero());
+                claim.amount = Exact::zero();
+                let fact = claim.fact.id;
+                claims.hold_out_of_range(fact, error);
+            }
         }
     }
 }

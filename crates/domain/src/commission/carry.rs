@@ -3,7 +3,7 @@
 //! A rule with carry is worth nothing until its period is closed; then the whole chain of closed periods is valued
 //! from its beginning, so that a late fact changes each later period by exactly what it should.
 
-use super::claim::Claims;
+use super::claim::{Claim, Claims};
 use crate::ids::{CustomerId, PartnerId};
 use crate::money::{Decimal, Exact, OutOfRange};
 use crate::time::Period;
@@ -65,7 +65,7 @@ pub(super) fn apply(claims: &mut Claims<'_>, places: &[usize]) {
         let first = chain.values().next().and_then(|places| places.first()).copied();
         if let Err(error) = value(claims, &chain) {
             for place in chain.into_values().flatten() {
-                claims.all[place].amount = Exact::zero();
+                nothing_left(&mut claims.all[place]);
             }
             if let Some(first) = first {
                 let fact = claims.all[first].fact.id;
@@ -82,7 +82,7 @@ fn value(claims: &mut Claims<'_>, chain: &BTreeMap<Period, Vec<usize>>) -> Resul
         let is_closed = claims.terms.closed_before.is_some_and(|day| period.next().first_day <= day);
         if !is_closed {
             for &place in places {
-                claims.all[place].amount = Exact::zero();
+                nothing_left(&mut claims.all[place]);
             }
             continue;
         }
@@ -117,10 +117,17 @@ fn value(claims: &mut Claims<'_>, chain: &BTreeMap<Period, Vec<usize>>) -> Resul
             let (all, counted) = counted[&customer];
             let of_customer = if all.base.is_zero() { Exact::whole(1) } else { counted.base.over(all.base)? };
             let claim = &mut claims.all[place];
-            claim.amount = claim.amount.times(of_customer)?.times(share)?;
+            let left = of_customer.times(share)?;
+            claim.amount = claim.amount.times(left)?;
+            claim.carry_share = Some(left);
         }
     }
     Ok(())
+}
+
+fn nothing_left(claim: &mut Claim<'_>) {
+    claim.amount = Exact::zero();
+    claim.carry_share = Some(Exact::zero());
 }
 
 /// What each customer brought, and what of it counts outside the fences.

@@ -45,6 +45,8 @@ pub(super) struct Claim<'a> {
     pub has_own_rate: bool,
     /// What a cap took away.
     pub cut_off: Exact,
+    /// What carry left of it, where the rule has one.
+    pub carry_share: Option<Exact>,
     /// What the direct partner's rule is worth, after caps and carry, before tiers.
     pub amount: Exact,
     /// What the budget left, where it left less than all.
@@ -173,6 +175,7 @@ impl<'a> Matter<'a, '_> {
             factor: rule.weight.exact(),
             has_own_rate: rate.is_own,
             cut_off: Exact::zero(),
+            carry_share: None,
             amount: Exact::zero(),
             budget_factor: None,
             detail,

@@ -36,6 +36,7 @@ pub struct Evaluation<'a> {
     /// What was claimed, and what it was priced by, for the explanations.
     pub(super) claims: Vec<Claim<'a>>,
     pub(super) terms: Option<&'a Terms<'a>>,
+    pub(super) volumes: Volumes<'a>,
     /// Where each fact stands: terms for taking back a cell that vanished.
     pub(super) standings: Vec<(FactId, Instant, Arc<PlanVersion>)>,
     pub(super) fallback: Option<Arc<PlanVersion>>,
@@ -78,6 +79,7 @@ pub fn evaluate<'a>(persons: &'a [PersonView], terms: &'a Terms<'a>) -> Evaluati
         fallback,
         claims: std::mem::take(&mut claims.all),
         terms: Some(terms),
+        volumes,
         held: held(claims),
     }
 }
@@ -282,6 +284,8 @@ fn price<'a>(claims: &mut Claims<'a>, people: &[Person<'a>]) {
                 Err(error) => {
                     let fact = claims.all[place].fact.id;
                     claims.hold_out_of_range(fact, error);
+                    // What cannot be computed counts nowhere: in no carry, and in no bonus.
+                    claims.all[place].quantity = Exact::zero();
                     claims.all[place].piece.quantity = Exact::zero();
                     claims.all[place].further_pieces.clear();
                 }

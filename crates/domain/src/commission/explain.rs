@@ -1,15 +1,19 @@
 //! Why a cell is worth what it is: the explanation object of the management API, built from what was claimed.
 //!
-//! What it says multiplies out: every input is Σ quantity × rate, times weight and credit share, less what a cap cut
-//! off, times what carry, the level and the budget leave; the inputs, and what is summed up, add up to the exact amount.
+//! What it says multiplies out: an input's `direct` is Σ quantity × rate, times weight and credit share, less what a cap
+//! cut off, times what carry leaves; its `exact` is what `tier`, `budget_factor` and `rebate` make of that. The inputs, and
+//! what is summed up, add up to the cell's exact amount, which is rounded once: alone, or with the paths that it is of.
 
+mod level;
+
+use super::cell::CellKey;
 use super::claim::{Claim, Detail};
 use super::condition::ConditionState;
 use super::evaluate::Evaluation;
 use super::percent::Revenue;
 use super::posting::PostedCell;
 use super::rates;
-use super::sum::{Part, Worth};
+use super::sum::{Part, PathPart, Worth};
 use crate::fact::FactBody;
 use crate::ids::FactId;
 use crate::money::{Currency, Exact};
@@ -42,7 +46,7 @@ impl Evaluation<'_> {
             "plan": worth.plan,
             "version": worth.version,
             "facts": facts.into_iter().map(fact).collect::<Vec<_>>(),
-            "inputs": told.iter().map(|part| self.input(part)).collect::<Vec<_>>(),
+            "inputs": told.iter().map(|part| self.input(part, &worth.cell)).collect::<Vec<_>>(),
             "summed_up": summed_up,
             "rate": rate,
             "candidates": latest.map(|claim| self.candidates(claim)),
@@ -53,6 +57,9 @@ impl Evaluation<'_> {
             "exchange_rate": latest.and_then(|claim| self.exchange_rate(claim)),
             "cut_off": worth.cut_off.to_text(worth.cell.unit.minor_digits()),
             "exact": worth.exact.to_string(),
+            "paths": worth.paths.iter().map(path).collect::<Vec<_>>(),
+            "unit": worth.cell.unit.name(),
+            "digits": worth.cell.unit.minor_digits(),
             "rounded": worth.rounded.to_text(worth.cell.unit.minor_digits()),
         })
     }
@@ -73,7 +80,7 @@ impl Evaluation<'_> {
         (parts, Some(json!({"count": rest.len(), "exact": exact})))
     }
 
-    fn input(&self, part: &Part) -> Value {
+    fn input(&self, part: &Part, cell: &CellKey) -> Value {
         let claim = &self.claims[part.claim];
         let mut input = Map::new();
         let mut say = |key: &str, value: Value| drop(input.insert(key.to_owned(), value));
@@ -98,13 +105,19 @@ impl Evaluation<'_> {
         let credit_share = claim.factor.over(claim.rule().weight.exact()).unwrap_or_else(|_| Exact::whole(1));
         say("credit_share", credit_share.to_string().into());
         say("cut_off", claim.cut_off.to_string().into());
+        if let Some(share) = claim.carry_share {
+            say("carry_share", share.to_string().into());
+        }
         say("direct", claim.amount.to_string().into());
         say("level", part.level.into());
-        if part.is_rebate {
-            say("rebate", true.into());
+        if let Some(tier) = self.terms.and_then(|terms| level::tier(claim, part.level, terms, &self.volumes)) {
+            say("tier", tier);
         }
         if let Some(factor) = claim.budget_factor {
             say("budget_factor", factor.to_string().into());
+        }
+        if let Some(rebate) = level::rebate(claim, cell).filter(|_| part.is_rebate) {
+            say("rebate", rebate);
         }
         say("exact", part.exact.to_string().into());
         Value::Object(input)
@@ -160,10 +173,16 @@ fn currency(body: &FactBody) -> Option<Currency> {
 pub(super) fn nothing(posted: &PostedCell) -> Value {
     json!({
         "rule": &*posted.cell.rule, "facts": [], "inputs": [], "rate": null, "candidates": [], "conditions": [],
-        "exchange_rate": null, "exact": "0", "rounded": "0",
+        "exchange_rate": null, "cut_off": "0", "exact": "0", "paths": [], "unit": posted.cell.unit.name(),
+        "digits": posted.cell.unit.minor_digits(), "rounded": "0",
         "posted_before": posted.amount.to_string(), "posted_after": "0",
         "reason": "nothing counts in this cell any more",
     })
+}
+
+/// What a path of partners shares; it is rounded once and given out by largest remainder.
+fn path(path: &PathPart) -> Value {
+    json!({"levels": path.levels.iter().map(ToString::to_string).collect::<Vec<_>>(), "index": path.index})
 }
 
 fn condition(state: &ConditionState) -> Value {

@@ -56,7 +56,10 @@ pub(super) fn all(claims: &mut Claims<'_>, volumes: &Volumes<'_>) -> Vec<Share> 
             });
             continue;
         }
-        match tiers::share(claim, claims.terms, volumes) {
+        let given = tiers::share(claim, claims.terms, volumes);
+        // All of a claim or nothing of it: what is left out of a path would make the others' parts wrong.
+        let is_payable = |given: &tiers::Shares| given.parts.iter().all(|part| part.exact.is_payable());
+        match given.and_then(|given| if is_payable(&given) { Ok(given) } else { Err(OutOfRange) }) {
             Ok(given) => {
                 let path = || given.parts.iter().map(|part| (part.partner, part.suspended)).collect::<Vec<_>>();
                 let path = given.by_path.then(path);
@@ -111,6 +114,7 @@ fn keep_within_budget(claims: &mut Claims<'_>, shares: &mut [Share]) {
         if let Err(failure) = keep_fact(fact, &indexes, claims, shares) {
             for index in indexes {
                 shares[index].exact = Exact::zero();
+                claims.all[shares[index].claim].budget_factor = Some(Exact::zero());
             }
             match failure {
                 Unsummed::NoRate(detail) => claims.hold(fact, HeldReason::NoExchangeRate, detail),

@@ -38,7 +38,17 @@ pub struct Worth {
     pub version: i64,
     pub(super) facts: Vec<Counted>,
     pub(super) parts: Vec<Part>,
+    pub(super) paths: Vec<PathPart>,
     pub(super) priced_by: Arc<PlanVersion>,
+}
+
+/// What a cell was given of a path of partners that is rounded once.
+#[derive(Debug, Clone)]
+pub(super) struct PathPart {
+    /// What every level of the path is worth, nearest to the client first.
+    pub levels: Arc<[Exact]>,
+    /// Which of them the cell is.
+    pub index: usize,
 }
 
 /// One share within a cell.
@@ -61,6 +71,7 @@ struct Cell {
     version: Arc<PlanVersion>,
     facts: Vec<Counted>,
     parts: Vec<Part>,
+    paths: Vec<PathPart>,
 }
 
 /// What is rounded once for a whole path of partners, level by level.
@@ -80,9 +91,11 @@ pub(super) fn cells(claims: &mut Claims<'_>, shares: &[Share]) -> BTreeMap<Strin
     for ((_, _, unit, _), levels) in paths {
         let parts: Vec<Exact> = levels.iter().map(|(_, exact, _)| *exact).collect();
         let Ok(given) = by_largest_remainder(&parts, unit) else { continue };
-        for ((key, _, is_withheld), amount) in levels.into_iter().zip(given) {
+        let parts: Arc<[Exact]> = parts.into();
+        for (index, ((key, _, is_withheld), amount)) in levels.into_iter().zip(given).enumerate() {
             if let Some(cell) = cells.get_mut(&key).filter(|_| !is_withheld) {
                 cell.given = cell.given.checked_add(amount).unwrap_or(cell.given);
+                cell.paths.push(PathPart { levels: Arc::clone(&parts), index });
             }
         }
     }
@@ -112,10 +125,18 @@ fn add(
         level: share.level,
         scope: share.scope.clone(),
     };
+    if let Some(cell) = cells.get(&key) {
+        payable(cell.exact.plus(share.exact)?)?;
+        payable(cell.cut_off.plus(claim.cut_off)?)?;
+    }
+    payable(share.exact)?;
+    payable(claim.cut_off)?;
     if let Some(path) = &share.path {
         let levels = paths.entry((share.scope.clone(), rule.id.clone(), rule.unit, path.clone())).or_default();
+        let sum = levels.iter().try_fold(share.exact, |sum, (_, exact, _)| sum.plus(*exact))?;
+        payable(sum)?;
         match levels.iter_mut().find(|(known, ..)| *known == key) {
-            Some((_, exact, _)) => *exact = exact.plus(share.exact)?,
+            Some((_, exact, _)) => *exact = payable(exact.plus(share.exact)?)?,
             None => levels.push((key.clone(), share.exact, share.is_withheld)),
         }
     }
@@ -131,6 +152,7 @@ fn add(
         version: Arc::clone(&share.version),
         facts: Vec::new(),
         parts: Vec::new(),
+        paths: Vec::new(),
     });
     let sum = cell.exact.plus(share.exact)?;
     if share.path.is_none() {
@@ -148,6 +170,11 @@ fn add(
     cell.facts.extend(claim.also_counted.iter().copied());
     cell.parts.push(Part { claim: share.claim, level: share.level, exact: share.exact, is_rebate: share.is_rebate });
     Ok(())
+}
+
+/// What cannot be posted is left out, and its fact is held: the cell keeps what it is worth without it.
+fn payable(exact: Exact) -> Result<Exact, OutOfRange> {
+    if exact.is_payable() { Ok(exact) } else { Err(OutOfRange) }
 }
 
 /// The sum, rounded once, given out in minor units: whole ones first, then one each to the largest remainders; ties go
@@ -202,6 +229,7 @@ impl Cell {
             cell,
             facts: self.facts,
             parts: self.parts,
+            paths: self.paths,
             priced_by: self.version,
         })
     }

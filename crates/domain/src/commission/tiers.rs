@@ -79,7 +79,9 @@ pub(super) fn share(claim: &Claim<'_>, terms: &Terms<'_>, volumes: &Volumes<'_>)
         Some(Tiers::Ratio { percents }) => (ratios(claim.amount, percents, chain.len())?, false),
         Some(Tiers::Split { shares }) => (split(claim.amount, shares, chain.len())?, true),
         Some(Tiers::ShareFromBelow { pass_up }) => (pass(claim, pass_up, chain.len())?, true),
-        Some(Tiers::Difference { same_rank_bonus }) => (differences(claim, *same_rank_bonus, terms, volumes)?, false),
+        Some(Tiers::Difference { same_rank_bonus }) => {
+            (differences(claim, *same_rank_bonus, terms, volumes, &mut |_, _| {})?, false)
+        }
     };
     let parts = exact.into_iter().zip(chain).zip(0_u16..).filter(|((exact, _), level)| *level == 0 || !exact.is_zero());
     let part = |((exact, rung), level): ((Exact, &Rung), u16)| Part {
@@ -140,12 +142,33 @@ fn passed(claim: &Claim<'_>, pass_up: &PassUp, level: usize, came: Exact) -> Res
     }
 }
 
+/// What a level earns under `difference` was worked out from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Earned {
+    /// A part of the quantity at the own rate, less the highest one below.
+    Above { quantity: Exact, rate: Exact, below: Exact },
+    /// A percent of what the partner below with the same rate gets.
+    SameRank { percent: Exact, of: Exact },
+}
+
+/// The levels of `difference` one by one, for the explanation.
+pub(super) fn tell_differences(
+    claim: &Claim<'_>,
+    same_rank_bonus: Option<Decimal>,
+    terms: &Terms<'_>,
+    volumes: &Volumes<'_>,
+    tell: &mut dyn FnMut(usize, Earned),
+) -> Result<(), OutOfRange> {
+    differences(claim, same_rank_bonus, terms, volumes, tell).map(drop)
+}
+
 /// Each parent's rate above the highest below it, times the quantity; a cap cuts each level in the same proportion.
 fn differences(
     claim: &Claim<'_>,
     same_rank_bonus: Option<Decimal>,
     terms: &Terms<'_>,
     volumes: &Volumes<'_>,
+    tell: &mut dyn FnMut(usize, Earned),
 ) -> Result<Vec<Exact>, OutOfRange> {
     let has_rate = matches!(
         claim.rule().kind,
@@ -155,8 +178,7 @@ fn differences(
     if !has_rate {
         return Ok(parts);
     }
-    let priced = claim.priced()?;
-    let cut = if priced.is_zero() { Exact::whole(1) } else { claim.amount.over(priced)? };
+    let cut = left_of(claim)?;
     let mut highest: Vec<Exact> = claim.pieces().map(|piece| piece.rate).collect();
     // Who holds the highest rate, and what it was paid.
     let mut holder = (claim.amount, claim.place.setting.chain[0].suspended);
@@ -171,6 +193,7 @@ fn differences(
             is_same |= rate == *below;
             if rate > *below {
                 is_above = true;
+                tell(parts.len(), Earned::Above { quantity: piece.quantity, rate, below: *below });
                 part = part.plus(piece.quantity.times(rate.minus(*below)?)?)?;
                 *below = rate;
             }
@@ -181,10 +204,17 @@ fn differences(
         } else if is_same && !holder.1 {
             let percent = same_rank_bonus.map_or(Exact::zero(), percent_of_one);
             part = holder.0.times(percent)?;
+            tell(parts.len(), Earned::SameRank { percent, of: holder.0 });
         }
         parts.push(part);
     }
     Ok(parts)
+}
+
+/// What caps and carry left of a claim: each level is cut in this proportion.
+pub(super) fn left_of(claim: &Claim<'_>) -> Result<Exact, OutOfRange> {
+    let priced = claim.priced()?;
+    if priced.is_zero() { Ok(Exact::whole(1)) } else { claim.amount.over(priced) }
 }
 
 /// A parent's own rate for the rule, from its terms, its steps or its plan.

@@ -23,6 +23,9 @@ pub struct OutOfRange;
 /// Denominators above this are reduced, so that the next operation has room.
 const DENOMINATOR_COMFORTABLE: i128 = 1_000_000_000_000_000_000;
 
+/// Worths stay under this; a [`Decimal`] goes to 9.2 · 10¹².
+const PAYABLE_LIMIT: u128 = 4_000_000_000_000;
+
 impl Exact {
     /// Nothing.
     pub const fn zero() -> Self {
@@ -48,6 +51,12 @@ impl Exact {
     /// Whether it is below nothing.
     pub fn is_negative(self) -> bool {
         self.numerator < 0
+    }
+
+    /// Whether it can be a worth: so far inside the range of [`Decimal`] that the difference of two is a decimal too.
+    pub fn is_payable(self) -> bool {
+        let size = self.numerator.unsigned_abs() / self.denominator.unsigned_abs();
+        size < PAYABLE_LIMIT
     }
 
     /// The sum.

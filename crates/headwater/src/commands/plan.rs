@@ -1,10 +1,13 @@
-//! `headwater plan lint` and `plan test`: plans and case files, checked in memory by the functions that the server
-//! prices with.
+//! `headwater plan lint`, `plan test` and `plan diff`: plans and case files, checked in memory by the functions that the
+//! server prices with.
 //!
 //! Leaves the rules to the domain and running a case to `headwater_app::cases`; this file reads and prints.
 
+mod diff;
+mod words;
+
 use super::Outcome;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use headwater_app::cases::run_case;
 use headwater_domain::commission::lint;
 use serde_json::Value;
@@ -24,13 +27,24 @@ pub enum Plan {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Say what a plan changes of another one, in words; exit code 1 where they differ.
+    Diff {
+        /// The plan as it is, TOML or JSON.
+        old: PathBuf,
+        /// The plan as it would be.
+        new: PathBuf,
+    },
 }
 
-pub fn run(plan: &Plan) -> Outcome {
-    let (files, check): (_, fn(&Value) -> Vec<String>) = match plan {
-        Plan::Lint { files } => (files, lint_mistakes),
-        Plan::Test { files } => (files, case_failures),
-    };
+pub fn run(plan: &Plan) -> Result<Outcome> {
+    match plan {
+        Plan::Lint { files } => Ok(check(files, "plans", lint_mistakes)),
+        Plan::Test { files } => Ok(check(files, "cases", case_failures)),
+        Plan::Diff { old, new } => differences(old, new),
+    }
+}
+
+fn check(files: &[PathBuf], noun: &str, check: fn(&Value) -> Vec<String>) -> Outcome {
     let mut failed = 0_usize;
     for path in files {
         let problems = match read_document(path) {
@@ -45,9 +59,44 @@ pub fn run(plan: &Plan) -> Outcome {
             }
         }
     }
-    let noun = if matches!(plan, Plan::Lint { .. }) { "plans" } else { "cases" };
     println!("{} {noun}: {} passed, {failed} failed", files.len(), files.len() - failed);
     Outcome::from(failed == 0)
+}
+
+fn differences(old: &Path, new: &Path) -> Result<Outcome> {
+    let (old, old_plan) = read_plan(old)?;
+    let (new, new_plan) = read_plan(new)?;
+    let changes = if old_plan == new_plan { Vec::new() } else { diff::changes(&old, &new) };
+    let mut place = "";
+    for change in &changes {
+        if change.place != place {
+            println!("{}", change.place);
+            place = &change.place;
+        }
+        println!("  {}: {}", change.path, change.text);
+    }
+    match changes.len() {
+        0 => println!("no difference"),
+        1 => println!("1 difference"),
+        count => println!("{count} differences"),
+    }
+    Ok(Outcome::from(changes.is_empty()))
+}
+
+/// A document that the linter has nothing against, and the plan that it is.
+fn read_plan(path: &Path) -> Result<(Value, headwater_domain::commission::Plan)> {
+    let document = read(path).with_context(|| path.display().to_string())?;
+    match lint(&document) {
+        Ok(mut plan) => {
+            // Rules pay alike in any order.
+            plan.rules.sort_by(|a, b| a.id.cmp(&b.id));
+            Ok((document, plan))
+        }
+        Err(mistakes) => {
+            let mistakes: Vec<String> = mistakes.iter().map(|mistake| format!("\n  {mistake}")).collect();
+            bail!("{}: is refused{}", path.display(), mistakes.concat())
+        }
+    }
 }
 
 fn lint_mistakes(document: &Value) -> Vec<String> {

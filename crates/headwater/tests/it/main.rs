@@ -10,6 +10,7 @@ mod idempotency;
 mod keys;
 mod killed;
 mod money;
+mod plan_diff;
 mod postback_signature;
 mod receiver;
 mod reference;
