@@ -85,7 +85,7 @@ fn differences(old: &Path, new: &Path) -> Result<Outcome> {
 
 /// A document that the linter has nothing against, and the plan that it is.
 fn read_plan(path: &Path) -> Result<(Value, headwater_domain::commission::Plan)> {
-    let document = read(path).with_context(|| path.display().to_string())?;
+    let document = read_document(path).with_context(|| path.display().to_string())?;
     match lint(&document) {
         Ok(mut plan) => {
             // Rules pay alike in any order.
