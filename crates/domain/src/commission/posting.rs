@@ -101,7 +101,7 @@ fn difference(
         auto_approve: worth.auto_approve,
         plan: worth.plan.clone(),
         version: worth.version,
-        exact: worth.exact,
+        exact: worth.exact.clone(),
         posted_before: before,
         cut_off: worth.cut_off.checked_sub(cut_off_before).unwrap_or(Decimal::ZERO),
         cut_off_after: worth.cut_off,
