@@ -28,7 +28,7 @@ on_both_stores! {
 
 const CPA_PAID: (Figure, i64) = (Figure::Paid, 400_000_000);
 
-async fn story(fixture: &Fixture, name: &str) -> CustomerStory {
+async fn told_of(fixture: &Fixture, name: &str) -> CustomerStory {
     let id = fixture.app.customer_named(fixture.account, name).await.expect("known");
     fixture.app.customer_read(fixture.account, id).await.expect("reads")
 }
@@ -44,7 +44,7 @@ async fn two_accounts_of_one_email_pay_once(store: TestStore) {
     fixture.push(vec![fact(deposit("c1", "d1", 300))]).await;
     fixture.push(vec![fact(deposit("c2", "d2", 300))]).await;
     fixture.check(&[CPA_PAID, (Figure::Commissions, 1), (Figure::Persons, 1), (Figure::Customers, 2)]).await;
-    assert_eq!(story(&fixture, "c2").await.accounts.len(), 2);
+    assert_eq!(told_of(&fixture, "c2").await.accounts.len(), 2);
 }
 
 async fn accounts_joined_after_their_facts_pay_once(store: TestStore) {
@@ -60,7 +60,7 @@ async fn accounts_joined_after_their_facts_pay_once(store: TestStore) {
     // Priced from what is stored, it is still so.
     fixture.push(vec![fact(deposit("c3", "later", 500))]).await;
     fixture.check(&[CPA_PAID]).await;
-    assert_eq!(story(&fixture, "c1").await.accounts.len(), 3);
+    assert_eq!(told_of(&fixture, "c1").await.accounts.len(), 3);
     assert_eq!(fixture.push(vec![same("c1"), same("c2")]).await, [RecordStatus::Unchanged, RecordStatus::Unchanged]);
     sound(&fixture).await;
 }
@@ -95,9 +95,9 @@ async fn the_client_of_an_event_becomes_the_account(store: TestStore) {
     };
     assert_eq!(fixture.push(vec![account(record)]).await, [RecordStatus::Created]);
     fixture.check(&[CPA_PAID, (Figure::Persons, 1), (Figure::Customers, 1)]).await;
-    let story = story(&fixture, "c1").await;
-    assert_eq!((story.bindings.len(), story.bindings[0].partner_id), (1, fixture.partner.0));
-    assert_eq!(story.accounts[0].country.as_deref(), Some("PT"));
+    let told = told_of(&fixture, "c1").await;
+    assert_eq!((told.bindings.len(), told.bindings[0].partner_id), (1, fixture.partner.0));
+    assert_eq!(told.accounts[0].country.as_deref(), Some("PT"));
 }
 
 async fn an_account_takes_in_what_came_by_events(store: TestStore) {
@@ -108,8 +108,8 @@ async fn an_account_takes_in_what_came_by_events(store: TestStore) {
     let record = CustomerRecord { referrer: Referrer::Unsaid, ..with_email(&fixture, "c1", "client@example.org") };
     fixture.push(vec![account(record)]).await;
     fixture.check(&[(Figure::Paid, 25_000_000), (Figure::Customers, 1)]).await;
-    let story = story(&fixture, "c1").await;
-    assert_eq!((story.accounts.len(), story.bindings.len()), (1, 1));
+    let told = told_of(&fixture, "c1").await;
+    assert_eq!((told.accounts.len(), told.bindings.len()), (1, 1));
     sound(&fixture).await;
 }
 
@@ -126,7 +126,7 @@ async fn a_record_changes_what_it_names(store: TestStore) {
     assert_eq!(fixture.push(vec![account(next.clone())]).await, [RecordStatus::Updated]);
     assert_eq!(fixture.push(vec![account(next)]).await, [RecordStatus::Unchanged]);
     assert_eq!(fixture.push(vec![account(first)]).await, [RecordStatus::Stale]);
-    let row = story(&fixture, "c1").await.accounts.remove(0);
+    let row = told_of(&fixture, "c1").await.accounts.remove(0);
     assert_eq!((row.country.as_deref(), row.account_type), (Some("PT"), None));
 }
 
@@ -145,7 +145,7 @@ async fn the_first_partner_stays(store: TestStore) {
     let told = fixture.send(Source::Push, vec![account(other)]).await;
     assert_eq!(told[0].warnings, [RecordWarning::AttributionLocked]);
     assert_eq!(told[0].status, RecordStatus::Unchanged);
-    assert_eq!(story(&fixture, "c1").await.bindings.len(), 1);
+    assert_eq!(told_of(&fixture, "c1").await.bindings.len(), 1);
 }
 
 async fn a_customer_is_moved_by_hand(store: TestStore) {
