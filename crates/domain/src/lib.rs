@@ -11,6 +11,7 @@ pub mod ids;
 pub mod ledger;
 pub mod link;
 pub mod money;
+pub mod payout;
 pub mod postback;
 pub mod program;
 pub mod seal;

@@ -2,6 +2,7 @@
 //!
 //! They are stored as one JSON object; absent keys have the defaults that `management.md` and `conventions.md` §11 give.
 
+use crate::money::Decimal;
 use crate::source::Source;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -51,6 +52,8 @@ pub struct Settings {
     pub sources: BTreeMap<String, Source>,
     /// Whether a fact of a customer that nobody knows is held rather than refused.
     pub holds_unknown_customers: bool,
+    /// Partners that set no minimum of their own are paid from this amount on.
+    pub payout_minimum: Option<Decimal>,
 }
 
 /// A setting that cannot be used: its name and what to do.
@@ -80,6 +83,7 @@ impl Default for Settings {
                 .into(),
             sources: BTreeMap::new(),
             holds_unknown_customers: false,
+            payout_minimum: None,
         }
     }
 }
@@ -144,6 +148,12 @@ impl Settings {
                     _ => return Err("must be reject or hold"),
                 }
             }
+            "payout_minimum" => {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let minimum = || Decimal::parse(&text).ok().filter(|minimum| *minimum >= Decimal::ZERO);
+                self.payout_minimum =
+                    if value.is_null() { None } else { Some(minimum().ok_or("must be a decimal of 0 or more")?) };
+            }
             _ => {}
         }
         Ok(())
@@ -161,7 +171,7 @@ impl Settings {
             "regional_domains": domains, "attribution": attribution, "window_days": self.window_days,
             "time_zone": self.time_zone, "currency": self.currency, "plan": self.plan, "auto_approve": self.auto_approve,
             "default_landing_page": self.default_landing_page, "fingerprint": self.fingerprint,
-            "unverified_types": self.unverified_types,
+            "unverified_types": self.unverified_types, "payout_minimum": self.payout_minimum.map(|m| m.to_string()),
             "sources": self.sources.iter().map(|(figure, source)| (figure.clone(), source.name().into())).collect::<Map<_, Value>>(),
             "unknown_customer": if self.holds_unknown_customers { "hold" } else { "reject" },
         });
@@ -213,7 +223,7 @@ mod tests {
 
     #[test]
     fn settings_read_back_what_they_wrote() {
-        let changes = json!({"attribution": "last_click", "window_days": 7, "plan": "ib", "currency": "eur",
+        let changes = json!({"attribution": "last_click", "window_days": 7, "plan": "ib", "currency": "eur", "payout_minimum": "50",
             "sources": {"deposit": "forex", "kpi:Rebate": "push"}, "unknown_customer": "hold",
             "regional_domains": [{"url": "https://de.broker.example", "countries": ["de", "AT"]}]});
         let Value::Object(changes) = changes else { panic!("an object") };

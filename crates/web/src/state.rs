@@ -1,6 +1,7 @@
 //! What every handler shares.
 
 use crate::client_address::TrustedProxies;
+use crate::idempotency::Running;
 use crate::limits::rate::RateLimit;
 use crate::visitor::country::Countries;
 use headwater_app::app::App;
@@ -19,6 +20,8 @@ pub struct WebState {
     pub app: Arc<App>,
     /// Requests per key.
     pub rate: Arc<RateLimit<KeyId>>,
+    /// Requests under an `Idempotency-Key` that are being carried out.
+    pub running: Running,
     /// Where addresses are.
     pub countries: Arc<Countries>,
     /// Whose forwarding headers are believed.
@@ -31,6 +34,6 @@ impl WebState {
     /// With the published limits.
     pub fn new(app: Arc<App>, countries: Arc<Countries>, proxies: TrustedProxies, metrics: fn() -> String) -> Self {
         let rate = Arc::new(RateLimit::new(REQUESTS_PER_MINUTE, KEYS_MAX));
-        Self { app, rate, countries, proxies, metrics }
+        Self { app, rate, running: Running::default(), countries, proxies, metrics }
     }
 }
