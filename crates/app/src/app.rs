@@ -15,7 +15,7 @@ use headwater_domain::ids::IdSource;
 use headwater_domain::time::Instant;
 use headwater_store::seal_check::seal_check_keep;
 use headwater_store::{Store, counter, directory};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// What every operation works on. Cheap to share: it lives in an [`Arc`].
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub struct App {
     pub(crate) settlements: crate::settle::Queue,
     /// Clicks: their configuration, numbers and rows.
     pub clicks: Arc<Clicks>,
-    directory: RwLock<Directory>,
+    directory: RwLock<Arc<Directory>>,
     ids: Mutex<IdSource>,
     pub(crate) node: Node,
     /// Where links point; `None` until the listener is known.
@@ -84,9 +84,9 @@ impl App {
         Ok(app)
     }
 
-    /// The configuration. Hold it only for a look-up, never over an await.
-    pub fn directory(&self) -> RwLockReadGuard<'_, Directory> {
-        self.directory.read().unwrap_or_else(PoisonError::into_inner)
+    /// The configuration as it is now; whoever decides twice on it keeps what was given.
+    pub fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.directory.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Brings the configuration up to date with the store.
@@ -118,7 +118,7 @@ impl App {
     pub(crate) fn apply(&self, changes: directory::Changes) {
         let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
         if changes.version > directory.version {
-            directory.apply(changes);
+            Arc::make_mut(&mut directory).apply(changes);
         }
     }
 

@@ -4,6 +4,7 @@
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::reprice::Mark;
 use headwater_domain::ids::{AccountId, CustomerId};
 use headwater_domain::time::Instant;
 use headwater_store::backend::Tx;
@@ -66,6 +67,7 @@ impl App {
         let (now, reason) = (self.clock.now(), reason.trim().to_owned());
         let (program, from, mark) = (story.person.program_id, at.unwrap_or(now), self.next_id(now));
         let bind = async move |tx: &Tx<'_>| {
+            Mark::begin(tx).await?;
             // No two persons become one meanwhile.
             programs_lock(tx, &[Number { id: program }]).await?;
             let Some(person) = person_of_customer(tx, account.0, customer.0).await? else { return Ok(()) };

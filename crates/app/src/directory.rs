@@ -84,6 +84,9 @@ pub struct PlanHistory {
     pub activations: BTreeMap<i64, i64>,
     /// The same, parsed and sorted, as the rules need it.
     pub timeline: Vec<Arc<PlanVersion>>,
+    /// Whether any version that was ever saved looks further than one person. It stays: what was posted by it has to be taken
+    /// back by whatever follows.
+    pub is_wide: bool,
     /// The first version in force that could not be read: nothing is priced by this plan until it can be.
     pub unreadable: Option<i64>,
 }
@@ -93,7 +96,7 @@ pub struct PlanHistory {
 pub struct Unreadable(pub String);
 
 /// All configuration of all accounts.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Directory {
     /// The change number that this is up to date with.
     pub version: i64,
@@ -167,19 +170,11 @@ impl Directory {
         self.find_wide();
     }
 
-    /// A partner's plan counts for every program of its account: it may bring clients to any.
+    /// A plan counts for every program of its account, also after another one took its place.
     fn find_wide(&mut self) {
-        let is_wide = |history: &PlanHistory| history.timeline.iter().any(|v| v.plan.reaches_beyond_a_person());
-        let plans: BTreeSet<_> =
-            self.plans.iter().filter(|(_, history)| is_wide(history)).map(|(name, _)| name).collect();
-        let named = |account: AccountId, plan: Option<&String>| {
-            !plans.is_empty() && plan.is_some_and(|plan| plans.contains(&(account, plan.clone())))
-        };
-        let of_partners = self.partners.values().filter(|partner| named(partner.account, partner.row.plan.as_ref()));
-        let accounts: BTreeSet<_> = of_partners.map(|partner| partner.account).collect();
-        let wide = self.programs.values().filter(|program| {
-            accounts.contains(&program.account) || named(program.account, program.settings.plan.as_ref())
-        });
+        let accounts: BTreeSet<_> =
+            self.plans.iter().filter(|(_, history)| history.is_wide).map(|((account, _), _)| *account).collect();
+        let wide = self.programs.values().filter(|program| accounts.contains(&program.account));
         self.wide = wide.map(|program| program.id).collect();
     }
 
@@ -224,7 +219,10 @@ impl Directory {
         let mut touched = BTreeSet::new();
         for row in versions {
             let name = (AccountId(row.account_id), row.name.clone());
-            self.plans.entry(name.clone()).or_default().versions.insert(row.number, row);
+            let history = self.plans.entry(name.clone()).or_default();
+            let plan = serde_json::from_str(&row.document).ok().and_then(|document| lint(&document).ok());
+            history.is_wide |= plan.is_some_and(|plan| plan.reaches_beyond_a_person());
+            history.versions.insert(row.number, row);
             touched.insert(name);
         }
         for row in activations {

@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::error::Result;
+use crate::reprice::Mark;
 use headwater_domain::ids::AccountId;
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::Instant;
@@ -28,6 +29,7 @@ impl App {
         self.store
             .money
             .write(async move |tx| {
+                Mark::begin(tx).await?;
                 for r in &rates {
                     exchange_rate_put(tx, account.0, &r.date, r.from.code(), r.to.code(), &r.rate.to_string()).await?;
                 }

@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::directory::Partner;
 use crate::error::{Error, Result};
 use crate::keep::Keep;
+use crate::reprice::Mark;
 use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
@@ -101,6 +102,7 @@ impl App {
         let from = if reprices { Some(Instant(0)) } else { parent.map(|_| now) };
         let mark = from.map(|from| self.mark_from(account, from));
         let update = async move |tx: &Tx<'_>| {
+            Mark::begin(tx).await?;
             partner_update(tx, id.0, &next).await?;
             if let Some(parent) = parent {
                 partner_parent_put(tx, id.0, now.0, parent.map(|p| p.0)).await?;
@@ -129,6 +131,7 @@ impl App {
         self.store
             .money
             .write(async move |tx| {
+                Mark::begin(tx).await?;
                 partner_status_put(tx, id, at, suspended).await?;
                 mark.set(tx).await
             })
@@ -153,6 +156,7 @@ impl App {
         self.store
             .money
             .write(async move |tx| {
+                Mark::begin(tx).await?;
                 partner_parent_put(tx, id, at.0, parent).await?;
                 mark.set(tx).await
             })

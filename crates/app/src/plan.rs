@@ -6,6 +6,7 @@
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::keep::Keep;
+use crate::reprice::Mark;
 use headwater_domain::commission::{LintError, lint};
 use headwater_domain::ids::AccountId;
 use headwater_domain::time::Instant;
@@ -63,6 +64,7 @@ impl App {
         self.store
             .money
             .write(async move |tx| {
+                Mark::begin(tx).await?;
                 plan_activate(tx, account.0, &name, number, from.0).await?;
                 mark.set(tx).await
             })

@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::directory::Program;
 use crate::error::{Error, Result};
 use crate::keep::Keep;
+use crate::reprice::Mark;
 use headwater_domain::ids::{AccountId, ProgramId};
 use headwater_domain::program::{Settings, check_site_url};
 use headwater_store::directory::ProgramRow;
@@ -61,6 +62,7 @@ impl App {
         let reprices = ["plan", "time_zone", "auto_approve", "sources"].iter().any(|key| fields.contains_key(*key));
         let mark = self.next_id(self.clock.now());
         let update = async move |tx: &headwater_store::backend::Tx<'_>| {
+            Mark::begin(tx).await?;
             program_update(tx, account.0, id.0, &name, &site_url, &settings).await?;
             if reprices { mark_program(tx, id.0, mark).await } else { Ok(()) }
         };

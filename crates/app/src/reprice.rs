@@ -10,7 +10,9 @@ use headwater_domain::commission::Rule;
 use headwater_domain::ids::{AccountId, PersonId, ProgramId};
 use headwater_domain::time::{Date, Instant, Period};
 use headwater_store::backend::Tx;
-use headwater_store::repricing::{mark_account, mark_program, marked, periods_close};
+use headwater_store::pricing_lock::changing_prices;
+use headwater_store::repricing::{mark_account, mark_program, marked, marks_postpone, periods_close};
+use headwater_store::settlement::Number;
 use std::collections::BTreeMap;
 use std::sync::Weak;
 use std::time::Duration;
@@ -19,6 +21,8 @@ use std::time::Duration;
 const PERSONS_MAX: i64 = 256;
 /// A day row stands up to a day before its own time, and a zone moves it by up to another.
 const MARGIN_SECONDS: i64 = 2 * 86_400;
+/// How long a person waits that could not be priced.
+const POSTPONED_SECONDS: i64 = 60;
 const EVERY: Duration = Duration::from_millis(500);
 
 /// Who is to be priced again; set in the transaction of the change.
@@ -30,6 +34,12 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
+    /// Before anything else in the transaction of the change.
+    pub(crate) async fn begin(tx: &Tx<'_>) -> headwater_store::backend::Result<()> {
+        changing_prices(tx).await
+    }
+
+    /// At its end.
     pub(crate) async fn set(self, tx: &Tx<'_>) -> headwater_store::backend::Result<()> {
         mark_account(tx, self.account.0, self.from_at, self.number).await
     }
@@ -45,8 +55,9 @@ impl App {
     /// Prices everybody who is marked; gives how many that were.
     pub async fn reprice(&self) -> Result<usize> {
         let mut done = 0;
+        let now = self.clock.now();
         loop {
-            let rows = self.store.money.read(async |tx| marked(tx, PERSONS_MAX).await).await?;
+            let rows = self.store.money.read(async move |tx| marked(tx, now.0, PERSONS_MAX).await).await?;
             if rows.is_empty() {
                 return Ok(done);
             }
@@ -56,11 +67,23 @@ impl App {
                 persons.push((PersonId(row.person_id), Some(row.mark)));
             }
             for ((account, program), persons) in programs {
-                done += persons.len();
                 let (account, program) = (AccountId(account), ProgramId(program));
-                self.settle(Command::Reprice { account, program, persons }).await?;
+                let served = persons.len();
+                if let Err(error) = self.settle(Command::Reprice { account, program, persons: persons.clone() }).await {
+                    tracing::warn!(%error, %program, "a program could not be priced again; its marks wait for the next time");
+                    self.postpone(&persons).await?;
+                    continue;
+                }
+                done += served;
             }
         }
+    }
+
+    /// Behind everybody else, so that who cannot be priced keeps nobody waiting.
+    async fn postpone(&self, persons: &[(PersonId, Option<i64>)]) -> Result<()> {
+        let until = self.clock.now().plus_seconds(POSTPONED_SECONDS).0;
+        let rows: Vec<_> = persons.iter().map(|(person, _)| Number { id: person.0 }).collect();
+        Ok(self.store.money.write(async move |tx| marks_postpone(tx, until, &rows).await).await?)
     }
 
     /// Closes the periods that are over, in every program that has a rule with `carry`.
@@ -75,6 +98,7 @@ impl App {
             self.store
                 .money
                 .write(async move |tx| {
+                    changing_prices(tx).await?;
                     if periods_close(tx, program.0, &day.to_string()).await? {
                         mark_program(tx, program.0, mark).await?;
                     }
@@ -109,11 +133,10 @@ pub async fn run(app: Weak<App>) {
     loop {
         every.tick().await;
         let Some(app) = app.upgrade() else { return };
-        let done = match app.close_periods().await {
-            Ok(()) => app.reprice().await,
-            Err(error) => Err(error),
-        };
-        match done {
+        if let Err(error) = app.close_periods().await {
+            tracing::warn!(%error, "periods could not be closed; the next round does it");
+        }
+        match app.reprice().await {
             Ok(0) => {}
             Ok(persons) => tracing::info!(persons, "priced again after a change"),
             Err(error) => tracing::warn!(%error, "pricing again failed; the marks stay"),

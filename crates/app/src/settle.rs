@@ -208,7 +208,7 @@ async fn settle_batch(app: &Arc<App>, commands: Vec<Command>) -> Result<Vec<Answ
         .write(async move |tx| {
             let mut view = load::load(tx, &shared, &commands, now).await?;
             let answers = {
-                let directory = shared.directory();
+                let directory = Arc::clone(&view.directory);
                 let mut next_id = || shared.next_id(now);
                 let mut decision = Decision { view: &mut view, directory: &directory, next_id: &mut next_id, now };
                 decision.all(&commands)?

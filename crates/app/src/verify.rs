@@ -61,8 +61,12 @@ impl History {
 
     async fn difference(&self, program: &Program, circle: &Circle) -> Result<Option<String>> {
         let mut found = None;
-        for _ in 0..LOOKS {
-            let recorded = self.recorded(program, circle).await?;
+        for look in 0..LOOKS {
+            // What is configured may have changed since the first look.
+            let fresh = if look == 0 { None } else { Some(Self::read(self.store.clone()).await?) };
+            let history = fresh.as_ref().unwrap_or(self);
+            let Some(program) = history.directory.program_of_any_account(program.id) else { return Ok(None) };
+            let recorded = history.recorded(program, circle).await?;
             let differences = recorded.evaluate(&recorded.partners, |evaluation| {
                 let due = postings(evaluation, &recorded.posted, &[]);
                 due.first().map(|posting| {

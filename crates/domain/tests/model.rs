@@ -132,7 +132,8 @@ fn booked(case: &Case) -> i64 {
     let mut settle = |person: &PersonView, changed: &[FactId]| {
         let differences = postings(&evaluate(std::slice::from_ref(person), &terms), &books, changed);
         for posting in &differences {
-            let nothing = || PostedCell { cell: posting.cell.clone(), amount: Decimal::ZERO, cut_off: Decimal::ZERO };
+            let nothing =
+                || PostedCell { cell: posting.cell.clone(), amount: Decimal::ZERO, cut_off: Decimal::ZERO, last: None };
             let cell = books.entry(posting.cell_text.clone()).or_insert_with(nothing);
             cell.amount = cell.amount.checked_add(posting.amount).expect("small");
         }

@@ -1,5 +1,5 @@
 -- What a dated change makes worth another look, person by person, until it was priced again.
-CREATE TABLE repricing (person_id BIGINT PRIMARY KEY, account_id BIGINT NOT NULL, program_id BIGINT NOT NULL, mark BIGINT NOT NULL);
+CREATE TABLE repricing (person_id BIGINT PRIMARY KEY, account_id BIGINT NOT NULL, program_id BIGINT NOT NULL, mark BIGINT NOT NULL, due_at BIGINT NOT NULL DEFAULT 0);
 
 -- Periods that end on or before this day are closed in the program.
 ALTER TABLE program ADD COLUMN closed_before TEXT;

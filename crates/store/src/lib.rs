@@ -30,6 +30,7 @@ pub mod outcome;
 pub mod partner;
 pub mod payout;
 pub mod plan;
+pub mod pricing_lock;
 pub mod repricing;
 pub mod scratch;
 pub mod seal_check;

@@ -41,9 +41,10 @@ pub async fn partner_insert(tx: &Tx<'_>, new: &NewPartner) -> Result<Option<i64>
         return Ok(None);
     }
     if let Some(parent_id) = new.parent_id {
+        // From the beginning: a late fact of its clients is priced by the tree that the partner came with.
         let statement =
-            sql!("INSERT INTO partner_parent (partner_id, from_at, parent_id, version) VALUES ($1, $2, $3, $4)");
-        tx.execute(statement, &[&id, &new.created_at, &parent_id, &version]).await?;
+            sql!("INSERT INTO partner_parent (partner_id, from_at, parent_id, version) VALUES ($1, 0, $2, $3)");
+        tx.execute(statement, &[&id, &parent_id, &version]).await?;
     }
     Ok(Some(id))
 }

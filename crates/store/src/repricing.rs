@@ -4,6 +4,7 @@
 //! newer mark stays.
 
 use crate::backend::{Result, Tx};
+use crate::settlement::Number;
 use crate::{batch, batch_sql, counter, record, sql};
 
 record! {
@@ -21,7 +22,7 @@ pub async fn mark_account(tx: &Tx<'_>, account_id: i64, from_at: i64, mark: i64)
         "INSERT INTO repricing (person_id, account_id, program_id, mark) \
          SELECT p.id, p.account_id, p.program_id, $3 FROM person p \
          WHERE p.account_id = $1 AND EXISTS (SELECT 1 FROM fact f WHERE f.person_id = p.id AND f.at >= $2) \
-         ON CONFLICT (person_id) DO UPDATE SET mark = excluded.mark"
+         ON CONFLICT (person_id) DO UPDATE SET mark = excluded.mark, due_at = 0"
     );
     tx.execute(statement, &[&account_id, &from_at, &mark]).await?;
     Ok(())
@@ -33,7 +34,7 @@ pub async fn mark_program(tx: &Tx<'_>, program_id: i64, mark: i64) -> Result<()>
         "INSERT INTO repricing (person_id, account_id, program_id, mark) \
          SELECT p.id, p.account_id, p.program_id, $2 FROM person p \
          WHERE p.program_id = $1 AND EXISTS (SELECT 1 FROM fact f WHERE f.person_id = p.id) \
-         ON CONFLICT (person_id) DO UPDATE SET mark = excluded.mark"
+         ON CONFLICT (person_id) DO UPDATE SET mark = excluded.mark, due_at = 0"
     );
     tx.execute(statement, &[&program_id, &mark]).await?;
     Ok(())
@@ -44,17 +45,26 @@ pub async fn mark_person(tx: &Tx<'_>, person_id: i64, mark: i64) -> Result<()> {
     let statement = sql!(
         "INSERT INTO repricing (person_id, account_id, program_id, mark) \
          SELECT p.id, p.account_id, p.program_id, $2 FROM person p WHERE p.id = $1 \
-         ON CONFLICT (person_id) DO UPDATE SET mark = excluded.mark"
+         ON CONFLICT (person_id) DO UPDATE SET mark = excluded.mark, due_at = 0"
     );
     tx.execute(statement, &[&person_id, &mark]).await?;
     Ok(())
 }
 
 /// The first persons that wait, program by program.
-pub async fn marked(tx: &Tx<'_>, persons_max: i64) -> Result<Vec<Marked>> {
+pub async fn marked(tx: &Tx<'_>, now: i64, persons_max: i64) -> Result<Vec<Marked>> {
+    let statement = sql!(
+        "SELECT person_id, account_id, program_id, mark FROM repricing WHERE due_at <= $1 ORDER BY program_id, person_id LIMIT $2"
+    );
+    tx.all(statement, &[&now, &persons_max]).await
+}
+
+/// Lets persons wait until an instant.
+pub async fn marks_postpone(tx: &Tx<'_>, until: i64, persons: &[Number]) -> Result<()> {
     let statement =
-        sql!("SELECT person_id, account_id, program_id, mark FROM repricing ORDER BY program_id, person_id LIMIT $1");
-    tx.all(statement, &[&persons_max]).await
+        batch_sql!(Number, 1, "UPDATE repricing SET due_at = $1 WHERE person_id IN (SELECT id FROM {batch})");
+    tx.batch(statement, &[&until], persons).await?;
+    Ok(())
 }
 
 /// Takes marks away, but for those that were set anew since.

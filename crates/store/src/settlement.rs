@@ -36,7 +36,9 @@ record! {
 }
 record! {
     /// What a cell has posted; `last_denied`: the amount of its last commission, where that was denied.
-    pub struct CellRow { person_id: i64, cell: String, posted: i64, last_commission_id: i64, cut_off: i64, last_denied: Option<i64> }
+    pub struct CellRow { person_id: i64, cell: String, posted: i64, last_commission_id: i64, cut_off: i64, last_denied: Option<i64>,
+        last_fact: i64, last_period: String, last_payable_at: i64, last_plan: String, last_plan_number: i64,
+    }
 }
 record! {
     /// A recorded event.
@@ -196,8 +198,8 @@ pub async fn person_state(tx: &Tx<'_>, persons: &[Number]) -> Result<PersonState
         Number,
         0,
         "SELECT c.person_id, c.cell, c.posted, c.last_commission_id, c.cut_off, \
-         (SELECT m.amount FROM commission m WHERE m.id = c.last_commission_id AND m.status = 'denied') \
-         FROM {batch} CROSS JOIN cell c WHERE c.person_id = batch.id"
+         CASE WHEN m.status = 'denied' THEN m.amount END, m.fact_id, m.for_period, m.payable_at, m.plan, m.plan_number \
+         FROM {batch} CROSS JOIN cell c JOIN commission m ON m.id = c.last_commission_id WHERE c.person_id = batch.id"
     );
     Ok(PersonState {
         customers: tx.batch_all(customers, &[], persons).await?,

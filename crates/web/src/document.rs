@@ -36,6 +36,7 @@ const TAGS: [(&str, &str); 16] = [
     ("Plans", "Management: what is paid for"),
     ("Commissions", "Management: what was earned, and why"),
     ("Payouts", "Management: paying what was earned"),
+    ("Simulations", "Management: what a draft plan would have paid"),
     ("Ledger", "Management: the books"),
     ("Exchange rates", "Management: what currencies are worth, day by day"),
     ("Facts", "Management: what commissions are computed from"),

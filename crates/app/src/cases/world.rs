@@ -141,10 +141,12 @@ impl World {
         held.extend(evaluation.held.iter().map(|held| (held.fact, held.reason.name().to_owned())));
         let all = postings(&evaluation, &self.posted, changed);
         for posting in &all {
-            let nothing = || PostedCell { cell: posting.cell.clone(), amount: Decimal::ZERO, cut_off: Decimal::ZERO };
+            let nothing =
+                || PostedCell { cell: posting.cell.clone(), amount: Decimal::ZERO, cut_off: Decimal::ZERO, last: None };
             let cell = self.posted.entry(posting.cell_text.clone()).or_insert_with(nothing);
             cell.amount = cell.amount.checked_add(posting.amount).expect("a worth is in range");
             cell.cut_off = posting.cut_off_after;
+            cell.last = Some(posting.terms());
         }
         let newly_held = held.difference(&self.held).map(|(_, reason)| reason.clone()).collect();
         self.held = held;

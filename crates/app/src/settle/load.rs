@@ -8,28 +8,31 @@ use super::view::{Arrival, Cells, Claimed, LastCommission, PersonRecord, Remembe
 use super::{Command, Track, again, wide};
 use crate::app::App;
 use headwater_domain::attribution::Binding;
-use headwater_domain::commission::{self, CellKey, CustomerView, PostedCell};
+use headwater_domain::commission::{self, CellKey, CustomerView, LastPosting, PostedCell};
 use headwater_domain::fact::{Fact, FactBody};
 use headwater_domain::ids::{
     AccountId, ClickId, CommissionId, CustomerId, EventId, FactId, KeyId, LinkId, PartnerId, PersonId, ProgramId,
 };
 use headwater_domain::money::Decimal;
 use headwater_domain::source::Source;
-use headwater_domain::time::Instant;
+use headwater_domain::time::{Instant, Period};
 use headwater_store::backend::{Error, Result, Tx};
 use headwater_store::directory::changes_since;
 use headwater_store::history::persons_read;
 use headwater_store::inbox::{
     EventClaim, IdempotencyClaim, event_claim, event_claims_lock, idempotency_claim, idempotency_read,
 };
+use headwater_store::pricing_lock::pricing;
 use headwater_store::settlement::{self, CellRow, FactRow, Number, PersonClaim, PersonRow, PersonState};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], now: Instant) -> Result<View> {
+    pricing(tx).await?;
     refresh(tx, app).await?;
-    let programs = wide::programs(app, commands);
+    let directory = app.directory();
+    let programs = wide::programs(&directory, commands);
     settlement::programs_lock(tx, &wide::locked(commands, &programs)).await?;
-    let mut view = View::default();
+    let mut view = View::new(directory);
     let tracks: Vec<&Track> = commands.iter().filter_map(track_of).collect();
     claim_idempotency(tx, &tracks, now, &mut view).await?;
     // What was answered before is answered again or refused, and claims nothing.
@@ -302,7 +305,15 @@ fn spread(state: &PersonState, persons: &mut BTreeMap<PersonId, PersonRecord>) -
 
 fn put_cell(cells: &mut Cells, stored: &CellRow) -> Result<()> {
     let cell = CellKey::parse(&stored.cell).ok_or_else(|| unreadable("cell", &stored.cell))?;
-    let posted = PostedCell { cell, amount: Decimal(stored.posted), cut_off: Decimal(stored.cut_off) };
+    let last = LastPosting {
+        fact: FactId(stored.last_fact),
+        for_period: Period::parse(&stored.last_period).ok_or_else(|| unreadable("period of cell", &stored.cell))?,
+        payable_at: Instant(stored.last_payable_at),
+        plan: stored.last_plan.clone(),
+        version: stored.last_plan_number,
+    };
+    let (amount, cut_off) = (Decimal(stored.posted), Decimal(stored.cut_off));
+    let posted = PostedCell { cell, amount, cut_off, last: Some(last) };
     cells.posted.insert(stored.cell.clone(), posted);
     let (id, denied) = (CommissionId(stored.last_commission_id), stored.last_denied.map(Decimal));
     cells.last_commissions.insert(stored.cell.clone(), LastCommission { id, denied });

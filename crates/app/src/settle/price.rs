@@ -154,7 +154,12 @@ impl Decision<'_> {
         let denied = (stage == Stage::Denied).then_some(posting.amount);
         cells.last_commissions.insert(posting.cell_text.clone(), LastCommission { id, denied });
         let after = posting.posted_before.checked_add(posting.amount).expect("both were rounded within range");
-        let posted = PostedCell { cell: posting.cell.clone(), amount: after, cut_off: posting.cut_off_after };
+        let posted = PostedCell {
+            cell: posting.cell.clone(),
+            amount: after,
+            cut_off: posting.cut_off_after,
+            last: Some(posting.terms()),
+        };
         cells.posted.insert(posting.cell_text.clone(), posted);
         let outcome = &mut self.view.outcome;
         outcome.cells.retain(|c| c.person_id != owner.0 || c.cell != posting.cell_text);

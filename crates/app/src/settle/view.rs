@@ -1,5 +1,6 @@
 //! What a settlement knows while it decides: loaded rows, changed by each decision so that the next one sees it.
 
+use crate::directory::Directory;
 use crate::ledger::book::Booking;
 use headwater_domain::attribution::Binding;
 use headwater_domain::commission::{CustomerView, PostedCell};
@@ -14,6 +15,7 @@ use headwater_store::outcome::Outcome;
 use headwater_store::repricing::Served;
 use headwater_store::settlement::{EventRow, Number};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Cells as they are posted, and the last commission of each.
 #[derive(Debug, Clone, Default)]
@@ -160,8 +162,10 @@ pub(super) struct Reserved {
 }
 
 /// The loaded state and what was decided so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct View {
+    /// The configuration that this settlement decides on, from its locks to its rows.
+    pub directory: Arc<Directory>,
     pub idempotency: BTreeMap<(KeyId, String), Remembered>,
     pub claims: BTreeMap<(ProgramId, String), Claimed>,
     pub events: BTreeMap<EventId, EventRow>,
@@ -188,6 +192,25 @@ pub(super) struct Dirty {
 }
 
 impl View {
+    /// Nothing loaded and nothing decided.
+    pub(super) fn new(directory: Arc<Directory>) -> Self {
+        Self {
+            directory,
+            idempotency: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            events: BTreeMap::new(),
+            persons: BTreeMap::new(),
+            person_by_email: BTreeMap::new(),
+            common_cells: BTreeMap::new(),
+            bookings: Vec::new(),
+            outcome: Outcome::default(),
+            reserved: Reserved::default(),
+            known: Known::default(),
+            dirty: BTreeMap::new(),
+            served: Vec::new(),
+        }
+    }
+
     /// What the idempotency keys must remember.
     pub(super) fn answers(&self, now: Instant) -> Vec<IdempotencyAnswer> {
         let new = self.idempotency.iter().filter(|(_, remembered)| remembered.is_new);

@@ -6,8 +6,7 @@
 use super::decide::Decision;
 use super::view::{Cells, Dirty};
 use super::{Command, Track};
-use crate::app::App;
-use crate::directory::Program;
+use crate::directory::{Directory, Program};
 use headwater_domain::commission::{self, Held, PostedCell, Scope, Terms};
 use headwater_domain::ids::{CustomerId, FactId, PersonId, ProgramId};
 use headwater_store::backend::Result;
@@ -16,8 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The programs of a batch that are priced as a whole, in the order of their locks. What a confirmation is of is not
 /// known yet: every such program of its account may be meant.
-pub(super) fn programs(app: &App, commands: &[Command]) -> Vec<Number> {
-    let directory = app.directory();
+pub(super) fn programs(directory: &Directory, commands: &[Command]) -> Vec<Number> {
     let mut wide = BTreeSet::new();
     for command in commands {
         match command {

@@ -61,7 +61,7 @@ pub use per_lot::{ListedRate, LotFactor, PerLot, Side};
 pub use per_million::PerMillion;
 pub use percent::{Percent, Source, Term};
 pub use plan::{Kind, OnSuspended, OncePer, Pays, Plan, PlanVersion, Rule, When};
-pub use posting::{PostedCell, Posting, postings};
+pub use posting::{LastPosting, PostedCell, Posting, postings};
 pub use progress::{ConditionReport, conditions};
 pub use sum::Worth;
 pub use terms::{Binding, CustomerView, PartnerTerms, PersonView, Terms};

@@ -20,6 +20,23 @@ pub struct PostedCell {
     pub amount: Decimal,
     /// What caps had taken away at its last posting.
     pub cut_off: Decimal,
+    /// The terms of that posting.
+    pub last: Option<LastPosting>,
+}
+
+/// What a cell was last posted by: the terms for taking it back where no fact brought that about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastPosting {
+    /// The fact that it was for.
+    pub fact: FactId,
+    /// The period that it was for.
+    pub for_period: Period,
+    /// When it was payable.
+    pub payable_at: Instant,
+    /// The plan that priced it.
+    pub plan: String,
+    /// Its version.
+    pub version: i64,
 }
 
 /// One difference to post.
@@ -53,6 +70,19 @@ pub struct Posting {
     pub cut_off_after: Decimal,
     /// How it came about.
     pub explanation: Value,
+}
+
+impl Posting {
+    /// The terms that the cell was posted by now.
+    pub fn terms(&self) -> LastPosting {
+        LastPosting {
+            fact: self.fact,
+            for_period: self.for_period,
+            payable_at: self.payable_at,
+            plan: self.plan.clone(),
+            version: self.version,
+        }
+    }
 }
 
 /// The differences between worth and what was posted, by cell. `changed` are the facts of this step.
@@ -115,6 +145,9 @@ fn taken_back(evaluation: &Evaluation<'_>, text: &str, posted: &PostedCell, chan
     let concerns = |fact: &FactId| changed.is_empty() || changed.contains(fact);
     let known = evaluation.standings.iter().filter(|(fact, ..)| concerns(fact));
     let known = known.max_by_key(|(fact, at, _)| (*at, *fact)).map(|(fact, at, version)| (*fact, *at, version));
+    if let (None, true, Some(last)) = (known, changed.is_empty(), &posted.last) {
+        return taken_back_as_posted(evaluation, text, posted, last);
+    }
     let arrived = changed.iter().max().copied().unwrap_or(FactId(0));
     let (fact, at, version) = match known {
         Some((fact, at, version)) => (fact, at, Some(version)),
@@ -135,6 +168,26 @@ fn taken_back(evaluation: &Evaluation<'_>, text: &str, posted: &PostedCell, chan
         auto_approve: version.is_none_or(|version| version.plan.auto_approve),
         plan: version.map(|version| version.name.clone()).unwrap_or_default(),
         version: version.map_or(0, |version| version.version),
+        exact: Exact::zero(),
+        posted_before: posted.amount,
+        cut_off: posted.cut_off.negated(),
+        cut_off_after: Decimal::ZERO,
+        explanation: super::explain::nothing(posted),
+    }
+}
+
+/// After a dated change: what is taken back is for the period of what was posted, and is payable when that was.
+fn taken_back_as_posted(evaluation: &Evaluation<'_>, text: &str, posted: &PostedCell, last: &LastPosting) -> Posting {
+    Posting {
+        cell: posted.cell.clone(),
+        cell_text: text.to_owned(),
+        amount: posted.amount.negated(),
+        fact: last.fact,
+        for_period: last.for_period,
+        payable_at: last.payable_at,
+        auto_approve: evaluation.fallback.as_ref().is_none_or(|version| version.plan.auto_approve),
+        plan: last.plan.clone(),
+        version: last.version,
         exact: Exact::zero(),
         posted_before: posted.amount,
         cut_off: posted.cut_off.negated(),

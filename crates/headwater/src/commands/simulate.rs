@@ -36,6 +36,9 @@ pub struct Simulate {
 }
 
 pub async fn run(simulate: &Simulate) -> Result<Outcome> {
+    if simulate.to <= simulate.from {
+        clap::Error::raw(clap::error::ErrorKind::ValueValidation, "--to must be after --from\n").exit();
+    }
     let config = Config::read(&simulate.store, &ServerFlags::default())?;
     logging::start(&config.log)?;
     let document = read_document(&simulate.plan).with_context(|| simulate.plan.display().to_string())?;

@@ -94,6 +94,11 @@ async fn a_cursor_of_another_account_is_no_cursor(engine: Engine) {
     let event = mine.done(Method::POST, "/api/referral/events/track", &deposit(&click, "a@example.org")).await;
     let init = ["init", "--json", "--account", "B", "--program", "P", "--site-url", "https://b.example"];
     let mut mine = mine;
+    // A click's row may follow its redirect; a kill loses what still waits.
+    let click = event["clickId"].to_string();
+    while !get(&mine, "/api/referral/clicks").await.1.to_string().contains(&click) {
+        tokio::task::yield_now().await;
+    }
     mine.server.kill();
     let made = mine.server.command(&init).output().expect("it runs");
     let other: Value = serde_json::from_slice(&made.stdout).expect("one JSON object");
