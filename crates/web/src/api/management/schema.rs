@@ -80,6 +80,11 @@ pub struct ProgramSettings {
     pub fingerprint: Option<bool>,
     /// Event types that a publishable key cannot make count, beside money.
     pub unverified_types: Option<Vec<String>>,
+    /// Which way is the truth for which figure: `push`, `forex`, `pull` or `events`.
+    pub sources: Option<BTreeMap<String, String>>,
+    /// Whether activity may come before its customer: `reject`, or `hold`.
+    #[schema(default = "reject")]
+    pub unknown_customer: Option<String>,
 }
 
 /// A regional site.
