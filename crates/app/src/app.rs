@@ -13,6 +13,7 @@ use crate::secrets::Secrets;
 use headwater_domain::click::keys::ClickKeys;
 use headwater_domain::ids::IdSource;
 use headwater_domain::time::Instant;
+use headwater_store::seal_check::seal_check_keep;
 use headwater_store::{Store, counter, directory};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
@@ -57,10 +58,11 @@ impl App {
         let node = Node::take(&store).await?;
         let greatest = store.money.read(async |tx| counter::greatest_id(tx).await).await?;
         let (settlements, settling) = crate::settle::queue();
-        let (recorder, _writing) = ClickRecorder::start(store.clone());
+        let recorder = ClickRecorder::start(store.clone());
         let keys = ClickKeys::derive(&start.master_key, None);
         let clicks = Arc::new(Clicks::open(store.clone(), keys, node.number(), recorder).await?);
         let secrets = Secrets::new(start.master_key);
+        check_master_key(&store, &secrets).await?;
         let outbox = Outbox::new(store.clone(), secrets.clone(), &start.egress_allow);
         let app = Arc::new(Self {
             store,
@@ -93,6 +95,11 @@ impl App {
         let changes = self.store.money.read(async move |tx| directory::changes_since(tx, seen).await).await?;
         self.apply(changes);
         Ok(self.clicks.refresh().await?)
+    }
+
+    /// Writes what was accepted and still waits. Call it after the last request was answered.
+    pub async fn close(&self) {
+        self.clicks.close().await;
     }
 
     /// Takes over what a committed change wrote. It stands whether this node sees it now or a second later, so a failure
@@ -138,6 +145,19 @@ impl App {
     pub fn set_public_url(&self, url: &str) {
         url.trim_end_matches('/').clone_into(&mut self.public_url.write().unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+/// The store knows the key that its secrets are sealed under; another one is refused before it seals anything.
+async fn check_master_key(store: &Store, secrets: &Secrets) -> Result<()> {
+    const TEXT: &[u8] = b"headwater";
+    let sealed = secrets.seal(TEXT, "seal_check");
+    let kept = store.money.write(async move |tx| seal_check_keep(tx, &sealed).await).await?;
+    if secrets.open(&kept, "seal_check").is_ok_and(|text| text == TEXT) {
+        return Ok(());
+    }
+    let text = "the master key is not the one of this store: its secrets cannot be read; set HEADWATER_MASTER_KEY or \
+                HEADWATER_MASTER_KEY_FILE to the key that the store was made with";
+    Err(headwater_store::backend::Error::Refused(text.into()).into())
 }
 
 /// Other nodes' changes reach this one within a second.

@@ -161,6 +161,11 @@ impl Clicks {
         &self.store
     }
 
+    /// Writes every row that waits; clicks that come later are dropped and counted.
+    pub async fn close(&self) {
+        self.recorder.close().await;
+    }
+
     /// Takes one visit; `None` where there is no program at all to send a visitor to.
     ///
     /// `random` is for a new session.
@@ -175,7 +180,7 @@ impl Clicks {
                 Err(_) => tracing::warn!("a partner's default link was not made in time"),
             }
         }
-        Some(self.redirect(visit, &resolved, SessionId::from_random(random), now).await)
+        Some(self.redirect(visit, &resolved, SessionId::new(now, random), now).await)
     }
 
     async fn redirect(&self, visit: &Visit, resolved: &Resolved, fresh: SessionId, now: Instant) -> Redirect {

@@ -24,6 +24,8 @@ use std::time::Duration;
 
 /// Postings whose hold ends in one transaction.
 const FALL_DUE_BATCH: i64 = 500;
+/// Such transactions that a read waits for.
+const READ_BATCHES_MAX: usize = 20;
 
 /// What somebody decides about a pending commission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +75,7 @@ impl App {
     ) -> Result<Vec<CommissionRow>> {
         if filter.status.as_deref() == Some("payable") {
             // No status of its own: approved, and the hold is over.
-            self.fall_due(Some(account)).await?;
+            self.fall_due_to_read(account).await?;
             filter.status = Some(Stage::Payable.status().into());
             filter.is_due = Some(true);
         }
@@ -113,10 +115,22 @@ impl App {
 
     /// Moves approved amounts whose hold is over from `held` to `payable`, of one account or of all; gives how many.
     pub async fn fall_due(self: &Arc<Self>, account: Option<AccountId>) -> Result<usize> {
+        self.fall_due_batches(account, usize::MAX).await
+    }
+
+    /// The same before a read, which waits for no more than [`READ_BATCHES_MAX`] of them: the others follow on their own.
+    pub(crate) async fn fall_due_to_read(self: &Arc<Self>, account: AccountId) -> Result<usize> {
+        self.fall_due_batches(Some(account), READ_BATCHES_MAX).await
+    }
+
+    async fn fall_due_batches(self: &Arc<Self>, account: Option<AccountId>, batches_max: usize) -> Result<usize> {
         let account_id = account.map(|account| account.0);
         let now = self.clock.now();
         let mut moved = 0;
-        while self.store.money.read(async move |tx| any_fall_due(tx, account_id, now.0).await).await? {
+        for _ in 0..batches_max {
+            if !self.store.money.read(async move |tx| any_fall_due(tx, account_id, now.0).await).await? {
+                break;
+            }
             let app = Arc::clone(self);
             moved += self.store.money.write(async move |tx| fall_due(tx, &app, account_id, now).await).await?;
         }

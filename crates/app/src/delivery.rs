@@ -6,7 +6,10 @@
 
 mod log;
 
-pub use log::{Delivery, DeliveryError, delivery_get, delivery_list, delivery_retry, endpoint_test};
+pub use log::{
+    DeadLetterFilter, Delivery, DeliveryError, dead_letters_retry, delivery_get, delivery_list, delivery_retry,
+    endpoint_test,
+};
 
 use crate::outbox::Outbox;
 use crate::secrets::random;

@@ -339,7 +339,7 @@ impl Directory {
     pub fn plans(&self, account: AccountId) -> impl Iterator<Item = (&str, &PlanHistory)> {
         self.plans.iter().filter(move |((a, _), _)| *a == account).map(|((_, name), history)| (name.as_str(), history))
     }
-    /// Every exchange rate of this account.
+    /// Every exchange rate of this account; shared, since every event asks.
     pub fn exchange(&self, account: AccountId) -> Arc<ExchangeRates> {
         self.exchange.get(&account).cloned().unwrap_or_default()
     }

@@ -9,6 +9,7 @@ use headwater_domain::ids::{AccountId, PersonId, ProgramId};
 use headwater_store::audit::{AuditRow, audit_insert};
 use headwater_store::backend::Tx;
 pub use headwater_store::fact::HeldRow;
+use headwater_store::fact::fact_by_id;
 pub use headwater_store::held::HeldPlace;
 use headwater_store::held::{held_dismiss, held_list, held_read};
 use serde_json::json;
@@ -23,8 +24,16 @@ impl App {
         after: Option<HeldPlace>,
         limit: i64,
     ) -> Result<Vec<HeldRow>> {
-        let list = async move |tx: &Tx<'_>| held_list(tx, account.0, reason.as_deref(), after.as_ref(), limit).await;
-        Ok(self.store.money.read(list).await?)
+        let list = async move |tx: &Tx<'_>| {
+            // A fact that was released meanwhile still has its place in the order.
+            if let Some(place) = &after
+                && fact_by_id(tx, account.0, place.fact_id).await?.is_none()
+            {
+                return Ok(None);
+            }
+            held_list(tx, account.0, reason.as_deref(), after.as_ref(), limit).await.map(Some)
+        };
+        self.store.money.read(list).await?.ok_or(Error::UnknownCursor)
     }
 
     /// A held fact of this account.

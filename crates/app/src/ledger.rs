@@ -19,7 +19,7 @@ impl App {
         filter: EntryFilter,
         limit: i64,
     ) -> Result<Vec<EntryRow>> {
-        self.fall_due(Some(account)).await?;
+        self.fall_due_to_read(account).await?;
         let list = async move |tx: &headwater_store::backend::Tx<'_>| {
             if let Some(after) = filter.before_id
                 && !entry_exists(tx, account.0, after).await?
@@ -33,7 +33,7 @@ impl App {
 
     /// Every balance, perhaps of one owner.
     pub async fn balance_list(self: &Arc<Self>, account: AccountId, filter: BalanceFilter) -> Result<Vec<BalanceRow>> {
-        self.fall_due(Some(account)).await?;
+        self.fall_due_to_read(account).await?;
         Ok(self.store.money.read(async move |tx| balance_list(tx, account.0, &filter).await).await?)
     }
 }

@@ -97,18 +97,15 @@ impl App {
             None => None,
             Some(parent) => Some(self.new_parent(account, &before, parent.as_deref(), now)?),
         };
-        let changes_price = next.plan != row.plan || next.rates != row.rates || next.program_id != row.program_id;
-        let mark = match (changes_price, parent) {
-            (true, _) => Some(self.mark_from(account, Instant(0))),
-            (false, Some(_)) => Some(self.mark_from(account, now)),
-            (false, None) => None,
-        };
+        let reprices = next.plan != row.plan || next.rates != row.rates || next.program_id != row.program_id;
+        let from = if reprices { Some(Instant(0)) } else { parent.map(|_| now) };
+        let mark = from.map(|from| self.mark_from(account, from));
         let update = async move |tx: &Tx<'_>| {
             partner_update(tx, id.0, &next).await?;
             if let Some(parent) = parent {
                 partner_parent_put(tx, id.0, now.0, parent.map(|p| p.0)).await?;
             }
-            match mark {
+            match &mark {
                 Some(mark) => mark.set(tx).await,
                 None => Ok(()),
             }

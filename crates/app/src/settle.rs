@@ -15,10 +15,12 @@ mod load;
 mod price;
 mod queue;
 pub mod sweep;
+mod terms;
 mod view;
 mod wide;
 
 pub(crate) use deliver::event_of;
+pub(crate) use load::{common_cells, people};
 pub(crate) use queue::{Queue, queue, run};
 
 use crate::app::App;

@@ -35,7 +35,7 @@ impl App {
     /// The signed text of a partner's statement.
     pub async fn statement(self: &Arc<Self>, account: AccountId, asked: StatementRequest) -> Result<String> {
         let partner = self.partner_read(account, &asked.partner)?;
-        self.fall_due(Some(account)).await?;
+        self.fall_due_to_read(account).await?;
         let made = self.clock.now();
         let to = asked.to.unwrap_or(made);
         if asked.from.is_some_and(|from| from > to) {

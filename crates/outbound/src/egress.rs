@@ -298,11 +298,15 @@ fn chain(error: &dyn StdError) -> String {
     text
 }
 
-/// Seconds only; the date form is rare, and its reading would need a clock that agrees with the receiver's.
+/// Seconds, or a date: then counted from the answer's own `Date`, so that no two clocks need to agree.
 fn retry_after_seconds(headers: &http::HeaderMap) -> Option<i64> {
     let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    digits.then(|| text.parse().unwrap_or(i64::MAX))
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(text.parse().unwrap_or(i64::MAX));
+    }
+    let seconds = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|date| date.timestamp().as_second());
+    let sent = headers.get(http::header::DATE)?.to_str().ok()?;
+    Some(seconds(text)?.saturating_sub(seconds(sent)?).max(0))
 }
 
 /// The first characters of an answer, as text that every store takes: no NUL.

@@ -243,6 +243,22 @@ async fn retry_after_is_read_in_seconds() {
 }
 
 #[tokio::test]
+async fn retry_after_is_read_as_a_date_from_the_answers_own() {
+    let later = |date: &str| {
+        format!(
+            "HTTP/1.1 503 Later\r\nDate: {date}\r\nRetry-After: Fri, 13 Feb 2026 10:02:05 GMT\r\nContent-Length: 0\r\n\r\n"
+        )
+    };
+    for (date, seconds) in
+        [("Fri, 13 Feb 2026 10:00:00 GMT", Some(125)), ("Fri, 13 Feb 2026 11:00:00 GMT", Some(0)), ("soon", None)]
+    {
+        let receiver = answering("127.0.0.1", later(date).leak()).await;
+        let result = local(2000).post(to(format!("http://127.0.0.1:{}/", receiver.port))).await;
+        assert_eq!(result.retry_after_seconds, seconds, "{date}");
+    }
+}
+
+#[tokio::test]
 async fn a_receiver_without_tls_or_without_an_answer_is_a_failure() {
     let receiver = answering("127.0.0.1", "SSH-2.0-OpenSSH\r\n").await;
     for scheme in ["http", "https"] {

@@ -239,3 +239,45 @@ pub async fn delivery_requeue(tx: &Tx<'_>, account_id: i64, endpoint_id: i64, id
     );
     Ok(tx.execute(statement, &[&account_id, &endpoint_id, &id, &due_at]).await? > 0)
 }
+
+/// What of an endpoint's dead letters is queued again.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "each field is the filter of its own name")]
+pub struct DeadLetterFilter {
+    pub event_type: Option<String>,
+    pub from_at: Option<i64>,
+    pub to_at: Option<i64>,
+}
+
+/// Queues the dead letters of an endpoint again, each with a fresh row of attempts; gives how many.
+pub async fn dead_letters_requeue(
+    tx: &Tx<'_>,
+    account_id: i64,
+    endpoint_id: i64,
+    filter: &DeadLetterFilter,
+    due_at: i64,
+) -> Result<u64> {
+    let statement = sql!(
+        "UPDATE delivery SET status = 'pending', due_at = $3, attempts_before = attempts, reason = NULL, finished_at = NULL \
+         WHERE account_id = $1 AND endpoint_id = $2 AND status = 'failed' AND NOT is_test AND lease_token IS NULL \
+         AND (CAST($4 AS TEXT) IS NULL OR event_type = CAST($4 AS TEXT)) \
+         AND (CAST($5 AS BIGINT) IS NULL OR created_at >= CAST($5 AS BIGINT)) \
+         AND (CAST($6 AS BIGINT) IS NULL OR created_at < CAST($6 AS BIGINT))"
+    );
+    tx.execute(statement, &[&account_id, &endpoint_id, &due_at, &filter.event_type, &filter.from_at, &filter.to_at])
+        .await
+}
+
+/// Forgets deliveries that ended before this instant, with their attempts; gives how many.
+pub async fn deliveries_forget(tx: &Tx<'_>, before: i64, rows_max: i64) -> Result<u64> {
+    let attempts = sql!(
+        "DELETE FROM delivery_attempt WHERE delivery_id IN \
+         (SELECT id FROM delivery WHERE finished_at < $1 AND status <> 'pending' ORDER BY id LIMIT CAST($2 AS BIGINT))"
+    );
+    tx.execute(attempts, &[&before, &rows_max]).await?;
+    let deliveries = sql!(
+        "DELETE FROM delivery WHERE id IN \
+         (SELECT id FROM delivery WHERE finished_at < $1 AND status <> 'pending' ORDER BY id LIMIT CAST($2 AS BIGINT))"
+    );
+    tx.execute(deliveries, &[&before, &rows_max]).await
+}

@@ -17,6 +17,7 @@ pub mod event;
 pub mod exchange;
 pub mod fact;
 pub mod held;
+pub mod history;
 pub mod idempotency;
 pub mod inbox;
 pub mod ledger;
@@ -29,7 +30,10 @@ pub mod partner;
 pub mod payout;
 pub mod plan;
 pub mod repricing;
+pub mod scratch;
+pub mod seal_check;
 pub mod settlement;
+pub mod simulation;
 pub mod tenant;
 
 pub use open::{Place, Store};

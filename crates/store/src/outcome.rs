@@ -240,9 +240,10 @@ pub async fn ledger_accounts_lock(tx: &Tx<'_>, mut claims: Vec<LedgerAccountClai
     let lock = batch_sql!(
         LedgerAccountClaim,
         0,
-        "SELECT id, program_id, owner, unit, name, balance, entries, head_hash FROM ledger_account \
-         WHERE (program_id, owner, unit, name) IN (SELECT program_id, owner, unit, name FROM {batch}) \
-         ORDER BY program_id, owner, unit, name FOR UPDATE"
+        "SELECT a.id, a.program_id, a.owner, a.unit, a.name, a.balance, a.entries, a.head_hash FROM {batch} \
+         CROSS JOIN ledger_account a WHERE a.program_id = batch.program_id AND a.owner = batch.owner \
+         AND a.unit = batch.unit AND a.name = batch.name \
+         ORDER BY a.program_id, a.owner, a.unit, a.name FOR UPDATE"
     );
     tx.batch_all(lock, &[], &claims).await
 }

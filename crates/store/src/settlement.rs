@@ -2,6 +2,10 @@
 //!
 //! Locks are taken in one order on every node: callers' keys (`inbox`), then persons, then events, then ledger accounts
 //! (`outcome`), each sorted and in one statement. Whatever a decision depends on is read after its lock.
+//!
+//! Rows are read by joining them to the batch, and the join is a `CROSS JOIN`, which SQLite never turns round: of
+//! `(program_id, email_key) IN (SELECT …)` it uses the first column of the index alone, and reads every client there is.
+//! A list of the batch for `IN` is also a table of its own, made and dropped for each statement.
 
 use crate::backend::{Result, Tx};
 use crate::{batch, batch_sql, record};
@@ -117,7 +121,7 @@ pub async fn person_ids(tx: &Tx<'_>, rows: &[PersonClaim]) -> Result<Vec<Number>
     let statement = batch_sql!(
         PersonClaim,
         0,
-        "SELECT id FROM person WHERE (program_id, email_key) IN (SELECT program_id, email_key FROM {batch})"
+        "SELECT p.id FROM {batch} CROSS JOIN person p WHERE p.program_id = batch.program_id AND p.email_key = batch.email_key"
     );
     let rows: Vec<(i64,)> = tx.batch_all(statement, &[], rows).await?;
     Ok(rows.into_iter().map(|(id,)| Number { id }).collect())
@@ -166,26 +170,27 @@ pub async fn person_state(tx: &Tx<'_>, persons: &[Number]) -> Result<PersonState
     let customers = batch_sql!(
         Number,
         0,
-        "SELECT id, person_id, country, account_type, registered_at FROM customer WHERE person_id IN (SELECT id FROM {batch}) \
-         ORDER BY registered_at, id"
+        "SELECT c.id, c.person_id, c.country, c.account_type, c.registered_at FROM {batch} CROSS JOIN customer c \
+         WHERE c.person_id = batch.id ORDER BY c.registered_at, c.id"
     );
     let attributions = batch_sql!(
         Number,
         0,
-        "SELECT person_id, from_at, partner_id, link_id, click_id FROM attribution WHERE person_id IN (SELECT id FROM {batch})"
+        "SELECT a.person_id, a.from_at, a.partner_id, a.link_id, a.click_id FROM {batch} CROSS JOIN attribution a \
+         WHERE a.person_id = batch.id"
     );
     let facts = batch_sql!(
         Number,
         0,
-        "SELECT id, person_id, customer_id, type, fact_key, revision, at, body FROM fact \
-         WHERE person_id IN (SELECT id FROM {batch}) ORDER BY id"
+        "SELECT f.id, f.person_id, f.customer_id, f.type, f.fact_key, f.revision, f.at, f.body FROM {batch} CROSS JOIN fact f \
+         WHERE f.person_id = batch.id ORDER BY f.id"
     );
     let cells = batch_sql!(
         Number,
         0,
-        "SELECT person_id, cell, posted, last_commission_id, cut_off, \
-         (SELECT c.amount FROM commission c WHERE c.id = cell.last_commission_id AND c.status = 'denied') \
-         FROM cell WHERE person_id IN (SELECT id FROM {batch})"
+        "SELECT c.person_id, c.cell, c.posted, c.last_commission_id, c.cut_off, \
+         (SELECT m.amount FROM commission m WHERE m.id = c.last_commission_id AND m.status = 'denied') \
+         FROM {batch} CROSS JOIN cell c WHERE c.person_id = batch.id"
     );
     Ok(PersonState {
         customers: tx.batch_all(customers, &[], persons).await?,

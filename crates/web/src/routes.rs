@@ -4,9 +4,9 @@
 //! nothing else.
 
 use crate::api::management::{
-    commissions, customers, exchange_rates, facts, held, keys, ledger, partners, payouts, plans, programs,
+    commissions, customers, exchange_rates, facts, held, keys, ledger, partners, payouts, plans, programs, simulations,
 };
-use crate::api::referral::{endpoints, events, handlers};
+use crate::api::referral::{dead_letters, endpoints, events, handlers};
 use crate::auth::require_secret_key;
 use crate::document::finish_document;
 use crate::idempotency::answer_once;
@@ -79,6 +79,7 @@ fn referral() -> OpenApiRouter<WebState> {
         .routes(routes!(endpoints::deliveries))
         .routes(routes!(endpoints::delivery))
         .routes(routes!(endpoints::retry))
+        .routes(routes!(dead_letters::retry))
 }
 
 /// Their idempotency keys are settled with their events.
@@ -122,6 +123,8 @@ fn management() -> OpenApiRouter<WebState> {
         .routes(routes!(payouts::fail))
         .routes(routes!(payouts::cancel))
         .routes(routes!(exchange_rates::list, exchange_rates::create))
+        .routes(routes!(simulations::create))
+        .routes(routes!(simulations::read))
         .routes(routes!(keys::list, keys::issue))
         .routes(routes!(keys::revoke));
     OpenApiRouter::new().nest("/api/v1", routes)

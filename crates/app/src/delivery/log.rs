@@ -12,6 +12,7 @@ use headwater_domain::postback::subscription::{DeliveryStatus, EndpointStatus};
 use headwater_domain::postback::{DELIVERY_PREFIX, delivery_public_id};
 use headwater_domain::time::Instant;
 use headwater_store::backend::Error;
+pub use headwater_store::delivery::DeadLetterFilter;
 use headwater_store::delivery::{self as rows, AttemptRow, DeliveryRow, NewDelivery};
 use std::time::Duration;
 
@@ -147,6 +148,37 @@ pub async fn delivery_retry(
     }
     outbox.ring();
     delivery_get(outbox, account, endpoint_id, delivery_id, now).await
+}
+
+/// Queues an endpoint's dead letters again, due now, each with a fresh row of attempts; gives how many.
+///
+/// # Errors
+/// [`DeliveryError`].
+pub async fn dead_letters_retry(
+    outbox: &Outbox,
+    account: AccountId,
+    endpoint_id: &str,
+    filter: DeadLetterFilter,
+    now: Instant,
+) -> Result<u64, DeliveryError> {
+    let (endpoint, status) = visible(outbox, account, endpoint_id, now).await?;
+    if status == EndpointStatus::Deleted {
+        return Err(DeliveryError::EndpointDeleted);
+    }
+    let queued = outbox
+        .store
+        .money
+        .write(async move |tx| {
+            // Under the lock of the endpoint, so that a delete cannot pass in between.
+            let status = rows::delivery_endpoint_status(tx, endpoint.0).await?;
+            if status.as_deref() == Some(EndpointStatus::Deleted.name()) {
+                return Ok(None);
+            }
+            rows::dead_letters_requeue(tx, account.0, endpoint.0, &filter, now.0).await.map(Some)
+        })
+        .await?;
+    outbox.ring();
+    queued.ok_or(DeliveryError::EndpointDeleted)
 }
 
 /// The endpoint of an owner's question, deleted ones for 30 days.

@@ -16,6 +16,7 @@ use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Error, Result, Tx};
 use headwater_store::directory::changes_since;
+use headwater_store::history::persons_read;
 use headwater_store::inbox::{
     EventClaim, IdempotencyClaim, event_claim, event_claims_lock, idempotency_claim, idempotency_read,
 };
@@ -224,6 +225,18 @@ fn cells(state: &PersonState, owner: i64) -> Result<Cells> {
         cells.last_commissions.insert(stored.cell.clone(), LastCommission { id, denied });
     }
     Ok(cells)
+}
+
+/// Persons as they are recorded, without a lock.
+pub(crate) async fn people(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRecord>> {
+    let rows = persons_read(tx, ids).await?;
+    let state = settlement::person_state(tx, ids).await?;
+    rows.iter().map(|row| person_record(row, &state)).collect()
+}
+
+/// The cells of a program that belong to no person.
+pub(crate) async fn common_cells(tx: &Tx<'_>, program: ProgramId) -> Result<Cells> {
+    cells(&settlement::person_state(tx, &[Number { id: -program.0 }]).await?, -program.0)
 }
 
 /// Cells that add up over all persons of a program are kept under its number, negated.

@@ -6,21 +6,17 @@
 use super::decide::Decision;
 use super::load::unreadable;
 use super::view::{Cells, LastCommission, PersonRecord};
-use crate::directory::{Program, Unreadable};
+use crate::directory::Program;
 use crate::ledger::book::Booking;
-use headwater_domain::commission::{
-    self, CustomerView, Held, Kind, PartnerTerms, Payee, PersonView, PostedCell, Posting, Terms,
-};
-use headwater_domain::ids::{AccountId, CommissionId, FactId, LinkId, PartnerId, PersonId, ProgramId, to_prefixed};
+use headwater_domain::commission::{self, Held, Kind, PartnerTerms, Payee, PersonView, PostedCell, Posting, Terms};
+use headwater_domain::ids::{AccountId, CommissionId, FactId, PartnerId, PersonId, ProgramId};
 use headwater_domain::ledger::{Owner, Stage, accrual};
-use headwater_domain::link::LINK_PREFIX;
 use headwater_domain::money::Decimal;
 use headwater_domain::time::{Instant, Period, Zone};
-use headwater_store::backend::{Error, Result};
+use headwater_store::backend::Result;
 use headwater_store::outcome::{CellPut, HeldPerson, NewCommission, NewHeld};
 use headwater_store::settlement::EventRow;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 /// What the engine says of a person's facts.
 struct Priced {
@@ -79,7 +75,7 @@ impl Decision<'_> {
     fn evaluate(&self, person: &PersonRecord, program: &Program, changed: &[FactId]) -> Result<Priced> {
         let partners = self.partners_of(person, program)?;
         let exchange = self.directory.exchange(program.account);
-        let customers = self.brought(person)?;
+        let customers = self.directory.brought(person)?;
         let persons = [PersonView { person: person.id, customers, facts: person.facts.clone() }];
         let terms = Terms { partners: &partners, exchange: &exchange, closed_before: program.closed_before };
         let evaluation = commission::evaluate(&persons, &terms);
@@ -91,45 +87,7 @@ impl Decision<'_> {
     /// The terms of every partner that the person was bound to, and of all that ever stood above them.
     fn partners_of(&self, person: &PersonRecord, program: &Program) -> Result<BTreeMap<PartnerId, PartnerTerms>> {
         let bindings = person.customers.iter().flat_map(|customer| &customer.bindings);
-        self.partners_from(bindings.map(|binding| binding.partner).collect(), program)
-    }
-
-    /// The terms of these partners and of all that ever stood above them.
-    pub(super) fn partners_from(
-        &self,
-        mut open: Vec<PartnerId>,
-        program: &Program,
-    ) -> Result<BTreeMap<PartnerId, PartnerTerms>> {
-        let mut partners = BTreeMap::new();
-        while let Some(partner) = open.pop() {
-            if let Entry::Vacant(free) = partners.entry(partner) {
-                let terms = free.insert(self.terms_of(program, partner)?);
-                open.extend(terms.parents.iter().filter_map(|(_, parent)| *parent));
-            }
-        }
-        Ok(partners)
-    }
-
-    fn terms_of(&self, program: &Program, partner: PartnerId) -> Result<PartnerTerms> {
-        let terms = self.directory.partner_terms(program, partner);
-        terms.map_err(|Unreadable(what)| Error::Abandoned(what))
-    }
-
-    /// The accounts with the link that brought the client, and its campaign.
-    pub(super) fn brought(&self, person: &PersonRecord) -> Result<Vec<CustomerView>> {
-        let mut customers = person.customers.clone();
-        let link = person.binding.and_then(|binding| binding.link);
-        let Some(row) = link.and_then(|id: LinkId| self.directory.link(person.account, id)) else {
-            return Ok(customers);
-        };
-        let utm: BTreeMap<String, String> =
-            serde_json::from_str(&row.utm).map_err(|_| unreadable("utm of link", row.id))?;
-        let public_id = to_prefixed(LINK_PREFIX, row.id, Instant(row.created_at));
-        for customer in &mut customers {
-            customer.link = Some(public_id.clone());
-            customer.campaign = utm.get("campaign").cloned();
-        }
-        Ok(customers)
+        self.directory.partners_from(bindings.map(|binding| binding.partner).collect(), program)
     }
 
     /// With this event the client meets the plan's qualification for the first time; where the plan has none, a `cpa`
@@ -149,7 +107,7 @@ impl Decision<'_> {
         if changed.is_empty() || partner.is_none_or(|partner| partner.is_suspended_at(occurred_at)) {
             return Ok(false);
         }
-        let terms = self.terms_of(program, binding.partner)?;
+        let terms = self.directory.terms_of(program, binding.partner)?;
         let Some(version) = terms.plans.iter().rev().find(|version| version.from <= occurred_at) else {
             return Ok(false);
         };

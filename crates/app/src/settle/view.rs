@@ -15,14 +15,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Cells as they are posted, and the last commission of each.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Cells {
+pub(crate) struct Cells {
     pub posted: BTreeMap<String, PostedCell>,
     pub last_commissions: BTreeMap<String, LastCommission>,
 }
 
 /// A client and everything its cells depend on.
 #[derive(Debug, Clone)]
-pub(super) struct PersonRecord {
+pub(crate) struct PersonRecord {
     pub id: PersonId,
     pub account: AccountId,
     pub program: ProgramId,
@@ -39,7 +39,7 @@ pub(super) struct PersonRecord {
 
 /// What the next commission of a cell corrects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct LastCommission {
+pub(crate) struct LastCommission {
     pub id: CommissionId,
     /// Its amount, where it was denied.
     pub denied: Option<Decimal>,

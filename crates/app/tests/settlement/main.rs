@@ -8,3 +8,4 @@ mod money;
 mod nodes;
 mod programs;
 mod race;
+mod wide;

@@ -7,21 +7,24 @@ use super::cell::{Payee, Scope};
 use super::claim::{Claim, Claims};
 use super::held::HeldReason;
 use super::percent::{Percent, Revenue, Unsummed};
-use super::plan::{Kind, OnSuspended, Pays};
+use super::plan::{Kind, OnSuspended, Pays, PlanVersion};
 use super::tiers;
 use super::traded::Leg;
 use crate::fact::FactBody;
 use crate::ids::{FactId, PartnerId};
 use crate::money::{Decimal, Exact, MICROS, OutOfRange};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One amount for one payee, of a claim.
 #[derive(Debug, Clone)]
 pub(super) struct Share {
     /// Its place in the claims.
     pub claim: usize,
-    /// The rule under whose id it is paid: the claim's, or a rebate's.
+    /// The rule under whose id it is paid: the claim's, or a rebate's, which may be of another version.
+    pub version: Arc<PlanVersion>,
     pub rule_index: usize,
+    pub is_rebate: bool,
     pub payee: Payee,
     pub level: u16,
     pub scope: Scope,
@@ -41,7 +44,9 @@ pub(super) fn all(claims: &mut Claims<'_>, volumes: &Volumes<'_>) -> Vec<Share> 
         if claim.rule().pays == Pays::Customer {
             shares.push(Share {
                 claim: place,
+                version: Arc::clone(&claim.version),
                 rule_index: claim.rule_index,
+                is_rebate: false,
                 payee: Payee::Customer(claim.account.customer),
                 level: 0,
                 scope: claim.scope.clone(),
@@ -60,7 +65,9 @@ pub(super) fn all(claims: &mut Claims<'_>, volumes: &Volumes<'_>) -> Vec<Share> 
                 let path = given.by_path.then(path);
                 shares.extend(given.parts.iter().map(|part| Share {
                     claim: place,
+                    version: Arc::clone(&claim.version),
                     rule_index: claim.rule_index,
+                    is_rebate: false,
                     payee: Payee::Partner(part.partner),
                     level: part.level,
                     scope: claim.scope.clone(),
@@ -164,8 +171,8 @@ fn rebate(claims: &mut Claims<'_>, shares: &mut Vec<Share>) {
         for (version, index) in &claim.place.setting.rebates {
             let rule = &version.plan.rules[*index];
             let Kind::Rebate(rebate) = &rule.kind else { continue };
-            let is_of = *rebate.of_rule == *claim.rule().id && std::sync::Arc::ptr_eq(version, &claim.version);
-            if !is_of || !rates_admit(rule, claim) {
+            let is_of = *rebate.of_rule == *claim.rule().id;
+            if !is_of || !super::rates::admits(rule, &version.plan, claim.fact, claim.account) {
                 continue;
             }
             let exact = bonus::rebate(share.exact, rebate, rule.weight);
@@ -179,7 +186,9 @@ fn rebate(claims: &mut Claims<'_>, shares: &mut Vec<Share>) {
             };
             let scope = Scope::CustomerPeriod(claim.account.customer, claim.place.setting.period);
             let of = |payee, exact| Share {
+                version: Arc::clone(version),
                 rule_index: *index,
+                is_rebate: true,
                 payee,
                 exact,
                 scope: scope.clone(),
@@ -194,8 +203,4 @@ fn rebate(claims: &mut Claims<'_>, shares: &mut Vec<Share>) {
         claims.hold_out_of_range(fact, error);
     }
     shares.extend(rebates);
-}
-
-fn rates_admit(rule: &super::plan::Rule, claim: &Claim<'_>) -> bool {
-    super::rates::admits(rule, &claim.version.plan, claim.fact, claim.account)
 }

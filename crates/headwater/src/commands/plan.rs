@@ -47,7 +47,7 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
 fn check(files: &[PathBuf], noun: &str, check: fn(&Value) -> Vec<String>) -> Outcome {
     let mut failed = 0_usize;
     for path in files {
-        let problems = match read(path) {
+        let problems = match read_document(path) {
             Ok(document) => check(&document),
             Err(error) => vec![format!("{error:#}")],
         };
@@ -85,7 +85,7 @@ fn differences(old: &Path, new: &Path) -> Result<Outcome> {
 
 /// A document that the linter has nothing against, and the plan that it is.
 fn read_plan(path: &Path) -> Result<(Value, headwater_domain::commission::Plan)> {
-    let document = read(path).with_context(|| path.display().to_string())?;
+    let document = read_document(path).with_context(|| path.display().to_string())?;
     match lint(&document) {
         Ok(mut plan) => {
             // Rules pay alike in any order.
@@ -108,7 +108,7 @@ fn case_failures(document: &Value) -> Vec<String> {
 }
 
 /// A document in the language that the file's ending names; JSON where it names none.
-fn read(path: &Path) -> Result<Value> {
+pub fn read_document(path: &Path) -> Result<Value> {
     let text = std::fs::read_to_string(path).context("cannot be read")?;
     if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("toml")) {
         toml::from_str(&text).context("is no TOML")

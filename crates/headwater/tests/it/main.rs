@@ -2,6 +2,7 @@
 //!
 //! Each claim runs on both stores where it has a store. Leaves rules to the crates that hold them.
 
+mod bench;
 mod broker;
 mod command_line;
 mod guide;

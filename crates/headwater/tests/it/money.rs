@@ -175,9 +175,9 @@ async fn rates_are_set_corrected_and_listed(engine: Engine) {
     assert_eq!(get(&broker, "/api/v1/exchange-rates").await["data"].as_array().map(Vec::len), Some(3), "all or none");
 }
 
-/// Something that earns nothing happens to a client: it is priced by what is in force now.
-async fn price_again(broker: &Broker, email: &str) {
-    let event = json!({"event": "WEBINAR_REGISTRATION", "data": {"email": email}});
+/// Something that earns nothing happens to a client, for the first time: it is priced by what is in force now.
+async fn price_again(broker: &Broker, email: &str, event: &str) {
+    let event = json!({"event": event, "data": {"email": email}});
     broker.done(Method::POST, "/api/referral/events/track", &event).await;
 }
 
@@ -210,7 +210,7 @@ async fn a_rate_that_comes_later_or_is_corrected_prices_anew(engine: Engine) {
     let posted = broker.rows("/api/v1/commissions").await;
     assert_eq!(posted.len(), 1, "{posted:?}");
     broker.done(Method::POST, "/api/v1/exchange-rates", &rate("0.4")).await;
-    price_again(&broker, "EUR@example.org").await;
+    price_again(&broker, "EUR@example.org", "WEBINAR_REGISTRATION").await;
     let corrected = broker.rows("/api/v1/commissions").await;
     assert_eq!((&corrected[0]["amount"], &corrected[0]["corrects"]), (&json!("-400.00"), &posted[0]["id"]));
     assert_eq!(corrected.len(), 2);
@@ -238,12 +238,12 @@ async fn what_takes_back_a_denied_commission_is_denied_with_it(engine: Engine) {
     let day = &event["timestamp"].as_str().expect("a time")[..10];
     let rate = |rate: &str| json!([{"date": day, "from": "EUR", "to": "USD", "rate": rate}]);
     broker.done(Method::POST, "/api/v1/exchange-rates", &rate("1.1")).await;
-    price_again(&broker, "EUR@example.org").await;
+    price_again(&broker, "EUR@example.org", "WEBINAR_REGISTRATION").await;
     let posted = broker.rows("/api/v1/commissions").await.remove(0);
     broker.done(Method::POST, "/api/v1/commissions/deny", &json!({"ids": [posted["id"]]})).await;
     broker.done(Method::PATCH, &program, &json!({"auto_approve": true})).await;
     broker.done(Method::POST, "/api/v1/exchange-rates", &rate("0.4")).await;
-    price_again(&broker, "EUR@example.org").await;
+    price_again(&broker, "EUR@example.org", "REGISTRATION").await;
     let taken_back = broker.rows("/api/v1/commissions").await.remove(0);
     assert_eq!((&taken_back["amount"], &taken_back["corrects"]), (&json!("-400.00"), &posted["id"]));
     assert_eq!(taken_back["status"], "denied", "the partner never had it");

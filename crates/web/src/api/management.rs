@@ -14,5 +14,7 @@ pub mod payouts;
 pub mod plans;
 pub mod programs;
 pub mod schema;
+pub mod simulation_schema;
+pub mod simulations;
 mod wire;
 mod zone;

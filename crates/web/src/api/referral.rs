@@ -2,6 +2,7 @@
 
 pub mod caller;
 pub mod clicks;
+pub mod dead_letters;
 pub mod endpoint_schema;
 pub mod endpoints;
 pub mod events;

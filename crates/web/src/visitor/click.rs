@@ -5,7 +5,7 @@
 
 use super::cookie::{VisitorCookies, registrable_domain, session_cookie, stamp_cookie};
 use super::country::Countries;
-use super::device::{USER_AGENT_BYTES_MAX, device_of};
+use super::device::{Devices, USER_AGENT_BYTES_MAX};
 use crate::client_address::TrustedProxies;
 use crate::limits::rate::RateLimit;
 use crate::listener::Peer;
@@ -40,6 +40,7 @@ pub struct VisitorState {
     /// Random bytes for a new session.
     pub random: fn() -> [u8; 16],
     limit: Arc<RateLimit<IpAddr>>,
+    devices: Arc<Devices>,
 }
 
 impl VisitorState {
@@ -52,7 +53,7 @@ impl VisitorState {
         random: fn() -> [u8; 16],
     ) -> Self {
         let limit = Arc::new(RateLimit::new(CLICKS_PER_MINUTE, ADDRESSES_MAX));
-        Self { clicks, countries, proxies, now, random, limit }
+        Self { clicks, countries, proxies, now, random, limit, devices: Arc::default() }
     }
 }
 
@@ -125,7 +126,7 @@ fn visit_of(
 ) -> Visit {
     let user_agent = lossy(headers, header::USER_AGENT.as_str());
     let user_agent = user_agent.as_deref().map_or("", |text| up_to(text, USER_AGENT_BYTES_MAX));
-    let device = device_of(user_agent);
+    let device = state.devices.of(user_agent);
     let place = address.map(|address| state.countries.place_of(address)).unwrap_or_default();
     let cookies = VisitorCookies::read(headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok()));
     let purpose = lossy(headers, "purpose").or_else(|| lossy(headers, "x-moz")).or_else(|| lossy(headers, "x-purpose"));
@@ -150,8 +151,8 @@ fn visit_of(
         region: place.region,
         city: place.city,
         device_type: device.device_type.name(),
-        browser: device.browser,
-        os: device.os,
+        browser: device.browser.clone(),
+        os: device.os.clone(),
         user_agent: (!user_agent.is_empty()).then(|| user_agent.to_owned()),
         referer: lossy(headers, header::REFERER.as_str()),
     }

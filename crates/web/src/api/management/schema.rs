@@ -70,6 +70,8 @@ pub struct ProgramSettings {
     pub plan: Option<String>,
     /// Overrides the plan's; `null` does not.
     pub auto_approve: Option<bool>,
+    /// What a payout has at least: a decimal, in the program's currency.
+    pub payout_minimum: Option<String>,
     /// Where a visitor goes whose link cannot be used.
     #[schema(default = "/")]
     pub default_landing_page: Option<String>,
@@ -78,8 +80,6 @@ pub struct ProgramSettings {
     pub fingerprint: Option<bool>,
     /// Event types that a publishable key cannot make count, beside money.
     pub unverified_types: Option<Vec<String>>,
-    /// A decimal: partners that set no minimum of their own are paid from this amount on.
-    pub payout_minimum: Option<String>,
 }
 
 /// A regional site.

@@ -350,7 +350,7 @@ fn failed(error: EndpointError) -> ApiError {
     }
 }
 
-fn delivery_failed(error: DeliveryError) -> ApiError {
+pub(super) fn delivery_failed(error: DeliveryError) -> ApiError {
     match error {
         DeliveryError::Endpoint(error) => failed(error),
         DeliveryError::NotRetryable => {

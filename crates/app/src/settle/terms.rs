@@ -1,0 +1,56 @@
+//! What a person's facts are priced by, out of the configuration: for settling, and for reading history back.
+
+use super::load::unreadable;
+use super::view::PersonRecord;
+use crate::directory::{Directory, Program, Unreadable};
+use headwater_domain::commission::{CustomerView, PartnerTerms, PersonView};
+use headwater_domain::ids::{LinkId, PartnerId, to_prefixed};
+use headwater_domain::link::LINK_PREFIX;
+use headwater_domain::time::Instant;
+use headwater_store::backend::{Error, Result};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+impl Directory {
+    /// The terms of these partners and of all that ever stood above them.
+    pub(crate) fn partners_from(
+        &self,
+        mut open: Vec<PartnerId>,
+        program: &Program,
+    ) -> Result<BTreeMap<PartnerId, PartnerTerms>> {
+        let mut partners = BTreeMap::new();
+        while let Some(partner) = open.pop() {
+            if let Entry::Vacant(free) = partners.entry(partner) {
+                let terms = free.insert(self.terms_of(program, partner)?);
+                open.extend(terms.parents.iter().filter_map(|(_, parent)| *parent));
+            }
+        }
+        Ok(partners)
+    }
+
+    pub(super) fn terms_of(&self, program: &Program, partner: PartnerId) -> Result<PartnerTerms> {
+        self.partner_terms(program, partner).map_err(|Unreadable(what)| Error::Abandoned(what))
+    }
+
+    /// The person as the engine sees it.
+    pub(crate) fn person_view(&self, person: &PersonRecord) -> Result<PersonView> {
+        Ok(PersonView { person: person.id, customers: self.brought(person)?, facts: person.facts.clone() })
+    }
+
+    /// The accounts with the link that brought the client, and its campaign.
+    pub(super) fn brought(&self, person: &PersonRecord) -> Result<Vec<CustomerView>> {
+        let mut customers = person.customers.clone();
+        let link = person.binding.and_then(|binding| binding.link);
+        let Some(row) = link.and_then(|id: LinkId| self.link(person.account, id)) else {
+            return Ok(customers);
+        };
+        let utm: BTreeMap<String, String> =
+            serde_json::from_str(&row.utm).map_err(|_| unreadable("utm of link", row.id))?;
+        let public_id = to_prefixed(LINK_PREFIX, row.id, Instant(row.created_at));
+        for customer in &mut customers {
+            customer.link = Some(public_id.clone());
+            customer.campaign = utm.get("campaign").cloned();
+        }
+        Ok(customers)
+    }
+}
