@@ -61,7 +61,8 @@ impl App {
         let program = directory.program_of_any_account(ProgramId(story.fact.program_id));
         let mut rules = Vec::new();
         if let (Some(person), Some(program)) = (people.first(), program) {
-            let view = directory.person_view(person)?;
+            // What another source is the truth for is left out: it is held already, and no rule looks at it.
+            let (view, _) = directory.person_view(person)?;
             let bound = view.customers.iter().flat_map(|customer| &customer.bindings);
             let partners = directory.partners_from(bound.map(|binding| binding.partner).collect(), program)?;
             let exchange = directory.exchange(account);

@@ -133,7 +133,7 @@ impl History {
             Payee::Customer(_) => true,
         };
         posted.extend(common.into_iter().flat_map(|cells| cells.posted).filter(|(_, cell)| in_circle(cell)));
-        let persons = people.iter().map(|person| self.directory.person_view(person));
+        let persons = people.iter().map(|person| Ok(self.directory.person_view(person)?.0));
         Ok(Recorded {
             persons: persons.collect::<headwater_store::backend::Result<_>>()?,
             partners,

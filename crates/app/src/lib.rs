@@ -16,6 +16,7 @@ pub mod exchange;
 pub mod fact;
 pub mod held;
 pub mod history;
+pub mod ingest;
 pub mod keep;
 pub mod key;
 pub mod ledger;

@@ -4,6 +4,7 @@
 //! what the events touch, decide each in order (pure), write everything, answer. An answer goes out after the commit.
 //! Two events of one batch see each other; two nodes meet at unique keys and row locks (`store::settlement`).
 
+mod account;
 mod again;
 mod bind;
 mod books;
@@ -12,8 +13,14 @@ mod decide;
 mod deliver;
 mod facts;
 mod load;
+mod merge;
+mod names;
 mod price;
 mod queue;
+mod record;
+mod refuse;
+mod revision;
+mod sources;
 pub mod sweep;
 mod terms;
 mod view;
@@ -25,6 +32,7 @@ pub(crate) use queue::{Queue, queue, run};
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::ingest::{Ingest, Recorded};
 use decide::Decision;
 use headwater_domain::attribution::Touch;
 use headwater_domain::ids::{AccountId, EventId, KeyId, PersonId, ProgramId};
@@ -106,6 +114,8 @@ pub enum Command {
         /// Which event.
         event: EventId,
     },
+    /// Record customers and facts, together.
+    Record(Box<Ingest>),
     /// Price persons of one program again, after a dated change.
     Reprice {
         /// Whose they are.
@@ -135,6 +145,8 @@ pub enum Answer {
     EventUnknown,
     /// The event is not unverified.
     NotUnverified,
+    /// What became of each record.
+    Recorded(Vec<Recorded>),
     /// The persons are priced.
     Repriced,
 }
@@ -150,6 +162,7 @@ impl Command {
                 idempotency + texts.into_iter().map(text).sum::<usize>()
             }
             Self::Confirm { .. } | Self::Reject { .. } => 0,
+            Self::Record(ingest) => ingest.bytes(),
             Self::Reprice { persons, .. } => persons.len() * size_of::<(PersonId, Option<i64>)>(),
         };
         held + size_of::<Track>()
@@ -161,6 +174,7 @@ impl Command {
             Self::Track(track) if track.data.as_ref().is_some_and(|data| data.len() > DATA_BYTES_MAX) => {
                 Err(Error::invalid("data", format!("must have at most {DATA_BYTES_MAX} bytes")))
             }
+            Self::Record(ingest) => ingest.check(),
             Self::Confirm { amount: Some((amount, _)), .. } if *amount < Decimal::ZERO => {
                 Err(Error::invalid("amount", "must not be negative: the event says the direction"))
             }

@@ -15,4 +15,5 @@ pub mod payout;
 pub mod postback;
 pub mod program;
 pub mod seal;
+pub mod source;
 pub mod time;

@@ -225,8 +225,8 @@ mod tests {
         let yen = Unit::Currency(Currency::parse("JPY").expect("known"));
         let half = Decimal::parse("2.5").expect("valid").exact();
         assert_eq!(half.round(yen), Ok(Decimal(3 * MICROS)));
-        assert_eq!(Exact::zero().minus(half).and_then(|x| x.round(yen)), Ok(Decimal(-3 * MICROS)));
-        let third = Exact::whole(1).over(Exact::whole(3)).expect("fits");
+        assert_eq!(Exact::zero().minus(&half).and_then(|x| x.round(yen)), Ok(Decimal(-3 * MICROS)));
+        let third = Exact::whole(1).over(&Exact::whole(3)).expect("fits");
         assert_eq!(third.round(usd()), Ok(Decimal(330_000)));
         assert_eq!(third.to_string(), "1/3");
         assert_eq!(Decimal(24_900_000).exact().to_string(), "24.9");

@@ -29,7 +29,7 @@ record! {
 pub async fn persons_bound(tx: &Tx<'_>, program_id: i64) -> Result<Vec<BoundRow>> {
     let statement = sql!(
         "SELECT DISTINCT p.id, COALESCE(a.partner_id, 0) FROM person p LEFT JOIN attribution a ON a.person_id = p.id \
-         WHERE p.program_id = $1 ORDER BY p.id"
+         WHERE p.program_id = $1 AND p.merged_into IS NULL ORDER BY p.id"
     );
     tx.all(statement, &[&program_id]).await
 }
@@ -39,8 +39,8 @@ pub async fn persons_read(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRow>>
     let statement = batch_sql!(
         Number,
         0,
-        "SELECT id, account_id, program_id, email_key, event_types, qualified_at FROM person \
-         WHERE id IN (SELECT id FROM {batch}) ORDER BY id"
+        "SELECT id, account_id, program_id, email_key, event_types, qualified_at, merged_into FROM person \
+         WHERE merged_into IS NULL AND id IN (SELECT id FROM {batch}) ORDER BY id"
     );
     tx.batch_all(statement, &[], ids).await
 }

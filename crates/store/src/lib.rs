@@ -20,6 +20,7 @@ pub mod held;
 pub mod history;
 pub mod idempotency;
 pub mod inbox;
+pub mod ingest;
 pub mod ledger;
 pub mod link;
 pub mod migrate;

@@ -11,7 +11,7 @@ use headwater_store::settlement::Number;
 pub(super) fn persons(command: &Command) -> Vec<Number> {
     match command {
         Command::Reprice { persons, .. } => persons.iter().map(|(person, _)| Number { id: person.0 }).collect(),
-        Command::Track(_) | Command::Confirm { .. } | Command::Reject { .. } => Vec::new(),
+        Command::Track(_) | Command::Confirm { .. } | Command::Reject { .. } | Command::Record(_) => Vec::new(),
     }
 }
 
@@ -31,7 +31,7 @@ impl Decision<'_> {
                 continue;
             }
             let Some(mut record) = self.view.persons.remove(person) else { continue };
-            let priced = self.price_unchanged(&mut record, &program);
+            let priced = self.price_changed(&mut record, &program, &[]);
             self.update_person(&record);
             self.view.persons.insert(*person, record);
             priced?;

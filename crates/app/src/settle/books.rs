@@ -11,7 +11,8 @@ use headwater_store::outcome::outcome_write;
 use headwater_store::repricing::marks_served;
 use headwater_store::settlement::person_unclaim;
 
-pub(super) async fn commit(tx: &Tx<'_>, app: &App, view: View, now: Instant) -> Result<()> {
+pub(super) async fn commit(tx: &Tx<'_>, app: &App, mut view: View, now: Instant) -> Result<()> {
+    view.outcome.accounts = view.accounts_changed(now);
     outcome_write(tx, &view.outcome).await?;
     event_claims_free(tx, &view.unused_claims()).await?;
     person_unclaim(tx, &view.unused_persons()).await?;

@@ -8,7 +8,7 @@ use super::load::unreadable;
 use super::view::{Cells, LastCommission, PersonRecord};
 use crate::directory::Program;
 use crate::ledger::book::Booking;
-use headwater_domain::commission::{self, Held, Kind, PartnerTerms, Payee, PersonView, PostedCell, Posting, Terms};
+use headwater_domain::commission::{self, Held, Kind, PartnerTerms, Payee, PostedCell, Posting, Terms};
 use headwater_domain::ids::{AccountId, CommissionId, FactId, PartnerId, PersonId, ProgramId};
 use headwater_domain::ledger::{Owner, Stage, accrual};
 use headwater_domain::money::Decimal;
@@ -65,23 +65,29 @@ impl Decision<'_> {
         Ok(())
     }
 
-    /// Prices the person as it is, after a dated change.
-    pub(super) fn price_unchanged(&mut self, person: &mut PersonRecord, program: &Program) -> Result<()> {
-        let priced = self.evaluate(person, program, &[])?;
+    /// Prices the person as it is, after a change that no event brought: `changed` are the facts that records brought.
+    pub(super) fn price_changed(
+        &mut self,
+        person: &mut PersonRecord,
+        program: &Program,
+        changed: &[FactId],
+    ) -> Result<()> {
+        let priced = self.evaluate(person, program, changed)?;
         person.qualified_at = priced.qualified_at;
-        self.post_all(person, program, &priced, &[], None)
+        self.post_all(person, program, &priced, changed, None)
     }
 
     fn evaluate(&self, person: &PersonRecord, program: &Program, changed: &[FactId]) -> Result<Priced> {
         let partners = self.partners_of(person, program)?;
         let exchange = self.directory.exchange(program.account);
-        let customers = self.directory.brought(person)?;
-        let persons = [PersonView { person: person.id, customers, facts: person.facts.clone() }];
+        let (view, mut held) = self.directory.person_view(person)?;
+        let persons = [view];
         let terms = Terms { partners: &partners, exchange: &exchange, closed_before: program.closed_before };
         let evaluation = commission::evaluate(&persons, &terms);
         let postings = commission::postings(&evaluation, &person.cells.posted, changed);
         let qualified_at = evaluation.qualified.get(&person.id).copied();
-        Ok(Priced { postings, held: evaluation.held, qualified_at })
+        held.extend(evaluation.held);
+        Ok(Priced { postings, held, qualified_at })
     }
 
     /// The terms of every partner that the person was bound to, and of all that ever stood above them.
@@ -101,7 +107,7 @@ impl Decision<'_> {
         row: &EventRow,
         changed: &[FactId],
     ) -> Result<bool> {
-        let Some(binding) = person.binding else { return Ok(false) };
+        let Some(binding) = person.binding() else { return Ok(false) };
         let occurred_at = Instant(row.occurred_at);
         let partner = self.directory.partner_by_id(program.account, binding.partner);
         if changed.is_empty() || partner.is_none_or(|partner| partner.is_suspended_at(occurred_at)) {

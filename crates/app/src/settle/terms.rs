@@ -1,9 +1,10 @@
 //! What a person's facts are priced by, out of the configuration: for settling, and for reading history back.
 
 use super::load::unreadable;
+use super::sources::admitted;
 use super::view::PersonRecord;
 use crate::directory::{Directory, Program, Unreadable};
-use headwater_domain::commission::{CustomerView, PartnerTerms, PersonView};
+use headwater_domain::commission::{CustomerView, Held, PartnerTerms, PersonView};
 use headwater_domain::ids::{LinkId, PartnerId, to_prefixed};
 use headwater_domain::link::LINK_PREFIX;
 use headwater_domain::time::Instant;
@@ -32,24 +33,26 @@ impl Directory {
         self.partner_terms(program, partner).map_err(|Unreadable(what)| Error::Abandoned(what))
     }
 
-    /// The person as the engine sees it.
-    pub(crate) fn person_view(&self, person: &PersonRecord) -> Result<PersonView> {
-        Ok(PersonView { person: person.id, customers: self.brought(person)?, facts: person.facts.clone() })
+    /// The person as the engine sees it, and the facts that it does not see.
+    pub(crate) fn person_view(&self, person: &PersonRecord) -> Result<(PersonView, Vec<Held>)> {
+        let program = self.program(person.account, person.program);
+        let program = program.ok_or_else(|| unreadable("program", person.program))?;
+        let (facts, held) = admitted(person, &program.settings.sources);
+        Ok((PersonView { person: person.id, customers: self.brought(person)?, facts }, held))
     }
 
-    /// The accounts with the link that brought the client, and its campaign.
-    pub(super) fn brought(&self, person: &PersonRecord) -> Result<Vec<CustomerView>> {
-        let mut customers = person.customers.clone();
-        let link = person.binding.and_then(|binding| binding.link);
-        let Some(row) = link.and_then(|id: LinkId| self.link(person.account, id)) else {
-            return Ok(customers);
-        };
-        let utm: BTreeMap<String, String> =
-            serde_json::from_str(&row.utm).map_err(|_| unreadable("utm of link", row.id))?;
-        let public_id = to_prefixed(LINK_PREFIX, row.id, Instant(row.created_at));
+    /// The accounts that are known, each with the link that brought it, and its campaign: that of its record, else the
+    /// link's.
+    fn brought(&self, person: &PersonRecord) -> Result<Vec<CustomerView>> {
+        let known = person.customers.iter().filter(|customer| !person.placeholders.contains(&customer.customer));
+        let mut customers: Vec<CustomerView> = known.cloned().collect();
         for customer in &mut customers {
-            customer.link = Some(public_id.clone());
-            customer.campaign = utm.get("campaign").cloned();
+            let link = person.bindings.get(&customer.customer).and_then(|binding| binding.link);
+            let Some(row) = link.and_then(|id: LinkId| self.link(person.account, id)) else { continue };
+            let utm: BTreeMap<String, String> =
+                serde_json::from_str(&row.utm).map_err(|_| unreadable("utm of link", row.id))?;
+            customer.link = Some(to_prefixed(LINK_PREFIX, row.id, Instant(row.created_at)));
+            customer.campaign = customer.campaign.take().or_else(|| utm.get("campaign").cloned());
         }
         Ok(customers)
     }

@@ -25,6 +25,9 @@ pub(super) fn programs(app: &App, commands: &[Command]) -> Vec<Number> {
                 let Track { program, .. } = **track;
                 wide.extend(Some(program).filter(|program| directory.is_wide(*program)));
             }
+            Command::Record(ingest) => {
+                wide.extend(Some(ingest.program).filter(|program| directory.is_wide(*program)));
+            }
             Command::Reprice { program, .. } => {
                 wide.extend(Some(*program).filter(|program| directory.is_wide(*program)));
             }
@@ -34,6 +37,16 @@ pub(super) fn programs(app: &App, commands: &[Command]) -> Vec<Number> {
         }
     }
     wide.into_iter().map(|program| Number { id: program.0 }).collect()
+}
+
+/// All that one settlement at a time decides, in the order of the locks: those, and programs into which records come.
+pub(super) fn locked(commands: &[Command], wide: &[Number]) -> Vec<Number> {
+    let records = commands.iter().filter_map(|command| match command {
+        Command::Record(ingest) => Some(ingest.program.0),
+        Command::Track(_) | Command::Confirm { .. } | Command::Reject { .. } | Command::Reprice { .. } => None,
+    });
+    let locked: BTreeSet<i64> = wide.iter().map(|program| program.id).chain(records).collect();
+    locked.into_iter().map(|id| Number { id }).collect()
 }
 
 impl Decision<'_> {
@@ -54,12 +67,15 @@ impl Decision<'_> {
         let mut persons = Vec::new();
         let (mut person_of_fact, mut person_of_customer) = (BTreeMap::new(), BTreeMap::new());
         let mut partners = BTreeSet::new();
+        let mut not_admitted = Vec::new();
         for person in of_program {
             posted.extend(person.cells.posted.clone());
             person_of_fact.extend(person.facts.iter().map(|fact| (fact.id, person.id)));
             person_of_customer.extend(person.customers.iter().map(|customer| (customer.customer, person.id)));
             partners.extend(person.customers.iter().flat_map(|c| &c.bindings).map(|binding| binding.partner));
-            persons.push(self.directory.person_view(person)?);
+            let (view, held) = self.directory.person_view(person)?;
+            not_admitted.extend(held);
+            persons.push(view);
         }
         let partners = self.directory.partners_from(partners.into_iter().collect(), program)?;
         let exchange = self.directory.exchange(program.account);
@@ -73,7 +89,8 @@ impl Decision<'_> {
             *self.cells(owner, program.id) = cells;
             done?;
         }
-        self.hold_all(&evaluation.held, &person_of_fact, program.id);
+        not_admitted.extend(evaluation.held);
+        self.hold_all(&not_admitted, &person_of_fact, program.id);
         Ok(())
     }
 

@@ -39,8 +39,8 @@ pub(super) fn claim<'a>(paid: &Claim<'a>, claims: &mut Claims<'a>) {
             version: version.clone(),
             rule_index: *index,
             scope: if rule.adds_up_by_period() { super::cell::Scope::Period(paid.place.setting.period) } else { base },
-            quantity: paid.amount,
-            piece: Piece { quantity: paid.amount, rate: percent_of_one(rate) },
+            quantity: paid.amount.clone(),
+            piece: Piece { quantity: paid.amount.clone(), rate: percent_of_one(rate) },
             further_pieces: Vec::new(),
             factor: rule.weight.exact(),
             has_own_rate: true,
@@ -57,10 +57,10 @@ pub(super) fn claim<'a>(paid: &Claim<'a>, claims: &mut Claims<'a>) {
 
 /// A percent as what it makes of one.
 pub(super) fn percent_of_one(percent: Decimal) -> Exact {
-    percent.exact().over(Exact::whole(100)).expect("a hundredth of a decimal is in range")
+    percent.exact().over(&Exact::whole(100)).expect("a hundredth of a decimal is in range")
 }
 
 /// What the client gets of the direct partner's part.
-pub(super) fn rebate(own_part: Exact, rebate: &Rebate, weight: Decimal) -> Result<Exact, OutOfRange> {
-    own_part.times(percent_of_one(rebate.percent))?.times(weight.exact())
+pub(super) fn rebate(own_part: &Exact, rebate: &Rebate, weight: Decimal) -> Result<Exact, OutOfRange> {
+    own_part.times(&percent_of_one(rebate.percent))?.times(&weight.exact())
 }

@@ -72,26 +72,26 @@ impl Brackets {
     }
 
     /// The rate at this much.
-    fn rate_at(&self, reached: Exact) -> Decimal {
-        let step = self.steps.iter().rev().find(|step| step.from.exact() <= reached);
+    fn rate_at(&self, reached: &Exact) -> Decimal {
+        let step = self.steps.iter().rev().find(|step| step.from.exact() <= *reached);
         step.or(self.steps.first()).map_or(Decimal::ZERO, |step| step.rate)
     }
 
     /// A quantity whose metric goes from `before` to `after`, cut at the steps.
     fn cut(&self, quantity: Exact, before: Exact, after: Exact) -> Result<Vec<(Exact, Decimal)>, OutOfRange> {
-        let whole = after.minus(before)?;
+        let whole = after.minus(&before)?;
         if whole.is_zero() {
-            return Ok(vec![(quantity, self.rate_at(before))]);
+            return Ok(vec![(quantity, self.rate_at(&before))]);
         }
         let (low, high) = if before < after { (before, after) } else { (after, before) };
-        let mut edges: Vec<Exact> = vec![low];
+        let mut edges: Vec<Exact> = vec![low.clone()];
         edges.extend(self.steps[1..].iter().map(|step| step.from.exact()).filter(|from| *from > low && *from < high));
-        edges.push(high);
-        let size = high.minus(low)?;
+        edges.push(high.clone());
+        let size = high.minus(&low)?;
         let mut parts = Vec::new();
         for pair in edges.windows(2) {
-            let part = quantity.times(pair[1].minus(pair[0])?)?.over(size)?;
-            parts.push((part, self.rate_at(pair[0])));
+            let part = quantity.times(&pair[1].minus(&pair[0])?)?.over(&size)?;
+            parts.push((part, self.rate_at(&pair[0])));
         }
         Ok(parts)
     }
@@ -135,7 +135,7 @@ impl<'a> Volumes<'a> {
     }
 
     fn total(&self, partner: PartnerId, rule: &Arc<str>, period: Period) -> Result<Exact, OutOfRange> {
-        self.of(partner, rule, period).iter().try_fold(Exact::zero(), |sum, volume| sum.plus(volume.amount))
+        self.of(partner, rule, period).iter().try_fold(Exact::zero(), |sum, volume| sum.plus(&volume.amount))
     }
 
     /// The rate that a partner's rule reaches in a period by its own volume.
@@ -147,7 +147,7 @@ impl<'a> Volumes<'a> {
     ) -> Result<Option<Decimal>, OutOfRange> {
         let Some(brackets) = &rule.brackets else { return Ok(None) };
         let period = if brackets.mode == Mode::Previous { period.previous() } else { period };
-        Ok(Some(brackets.rate_at(self.total(partner, &rule.id, period)?)))
+        Ok(Some(brackets.rate_at(&self.total(partner, &rule.id, period)?)))
     }
 }
 
@@ -167,7 +167,7 @@ pub(super) fn apply(claims: &mut Claims<'_>, volumes: &Volumes<'_>) {
             let (partner, period) = (claim.place.setting.partner, claim.place.setting.period);
             volumes.reached(partner, claim.rule(), period).map(|rate| {
                 let rate = rates::as_factor(claim.rule(), rate.unwrap_or(Decimal::ZERO));
-                vec![Piece { quantity: claim.quantity, rate }]
+                vec![Piece { quantity: claim.quantity.clone(), rate }]
             })
         };
         match pieces {
@@ -205,15 +205,15 @@ fn marginal(
         let mut steps = BTreeMap::new();
         let mut before = Exact::zero();
         for volume in volumes.of(partner, &claim.rule().id, period) {
-            let after = before.plus(volume.amount)?;
-            steps.insert((volume.order.0, volume.order.2), (before, after));
+            let after = before.plus(&volume.amount)?;
+            steps.insert((volume.order.0, volume.order.2), (before, after.clone()));
             before = after;
         }
         running.insert(key.clone(), steps);
     }
     let order = (claim.place.at, claim.fact.id);
-    let (before, after) = running[&key].get(&order).copied().unwrap_or((Exact::zero(), Exact::zero()));
-    let parts = brackets.cut(claim.quantity, before, after)?;
+    let (before, after) = running[&key].get(&order).cloned().unwrap_or((Exact::zero(), Exact::zero()));
+    let parts = brackets.cut(claim.quantity.clone(), before, after)?;
     Ok(parts
         .into_iter()
         .map(|(quantity, rate)| Piece { quantity, rate: rates::as_factor(claim.rule(), rate) })

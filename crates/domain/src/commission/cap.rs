@@ -90,14 +90,14 @@ fn cut<'a>(
             _ => limit(&cap, place, claims, facts_of).map_err(|error| (place, error))?,
         };
         let claim = &mut claims.all[place];
-        most = Some((claim.rule_index, limit));
-        let wanted = claim.amount;
+        most = Some((claim.rule_index, limit.clone()));
+        let wanted = claim.amount.clone();
         // The running total itself is cut: what falls again first takes from what was above the cap. A later version's
         // lower cap takes nothing back.
-        uncut = uncut.plus(wanted).map_err(|error| (place, error))?;
-        let total = uncut.min(limit.max(paid));
-        claim.amount = total.minus(paid).map_err(|error| (place, error))?;
-        claim.cut_off = wanted.minus(claim.amount).map_err(|error| (place, error))?;
+        uncut = uncut.plus(&wanted).map_err(|error| (place, error))?;
+        let total = uncut.clone().min(limit.max(paid.clone()));
+        claim.amount = total.minus(&paid).map_err(|error| (place, error))?;
+        claim.cut_off = wanted.minus(&claim.amount).map_err(|error| (place, error))?;
         paid = total;
     }
     Ok(())
@@ -115,6 +115,6 @@ fn limit<'a>(
     let Some(percent) = cap.percent_of_first_deposit else { return Ok(amount.unwrap_or_else(Exact::zero)) };
     let facts = facts_of(claim.account.customer);
     let first = condition::first_deposit(&claim.version.plan, claim.account, &facts, claims.terms.exchange);
-    let share = first.times(super::bonus::percent_of_one(percent))?;
-    Ok(amount.map_or(share, |amount| amount.min(share)))
+    let share = first.times(&super::bonus::percent_of_one(percent))?;
+    Ok(amount.map_or(share.clone(), |amount| amount.min(share)))
 }

@@ -43,7 +43,7 @@ pub enum CarryScope {
 }
 
 /// What one customer, or all of them, brought in a period.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Sums {
     base: Exact,
     commission: Exact,
@@ -90,35 +90,36 @@ fn value(claims: &mut Claims<'_>, chain: &BTreeMap<Period, Vec<usize>>) -> Resul
         let counted = fenced(claims, places, &carry, &mut fences)?;
         let mut total = Sums { base: Exact::zero(), commission: Exact::zero() };
         for sums in counted.values() {
-            total = Sums { base: total.base.plus(sums.1.base)?, commission: total.commission.plus(sums.1.commission)? };
+            total =
+                Sums { base: total.base.plus(&sums.1.base)?, commission: total.commission.plus(&sums.1.commission)? };
         }
         let worth = if carry.of == CarryOf::Commission { total.commission } else { total.base };
-        let left = worth.minus(deficit)?;
-        let paid = if left.is_negative() || worth.is_negative() { Exact::zero() } else { left };
+        let left = worth.minus(&deficit)?;
+        let paid = if left.is_negative() || worth.is_negative() { Exact::zero() } else { left.clone() };
         deficit = match carry.of {
             CarryOf::None => Exact::zero(),
-            _ if left.is_negative() => Exact::zero().minus(left)?,
+            _ if left.is_negative() => Exact::zero().minus(&left)?,
             _ => Exact::zero(),
         };
         if worth.is_negative()
             && let Some(means) = carry.max_average_periods
             && positive_count > 0
         {
-            let mean = positive_sum.over(Exact::whole(positive_count))?;
-            deficit = deficit.min(mean.times(means.exact())?);
+            let mean = positive_sum.over(&Exact::whole(positive_count))?;
+            deficit = deficit.min(mean.times(&means.exact())?);
         }
         if !worth.is_negative() && !worth.is_zero() {
-            positive_sum = positive_sum.plus(worth)?;
+            positive_sum = positive_sum.plus(&worth)?;
             positive_count += 1;
         }
-        let share = if worth.is_zero() { Exact::zero() } else { paid.over(worth)? };
+        let share = if worth.is_zero() { Exact::zero() } else { paid.over(&worth)? };
         for &place in places {
             let customer = claims.all[place].account.customer;
-            let (all, counted) = counted[&customer];
-            let of_customer = if all.base.is_zero() { Exact::whole(1) } else { counted.base.over(all.base)? };
+            let (all, counted) = &counted[&customer];
+            let of_customer = if all.base.is_zero() { Exact::whole(1) } else { counted.base.over(&all.base)? };
             let claim = &mut claims.all[place];
-            let left = of_customer.times(share)?;
-            claim.amount = claim.amount.times(left)?;
+            let left = of_customer.times(&share)?;
+            claim.amount = claim.amount.times(&left)?;
             claim.carry_share = Some(left);
         }
     }
@@ -142,24 +143,24 @@ fn fenced(
         let claim = &claims.all[place];
         let none = Sums { base: Exact::zero(), commission: Exact::zero() };
         let sums = all.entry(claim.account.customer).or_insert(none);
-        *sums = Sums { base: sums.base.plus(claim.quantity)?, commission: sums.commission.plus(claim.amount)? };
+        *sums = Sums { base: sums.base.plus(&claim.quantity)?, commission: sums.commission.plus(&claim.amount)? };
     }
     let mut counted = BTreeMap::new();
     for (customer, sums) in all {
-        let mut counts = sums.base;
+        let mut counts = sums.base.clone();
         if let Some(threshold) = carry.quarantine {
-            let fence = fences.get(&customer).copied().unwrap_or_else(Exact::zero);
+            let fence = fences.get(&customer).cloned().unwrap_or_else(Exact::zero);
             if fence.is_negative() {
-                let after = fence.plus(sums.base)?;
-                counts = if after.is_negative() { Exact::zero() } else { after };
+                let after = fence.plus(&sums.base)?;
+                counts = if after.is_negative() { Exact::zero() } else { after.clone() };
                 fences.insert(customer, if after.is_negative() { after } else { Exact::zero() });
             } else if sums.base < threshold.exact() {
                 counts = Exact::zero();
-                fences.insert(customer, sums.base);
+                fences.insert(customer, sums.base.clone());
             }
         }
-        let share = if sums.base.is_zero() { Exact::whole(1) } else { counts.over(sums.base)? };
-        let counts = Sums { base: counts, commission: sums.commission.times(share)? };
+        let share = if sums.base.is_zero() { Exact::whole(1) } else { counts.over(&sums.base)? };
+        let counts = Sums { base: counts, commission: sums.commission.times(&share)? };
         counted.insert(customer, (sums, counts));
     }
     Ok(counted)

@@ -63,7 +63,7 @@ pub(super) struct Counted {
 }
 
 /// A part of a quantity and its rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Piece {
     pub quantity: Exact,
     pub rate: Exact,
@@ -105,11 +105,11 @@ impl Claim<'_> {
 
     /// Σ quantity × rate, times the factor.
     pub(super) fn priced(&self) -> Result<Exact, OutOfRange> {
-        let mut sum = self.piece.quantity.times(self.piece.rate)?;
+        let mut sum = self.piece.quantity.times(&self.piece.rate)?;
         for piece in &self.further_pieces {
-            sum = sum.plus(piece.quantity.times(piece.rate)?)?;
+            sum = sum.plus(&piece.quantity.times(&piece.rate)?)?;
         }
-        sum.times(self.factor)
+        sum.times(&self.factor)
     }
 
     pub(super) fn pieces(&self) -> impl Iterator<Item = &Piece> {
@@ -169,7 +169,7 @@ impl<'a> Matter<'a, '_> {
             also_counted: Vec::new(),
             scope,
             linear_scope,
-            quantity,
+            quantity: quantity.clone(),
             piece: Piece { quantity, rate: rate.rate },
             further_pieces: Vec::new(),
             factor: rule.weight.exact(),
@@ -189,7 +189,7 @@ impl<'a> Matter<'a, '_> {
 }
 
 /// A rate, and whether it was agreed with the partner.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Rate {
     pub rate: Exact,
     pub is_own: bool,

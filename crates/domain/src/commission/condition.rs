@@ -82,7 +82,7 @@ pub struct ConditionState {
     pub missing: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Progress {
     first_deposit: Exact,
     net_deposit: Exact,
@@ -174,17 +174,22 @@ impl Sweep {
         let mut states = Vec::new();
         let mut number = |name, needed: Option<Exact>, value: Exact, is_known: bool| {
             let Some(needed) = needed else { return };
-            let missing = needed.minus(value).ok().filter(|missing| !missing.is_negative() && !missing.is_zero());
+            let missing = needed.minus(&value).ok().filter(|missing| !missing.is_negative() && !missing.is_zero());
             let missing = missing.map(|missing| missing.to_string());
             let missing = if is_known { missing } else { missing.or_else(|| Some("unknown".to_owned())) };
             states.push(ConditionState { name, needed: needed.to_string(), value: value.to_string(), missing });
         };
         let money = |minimum: Option<Decimal>| minimum.map(Decimal::exact);
-        number("min_first_deposit", money(conditions.min_first_deposit), progress.first_deposit, true);
-        number("min_net_deposit", money(conditions.min_net_deposit), progress.net_deposit, progress.net_is_known);
+        number("min_first_deposit", money(conditions.min_first_deposit), progress.first_deposit.clone(), true);
+        number(
+            "min_net_deposit",
+            money(conditions.min_net_deposit),
+            progress.net_deposit.clone(),
+            progress.net_is_known,
+        );
         number("min_deposits", conditions.min_deposits.map(Exact::whole), Exact::whole(progress.deposits), true);
-        number("min_lots", money(conditions.min_lots), progress.lots, true);
-        number("min_spread_cost", money(conditions.min_spread_cost), progress.spread_cost, true);
+        number("min_lots", money(conditions.min_lots), progress.lots.clone(), true);
+        number("min_spread_cost", money(conditions.min_spread_cost), progress.spread_cost.clone(), true);
         number("min_trades", conditions.min_trades.map(Exact::whole), Exact::whole(progress.trades), true);
         if conditions.kyc_approved {
             let value = if progress.has_kyc { "approved" } else { "" }.to_owned();
@@ -220,12 +225,12 @@ impl Conditions {
 
     fn are_met(&self, progress: &Progress) -> bool {
         let at_least = |minimum: Option<Decimal>, value: Exact| minimum.is_none_or(|min| value >= min.exact());
-        at_least(self.min_first_deposit, progress.first_deposit)
-            && at_least(self.min_net_deposit, progress.net_deposit)
+        at_least(self.min_first_deposit, progress.first_deposit.clone())
+            && at_least(self.min_net_deposit, progress.net_deposit.clone())
             && (self.min_net_deposit.is_none() || progress.net_is_known)
             && self.min_deposits.is_none_or(|min| progress.deposits >= min)
-            && at_least(self.min_lots, progress.lots)
-            && at_least(self.min_spread_cost, progress.spread_cost)
+            && at_least(self.min_lots, progress.lots.clone())
+            && at_least(self.min_spread_cost, progress.spread_cost.clone())
             && self.min_trades.is_none_or(|min| progress.trades >= min)
             && (!self.kyc_approved || progress.has_kyc)
             && progress.places_match
@@ -260,9 +265,9 @@ impl Pricing<'_> {
                 if is_first || asked.min_net_deposit.is_some() {
                     let value = self.convert(*amount, *currency, at)?;
                     if is_first {
-                        progress.first_deposit = progress.first_deposit.plus(value).map_err(too_large)?;
+                        progress.first_deposit = progress.first_deposit.plus(&value).map_err(too_large)?;
                     }
-                    progress.net_deposit = progress.net_deposit.plus(value).map_err(too_large)?;
+                    progress.net_deposit = progress.net_deposit.plus(&value).map_err(too_large)?;
                     return Ok(true);
                 }
                 Ok(asked.min_deposits.is_some())
@@ -275,7 +280,7 @@ impl Pricing<'_> {
                 };
                 if takes_out {
                     let value = self.convert(*amount, *currency, at).inspect_err(|_| progress.net_is_known = false)?;
-                    progress.net_deposit = progress.net_deposit.minus(value).map_err(too_large)?;
+                    progress.net_deposit = progress.net_deposit.minus(&value).map_err(too_large)?;
                 }
                 Ok(takes_out)
             }
@@ -300,10 +305,10 @@ impl Pricing<'_> {
         currency: Currency,
     ) -> Result<bool, Unpriced> {
         let too_large = |error: crate::money::OutOfRange| (HeldReason::NotEvaluable, error.to_string());
-        progress.lots = progress.lots.plus(lots.exact()).map_err(too_large)?;
+        progress.lots = progress.lots.plus(&lots.exact()).map_err(too_large)?;
         if let (Some(_), Some(cost)) = (self.conditions.min_spread_cost, spread_cost) {
             let value = self.convert(cost, currency, at)?;
-            progress.spread_cost = progress.spread_cost.plus(value).map_err(too_large)?;
+            progress.spread_cost = progress.spread_cost.plus(&value).map_err(too_large)?;
             return Ok(true);
         }
         Ok(self.conditions.min_lots.is_some())
@@ -325,7 +330,7 @@ impl Pricing<'_> {
             let detail = format!("no rate from {currency} to {} for {day}", self.plan.currency);
             (HeldReason::NoExchangeRate, detail)
         })?;
-        amount.exact().times(quote.rate).map_err(|error| (HeldReason::NotEvaluable, error.to_string()))
+        amount.exact().times(&quote.rate).map_err(|error| (HeldReason::NotEvaluable, error.to_string()))
     }
 }
 

@@ -63,7 +63,7 @@ impl Eligibility {
             (None, ..) => Exact::whole(1),
             (Some(_), Some(equity), _) if equity <= Decimal::ZERO => Exact::zero(),
             (Some(threshold), Some(equity), Some(credit)) => {
-                let share = equity.exact().minus(credit.exact())?.over(equity.exact())?;
+                let share = equity.exact().minus(&credit.exact())?.over(&equity.exact())?;
                 let share = if share.is_negative() { Exact::zero() } else { share };
                 if share < threshold.exact() { share } else { Exact::whole(1) }
             }
@@ -72,7 +72,7 @@ impl Eligibility {
                 Exact::whole(1)
             }
         };
-        Ok(unknown.map_or(Eligible::Counts(own_money), |what| match self.without(what) {
+        Ok(unknown.map_or(Eligible::Counts(own_money.clone()), |what| match self.without(what) {
             Eligible::Counts(_) => Eligible::Counts(own_money),
             refused @ Eligible::Refused(..) => refused,
         }))
@@ -110,15 +110,15 @@ impl Eligibility {
         if point <= Decimal::ZERO {
             return Ok(Check::Unknown("a point_size above 0"));
         }
-        let moved = close.exact().minus(open.exact())?.over(point.exact())?;
-        let moved = if moved.is_negative() { Exact::zero().minus(moved)? } else { moved };
+        let moved = close.exact().minus(&open.exact())?.over(&point.exact())?;
+        let moved = if moved.is_negative() { Exact::zero().minus(&moved)? } else { moved };
         let mut least = self.min_move_points.map(Decimal::exact);
         let mut unknown = None;
         if let Some(spreads) = self.min_move_spreads {
             match trade.spread_points {
                 Some(spread) => {
-                    let by_spread = spreads.exact().times(spread.exact())?;
-                    least = Some(least.map_or(by_spread, |least| least.max(by_spread)));
+                    let by_spread = spreads.exact().times(&spread.exact())?;
+                    least = Some(least.map_or(by_spread.clone(), |least| least.max(by_spread)));
                 }
                 None => unknown = Some("spread_points"),
             }

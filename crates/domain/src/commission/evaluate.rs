@@ -146,12 +146,12 @@ fn match_rules<'a>(
             let metric = claim.rule().brackets.as_ref().map(|brackets| brackets.metric);
             let setting = &place.setting;
             let amount = match metric {
-                Some(Metric::Base) => claim.quantity,
-                Some(Metric::Lots) => lots(claim, traded),
+                Some(Metric::Base) => &claim.quantity,
+                Some(Metric::Lots) => &lots(claim, traded),
                 Some(Metric::Ftd) | None => return,
             };
             let order = (place.at, fact.key.as_str(), fact.id);
-            volumes.add(setting.partner, &claim.rule().id, setting.period, order, amount);
+            volumes.add(setting.partner, &claim.rule().id, setting.period, order, amount.clone());
         });
         count_lots_of_amounts(&matter, traded, place.setting.partner, place.setting.period, volumes);
     }
@@ -161,11 +161,11 @@ fn match_rules<'a>(
         claim_of_rule(&matter, person, traded, &mut dry, |_| {});
         for claim in &dry.all {
             let amount = match claim.rule().brackets.as_ref().map(|brackets| brackets.metric) {
-                Some(Metric::Base) => claim.quantity,
-                Some(Metric::Lots) => lots(claim, traded),
+                Some(Metric::Base) => &claim.quantity,
+                Some(Metric::Lots) => &lots(claim, traded),
                 Some(Metric::Ftd) | None => continue,
             };
-            volumes.add(*partner, &claim.rule().id, *period, (place.at, fact.key.as_str(), fact.id), amount);
+            volumes.add(*partner, &claim.rule().id, *period, (place.at, fact.key.as_str(), fact.id), amount.clone());
         }
         count_lots_of_amounts(&matter, traded, *partner, *period, volumes);
     }
@@ -174,7 +174,7 @@ fn match_rules<'a>(
 /// What the metric `lots` counts of a claim: lots after factors, or the closed lots of the fact.
 fn lots(claim: &Claim<'_>, traded: Option<&Traded<'_>>) -> Exact {
     match (&claim.rule().kind, traded) {
-        (Kind::PerLot(_), _) => claim.quantity,
+        (Kind::PerLot(_), _) => claim.quantity.clone(),
         (_, Some(traded)) if traded.leg != Leg::Open => traded.lots.exact(),
         _ => Exact::zero(),
     }
@@ -218,7 +218,7 @@ fn claim_of_rule<'a>(
         (Kind::Percent(kind), traded) => {
             let sale = person.sales.get(&matter.fact.id);
             let leg = traded.map(|traded| traded.leg);
-            percent::claim(matter, kind, leg, sale.map(|(left, _)| *left), claims);
+            percent::claim(matter, kind, leg, sale.map(|(left, _)| left.clone()), claims);
             if let (Some(claim), Some((_, refunds))) = (claims.all.get_mut(before), sale) {
                 claim.also_counted.extend(refunds.iter().copied());
             }
@@ -229,7 +229,7 @@ fn claim_of_rule<'a>(
     let Some(claim) = claims.all.get_mut(before) else { return };
     if let Some(eligibility) = &rule.eligibility {
         let judged = eligibility.judge(matter.fact).and_then(|judged| match judged {
-            Eligible::Counts(share) => claim.factor.times(share).map(Ok),
+            Eligible::Counts(share) => claim.factor.times(&share).map(Ok),
             Eligible::Refused(reason, detail) => Ok(Err((reason, detail))),
         });
         match judged {
@@ -259,7 +259,7 @@ fn count_amounts<'a>(claims: &Claims<'a>, volumes: &mut Volumes<'a>) {
         let order = (claim.place.at, claim.fact.key.as_str(), claim.fact.id);
         for (partner, (version, index), period) in brackets::counting(&claim.place) {
             if version.plan.rules[*index].id == claim.rule().id {
-                volumes.add(partner, &claim.rule().id, period, order, claim.quantity);
+                volumes.add(partner, &claim.rule().id, period, order, claim.quantity.clone());
             }
         }
     }

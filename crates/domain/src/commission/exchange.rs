@@ -14,7 +14,7 @@ pub struct ExchangeRates {
 }
 
 /// The rate that was used: an amount in `from` times `rate` is an amount in `to`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quote {
     /// The date of the rate.
     pub date: Date,
@@ -42,7 +42,7 @@ impl ExchangeRates {
         let direct = self.newest((from, to), date, age_days_max).map(|(day, rate)| (day, Ok(rate.exact())));
         let (day, rate) = direct.or_else(|| {
             let (day, rate) = self.newest((to, from), date, age_days_max)?;
-            Some((day, Exact::whole(1).over(rate.exact())))
+            Some((day, Exact::whole(1).over(&rate.exact())))
         })?;
         Some(Quote { date: day, from, to, rate: rate.ok()? })
     }

@@ -75,7 +75,7 @@ impl Evaluation<'_> {
             (!changed.contains(&claim.fact.id), std::cmp::Reverse((claim.place.at, claim.fact.id)))
         });
         let rest = parts.split_off(TOLD_PARTS_MAX);
-        let exact = rest.iter().try_fold(Exact::zero(), |sum, part| sum.plus(part.exact));
+        let exact = rest.iter().try_fold(Exact::zero(), |sum, part| sum.plus(&part.exact));
         let exact = exact.map(|exact| exact.to_string()).ok();
         (parts, Some(json!({"count": rest.len(), "exact": exact})))
     }
@@ -102,10 +102,10 @@ impl Evaluation<'_> {
             pieces.map(|piece| json!({"quantity": piece.quantity.to_string(), "rate": piece.rate.to_string()}));
         say("pieces", pieces.collect());
         say("weight", claim.rule().weight.to_string().into());
-        let credit_share = claim.factor.over(claim.rule().weight.exact()).unwrap_or_else(|_| Exact::whole(1));
+        let credit_share = claim.factor.over(&claim.rule().weight.exact()).unwrap_or_else(|_| Exact::whole(1));
         say("credit_share", credit_share.to_string().into());
         say("cut_off", claim.cut_off.to_string().into());
-        if let Some(share) = claim.carry_share {
+        if let Some(share) = &claim.carry_share {
             say("carry_share", share.to_string().into());
         }
         say("direct", claim.amount.to_string().into());
@@ -113,7 +113,7 @@ impl Evaluation<'_> {
         if let Some(tier) = self.terms.and_then(|terms| level::tier(claim, part.level, terms, &self.volumes)) {
             say("tier", tier);
         }
-        if let Some(factor) = claim.budget_factor {
+        if let Some(factor) = &claim.budget_factor {
             say("budget_factor", factor.to_string().into());
         }
         if let Some(rebate) = level::rebate(claim, cell).filter(|_| part.is_rebate) {

@@ -105,8 +105,8 @@ impl PerLot {
         account: &CustomerView,
     ) -> Result<(Exact, Exact), OutOfRange> {
         let factor = self.factor(plan, traded.instrument, account)?;
-        let lots = traded.lots.exact().times(Exact::whole(self.side.times(traded.leg)))?;
-        Ok((factor, lots.times(factor)?))
+        let lots = traded.lots.exact().times(&Exact::whole(self.side.times(traded.leg)))?;
+        Ok((factor.clone(), lots.times(&factor)?))
     }
 
     /// The most specific rate that fits: instrument, then group, then account type, then `rate`.
@@ -132,7 +132,7 @@ impl PerLot {
             entry.group.as_ref().is_none_or(|group| plan.group_holds(group, instrument))
                 && is_type(entry.account_type.as_ref(), account)
         });
-        fitting.map(|entry| entry.factor.exact()).try_fold(Exact::whole(1), Exact::times)
+        fitting.map(|entry| entry.factor.exact()).try_fold(Exact::whole(1), |product, factor| product.times(&factor))
     }
 }
 

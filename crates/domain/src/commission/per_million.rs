@@ -36,5 +36,5 @@ pub(super) fn claim<'a>(matter: &Matter<'a, '_>, kind: &PerMillion, traded: &Tra
 /// The closed volume in millions; `None` where it is not said, or the trade is only opening.
 pub(super) fn millions(traded: &Traded<'_>) -> Option<Result<Exact, OutOfRange>> {
     let volume = traded.volume_usd.filter(|_| traded.leg != Leg::Open)?;
-    Some(volume.exact().over(Exact::whole(1_000_000)))
+    Some(volume.exact().over(&Exact::whole(1_000_000)))
 }

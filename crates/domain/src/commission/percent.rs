@@ -109,7 +109,7 @@ impl Revenue<'_> {
         for term in terms {
             let Some(value) = self.term(&term.source, points, fact, leg)? else { continue };
             let before = sum.unwrap_or_else(Exact::zero);
-            let after = if term.is_subtracted { before.minus(value) } else { before.plus(value) };
+            let after = if term.is_subtracted { before.minus(&value) } else { before.plus(&value) };
             sum = Some(after.map_err(Unsummed::OutOfRange)?);
         }
         Ok(sum)
@@ -158,7 +158,7 @@ impl Revenue<'_> {
                 self.convert(amount.exact(), *currency).map(Some)
             }
             (FactBody::Sale { amount, currency }, Source::Sale) => {
-                let left = self.sale_left.filter(|_| self.plan.clawback).unwrap_or_else(|| amount.exact());
+                let left = self.sale_left.clone().filter(|_| self.plan.clawback).unwrap_or_else(|| amount.exact());
                 self.convert(left, *currency).map(Some)
             }
             (FactBody::Kpi { name, value, currency, .. }, Source::Kpi(asked)) if name == asked => match currency {
@@ -177,7 +177,7 @@ impl Revenue<'_> {
             let day = self.plan.zone.day_of(self.at);
             Unsummed::NoRate(format!("no rate from {currency} to {} for {day}", self.plan.currency))
         })?;
-        amount.times(quote.rate).map_err(Unsummed::OutOfRange)
+        amount.times(&quote.rate).map_err(Unsummed::OutOfRange)
     }
 
     /// The exchange rate of the fact's day.
@@ -189,7 +189,7 @@ impl Revenue<'_> {
 
 fn spread(points: Decimal, percent: &Percent, lots: Decimal) -> Result<Exact, OutOfRange> {
     let points = percent.max_points.map_or(points, |most| points.min(most));
-    points.exact().times(lots.exact())?.times(percent.point_value.exact())
+    points.exact().times(&lots.exact())?.times(&percent.point_value.exact())
 }
 
 /// The claim of what the fact brings.

@@ -41,7 +41,7 @@ impl<'a> Person<'a> {
                 claims.hold(refund.id, HeldReason::NotEvaluable, detail);
                 continue;
             }
-            match left.minus(amount.exact()) {
+            match left.minus(&amount.exact()) {
                 Ok(after) if !after.is_negative() => {
                     *left = after;
                     counted.push(Counted { fact: refund.id, revision: refund.revision, at: of.at });

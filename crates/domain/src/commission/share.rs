@@ -50,7 +50,7 @@ pub(super) fn all(claims: &mut Claims<'_>, volumes: &Volumes<'_>) -> Vec<Share> 
                 payee: Payee::Customer(claim.account.customer),
                 level: 0,
                 scope: claim.scope.clone(),
-                exact: claim.amount,
+                exact: claim.amount.clone(),
                 path: None,
                 is_withheld: false,
             });
@@ -71,7 +71,7 @@ pub(super) fn all(claims: &mut Claims<'_>, volumes: &Volumes<'_>) -> Vec<Share> 
                     payee: Payee::Partner(part.partner),
                     level: part.level,
                     scope: claim.scope.clone(),
-                    exact: part.exact,
+                    exact: part.exact.clone(),
                     path: path.clone(),
                     is_withheld: part.suspended,
                 }));
@@ -130,7 +130,7 @@ fn keep_fact(fact: FactId, indexes: &[usize], claims: &mut Claims<'_>, shares: &
     let plan = &claim.place.setting.version.plan;
     let budget = plan.budget.clone().expect("only facts of plans with a budget come here");
     let allowed = allowed(&budget, claim, claims)?;
-    let add = |sum: Exact, index: &usize| sum.plus(shares[*index].exact);
+    let add = |sum: Exact, index: &usize| sum.plus(&shares[*index].exact);
     // What a suspended partner is not paid takes nothing of the budget.
     let paid = indexes.iter().filter(|index| !shares[**index].is_withheld);
     let total = paid.into_iter().try_fold(Exact::zero(), add).map_err(Unsummed::OutOfRange)?;
@@ -138,7 +138,7 @@ fn keep_fact(fact: FactId, indexes: &[usize], claims: &mut Claims<'_>, shares: &
         return Ok(());
     }
     let factor = match budget.on_exceed {
-        OnExceed::Scale if !allowed.is_negative() => allowed.over(total).map_err(Unsummed::OutOfRange)?,
+        OnExceed::Scale if !allowed.is_negative() => allowed.over(&total).map_err(Unsummed::OutOfRange)?,
         OnExceed::Scale => Exact::zero(),
         OnExceed::Refuse => {
             claims.hold(fact, HeldReason::Budget, format!("{total} of the {allowed} that the budget allows"));
@@ -147,8 +147,8 @@ fn keep_fact(fact: FactId, indexes: &[usize], claims: &mut Claims<'_>, shares: &
     };
     for index in indexes {
         let share = &mut shares[*index];
-        share.exact = share.exact.times(factor).map_err(Unsummed::OutOfRange)?;
-        claims.all[share.claim].budget_factor = Some(factor);
+        share.exact = share.exact.times(&factor).map_err(Unsummed::OutOfRange)?;
+        claims.all[share.claim].budget_factor = Some(factor.clone());
     }
     Ok(())
 }
@@ -158,7 +158,7 @@ fn allowed(budget: &Budget, claim: &Claim<'_>, claims: &Claims<'_>) -> Result<Ex
     let revenue = Revenue { terms: claims.terms, plan, at: claim.place.at, sale_left: None };
     let points = Percent { percent: None, of: Vec::new(), max_points: None, point_value: Decimal(MICROS) };
     let base = revenue.of(&budget.percent_of, &points, claim.fact, Some(Leg::Day))?.unwrap_or_else(Exact::zero);
-    base.times(bonus::percent_of_one(budget.percent)).map_err(Unsummed::OutOfRange)
+    base.times(&bonus::percent_of_one(budget.percent)).map_err(Unsummed::OutOfRange)
 }
 
 /// What the client gets of the direct partner's own part, and the exact opposite from the partner.
@@ -175,8 +175,8 @@ fn rebate(claims: &mut Claims<'_>, shares: &mut Vec<Share>) {
             if !is_of || !super::rates::admits(rule, &version.plan, claim.fact, claim.account) {
                 continue;
             }
-            let exact = bonus::rebate(share.exact, rebate, rule.weight);
-            let opposite = exact.and_then(|exact| Ok((exact, Exact::zero().minus(exact)?)));
+            let exact = bonus::rebate(&share.exact, rebate, rule.weight);
+            let opposite = exact.map(|exact| (exact.clone(), exact.negated()));
             let (exact, opposite) = match opposite {
                 Ok(both) => both,
                 Err(error) => {

@@ -89,7 +89,7 @@ pub(super) fn cells(claims: &mut Claims<'_>, shares: &[Share]) -> BTreeMap<Strin
         }
     }
     for ((_, _, unit, _), levels) in paths {
-        let parts: Vec<Exact> = levels.iter().map(|(_, exact, _)| *exact).collect();
+        let parts: Vec<Exact> = levels.iter().map(|(_, exact, _)| exact.clone()).collect();
         let Ok(given) = by_largest_remainder(&parts, unit) else { continue };
         let parts: Arc<[Exact]> = parts.into();
         for (index, ((key, _, is_withheld), amount)) in levels.into_iter().zip(given).enumerate() {
@@ -126,18 +126,18 @@ fn add(
         scope: share.scope.clone(),
     };
     if let Some(cell) = cells.get(&key) {
-        payable(cell.exact.plus(share.exact)?)?;
-        payable(cell.cut_off.plus(claim.cut_off)?)?;
+        payable(cell.exact.plus(&share.exact)?)?;
+        payable(cell.cut_off.plus(&claim.cut_off)?)?;
     }
-    payable(share.exact)?;
-    payable(claim.cut_off)?;
+    payable(share.exact.clone())?;
+    payable(claim.cut_off.clone())?;
     if let Some(path) = &share.path {
         let levels = paths.entry((share.scope.clone(), rule.id.clone(), rule.unit, path.clone())).or_default();
-        let sum = levels.iter().try_fold(share.exact, |sum, (_, exact, _)| sum.plus(*exact))?;
+        let sum = levels.iter().try_fold(share.exact.clone(), |sum, (_, exact, _)| sum.plus(exact))?;
         payable(sum)?;
         match levels.iter_mut().find(|(known, ..)| *known == key) {
-            Some((_, exact, _)) => *exact = payable(exact.plus(share.exact)?)?,
-            None => levels.push((key.clone(), share.exact, share.is_withheld)),
+            Some((_, exact, _)) => *exact = payable(exact.plus(&share.exact)?)?,
+            None => levels.push((key.clone(), share.exact.clone(), share.is_withheld)),
         }
     }
     if share.is_withheld {
@@ -154,13 +154,13 @@ fn add(
         parts: Vec::new(),
         paths: Vec::new(),
     });
-    let sum = cell.exact.plus(share.exact)?;
+    let sum = cell.exact.plus(&share.exact)?;
     if share.path.is_none() {
-        cell.alone = cell.alone.plus(share.exact)?;
+        cell.alone = cell.alone.plus(&share.exact)?;
     }
     cell.exact = sum;
     if share.level == 0 && !share.is_rebate {
-        cell.cut_off = cell.cut_off.plus(claim.cut_off)?;
+        cell.cut_off = cell.cut_off.plus(&claim.cut_off)?;
     }
     if claim.place.at >= cell.moment {
         cell.moment = claim.place.at;
@@ -168,7 +168,12 @@ fn add(
     }
     cell.facts.push(claim.counted);
     cell.facts.extend(claim.also_counted.iter().copied());
-    cell.parts.push(Part { claim: share.claim, level: share.level, exact: share.exact, is_rebate: share.is_rebate });
+    cell.parts.push(Part {
+        claim: share.claim,
+        level: share.level,
+        exact: share.exact.clone(),
+        is_rebate: share.is_rebate,
+    });
     Ok(())
 }
 
@@ -180,9 +185,9 @@ fn payable(exact: Exact) -> Result<Exact, OutOfRange> {
 /// The sum, rounded once, given out in minor units: whole ones first, then one each to the largest remainders; ties go
 /// to the one nearest the client.
 pub(super) fn by_largest_remainder(parts: &[Exact], unit: Unit) -> Result<Vec<Decimal>, OutOfRange> {
-    let sum = parts.iter().try_fold(Exact::zero(), |sum, part| sum.plus(*part))?;
+    let sum = parts.iter().try_fold(Exact::zero(), |sum, part| sum.plus(part))?;
     if sum.is_negative() {
-        let positive: Vec<Exact> = parts.iter().map(|part| Exact::zero().minus(*part)).collect::<Result<_, _>>()?;
+        let positive: Vec<Exact> = parts.iter().map(Exact::negated).collect();
         return Ok(by_largest_remainder(&positive, unit)?.into_iter().map(Decimal::negated).collect());
     }
     let minor = unit.minor_unit();
@@ -192,7 +197,7 @@ pub(super) fn by_largest_remainder(parts: &[Exact], unit: Unit) -> Result<Vec<De
     for (index, part) in parts.iter().enumerate() {
         let whole = part.floor(unit)?;
         left = left.checked_sub(whole).ok_or(OutOfRange)?;
-        remainders.push((part.minus(whole.exact())?, std::cmp::Reverse(index)));
+        remainders.push((part.minus(&whole.exact())?, std::cmp::Reverse(index)));
         given.push(whole);
     }
     remainders.sort();

@@ -53,7 +53,7 @@ pub enum PassUp {
 }
 
 /// What one partner gets of a claim.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Part {
     pub partner: PartnerId,
     pub level: u16,
@@ -74,10 +74,10 @@ pub(super) fn share(claim: &Claim<'_>, terms: &Terms<'_>, volumes: &Volumes<'_>)
     let chain = &setting.chain;
     let tiers = setting.version.plan.tiers.as_ref().filter(|_| claim.rule().takes_tiers());
     let (exact, by_path) = match tiers {
-        None => (vec![claim.amount], false),
-        Some(Tiers::Override { levels }) => (overrides(claim.amount, levels, chain.len())?, false),
-        Some(Tiers::Ratio { percents }) => (ratios(claim.amount, percents, chain.len())?, false),
-        Some(Tiers::Split { shares }) => (split(claim.amount, shares, chain.len())?, true),
+        None => (vec![claim.amount.clone()], false),
+        Some(Tiers::Override { levels }) => (overrides(&claim.amount, levels, chain.len())?, false),
+        Some(Tiers::Ratio { percents }) => (ratios(&claim.amount, percents, chain.len())?, false),
+        Some(Tiers::Split { shares }) => (split(&claim.amount, shares, chain.len())?, true),
         Some(Tiers::ShareFromBelow { pass_up }) => (pass(claim, pass_up, chain.len())?, true),
         Some(Tiers::Difference { same_rank_bonus }) => {
             (differences(claim, *same_rank_bonus, terms, volumes, &mut |_, _| {})?, false)
@@ -93,24 +93,24 @@ pub(super) fn share(claim: &Claim<'_>, terms: &Terms<'_>, volumes: &Volumes<'_>)
     Ok(Shares { parts: parts.map(part).collect(), by_path })
 }
 
-fn overrides(amount: Exact, levels: &[Decimal], depth: usize) -> Result<Vec<Exact>, OutOfRange> {
-    let above = levels.iter().take(depth - 1).map(|percent| amount.times(percent_of_one(*percent)));
-    std::iter::once(Ok(amount)).chain(above).collect()
+fn overrides(amount: &Exact, levels: &[Decimal], depth: usize) -> Result<Vec<Exact>, OutOfRange> {
+    let above = levels.iter().take(depth - 1).map(|percent| amount.times(&percent_of_one(*percent)));
+    std::iter::once(Ok(amount.clone())).chain(above).collect()
 }
 
-fn ratios(amount: Exact, percents: &[Decimal], depth: usize) -> Result<Vec<Exact>, OutOfRange> {
-    percents.iter().take(depth).map(|percent| amount.times(percent_of_one(*percent))).collect()
+fn ratios(amount: &Exact, percents: &[Decimal], depth: usize) -> Result<Vec<Exact>, OutOfRange> {
+    percents.iter().take(depth).map(|percent| amount.times(&percent_of_one(*percent))).collect()
 }
 
 /// Shares of levels that do not exist fall to the topmost partner that does.
-fn split(amount: Exact, shares: &[Decimal], depth: usize) -> Result<Vec<Exact>, OutOfRange> {
+fn split(amount: &Exact, shares: &[Decimal], depth: usize) -> Result<Vec<Exact>, OutOfRange> {
     let mut parts: Vec<Exact> = Vec::new();
     for (index, share) in shares.iter().enumerate() {
-        let part = amount.times(percent_of_one(*share))?;
+        let part = amount.times(&percent_of_one(*share))?;
         if index < depth {
             parts.push(part);
         } else if let Some(top) = parts.last_mut() {
-            *top = top.plus(part)?;
+            *top = top.plus(&part)?;
         }
     }
     Ok(parts)
@@ -118,10 +118,10 @@ fn split(amount: Exact, shares: &[Decimal], depth: usize) -> Result<Vec<Exact>, 
 
 fn pass(claim: &Claim<'_>, pass_up: &PassUp, depth: usize) -> Result<Vec<Exact>, OutOfRange> {
     let mut parts = Vec::new();
-    let mut came = claim.amount;
+    let mut came = claim.amount.clone();
     for level in 0..depth {
-        let passed = if level + 1 == depth { Exact::zero() } else { passed(claim, pass_up, level, came)? };
-        parts.push(came.minus(passed)?);
+        let passed = if level + 1 == depth { Exact::zero() } else { passed(claim, pass_up, level, came.clone())? };
+        parts.push(came.minus(&passed)?);
         came = passed;
     }
     Ok(parts)
@@ -132,18 +132,18 @@ fn passed(claim: &Claim<'_>, pass_up: &PassUp, level: usize, came: Exact) -> Res
     match pass_up {
         PassUp::Percents(percents) => {
             let percent = percents.get(level).or(percents.last()).copied().unwrap_or(Decimal::ZERO);
-            came.times(percent_of_one(percent))
+            came.times(&percent_of_one(percent))
         }
         PassUp::Amounts(amounts) => {
             let amount = amounts.get(level).copied().unwrap_or(Decimal::ZERO);
-            let wanted = claim.quantity.times(amount.exact())?.times(claim.factor)?;
+            let wanted = claim.quantity.times(&amount.exact())?.times(&claim.factor)?;
             Ok(if came.is_negative() { wanted.max(came).min(Exact::zero()) } else { wanted.min(came) })
         }
     }
 }
 
 /// What a level earns under `difference` was worked out from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Earned {
     /// A part of the quantity at the own rate, less the highest one below.
     Above { quantity: Exact, rate: Exact, below: Exact },
@@ -174,14 +174,14 @@ fn differences(
         claim.rule().kind,
         Kind::PerLot(_) | Kind::PerMillion(_) | Kind::Percent(_) | Kind::Cpa(_) | Kind::Flat(_)
     );
-    let mut parts = vec![claim.amount];
+    let mut parts = vec![claim.amount.clone()];
     if !has_rate {
         return Ok(parts);
     }
     let cut = left_of(claim)?;
-    let mut highest: Vec<Exact> = claim.pieces().map(|piece| piece.rate).collect();
+    let mut highest: Vec<Exact> = claim.pieces().map(|piece| piece.rate.clone()).collect();
     // Who holds the highest rate, and what it was paid.
-    let mut holder = (claim.amount, claim.place.setting.chain[0].suspended);
+    let mut holder = (claim.amount.clone(), claim.place.setting.chain[0].suspended);
     for rung in &claim.place.setting.chain[1..] {
         let Some(rate) = rate_of(rung, claim, terms, volumes)? else {
             parts.push(Exact::zero());
@@ -193,18 +193,21 @@ fn differences(
             is_same |= rate == *below;
             if rate > *below {
                 is_above = true;
-                tell(parts.len(), Earned::Above { quantity: piece.quantity, rate, below: *below });
-                part = part.plus(piece.quantity.times(rate.minus(*below)?)?)?;
-                *below = rate;
+                tell(
+                    parts.len(),
+                    Earned::Above { quantity: piece.quantity.clone(), rate: rate.clone(), below: below.clone() },
+                );
+                part = part.plus(&piece.quantity.times(&rate.minus(below)?)?)?;
+                *below = rate.clone();
             }
         }
-        part = part.times(claim.factor)?.times(cut)?;
+        part = part.times(&claim.factor)?.times(&cut)?;
         if is_above {
-            holder = (part, rung.suspended);
+            holder = (part.clone(), rung.suspended);
         } else if is_same && !holder.1 {
             let percent = same_rank_bonus.map_or(Exact::zero(), percent_of_one);
-            part = holder.0.times(percent)?;
-            tell(parts.len(), Earned::SameRank { percent, of: holder.0 });
+            part = holder.0.times(&percent)?;
+            tell(parts.len(), Earned::SameRank { percent, of: holder.0.clone() });
         }
         parts.push(part);
     }
@@ -214,7 +217,7 @@ fn differences(
 /// What caps and carry left of a claim: each level is cut in this proportion.
 pub(super) fn left_of(claim: &Claim<'_>) -> Result<Exact, OutOfRange> {
     let priced = claim.priced()?;
-    if priced.is_zero() { Ok(Exact::whole(1)) } else { claim.amount.over(priced) }
+    if priced.is_zero() { Ok(Exact::whole(1)) } else { claim.amount.over(&priced) }
 }
 
 /// A parent's own rate for the rule, from its terms, its steps or its plan.

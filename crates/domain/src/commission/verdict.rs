@@ -10,6 +10,7 @@ use super::terms::{CustomerView, PersonView, Terms};
 use super::{progress, rates};
 use crate::fact::{Fact, FactBody};
 use crate::ids::FactId;
+use crate::money::Exact;
 use std::sync::Arc;
 
 /// What a rule says of a fact.
@@ -167,17 +168,17 @@ impl Asked<'_> {
 }
 
 fn counted(claim: &Claim<'_>) -> Answer {
-    let nothing_left = |share: Option<crate::money::Exact>| share.is_some_and(crate::money::Exact::is_zero);
-    if !claim.amount.is_zero() && !nothing_left(claim.budget_factor) {
+    let nothing_left = |share: &Option<Exact>| share.as_ref().is_some_and(Exact::is_zero);
+    if !claim.amount.is_zero() && !nothing_left(&claim.budget_factor) {
         return answer("counted", format!("worth {} before tiers and rounding", claim.amount));
     }
-    if nothing_left(claim.carry_share) {
+    if nothing_left(&claim.carry_share) {
         return answer("carry", "its period is not closed yet, or a deficit takes all of it");
     }
     if !claim.cut_off.is_zero() {
         return answer("cap", format!("a cap takes all of {}", claim.cut_off));
     }
-    if nothing_left(claim.budget_factor) {
+    if nothing_left(&claim.budget_factor) {
         return answer("budget", "the plan's budget leaves nothing");
     }
     answer("nothing_to_count", format!("{} at this rate are worth nothing", claim.quantity))

@@ -1,39 +1,53 @@
 //! Exact fractions: what worths are computed in until the one rounding.
 //!
-//! A fraction is reduced only where its parts would leave 128 bits: most sums and products of decimals never need it.
-//! Two fractions are equal where they are the same number. Nothing wraps: what does not fit is [`OutOfRange`].
+//! A fraction is reduced only where its parts would leave 128 bits: most sums and products of decimals never need it. What
+//! does not fit then is carried on in whole numbers of any size. Two fractions are equal where they are the same number.
 
 use super::{Decimal, MICROS, Unit};
+use num_bigint::{BigInt, BigUint};
+use num_rational::BigRational;
+use num_traits::{Signed as _, Zero as _};
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
-/// An exact fraction.
-#[derive(Debug, Clone, Copy)]
-pub struct Exact {
-    numerator: i128,
-    /// Above 0.
-    denominator: i128,
+/// An exact fraction: two whole numbers of 128 bits, or, where these are too small, of any size.
+///
+/// Sums of many quotients (amounts at inverse exchange rates, shares of equity) have denominators that multiply up: a
+/// month of them does not fit into 128 bits, and must be exact all the same.
+#[derive(Debug, Clone)]
+pub struct Exact(Parts);
+
+#[derive(Debug, Clone)]
+enum Parts {
+    /// The denominator is above 0. Not always in lowest terms.
+    Small {
+        numerator: i128,
+        denominator: i128,
+    },
+    Large(Arc<BigRational>),
 }
 
-/// A computation left the range of exact 128-bit fractions. The fact is held; nothing wraps.
+/// A computation left the range of numbers that are computed with. The fact is held; nothing wraps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the amount is too large to compute exactly")]
 pub struct OutOfRange;
 
 /// Denominators above this are reduced, so that the next operation has room.
 const DENOMINATOR_COMFORTABLE: i128 = 1_000_000_000_000_000_000;
-
 /// Worths stay under this; a [`Decimal`] goes to 9.2 · 10¹².
 const PAYABLE_LIMIT: u128 = 4_000_000_000_000;
+/// Numbers of more bits than this come from no trade; they would only cost time.
+const BITS_MAX: u64 = 65_536;
 
 impl Exact {
     /// Nothing.
     pub const fn zero() -> Self {
-        Self { numerator: 0, denominator: 1 }
+        Self(Parts::Small { numerator: 0, denominator: 1 })
     }
     /// A whole number.
     pub fn whole(n: i64) -> Self {
-        Self { numerator: i128::from(n), denominator: 1 }
+        small(i128::from(n), 1)
     }
     /// Millionths; small denominators where they do.
     pub(super) fn of_micros(micros: i64) -> Self {
@@ -42,119 +56,196 @@ impl Exact {
             _ if micros % 10_000 == 0 => (micros / 10_000, 100),
             _ => (micros, MICROS),
         };
-        Self { numerator: i128::from(numerator), denominator: i128::from(denominator) }
+        small(i128::from(numerator), i128::from(denominator))
     }
     /// Whether it is nothing.
-    pub fn is_zero(self) -> bool {
-        self.numerator == 0
+    pub fn is_zero(&self) -> bool {
+        match &self.0 {
+            Parts::Small { numerator, .. } => *numerator == 0,
+            Parts::Large(ratio) => ratio.is_zero(),
+        }
     }
     /// Whether it is below nothing.
-    pub fn is_negative(self) -> bool {
-        self.numerator < 0
+    pub fn is_negative(&self) -> bool {
+        match &self.0 {
+            Parts::Small { numerator, .. } => *numerator < 0,
+            Parts::Large(ratio) => ratio.is_negative(),
+        }
     }
 
     /// Whether it can be a worth: so far inside the range of [`Decimal`] that the difference of two is a decimal too.
-    pub fn is_payable(self) -> bool {
-        let size = self.numerator.unsigned_abs() / self.denominator.unsigned_abs();
-        size < PAYABLE_LIMIT
+    pub fn is_payable(&self) -> bool {
+        match &self.0 {
+            Parts::Small { numerator, denominator } => {
+                numerator.unsigned_abs() / denominator.unsigned_abs() < PAYABLE_LIMIT
+            }
+            Parts::Large(ratio) => ratio.to_integer().magnitude() < &BigUint::from(PAYABLE_LIMIT),
+        }
     }
 
     /// The sum.
-    pub fn plus(self, other: Self) -> Result<Self, OutOfRange> {
-        let sum = self.added(other).or_else(|| self.reduced().added(other.reduced()));
-        sum.map(Self::comfortable).ok_or(OutOfRange)
+    pub fn plus(&self, other: &Self) -> Result<Self, OutOfRange> {
+        if let (Parts::Small { .. }, Parts::Small { .. }) = (&self.0, &other.0)
+            && let Some(sum) = added(self, other).or_else(|| added(&self.reduced(), &other.reduced()))
+        {
+            return Ok(sum.comfortable());
+        }
+        fitting(self.large() + other.large())
     }
 
     /// The difference.
-    pub fn minus(self, other: Self) -> Result<Self, OutOfRange> {
-        let negated = other.numerator.checked_neg().ok_or(OutOfRange)?;
-        self.plus(Self { numerator: negated, ..other })
+    pub fn minus(&self, other: &Self) -> Result<Self, OutOfRange> {
+        self.plus(&other.negated())
+    }
+
+    /// The same size with the other sign.
+    #[must_use]
+    pub fn negated(&self) -> Self {
+        match &self.0 {
+            Parts::Small { numerator, denominator } => match numerator.checked_neg() {
+                Some(numerator) => small(numerator, *denominator),
+                None => Self(Parts::Large(Arc::new(-self.large()))),
+            },
+            Parts::Large(ratio) => Self(Parts::Large(Arc::new(-(**ratio).clone()))),
+        }
     }
 
     /// The product.
-    pub fn times(self, other: Self) -> Result<Self, OutOfRange> {
-        let product = self.multiplied(other).or_else(|| {
-            let (a, b) = (self.reduced(), other.reduced());
-            let crossed = Self { numerator: a.numerator, denominator: b.denominator }.reduced();
-            let other = Self { numerator: b.numerator, denominator: a.denominator }.reduced();
-            crossed.multiplied(other)
-        });
-        product.map(Self::comfortable).ok_or(OutOfRange)
+    pub fn times(&self, other: &Self) -> Result<Self, OutOfRange> {
+        if let (Parts::Small { .. }, Parts::Small { .. }) = (&self.0, &other.0)
+            && let Some(product) = product(self, other).or_else(|| product(&self.reduced(), &other.reduced()))
+        {
+            return Ok(product.comfortable());
+        }
+        fitting(self.large() * other.large())
     }
 
     /// The quotient; dividing by nothing is out of range.
-    pub fn over(self, other: Self) -> Result<Self, OutOfRange> {
-        let (numerator, denominator) = match other.numerator.cmp(&0) {
-            Ordering::Equal => return Err(OutOfRange),
-            Ordering::Greater => (other.denominator, other.numerator),
-            Ordering::Less => (-other.denominator, other.numerator.checked_neg().ok_or(OutOfRange)?),
-        };
-        self.times(Self { numerator, denominator })
-    }
-
-    fn added(self, other: Self) -> Option<Self> {
-        if self.denominator == other.denominator {
-            let numerator = self.numerator.checked_add(other.numerator)?;
-            return Some(Self { numerator, denominator: self.denominator });
+    pub fn over(&self, other: &Self) -> Result<Self, OutOfRange> {
+        if other.is_zero() {
+            return Err(OutOfRange);
         }
-        let (fine, coarse) = if self.denominator > other.denominator { (self, other) } else { (other, self) };
-        let (times, rest) = divided(fine.denominator, coarse.denominator);
-        if rest == 0 {
-            let numerator = multiplied(coarse.numerator, times)?.checked_add(fine.numerator)?;
-            return Some(Self { numerator, denominator: fine.denominator });
+        if let Parts::Small { numerator, denominator } = other.0
+            && let (Some(size), Some(turned)) = (numerator.checked_abs(), denominator.checked_mul(numerator.signum()))
+        {
+            return self.times(&small(turned, size));
         }
-        let common = greatest_common_divisor(fine.denominator, coarse.denominator);
-        let (fine_by, coarse_by) = (coarse.denominator / common, fine.denominator / common);
-        let numerator = multiplied(fine.numerator, fine_by)?.checked_add(multiplied(coarse.numerator, coarse_by)?)?;
-        Some(Self { numerator, denominator: multiplied(fine.denominator, fine_by)? })
-    }
-
-    fn multiplied(self, other: Self) -> Option<Self> {
-        let numerator = multiplied(self.numerator, other.numerator)?;
-        Some(Self { numerator, denominator: multiplied(self.denominator, other.denominator)? })
+        fitting(self.large() / other.large())
     }
 
     fn comfortable(self) -> Self {
-        if self.denominator > DENOMINATOR_COMFORTABLE { self.reduced() } else { self }
+        match &self.0 {
+            Parts::Small { denominator, .. } if *denominator > DENOMINATOR_COMFORTABLE => self.reduced(),
+            _ => self,
+        }
     }
 
-    /// The same number in lowest terms.
-    fn reduced(self) -> Self {
-        let common = greatest_common_divisor(self.numerator, self.denominator);
-        Self { numerator: self.numerator / common, denominator: self.denominator / common }
+    /// The same number in lowest terms; large ones always are.
+    fn reduced(&self) -> Self {
+        match &self.0 {
+            Parts::Small { numerator, denominator } => {
+                let common = greatest_common_divisor(*numerator, *denominator);
+                small(numerator / common, denominator / common)
+            }
+            Parts::Large(_) => self.clone(),
+        }
+    }
+
+    fn large(&self) -> BigRational {
+        match &self.0 {
+            Parts::Small { numerator, denominator } => {
+                BigRational::new(BigInt::from(*numerator), BigInt::from(*denominator))
+            }
+            Parts::Large(ratio) => (**ratio).clone(),
+        }
     }
 
     /// The most whole minor units that are not more than it; of an amount that is not negative.
-    pub(crate) fn floor(self, unit: Unit) -> Result<Decimal, OutOfRange> {
-        let (numerator, denominator, micros) = self.minor(unit)?;
-        let minor = numerator.div_euclid(denominator);
-        i64::try_from(minor.checked_mul(micros).ok_or(OutOfRange)?).map(Decimal).map_err(|_| OutOfRange)
+    pub(crate) fn floor(&self, unit: Unit) -> Result<Decimal, OutOfRange> {
+        let scale = 10_i64.pow(unit.minor_digits());
+        let minor = match &self.0 {
+            Parts::Small { numerator, denominator } => {
+                multiplied(*numerator, i128::from(scale)).map(|numerator| numerator.div_euclid(*denominator))
+            }
+            Parts::Large(_) => None,
+        };
+        let minor = match minor {
+            Some(minor) => minor,
+            None => {
+                i128::try_from((self.large() * BigInt::from(scale)).floor().to_integer()).map_err(|_| OutOfRange)?
+            }
+        };
+        in_micros(minor, scale)
     }
 
     /// The one rounding of the product: half away from zero, to the unit's minor digits (`commissions.md` §1).
-    pub fn round(self, unit: Unit) -> Result<Decimal, OutOfRange> {
-        let (numerator, denominator, micros) = self.minor(unit)?;
-        let (size, divisor) = (numerator.unsigned_abs(), denominator.unsigned_abs());
-        let (whole, rest) = match (u64::try_from(size), u64::try_from(divisor)) {
-            (Ok(size), Ok(divisor)) => (u128::from(size / divisor), u128::from(size % divisor)),
-            _ => (size / divisor, size % divisor),
-        };
-        let half_up = whole + u128::from(rest >= divisor - rest);
-        let minor = i128::try_from(half_up).map_err(|_| OutOfRange)?;
-        let micros = i64::try_from(minor.checked_mul(micros).ok_or(OutOfRange)?).map_err(|_| OutOfRange)?;
-        Ok(Decimal(if numerator < 0 { -micros } else { micros }))
-    }
-
-    /// In minor units of the unit, as a fraction, and how many millionths one of them is.
-    fn minor(self, unit: Unit) -> Result<(i128, i128, i128), OutOfRange> {
-        let scale = 10_i128.pow(unit.minor_digits());
-        let micros = i128::from(MICROS) / scale;
-        if let Some(numerator) = multiplied(self.numerator, scale) {
-            return Ok((numerator, self.denominator, micros));
+    pub fn round(&self, unit: Unit) -> Result<Decimal, OutOfRange> {
+        let scale = 10_i64.pow(unit.minor_digits());
+        if let Parts::Small { numerator, denominator } = &self.0
+            && let Some(numerator) = multiplied(*numerator, i128::from(scale))
+        {
+            let (size, divisor) = (numerator.unsigned_abs(), denominator.unsigned_abs());
+            let (whole, rest) = match (u64::try_from(size), u64::try_from(divisor)) {
+                (Ok(size), Ok(divisor)) => (u128::from(size / divisor), u128::from(size % divisor)),
+                _ => (size / divisor, size % divisor),
+            };
+            let half_up = i128::try_from(whole + u128::from(rest >= divisor - rest)).map_err(|_| OutOfRange)?;
+            return in_micros(if numerator < 0 { -half_up } else { half_up }, scale);
         }
-        let reduced = self.reduced();
-        Ok((reduced.numerator.checked_mul(scale).ok_or(OutOfRange)?, reduced.denominator, micros))
+        // `Ratio::round` rounds half away from zero.
+        let minor = (self.large() * BigInt::from(scale)).round().to_integer();
+        in_micros(i128::try_from(minor).map_err(|_| OutOfRange)?, scale)
     }
+}
+
+const fn small(numerator: i128, denominator: i128) -> Exact {
+    Exact(Parts::Small { numerator, denominator })
+}
+
+/// A large fraction, small again where it fits.
+fn fitting(ratio: BigRational) -> Result<Exact, OutOfRange> {
+    match (i128::try_from(ratio.numer()), i128::try_from(ratio.denom())) {
+        (Ok(numerator), Ok(denominator)) => Ok(small(numerator, denominator)),
+        _ if ratio.numer().bits() > BITS_MAX || ratio.denom().bits() > BITS_MAX => Err(OutOfRange),
+        _ => Ok(Exact(Parts::Large(Arc::new(ratio)))),
+    }
+}
+
+/// Minor units as millionths.
+fn in_micros(minor: i128, scale: i64) -> Result<Decimal, OutOfRange> {
+    let micros = minor.checked_mul(i128::from(MICROS / scale)).ok_or(OutOfRange)?;
+    i64::try_from(micros).map(Decimal).map_err(|_| OutOfRange)
+}
+
+/// The sum of two small fractions, where it is small.
+fn added(one: &Exact, other: &Exact) -> Option<Exact> {
+    let (Parts::Small { numerator: n1, denominator: d1 }, Parts::Small { numerator: n2, denominator: d2 }) =
+        (&one.0, &other.0)
+    else {
+        return None;
+    };
+    if d1 == d2 {
+        return Some(small(n1.checked_add(*n2)?, *d1));
+    }
+    let ((fine, by), (coarse, of)) = if d1 > d2 { ((n1, d1), (n2, d2)) } else { ((n2, d2), (n1, d1)) };
+    let (times, rest) = divided(*by, *of);
+    if rest == 0 {
+        return Some(small(multiplied(*coarse, times)?.checked_add(*fine)?, *by));
+    }
+    let common = greatest_common_divisor(*by, *of);
+    let (fine_by, coarse_by) = (of / common, by / common);
+    let numerator = multiplied(*fine, fine_by)?.checked_add(multiplied(*coarse, coarse_by)?)?;
+    Some(small(numerator, multiplied(*by, fine_by)?))
+}
+
+/// The product of two small fractions, where it is small.
+fn product(one: &Exact, other: &Exact) -> Option<Exact> {
+    let (Parts::Small { numerator: n1, denominator: d1 }, Parts::Small { numerator: n2, denominator: d2 }) =
+        (&one.0, &other.0)
+    else {
+        return None;
+    };
+    Some(small(multiplied(*n1, *n2)?, multiplied(*d1, *d2)?))
 }
 
 /// The product; two numbers of 64 bits need no check.
@@ -191,31 +282,18 @@ fn greatest_common_divisor(a: i128, b: i128) -> i128 {
 
 impl Ord for Exact {
     fn cmp(&self, other: &Self) -> Ordering {
-        if self.denominator == other.denominator {
-            return self.numerator.cmp(&other.numerator);
+        if let (Parts::Small { numerator: n1, denominator: d1 }, Parts::Small { numerator: n2, denominator: d2 }) =
+            (&self.0, &other.0)
+        {
+            if d1 == d2 {
+                return n1.cmp(n2);
+            }
+            if let (Some(left), Some(right)) = (multiplied(*n1, *d2), multiplied(*n2, *d1)) {
+                return left.cmp(&right);
+            }
         }
-        let crossed =
-            |a: Self, b: Self| Some((multiplied(a.numerator, b.denominator)?, multiplied(b.numerator, a.denominator)?));
-        if let Some((left, right)) = crossed(*self, *other) {
-            return left.cmp(&right);
-        }
-        compare_by_parts(*self, *other)
+        self.large().cmp(&other.large())
     }
-}
-
-/// Whole parts first, then the rests turned over: exact however large the parts are.
-fn compare_by_parts(a: Exact, b: Exact) -> Ordering {
-    let (whole_a, whole_b) = (a.numerator.div_euclid(a.denominator), b.numerator.div_euclid(b.denominator));
-    let (rest_a, rest_b) = (a.numerator.rem_euclid(a.denominator), b.numerator.rem_euclid(b.denominator));
-    whole_a.cmp(&whole_b).then_with(|| match (rest_a, rest_b) {
-        (0, 0) => Ordering::Equal,
-        (0, _) => Ordering::Less,
-        (_, 0) => Ordering::Greater,
-        _ => compare_by_parts(
-            Exact { numerator: b.denominator, denominator: rest_b },
-            Exact { numerator: a.denominator, denominator: rest_a },
-        ),
-    })
 }
 
 impl PartialOrd for Exact {
@@ -235,27 +313,26 @@ impl Eq for Exact {}
 impl fmt::Display for Exact {
     /// `12.5`, or `1/3` where no decimal ends.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { numerator, denominator } = self.reduced();
-        let (mut rest, mut twos, mut fives) = (denominator, 0_u32, 0_u32);
-        while rest % 2 == 0 {
-            rest /= 2;
+        let ratio = self.large();
+        let (mut rest, mut twos, mut fives) = (ratio.denom().clone(), 0_u32, 0_u32);
+        let (two, five, ten) = (BigInt::from(2), BigInt::from(5), BigInt::from(10));
+        while (&rest % &two).is_zero() {
+            rest /= &two;
             twos += 1;
         }
-        while rest % 5 == 0 {
-            rest /= 5;
+        while (&rest % &five).is_zero() {
+            rest /= &five;
             fives += 1;
         }
-        let places = twos.max(fives);
-        let scaled = 10_i128.checked_pow(places).and_then(|s| numerator.checked_mul(s / denominator));
-        match scaled {
-            Some(scaled) if rest == 1 => {
-                let sign = if scaled < 0 { "-" } else { "" };
-                let text = format!("{:0>width$}", scaled.unsigned_abs(), width = places as usize + 1);
-                let (whole, fraction) = text.split_at(text.len() - places as usize);
-                if places == 0 { write!(f, "{sign}{whole}") } else { write!(f, "{sign}{whole}.{fraction}") }
-            }
-            _ => write!(f, "{numerator}/{denominator}"),
+        if rest != BigInt::from(1) {
+            return write!(f, "{}/{}", ratio.numer(), ratio.denom());
         }
+        let places = twos.max(fives);
+        let scaled = (ratio * ten.pow(places)).to_integer();
+        let sign = if scaled.is_negative() { "-" } else { "" };
+        let text = format!("{:0>width$}", scaled.magnitude().to_string(), width = places as usize + 1);
+        let (whole, fraction) = text.split_at(text.len() - places as usize);
+        if places == 0 { write!(f, "{sign}{whole}") } else { write!(f, "{sign}{whole}.{fraction}") }
     }
 }
 
@@ -263,41 +340,57 @@ impl fmt::Display for Exact {
 mod tests {
     use super::*;
     use num_rational::Ratio;
-    use num_traits::{CheckedAdd as _, CheckedMul as _};
     use proptest::prelude::*;
 
     fn exact(numerator: i64, denominator: u32) -> Exact {
-        Exact { numerator: i128::from(numerator), denominator: i128::from(denominator) + 1 }
-    }
-
-    fn ratio(number: Exact) -> Ratio<i128> {
-        Ratio::new(number.numerator, number.denominator)
+        small(i128::from(numerator), i128::from(denominator) + 1)
     }
 
     proptest! {
         #[test]
-        fn sums_products_and_order_are_those_of_reduced_fractions(
+        fn sums_products_and_order_are_those_of_fractions_of_any_size(
             a in any::<i64>(), b in any::<u32>(), c in any::<i64>(), d in any::<u32>(), e in any::<i64>(), f in any::<u32>(),
         ) {
             let (x, y, z) = (exact(a, b), exact(c, d), exact(e, f));
-            let sum = x.plus(y).and_then(|sum| sum.times(z));
-            let reference = ratio(x).checked_add(&ratio(y)).and_then(|sum| sum.checked_mul(&ratio(z)));
-            if let Some(reference) = reference {
-                prop_assert_eq!(sum.map(ratio), Ok(reference));
+            let sum = x.plus(&y).and_then(|sum| sum.times(&z)).and_then(|sum| sum.times(&sum));
+            let reference = (x.large() + y.large()) * z.large();
+            prop_assert_eq!(sum.map(|sum| sum.large()), Ok(&reference * &reference));
+            prop_assert_eq!(x.cmp(&y), x.large().cmp(&y.large()));
+            prop_assert_eq!(x.minus(&x).map(|none| none.is_zero()), Ok(true));
+            if !y.is_zero() {
+                prop_assert_eq!(x.over(&y).map(|over| over.large()), Ok(x.large() / y.large()));
             }
-            prop_assert_eq!(x.cmp(&y), ratio(x).cmp(&ratio(y)));
-            prop_assert_eq!(compare_by_parts(x, y), ratio(x).cmp(&ratio(y)));
-            prop_assert_eq!(x.minus(x).map(Exact::is_zero), Ok(true));
         }
     }
 
+    /// A month of amounts at the inverse of that day's rate: no common denominator fits into 128 bits.
     #[test]
-    fn what_does_not_fit_is_out_of_range() {
-        let most = Exact { numerator: i128::MAX, denominator: 1 };
-        assert_eq!(most.plus(Exact::whole(1)).err(), Some(OutOfRange));
-        assert_eq!(most.times(Exact::whole(2)).err(), Some(OutOfRange));
-        assert_eq!(Exact::whole(1).over(Exact::zero()).err(), Some(OutOfRange));
-        let half = Exact::whole(1).over(Exact::whole(2)).expect("a half");
-        assert_eq!(most.times(half).and_then(|x| x.times(Exact::whole(2))), Ok(most));
+    fn a_month_of_inverse_rates_adds_up_exactly() {
+        let mut sum = Exact::zero();
+        let mut reference = Ratio::from_integer(BigInt::from(0));
+        for day in 0..31 {
+            let rate = 10_803 + day * 37;
+            sum = sum.plus(&Exact::whole(1_000_000).over(&Exact::whole(rate)).expect("a quotient")).expect("any size");
+            reference += Ratio::new(BigInt::from(1_000_000), BigInt::from(rate));
+        }
+        assert!(matches!(sum.0, Parts::Large(_)), "the example is meant to leave 128 bits");
+        assert_eq!(sum.large(), reference);
+        let usd = Unit::parse("USD", super::super::Currency::parse("USD").expect("known")).expect("a unit");
+        let minor = (reference * BigInt::from(100)).round().to_integer();
+        assert_eq!(sum.round(usd).map(|amount| BigInt::from(amount.0)), Ok(minor * BigInt::from(10_000)));
+        assert_eq!(sum.minus(&sum).map(|none| none.is_zero()), Ok(true));
+    }
+
+    #[test]
+    fn what_no_trade_is_worth_is_out_of_range() {
+        assert_eq!(Exact::whole(1).over(&Exact::zero()).err(), Some(OutOfRange));
+        let mut product = Exact::whole(i64::MAX);
+        let failed = (0..20).find_map(|_| {
+            let square = product.times(&product);
+            square.map(|square| product = square).err()
+        });
+        assert_eq!(failed, Some(OutOfRange));
+        let usd = Unit::parse("USD", super::super::Currency::parse("USD").expect("known")).expect("a unit");
+        assert_eq!(Exact::whole(i64::MAX).round(usd).err(), Some(OutOfRange));
     }
 }
