@@ -5,7 +5,7 @@ use headwater_app::exchange::DayRate;
 use headwater_app::keep::Keep;
 use headwater_app::partner::PartnerRequest;
 use headwater_app::settle::Track;
-use headwater_domain::ids::CustomerId;
+use headwater_domain::ids::{CustomerId, FactId};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::Instant;
 use headwater_store::backend::Statement;
@@ -17,6 +17,7 @@ use headwater_testkit::on_both_stores;
 on_both_stores! {
     plans_filter_by_the_link_and_its_campaign,
     the_partner_above_gets_its_part,
+    every_rule_says_what_it_makes_of_a_fact,
     an_event_that_only_reprices_is_no_conversion,
     a_callers_id_is_no_events_number,
     what_is_held_keeps_its_date,
@@ -49,6 +50,20 @@ async fn plans_filter_by_the_link_and_its_campaign(store: TestStore) {
     let other = Track { email_key: Some("other@example.org".into()), ..fixture.track("SUBSCRIPTION") };
     fixture.settle(other).await;
     fixture.check(&[(Figure::Commissions, 3), (Figure::Paid, 12_000_000)]).await;
+}
+
+async fn every_rule_says_what_it_makes_of_a_fact(store: TestStore) {
+    let fixture = fixture_with(store, BY_LINK).await;
+    fixture.settle(fixture.track("SUBSCRIPTION")).await;
+    let commissions = fixture.app.commission_list(fixture.account, CommissionFilter::default(), 10).await;
+    let fact = FactId(commissions.expect("lists")[0].fact_id);
+    let explained = fixture.app.fact_explain(fixture.account, fact).await.expect("explains");
+    let told: Vec<_> = explained.rules.iter().map(|verdict| (&*verdict.rule, verdict.reason.as_str())).collect();
+    assert_eq!(told, [("campaign", "counted"), ("other", "when")]);
+    assert!(explained.rules[1].detail.contains("autumn is not among spring"), "{}", explained.rules[1].detail);
+    assert!(!explained.is_superseded && explained.story.held.is_empty());
+    let unknown = fixture.app.fact_explain(fixture.account, FactId(1)).await;
+    assert!(unknown.is_err(), "a fact of nobody is not explained");
 }
 
 async fn the_partner_above_gets_its_part(store: TestStore) {

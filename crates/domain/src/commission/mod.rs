@@ -40,6 +40,7 @@ mod sum;
 mod terms;
 mod tiers;
 mod traded;
+mod verdict;
 
 pub use bonus::{Bonus, Rebate};
 pub use brackets::{Brackets, Metric, Mode, Network, Step};
@@ -66,3 +67,4 @@ pub use progress::{ConditionReport, conditions};
 pub use sum::Worth;
 pub use terms::{Binding, CustomerView, PartnerTerms, PersonView, Terms};
 pub use tiers::{PassUp, Tiers};
+pub use verdict::{RuleVerdict, verdicts};

@@ -8,6 +8,7 @@ use crate::state::WebState;
 use axum::Json;
 use axum::extract::State;
 use headwater_app::fact::StoredFactRow;
+use headwater_domain::commission::RuleVerdict;
 use headwater_domain::ids::FactId;
 use headwater_domain::time::Instant;
 use serde_json::{Value, json};
@@ -34,7 +35,8 @@ pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<
     responses((status = 200, description = "The explanation", body = FactExplanation)))]
 pub async fn explain(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
     let id = FactId(number(&id, "fact")?);
-    let story = state.app.fact_read(caller.account, id).await.map_err(refused)?;
+    let explained = state.app.fact_explain(caller.account, id).await.map_err(refused)?;
+    let story = explained.story;
     let commissions = story.commissions.iter().map(|row| {
         let mut object = explanation(row);
         object["commission"] = row.id.into();
@@ -43,13 +45,22 @@ pub async fn explain(State(state): State<WebState>, caller: Caller, Path(id): Pa
     let commissions: Vec<_> = commissions.collect();
     let reason = match story.held.first() {
         Some(held) => Some(held.reason.as_str()),
+        None if explained.is_superseded => Some("superseded"),
         None if commissions.is_empty() => Some("nothing_due"),
         None => None,
     };
     Ok(Json(json!({
         "fact": id.0, "commissions": commissions, "held": story.held.iter().map(super::held::to_wire).collect::<Vec<_>>(),
-        "reason": reason,
+        "reason": reason, "rules": explained.rules.iter().map(rule_to_wire).collect::<Vec<_>>(),
     })))
+}
+
+/// What one rule says of the fact.
+fn rule_to_wire(verdict: &RuleVerdict) -> Value {
+    json!({
+        "plan": verdict.plan, "version": verdict.version, "rule": &*verdict.rule, "reason": verdict.reason,
+        "detail": verdict.detail,
+    })
 }
 
 fn to_wire(row: &StoredFactRow) -> Value {

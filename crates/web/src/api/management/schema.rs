@@ -358,6 +358,24 @@ pub struct FactExplanation {
     /// In one word, where nothing was posted.
     #[schema(required)]
     pub reason: Option<String>,
+    /// What every rule of the plan at the fact's date says of it now.
+    pub rules: Vec<RuleOfFact>,
+}
+
+/// What a rule says of a fact.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"plan": "standard-ib", "version": 2, "rule": "lots", "reason": "when", "detail": "when.country: FR is not among DE, AT"}))]
+pub struct RuleOfFact {
+    /// The plan.
+    pub plan: String,
+    /// Its version.
+    pub version: i64,
+    /// The rule, by its id in the plan.
+    pub rule: String,
+    /// In one word; `counted` where the fact counts.
+    pub reason: String,
+    /// In a sentence.
+    pub detail: String,
 }
 
 /// Why something is dismissed.

@@ -1,0 +1,185 @@
+//! What every rule says of one fact: that it counts, or the first reason why it does not. For facts that paid nothing.
+//!
+//! Leaves amounts to the explanations of postings. Asks the same functions that price: what is said here is what was done.
+
+use super::claim::Claim;
+use super::evaluate::{Evaluation, evaluate};
+use super::place::{Place, Places, Standing};
+use super::plan::{Kind, Plan, Rule};
+use super::terms::{CustomerView, PersonView, Terms};
+use super::{progress, rates};
+use crate::fact::{Fact, FactBody};
+use crate::ids::FactId;
+use crate::money::Exact;
+use std::sync::Arc;
+
+/// What a rule says of a fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleVerdict {
+    /// The plan that priced the fact at its date.
+    pub plan: String,
+    /// Its version.
+    pub version: i64,
+    /// The rule.
+    pub rule: Arc<str>,
+    /// In one word; `counted` where it counts.
+    pub reason: String,
+    /// In a sentence.
+    pub detail: String,
+}
+
+/// What every rule of the plan at the fact's date says of it, in the order of the plan. Empty where no plan prices it:
+/// the fact is held, or its partner has none. `persons` hold the fact's person.
+pub fn verdicts(persons: &[PersonView], terms: &Terms<'_>, fact: FactId) -> Vec<RuleVerdict> {
+    let found = persons.iter().find_map(|person| {
+        let fact = person.facts.iter().find(|known| known.id == fact)?;
+        Some((fact, person.account(fact.customer)?))
+    });
+    let Some((fact, account)) = found else { return Vec::new() };
+    let Some(place) = place(fact, account, terms) else { return Vec::new() };
+    let evaluation = evaluate(persons, terms);
+    let verdict = |(version, index): &(Arc<super::plan::PlanVersion>, usize)| {
+        let rule = &version.plan.rules[*index];
+        let matter = Asked { persons, terms, fact, account, rule, plan: &version.plan };
+        let (reason, detail) = matter.answer(&evaluation);
+        RuleVerdict { plan: version.name.clone(), version: version.version, rule: rule.id.clone(), reason, detail }
+    };
+    place.setting.rules.iter().map(verdict).collect()
+}
+
+fn place(fact: &Fact, account: &CustomerView, terms: &Terms<'_>) -> Option<Place> {
+    let (at, partner) = match &fact.body {
+        FactBody::TradingDay(day) => terms.place_of_day(account, day.date)?,
+        _ => (fact.at, Terms::partner_at(account, fact.at)?),
+    };
+    match Places::new(terms).find(partner, at) {
+        Standing::Priced(place) => Some(place),
+        Standing::Unplanned | Standing::Held(..) => None,
+    }
+}
+
+struct Asked<'a> {
+    persons: &'a [PersonView],
+    terms: &'a Terms<'a>,
+    fact: &'a Fact,
+    account: &'a CustomerView,
+    rule: &'a Rule,
+    plan: &'a Plan,
+}
+
+type Answer = (String, String);
+
+fn answer(reason: &str, detail: impl Into<String>) -> Answer {
+    (reason.to_owned(), detail.into())
+}
+
+impl Asked<'_> {
+    fn answer(&self, evaluation: &Evaluation<'_>) -> Answer {
+        let is_of = |claim: &&Claim<'_>| {
+            let mut counted = std::iter::once(&claim.counted).chain(&claim.also_counted);
+            claim.rule().id == self.rule.id && counted.any(|counted| counted.fact == self.fact.id)
+        };
+        if let Some(claim) = evaluation.claims.iter().find(is_of) {
+            return counted(claim);
+        }
+        if let Some(detail) = self.other_type() {
+            return answer("fact_type", detail);
+        }
+        if !matches!(self.rule.kind, Kind::Cpa(_) | Kind::CpaLadder(_))
+            && !rates::admits(self.rule, self.plan, self.fact, self.account)
+        {
+            return answer("when", self.mismatch());
+        }
+        let held = evaluation.held.iter().filter(|held| held.fact == self.fact.id);
+        if let Some(held) = held.max_by_key(|held| held.detail.contains(&*self.rule.id)) {
+            return answer(held.reason.name(), held.detail.clone());
+        }
+        match &self.rule.kind {
+            Kind::Flat(_) => answer("once_per", "it was paid for an earlier event already"),
+            Kind::Cpa(_) => self.missing(),
+            Kind::CpaLadder(_) => answer("conditions", "the deposits reach no step"),
+            _ => answer("nothing_to_count", "the fact has nothing that the rule counts"),
+        }
+    }
+
+    /// Where the kind looks at other facts.
+    fn other_type(&self) -> Option<String> {
+        let type_name = self.fact.body.type_name();
+        let is_traded = matches!(self.fact.body, FactBody::TradingDay(_) | FactBody::Trade(_));
+        match &self.rule.kind {
+            Kind::PerLot(_) | Kind::PerMillion(_) => {
+                (!is_traded).then(|| format!("it looks at trades and daily rows, not at a {type_name}"))
+            }
+            Kind::Flat(flat) => match &self.fact.body {
+                FactBody::Event { event, .. } if *event == *flat.on => None,
+                FactBody::Event { event, .. } => Some(format!("it looks at the event {}, not at {event}", flat.on)),
+                _ => Some(format!("it looks at the event {}, not at a {type_name}", flat.on)),
+            },
+            Kind::Percent(_) | Kind::Cpa(_) | Kind::CpaLadder(_) => None,
+            Kind::External(_) => Some(format!("a {type_name} is not the figure that it passes through")),
+            Kind::Bonus(bonus) => Some(format!("it is of what the rule {} is worth", bonus.of_rule)),
+            Kind::Rebate(rebate) => Some(format!("it is of what the rule {} is worth", rebate.of_rule)),
+        }
+    }
+
+    /// The first filter that keeps the fact out.
+    fn mismatch(&self) -> String {
+        let when = &self.rule.when;
+        let (instrument, product_group, event) = match &self.fact.body {
+            FactBody::TradingDay(day) => (Some(&*day.instrument), day.product_group.as_deref(), None),
+            FactBody::Trade(trade) => (Some(&*trade.instrument), trade.product_group.as_deref(), None),
+            FactBody::Kpi { group, .. } => (None, group.as_deref(), None),
+            FactBody::Event { event, .. } => (None, None, Some(&**event)),
+            FactBody::Money { .. } | FactBody::Sale { .. } | FactBody::Refund { .. } => (None, None, None),
+        };
+        let filters = [
+            ("country", &when.country, self.account.country.as_deref()),
+            ("account_type", &when.account_type, self.account.account_type.as_deref()),
+            ("campaign", &when.campaign, self.account.campaign.as_deref()),
+            ("link", &when.link, self.account.link.as_deref()),
+            ("instrument", &when.instrument, instrument),
+            ("product_group", &when.product_group, product_group),
+            ("event", &when.event, event),
+        ];
+        let keeps_out = |(_, list, value): &&(&str, &Vec<String>, Option<&str>)| {
+            !list.is_empty() && !value.is_some_and(|value| list.iter().any(|entry| entry == value))
+        };
+        match filters.iter().find(keeps_out) {
+            Some((key, list, Some(value))) => format!("when.{key}: {value} is not among {}", list.join(", ")),
+            Some((key, list, None)) => format!("when.{key}: unknown, and not among {}", list.join(", ")),
+            None => format!("when.group: not an instrument of {}", when.group.join(", ")),
+        }
+    }
+
+    /// What the conditions lack at the fact's date.
+    fn missing(&self) -> Answer {
+        if !self.rule.when.admits_customer(self.account) {
+            return answer("when", self.mismatch());
+        }
+        let report =
+            progress::conditions(self.persons, self.terms, self.account.customer, Some(&self.rule.id), self.fact.at);
+        let missing = report.map(|report| report.missing).unwrap_or_default();
+        let missing: Vec<String> = missing.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        if missing.is_empty() {
+            return answer("conditions", "the fact is none that met the conditions");
+        }
+        answer("conditions", format!("missing: {}", missing.join(", ")))
+    }
+}
+
+fn counted(claim: &Claim<'_>) -> Answer {
+    let nothing_left = |share: &Option<Exact>| share.as_ref().is_some_and(Exact::is_zero);
+    if !claim.amount.is_zero() && !nothing_left(&claim.budget_factor) {
+        return answer("counted", format!("worth {} before tiers and rounding", claim.amount));
+    }
+    if nothing_left(&claim.carry_share) {
+        return answer("carry", "its period is not closed yet, or a deficit takes all of it");
+    }
+    if !claim.cut_off.is_zero() {
+        return answer("cap", format!("a cap takes all of {}", claim.cut_off));
+    }
+    if nothing_left(&claim.budget_factor) {
+        return answer("budget", "the plan's budget leaves nothing");
+    }
+    answer("nothing_to_count", format!("{} at this rate are worth nothing", claim.quantity))
+}
