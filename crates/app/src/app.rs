@@ -127,6 +127,12 @@ impl App {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).next(now)
     }
 
+    /// What is recorded from now on comes after this number. The later of two revisions is known by the greater one, also
+    /// where two nodes recorded them within one moment.
+    pub(crate) fn observe(&self, id: i64) {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).observe(id);
+    }
+
     /// Makes numbers as another node from now on.
     pub(crate) fn renumber(&self, node: u8) {
         let now = self.clock.now();

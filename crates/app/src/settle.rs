@@ -207,6 +207,7 @@ async fn settle_batch(app: &Arc<App>, commands: Vec<Command>) -> Result<Vec<Answ
         .money
         .write(async move |tx| {
             let mut view = load::load(tx, &shared, &commands, now).await?;
+            shared.observe(view.greatest_fact());
             let answers = {
                 let directory = Arc::clone(&view.directory);
                 let mut next_id = || shared.next_id(now);

@@ -76,6 +76,11 @@ impl IdSource {
         Self { node, last_slot: slot_of(greatest) }
     }
 
+    /// Numbers from now on are greater than this one, which another node may have made.
+    pub fn observe(&mut self, id: i64) {
+        self.last_slot = self.last_slot.max(slot_of(id));
+    }
+
     /// The next number. More than 64 in one millisecond borrow from the milliseconds that follow.
     pub fn next(&mut self, now: Instant) -> i64 {
         let slot = first_slot_at(now);

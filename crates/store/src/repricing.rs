@@ -62,7 +62,7 @@ pub async fn marked(tx: &Tx<'_>, now: i64, persons_max: i64) -> Result<Vec<Marke
 /// Lets persons wait until an instant.
 pub async fn marks_postpone(tx: &Tx<'_>, until: i64, persons: &[Number]) -> Result<()> {
     let statement =
-        batch_sql!(Number, 1, "UPDATE repricing SET due_at = $1 WHERE person_id IN (SELECT id FROM {batch})");
+        batch_sql!(Number, 1, "UPDATE repricing SET due_at = $1 FROM {batch} WHERE repricing.person_id = batch.id");
     tx.batch(statement, &[&until], persons).await?;
     Ok(())
 }

@@ -211,6 +211,12 @@ impl View {
         }
     }
 
+    /// The number of the latest fact that was loaded, or 0.
+    pub(super) fn greatest_fact(&self) -> i64 {
+        let of_persons = self.persons.values().flat_map(|person| person.facts.iter().map(|fact| fact.id));
+        of_persons.chain(self.known.facts.values().map(|(_, fact, _)| *fact)).map(|fact| fact.0).max().unwrap_or(0)
+    }
+
     /// What the idempotency keys must remember.
     pub(super) fn answers(&self, now: Instant) -> Vec<IdempotencyAnswer> {
         let new = self.idempotency.iter().filter(|(_, remembered)| remembered.is_new);
