@@ -73,6 +73,10 @@ pub struct Credential {
 }
 
 impl Credential {
+    /// Whether it is in force at `now`, in microseconds since 1970.
+    pub(crate) fn is_in_force(&self, now: i64) -> bool {
+        self.row.revoked_at.is_none() && self.row.expires_at.is_none_or(|at| now < at)
+    }
     /// Reads a row; lists that do not parse are empty, which opens nothing.
     pub fn from_row(row: ApiKeyRow) -> Self {
         let programs: Vec<i64> = serde_json::from_str(&row.programs).unwrap_or_else(|_| vec![0]);
@@ -157,7 +161,7 @@ fn lookup_of(text: &str) -> String {
     }
 }
 
-fn hash(text: &str) -> String {
+pub(crate) fn hash(text: &str) -> String {
     hex::encode(Sha256::digest(text.as_bytes()))
 }
 
@@ -220,6 +224,6 @@ impl App {
         let expected = found.as_ref().map_or_else(|| hash("nobody"), |c| c.row.secret_hash.clone());
         let genuine = bool::from(given.as_bytes().ct_eq(expected.as_bytes()));
         let now = self.clock.now().0;
-        found.filter(|c| genuine && c.row.revoked_at.is_none() && c.row.expires_at.is_none_or(|at| now < at))
+        found.filter(|c| genuine && c.is_in_force(now))
     }
 }

@@ -18,6 +18,7 @@ pub mod key;
 pub mod ledger;
 pub mod link;
 pub mod node;
+pub mod oauth;
 pub mod outbox;
 pub mod partner;
 pub mod plan;

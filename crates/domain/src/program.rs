@@ -2,6 +2,7 @@
 //!
 //! They are stored as one JSON object; absent keys have the defaults that `management.md` and `conventions.md` §11 give.
 
+use crate::kpi::{self, EventConfiguration};
 use serde_json::{Map, Value, json};
 
 /// Which click of a visitor counts.
@@ -45,6 +46,10 @@ pub struct Settings {
     pub fingerprint: bool,
     /// Event types that a publishable key cannot make count, beside money.
     pub unverified_types: Vec<String>,
+    /// Whether activity of a customer that nobody knows is held until it comes; else it is refused.
+    pub holds_unknown_customers: bool,
+    /// How pushed activity is read, one for each event name.
+    pub kpis: Vec<EventConfiguration>,
 }
 
 /// A setting that cannot be used: its name and what to do.
@@ -72,6 +77,8 @@ impl Default for Settings {
             unverified_types: ["KYC_COMPLETED", "VERIFICATION", "FIRST_TRADE", "ACCOUNT_UPGRADE"]
                 .map(str::to_owned)
                 .into(),
+            holds_unknown_customers: false,
+            kpis: Vec::new(),
         }
     }
 }
@@ -128,6 +135,14 @@ impl Settings {
                 let names = list.iter().map(|v| v.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
                 self.unverified_types = names.ok_or("must be a list of event types")?;
             }
+            "unknown_customer" => {
+                self.holds_unknown_customers = match value.as_str() {
+                    Some("reject") => false,
+                    Some("hold") => true,
+                    _ => return Err("must be reject or hold"),
+                }
+            }
+            "kpis" => self.kpis = kpi::read_all(value)?,
             _ => {}
         }
         Ok(())
@@ -146,6 +161,8 @@ impl Settings {
             "time_zone": self.time_zone, "currency": self.currency, "plan": self.plan, "auto_approve": self.auto_approve,
             "default_landing_page": self.default_landing_page, "fingerprint": self.fingerprint,
             "unverified_types": self.unverified_types,
+            "unknown_customer": if self.holds_unknown_customers { "hold" } else { "reject" },
+            "kpis": self.kpis.iter().map(EventConfiguration::to_json).collect::<Vec<_>>(),
         });
         match value {
             Value::Object(map) => map,

@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod link;
 pub mod migrate;
 pub mod node;
+pub mod oauth;
 mod open;
 pub mod outcome;
 pub mod partner;
