@@ -14,6 +14,7 @@ pub mod endpoint;
 pub mod error;
 pub mod exchange;
 pub mod fact;
+pub mod ingest;
 pub mod key;
 pub mod ledger;
 pub mod link;

@@ -38,7 +38,7 @@ impl App {
         let name = text(fields, "name")?.unwrap_or_else(|| before.row.name.clone());
         let site_url = text(fields, "site_url")?.unwrap_or_else(|| before.row.site_url.clone());
         let settings = self.settings(account, &before.settings, fields, &site_url)?;
-        let reprices = ["plan", "time_zone", "auto_approve"].iter().any(|key| fields.contains_key(*key));
+        let reprices = ["plan", "time_zone", "auto_approve", "sources"].iter().any(|key| fields.contains_key(*key));
         let mark = self.next_id(self.clock.now());
         let update = async move |tx: &headwater_store::backend::Tx<'_>| {
             program_update(tx, account.0, id.0, &name, &site_url, &settings).await?;

@@ -23,6 +23,7 @@ pub(crate) use queue::{Queue, queue, run};
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::ingest::{Ingest, Recorded};
 use decide::Decision;
 use headwater_domain::attribution::Touch;
 use headwater_domain::ids::{AccountId, EventId, KeyId, PersonId, ProgramId};
@@ -104,6 +105,8 @@ pub enum Command {
         /// Which event.
         event: EventId,
     },
+    /// Record customers and facts, together.
+    Record(Box<Ingest>),
     /// Price persons of one program again, after a dated change.
     Reprice {
         /// Whose they are.
@@ -133,6 +136,8 @@ pub enum Answer {
     EventUnknown,
     /// The event is not unverified.
     NotUnverified,
+    /// What became of each record.
+    Recorded(Vec<Recorded>),
     /// The persons are priced.
     Repriced,
 }
@@ -148,6 +153,7 @@ impl Command {
                 idempotency + texts.into_iter().map(text).sum::<usize>()
             }
             Self::Confirm { .. } | Self::Reject { .. } => 0,
+            Self::Record(ingest) => ingest.bytes(),
             Self::Reprice { persons, .. } => persons.len() * size_of::<(PersonId, Option<i64>)>(),
         };
         held + size_of::<Track>()
@@ -159,6 +165,7 @@ impl Command {
             Self::Track(track) if track.data.as_ref().is_some_and(|data| data.len() > DATA_BYTES_MAX) => {
                 Err(Error::invalid("data", format!("must have at most {DATA_BYTES_MAX} bytes")))
             }
+            Self::Record(ingest) => ingest.check(),
             Self::Confirm { amount: Some((amount, _)), .. } if *amount < Decimal::ZERO => {
                 Err(Error::invalid("amount", "must not be negative: the event says the direction"))
             }

@@ -16,4 +16,5 @@ pub mod money;
 pub mod postback;
 pub mod program;
 pub mod seal;
+pub mod source;
 pub mod time;

@@ -3,7 +3,9 @@
 //! They are stored as one JSON object; absent keys have the defaults that `management.md` and `conventions.md` §11 give.
 
 use crate::kpi::{self, EventConfiguration};
+use crate::source::Source;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Which click of a visitor counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +48,9 @@ pub struct Settings {
     pub fingerprint: bool,
     /// Event types that a publishable key cannot make count, beside money.
     pub unverified_types: Vec<String>,
-    /// Whether activity of a customer that nobody knows is held until it comes; else it is refused.
+    /// Which way is the truth for which figure; for the others, the one that brought it first.
+    pub sources: BTreeMap<String, Source>,
+    /// Whether a fact of a customer that nobody knows is held rather than refused.
     pub holds_unknown_customers: bool,
     /// How pushed activity is read, one for each event name.
     pub kpis: Vec<EventConfiguration>,
@@ -77,6 +81,7 @@ impl Default for Settings {
             unverified_types: ["KYC_COMPLETED", "VERIFICATION", "FIRST_TRADE", "ACCOUNT_UPGRADE"]
                 .map(str::to_owned)
                 .into(),
+            sources: BTreeMap::new(),
             holds_unknown_customers: false,
             kpis: Vec::new(),
         }
@@ -135,10 +140,11 @@ impl Settings {
                 let names = list.iter().map(|v| v.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
                 self.unverified_types = names.ok_or("must be a list of event types")?;
             }
+            "sources" => self.sources = sources(value)?,
             "unknown_customer" => {
                 self.holds_unknown_customers = match value.as_str() {
-                    Some("reject") => false,
                     Some("hold") => true,
+                    Some("reject") => false,
                     _ => return Err("must be reject or hold"),
                 }
             }
@@ -161,6 +167,7 @@ impl Settings {
             "time_zone": self.time_zone, "currency": self.currency, "plan": self.plan, "auto_approve": self.auto_approve,
             "default_landing_page": self.default_landing_page, "fingerprint": self.fingerprint,
             "unverified_types": self.unverified_types,
+            "sources": self.sources.iter().map(|(figure, source)| (figure.clone(), source.name().into())).collect::<Map<_, Value>>(),
             "unknown_customer": if self.holds_unknown_customers { "hold" } else { "reject" },
             "kpis": self.kpis.iter().map(EventConfiguration::to_json).collect::<Vec<_>>(),
         });
@@ -169,6 +176,12 @@ impl Settings {
             _ => Map::new(),
         }
     }
+}
+
+fn sources(value: &Value) -> Result<BTreeMap<String, Source>, &'static str> {
+    const FORM: &str = "must be an object of a figure to push, forex, pull or events";
+    let read = |(figure, source): (&String, &Value)| Some((figure.clone(), Source::parse(source.as_str()?)?));
+    value.as_object().and_then(|object| object.iter().map(read).collect()).ok_or(FORM)
 }
 
 fn regional_domains(value: &Value) -> Result<Vec<RegionalDomain>, &'static str> {
@@ -207,6 +220,7 @@ mod tests {
     #[test]
     fn settings_read_back_what_they_wrote() {
         let changes = json!({"attribution": "last_click", "window_days": 7, "plan": "ib", "currency": "eur",
+            "sources": {"deposit": "forex", "kpi:Rebate": "push"}, "unknown_customer": "hold",
             "regional_domains": [{"url": "https://de.broker.example", "countries": ["de", "AT"]}]});
         let Value::Object(changes) = changes else { panic!("an object") };
         let settings = Settings::default().with(&changes).expect("valid");
@@ -216,7 +230,12 @@ mod tests {
 
     #[test]
     fn a_wrong_setting_is_named() {
-        for (key, value) in [("window_days", json!(0)), ("time_zone", json!("Mars")), ("attribution", json!("any"))] {
+        for (key, value) in [
+            ("window_days", json!(0)),
+            ("time_zone", json!("Mars")),
+            ("attribution", json!("any")),
+            ("sources", json!({"lots": "mail"})),
+        ] {
             let changes = Map::from_iter([(key.to_owned(), value)]);
             assert_eq!(Settings::default().with(&changes).expect_err("refused").key, key);
         }

@@ -30,6 +30,14 @@ pub async fn person_of_customer(tx: &Tx<'_>, account_id: i64, id: i64) -> Result
     tx.maybe(statement, &[&account_id, &id]).await
 }
 
+/// The customer with this external id in any program of the account, the oldest where several programs know one.
+pub async fn customer_by_external_id(tx: &Tx<'_>, account_id: i64, external_id: &str) -> Result<Option<i64>> {
+    let statement =
+        sql!("SELECT id FROM customer WHERE account_id = $1 AND external_id = $2 ORDER BY created_at, id LIMIT 1");
+    let found: Option<(i64,)> = tx.maybe(statement, &[&account_id, &external_id]).await?;
+    Ok(found.map(|(id,)| id))
+}
+
 /// The accounts of a person, oldest first.
 pub async fn customers_of_person(tx: &Tx<'_>, account_id: i64, person_id: i64) -> Result<Vec<CustomerAccountRow>> {
     let statement = sql!(

@@ -11,7 +11,7 @@ use headwater_store::settlement::Number;
 pub(super) fn persons(command: &Command) -> Vec<Number> {
     match command {
         Command::Reprice { persons, .. } => persons.iter().map(|(person, _)| Number { id: person.0 }).collect(),
-        Command::Track(_) | Command::Confirm { .. } | Command::Reject { .. } => Vec::new(),
+        Command::Track(_) | Command::Confirm { .. } | Command::Reject { .. } | Command::Record(_) => Vec::new(),
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], now: Inst
     let mut events = claim_events(tx, app, &tracks, now, &mut view).await?;
     events.extend(commands.iter().filter_map(|command| match command {
         Command::Confirm { event, .. } | Command::Reject { event, .. } => Some(*event),
-        Command::Track(_) | Command::Reprice { .. } => None,
+        Command::Track(_) | Command::Record(_) | Command::Reprice { .. } => None,
     }));
     let events: BTreeSet<_> = events.into_iter().collect();
     let events: Vec<_> = events.into_iter().map(|event| Number { id: event.0 }).collect();
@@ -52,7 +52,7 @@ pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], now: Inst
 fn track_of(command: &Command) -> Option<&Track> {
     match command {
         Command::Track(track) => Some(track),
-        Command::Confirm { .. } | Command::Reject { .. } | Command::Reprice { .. } => None,
+        Command::Confirm { .. } | Command::Reject { .. } | Command::Record(_) | Command::Reprice { .. } => None,
     }
 }
 

@@ -25,6 +25,9 @@ pub(super) fn programs(app: &App, commands: &[Command]) -> Vec<Number> {
                 let Track { program, .. } = **track;
                 wide.extend(Some(program).filter(|program| directory.is_wide(*program)));
             }
+            Command::Record(ingest) => {
+                wide.extend(Some(ingest.program).filter(|program| directory.is_wide(*program)));
+            }
             Command::Reprice { program, .. } => {
                 wide.extend(Some(*program).filter(|program| directory.is_wide(*program)));
             }
