@@ -3,6 +3,7 @@
 //! `app` holds what runs; `settle` is the heart, a batch of events in and answers out; every other module is one noun.
 
 pub mod app;
+pub mod brand;
 pub mod cases;
 pub mod click;
 pub mod clock;
@@ -16,6 +17,7 @@ pub mod exchange;
 pub mod fact;
 pub mod ingest;
 pub mod key;
+pub mod kpi;
 pub mod ledger;
 pub mod link;
 pub mod node;
