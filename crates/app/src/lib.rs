@@ -20,6 +20,7 @@ pub mod key;
 pub mod kpi;
 pub mod ledger;
 pub mod link;
+pub mod listing;
 pub mod node;
 pub mod oauth;
 pub mod outbox;

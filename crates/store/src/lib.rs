@@ -18,6 +18,7 @@ pub mod fact;
 pub mod inbox;
 pub mod ledger;
 pub mod link;
+pub mod listing;
 pub mod migrate;
 pub mod node;
 pub mod oauth;

@@ -1,5 +1,6 @@
 //! Every route on one screen.
 
+use crate::api::brand;
 use crate::api::management::{commissions, customers, exchange_rates, facts, keys, ledger, partners, plans, programs};
 use crate::api::referral::{endpoints, events, handlers};
 use crate::auth::require_secret_key;
@@ -30,6 +31,7 @@ pub fn routes(state: &WebState) -> Result<Router, serde_json::Error> {
     );
     let router = Router::new()
         .merge(referral(state.clone()))
+        .merge(brand(state.clone()))
         .merge(management(state.clone()))
         .merge(visitor::click::routes(visitors))
         .merge(script::routes())
@@ -62,6 +64,14 @@ fn referral(state: WebState) -> Router {
         .route("/api/postback_endpoints/{id}/deliveries", get(endpoints::deliveries))
         .route("/api/postback_endpoints/{id}/deliveries/{delivery_id}", get(endpoints::delivery))
         .route("/api/postback_endpoints/{id}/deliveries/{delivery_id}/retry", post(endpoints::retry))
+        .with_state(state)
+}
+
+/// The brand dialect: write only.
+fn brand(state: WebState) -> Router {
+    Router::new()
+        .route("/tracking/events/customers", post(brand::customers::push))
+        .route("/tracking/events/activities", post(brand::activities::push))
         .with_state(state)
 }
 

@@ -4,13 +4,15 @@ use crate::client_address::TrustedProxies;
 use crate::limits::rate::RateLimit;
 use crate::visitor::country::Countries;
 use headwater_app::app::App;
-use headwater_domain::ids::KeyId;
+use headwater_domain::ids::{KeyId, ProgramId};
 use std::sync::Arc;
 
 /// Requests a minute per key of the referral dialect and the management API (`conventions.md` §7).
 const REQUESTS_PER_MINUTE: u32 = 600;
 /// Keys whose buckets are remembered.
 const KEYS_MAX: usize = 100_000;
+/// Requests a minute of the brand dialect for each program, and of the forex dialect for each access token (the same).
+const BULK_REQUESTS_PER_MINUTE: u32 = 1000;
 
 /// Cheap to clone.
 #[derive(Debug, Clone)]
@@ -19,6 +21,10 @@ pub struct WebState {
     pub app: Arc<App>,
     /// Requests per key.
     pub rate: Arc<RateLimit<KeyId>>,
+    /// Requests of the brand dialect per program.
+    pub brand_rate: Arc<RateLimit<ProgramId>>,
+    /// Requests of the forex dialect per access token, by its hash.
+    pub bearer_rate: Arc<RateLimit<String>>,
     /// Where addresses are.
     pub countries: Arc<Countries>,
     /// Whose forwarding headers are believed.
@@ -31,6 +37,8 @@ impl WebState {
     /// With the published limits.
     pub fn new(app: Arc<App>, countries: Arc<Countries>, proxies: TrustedProxies, metrics: fn() -> String) -> Self {
         let rate = Arc::new(RateLimit::new(REQUESTS_PER_MINUTE, KEYS_MAX));
-        Self { app, rate, countries, proxies, metrics }
+        let brand_rate = Arc::new(RateLimit::new(BULK_REQUESTS_PER_MINUTE, KEYS_MAX));
+        let bearer_rate = Arc::new(RateLimit::new(BULK_REQUESTS_PER_MINUTE, KEYS_MAX));
+        Self { app, rate, brand_rate, bearer_rate, countries, proxies, metrics }
     }
 }

@@ -102,6 +102,7 @@ pub enum Spelling {
 #[derive(Debug, Clone)]
 pub struct Row<'a> {
     cells: BTreeMap<&'static str, Cell>,
+    raws: BTreeMap<&'static str, &'a str>,
     cleared: Vec<&'static str>,
     /// What no column knows, in the record's order.
     pub others: Vec<(String, &'a str)>,
@@ -143,7 +144,7 @@ pub fn read<'a>(
     let Ok(Pairs(pairs)) = serde_json::from_str(record.get()) else {
         return Err(vec![refusal("", "type", "A record must be a JSON object.")]);
     };
-    let mut row = Row { cells: BTreeMap::new(), cleared: Vec::new(), others: Vec::new() };
+    let mut row = Row { cells: BTreeMap::new(), raws: BTreeMap::new(), cleared: Vec::new(), others: Vec::new() };
     let mut refusals = Vec::new();
     let mut seen: Vec<&'static str> = Vec::new();
     for (name, value) in pairs {
@@ -164,6 +165,7 @@ pub fn read<'a>(
             row.cleared.push(column.name);
             continue;
         }
+        row.raws.insert(column.name, value.get());
         match column.kind.read(value.get(), zone) {
             Ok(cell) => drop(row.cells.insert(column.name, cell)),
             Err((rule, rest)) => refusals.push(refusal(column.name, rule, &format!("{} {rest}.", column.name))),
@@ -184,6 +186,15 @@ pub fn refusal(field: &str, rule: &'static str, message: &str) -> Refusal {
 }
 
 impl Row<'_> {
+    /// The value as it was written, if the record has it.
+    pub fn written(&self, name: &str) -> Option<Value> {
+        self.raws.get(name).and_then(|raw| serde_json::from_str(raw).ok())
+    }
+    /// What no column knows, as it was written.
+    pub fn attributes(&self) -> Map<String, Value> {
+        let read = |(name, raw): &(String, &str)| (name.clone(), serde_json::from_str(raw).unwrap_or_default());
+        self.others.iter().map(read).collect()
+    }
     /// The cell of a column, if the record has it.
     pub fn cell(&self, name: &str) -> Option<&Cell> {
         self.cells.get(name)

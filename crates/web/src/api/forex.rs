@@ -1,0 +1,1 @@
+//! The forex dialect (Track360 OAuth).
