@@ -1,6 +1,7 @@
 //! Every route on one screen.
 
 use crate::api::brand;
+use crate::api::forex::{pushes, tables, token};
 use crate::api::management::{commissions, customers, exchange_rates, facts, keys, ledger, partners, plans, programs};
 use crate::api::referral::{endpoints, events, handlers};
 use crate::auth::require_secret_key;
@@ -32,6 +33,7 @@ pub fn routes(state: &WebState) -> Result<Router, serde_json::Error> {
     let router = Router::new()
         .merge(referral(state.clone()))
         .merge(brand(state.clone()))
+        .merge(forex(state.clone()))
         .merge(management(state.clone()))
         .merge(visitor::click::routes(visitors))
         .merge(script::routes())
@@ -72,6 +74,18 @@ fn brand(state: WebState) -> Router {
     Router::new()
         .route("/tracking/events/customers", post(brand::customers::push))
         .route("/tracking/events/activities", post(brand::activities::push))
+        .with_state(state)
+}
+
+/// The forex dialect and its access tokens.
+fn forex(state: WebState) -> Router {
+    Router::new()
+        .route("/oauth/token", post(token::issue))
+        .route("/api/v1/forex/customers", post(pushes::customers))
+        .route("/api/v1/forex/transactions", post(pushes::transactions))
+        .route("/api/v1/forex/trading-activity", post(pushes::trading_activity))
+        .route("/api/v1/forex/trades", post(pushes::trades))
+        .route("/api/v1/forex/schemas/{entity}", get(tables::show))
         .with_state(state)
 }
 
