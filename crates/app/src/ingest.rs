@@ -186,8 +186,10 @@ pub enum RecordWarning {
     AttributionLocked,
     /// The click is of another partner than the one that is named.
     ClickOfAnotherPartner,
-    /// The partner was suspended when the customer registered: it binds nobody.
+    /// The partner of the click was suspended when the customer registered: it binds nobody.
     PartnerSuspended,
+    /// The click was longer ago than the program lets one count: it binds nobody.
+    ClickTooOld,
 }
 
 impl App {

@@ -4,6 +4,7 @@
 //! what the events touch, decide each in order (pure), write everything, answer. An answer goes out after the commit.
 //! Two events of one batch see each other; two nodes meet at unique keys and row locks (`store::settlement`).
 
+mod account;
 mod again;
 mod bind;
 mod books;
@@ -12,8 +13,14 @@ mod decide;
 mod deliver;
 mod facts;
 mod load;
+mod merge;
+mod names;
 mod price;
 mod queue;
+mod record;
+mod refuse;
+mod revision;
+mod sources;
 pub mod sweep;
 mod view;
 mod wide;

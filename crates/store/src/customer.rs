@@ -24,8 +24,10 @@ record! {
 /// The person of this number, or of the customer of this number.
 pub async fn person_of_customer(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<Option<PersonOfCustomer>> {
     let statement = sql!(
-        "SELECT id, program_id, email_key, name, event_types, qualified_at, created_at FROM person WHERE account_id = $1 \
-         AND id = COALESCE((SELECT person_id FROM customer WHERE id = $2 AND account_id = $1), $2)"
+        "SELECT id, program_id, CASE WHEN email_key LIKE ' %' THEN COALESCE((SELECT c.email FROM customer c \
+         WHERE c.person_id = person.id AND c.email IS NOT NULL ORDER BY c.registered_at, c.id LIMIT 1), '') ELSE email_key END, name, event_types, qualified_at, created_at FROM person WHERE account_id = $1 \
+         AND id = COALESCE((SELECT person_id FROM customer WHERE id = $2 AND account_id = $1), \
+         (SELECT merged_into FROM person WHERE id = $2 AND account_id = $1), $2)"
     );
     tx.maybe(statement, &[&account_id, &id]).await
 }
@@ -50,7 +52,7 @@ pub async fn customers_of_person(tx: &Tx<'_>, account_id: i64, person_id: i64) -
 /// The bindings of a person, oldest first.
 pub async fn bindings_of_person(tx: &Tx<'_>, account_id: i64, person_id: i64) -> Result<Vec<BindingRow>> {
     let statement = sql!(
-        "SELECT from_at, partner_id, link_id, click_id, clicked_at, evidence, reason, recorded_at FROM attribution \
+        "SELECT DISTINCT from_at, partner_id, link_id, click_id, clicked_at, evidence, reason, recorded_at FROM attribution \
          WHERE person_id = $2 AND account_id = $1 ORDER BY from_at"
     );
     tx.all(statement, &[&account_id, &person_id]).await

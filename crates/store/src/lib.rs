@@ -16,6 +16,7 @@ pub mod event;
 pub mod exchange;
 pub mod fact;
 pub mod inbox;
+pub mod ingest;
 pub mod ledger;
 pub mod link;
 pub mod listing;

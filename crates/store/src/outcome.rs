@@ -6,7 +6,9 @@
 use crate::backend::{Error, Result, Tx};
 use crate::delivery::{NewDelivery, deliveries_insert};
 use crate::inbox::{EventClaim, event_claims_move};
+use crate::ingest::{Absorbed, AccountPut, FactMove, Merge, accounts_absorb, accounts_put, facts_move, persons_merge};
 use crate::{batch, batch_sql, record};
+use std::collections::BTreeSet;
 
 batch! {
     /// An event to add.
@@ -37,7 +39,7 @@ batch! {
 batch! {
     /// A binding to add.
     pub struct NewAttribution {
-        person_id: i64 = "int8", from_at: i64 = "int8", account_id: i64 = "int8", partner_id: i64 = "int8", link_id: Option<i64> = "int8",
+        person_id: i64 = "int8", customer_id: i64 = "int8", from_at: i64 = "int8", account_id: i64 = "int8", partner_id: i64 = "int8", link_id: Option<i64> = "int8",
         click_id: Option<i64> = "int8", clicked_at: Option<i64> = "int8", evidence: String = "text", recorded_at: i64 = "int8",
     }
 }
@@ -46,7 +48,7 @@ batch! {
     pub struct NewFact {
         id: i64 = "int8", account_id: i64 = "int8", program_id: i64 = "int8", person_id: i64 = "int8", customer_id: i64 = "int8",
         kind: String = "text", fact_key: String = "text", revision: Option<i64> = "int8", at: i64 = "int8", body: String = "text",
-        source: String = "text", event_id: Option<i64> = "int8", received_at: i64 = "int8",
+        source: String = "text", event_id: Option<i64> = "int8", received_at: i64 = "int8", data: Option<String> = "text",
     }
 }
 batch! {
@@ -118,10 +120,16 @@ pub struct Outcome {
     pub cells: Vec<CellPut>,
     pub commissions: Vec<NewCommission>,
     pub deliveries: Vec<NewDelivery>,
+    pub merges: Vec<Merge>,
+    pub accounts: Vec<AccountPut>,
+    pub absorbed: Vec<Absorbed>,
+    pub fact_moves: Vec<FactMove>,
 }
 
 /// Writes it all.
 pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
+    persons_merge(tx, &outcome.merges).await?;
+    accounts_put(tx, &outcome.accounts).await?;
     let events = batch_sql!(
         NewEvent,
         0,
@@ -150,18 +158,20 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
     let attributions = batch_sql!(
         NewAttribution,
         0,
-        "INSERT INTO attribution (person_id, from_at, account_id, partner_id, link_id, click_id, clicked_at, evidence, recorded_at) \
-         SELECT person_id, from_at, account_id, partner_id, link_id, click_id, clicked_at, evidence, recorded_at FROM {batch} WHERE true"
+        "INSERT INTO attribution (person_id, customer_id, from_at, account_id, partner_id, link_id, click_id, clicked_at, evidence, recorded_at) \
+         SELECT person_id, customer_id, from_at, account_id, partner_id, link_id, click_id, clicked_at, evidence, recorded_at FROM {batch} WHERE true"
     );
     tx.batch(attributions, &[], &outcome.attributions).await?;
     let facts = batch_sql!(
         NewFact,
         0,
-        "INSERT INTO fact (id, account_id, program_id, person_id, customer_id, type, fact_key, revision, at, body, source, event_id, received_at) \
-         SELECT id, account_id, program_id, person_id, customer_id, kind, fact_key, revision, at, body, source, event_id, received_at \
+        "INSERT INTO fact (id, account_id, program_id, person_id, customer_id, type, fact_key, revision, at, body, source, event_id, received_at, data) \
+         SELECT id, account_id, program_id, person_id, customer_id, kind, fact_key, revision, at, body, source, event_id, received_at, data \
          FROM {batch} WHERE true"
     );
     tx.batch(facts, &[], &outcome.facts).await?;
+    facts_move(tx, &outcome.fact_moves).await?;
+    accounts_absorb(tx, &outcome.absorbed).await?;
     held_write(tx, outcome).await?;
     let cells = batch_sql!(
         CellPut,
@@ -209,10 +219,10 @@ async fn held_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
         "SELECT fact_id, reason FROM held WHERE person_id IN (SELECT person_id FROM {batch})"
     );
     let standing: Vec<(i64, String)> = tx.batch_all(standing, &[], &outcome.held_persons).await?;
-    let stays = |fact_id: i64, reason: &str| outcome.held.iter().any(|h| h.fact_id == fact_id && h.reason == reason);
+    let staying: BTreeSet<_> = outcome.held.iter().map(|held| (held.fact_id, held.reason.as_str())).collect();
     let gone: Vec<_> = standing
         .into_iter()
-        .filter(|(fact_id, reason)| !stays(*fact_id, reason))
+        .filter(|(fact_id, reason)| !staying.contains(&(*fact_id, reason.as_str())))
         .map(|(fact_id, reason)| HeldGone { fact_id, reason })
         .collect();
     let delete = batch_sql!(
@@ -226,7 +236,7 @@ async fn held_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
         0,
         "INSERT INTO held (fact_id, reason, account_id, program_id, person_id, detail, since) \
          SELECT fact_id, reason, account_id, program_id, person_id, detail, since FROM {batch} WHERE true \
-         ON CONFLICT (fact_id, reason) DO UPDATE SET detail = excluded.detail"
+         ON CONFLICT (fact_id, reason) DO UPDATE SET detail = excluded.detail, person_id = excluded.person_id"
     );
     tx.batch(held, &[], &outcome.held).await?;
     Ok(())

@@ -16,19 +16,19 @@ batch! {
 }
 record! {
     /// A client; `event_types` are the types recorded for it, with spaces between.
-    pub struct PersonRow { id: i64, account_id: i64, program_id: i64, email_key: String, event_types: String, qualified_at: Option<i64> }
+    pub struct PersonRow { id: i64, account_id: i64, program_id: i64, email_key: String, event_types: String, qualified_at: Option<i64>, merged_into: Option<i64> }
 }
 record! {
     /// A customer of a person.
-    pub struct CustomerRow { id: i64, person_id: i64, country: Option<String>, account_type: Option<String>, registered_at: i64 }
+    pub struct CustomerRow { id: i64, person_id: i64, country: Option<String>, account_type: Option<String>, registered_at: i64, campaign: Option<String>, is_placeholder: bool, is_registered: bool }
 }
 record! {
-    /// A binding of a person to a partner.
-    pub struct AttributionRow { person_id: i64, from_at: i64, partner_id: i64, link_id: Option<i64>, click_id: Option<i64> }
+    /// A binding of an account to a partner.
+    pub struct AttributionRow { person_id: i64, customer_id: i64, from_at: i64, partner_id: i64, link_id: Option<i64>, click_id: Option<i64> }
 }
 record! {
     /// A revision of a fact.
-    pub struct FactRow { id: i64, person_id: i64, customer_id: i64, kind: String, fact_key: String, revision: Option<i64>, at: i64, body: String }
+    pub struct FactRow { id: i64, person_id: i64, customer_id: i64, kind: String, fact_key: String, revision: Option<i64>, at: i64, body: String, source: String }
 }
 record! {
     /// What a cell has posted.
@@ -43,7 +43,7 @@ record! {
     }
 }
 
-/// The persons of these events. An event never changes its person, so this needs no lock.
+/// The persons of these events. An event changes its person only where that one is merged, which its lock shows.
 pub async fn persons_of_events(tx: &Tx<'_>, events: &[Number]) -> Result<Vec<Number>> {
     let statement = batch_sql!(
         Number,
@@ -78,7 +78,7 @@ pub async fn events_unverified(tx: &Tx<'_>, persons: &[Number]) -> Result<Vec<Ev
     tx.batch_all(statement, &[], persons).await
 }
 
-/// Makes the clients that are new, with one customer each of the same number; gives the numbers of the new ones.
+/// Makes the clients that are new; gives their numbers.
 pub async fn person_claim(tx: &Tx<'_>, rows: &[PersonClaim]) -> Result<Vec<i64>> {
     let mut rows = rows.to_vec();
     rows.sort_by(|a, b| (a.program_id, &a.email_key).cmp(&(b.program_id, &b.email_key)));
@@ -90,16 +90,19 @@ pub async fn person_claim(tx: &Tx<'_>, rows: &[PersonClaim]) -> Result<Vec<i64>>
          ON CONFLICT (program_id, email_key) DO NOTHING RETURNING id"
     );
     let made: Vec<(i64,)> = tx.batch_all(statement, &[], &rows).await?;
-    let made: std::collections::BTreeSet<i64> = made.into_iter().map(|(id,)| id).collect();
-    rows.retain(|row| made.contains(&row.id));
+    Ok(made.into_iter().map(|(id,)| id).collect())
+}
+
+/// Makes one account each, of the same number, for clients that are known by their events.
+pub async fn customer_claim(tx: &Tx<'_>, rows: &[PersonClaim]) -> Result<()> {
     let statement = batch_sql!(
         PersonClaim,
         0,
         "INSERT INTO customer (id, account_id, program_id, person_id, registered_at, created_at) \
          SELECT id, account_id, program_id, id, created_at, created_at FROM {batch} WHERE true"
     );
-    tx.batch(statement, &[], &rows).await?;
-    Ok(made.into_iter().collect())
+    tx.batch(statement, &[], rows).await?;
+    Ok(())
 }
 
 /// Takes back clients that this transaction made and that no event named after all.
@@ -112,15 +115,15 @@ pub async fn person_unclaim(tx: &Tx<'_>, ids: &[Number]) -> Result<()> {
     Ok(())
 }
 
-/// The numbers of clients by their emails, which never change.
-pub async fn person_ids(tx: &Tx<'_>, rows: &[PersonClaim]) -> Result<Vec<Number>> {
+/// The numbers of clients by what they are known by, as (program, name, number). A merged one is the one that it became.
+pub async fn person_ids(tx: &Tx<'_>, rows: &[PersonClaim]) -> Result<Vec<(i64, String, i64)>> {
     let statement = batch_sql!(
         PersonClaim,
         0,
-        "SELECT id FROM person WHERE (program_id, email_key) IN (SELECT program_id, email_key FROM {batch})"
+        "SELECT program_id, email_key, COALESCE(merged_into, id) FROM person \
+         WHERE (program_id, email_key) IN (SELECT program_id, email_key FROM {batch})"
     );
-    let rows: Vec<(i64,)> = tx.batch_all(statement, &[], rows).await?;
-    Ok(rows.into_iter().map(|(id,)| Number { id }).collect())
+    tx.batch_all(statement, &[], rows).await
 }
 
 /// Locks clients in the order of their numbers, and reads them.
@@ -128,7 +131,7 @@ pub async fn persons_lock(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRow>>
     let statement = batch_sql!(
         Number,
         0,
-        "SELECT id, account_id, program_id, email_key, event_types, qualified_at FROM person \
+        "SELECT id, account_id, program_id, email_key, event_types, qualified_at, merged_into FROM person \
          WHERE id IN (SELECT id FROM {batch}) ORDER BY id FOR UPDATE"
     );
     tx.batch_all(statement, &[], ids).await
@@ -145,7 +148,11 @@ pub async fn programs_lock(tx: &Tx<'_>, programs: &[Number]) -> Result<()> {
 
 /// Every person of these programs.
 pub async fn persons_of_programs(tx: &Tx<'_>, programs: &[Number]) -> Result<Vec<Number>> {
-    let statement = batch_sql!(Number, 0, "SELECT id FROM person WHERE program_id IN (SELECT id FROM {batch})");
+    let statement = batch_sql!(
+        Number,
+        0,
+        "SELECT id FROM person WHERE merged_into IS NULL AND program_id IN (SELECT id FROM {batch})"
+    );
     let rows: Vec<(i64,)> = tx.batch_all(statement, &[], programs).await?;
     Ok(rows.into_iter().map(|(id,)| Number { id }).collect())
 }
@@ -166,18 +173,18 @@ pub async fn person_state(tx: &Tx<'_>, persons: &[Number]) -> Result<PersonState
     let customers = batch_sql!(
         Number,
         0,
-        "SELECT id, person_id, country, account_type, registered_at FROM customer WHERE person_id IN (SELECT id FROM {batch}) \
+        "SELECT id, person_id, country, account_type, registered_at, campaign, is_placeholder, is_registered FROM customer WHERE person_id IN (SELECT id FROM {batch}) \
          ORDER BY registered_at, id"
     );
     let attributions = batch_sql!(
         Number,
         0,
-        "SELECT person_id, from_at, partner_id, link_id, click_id FROM attribution WHERE person_id IN (SELECT id FROM {batch})"
+        "SELECT person_id, customer_id, from_at, partner_id, link_id, click_id FROM attribution WHERE person_id IN (SELECT id FROM {batch})"
     );
     let facts = batch_sql!(
         Number,
         0,
-        "SELECT id, person_id, customer_id, type, fact_key, revision, at, body FROM fact \
+        "SELECT id, person_id, customer_id, type, fact_key, revision, at, body, source FROM fact \
          WHERE person_id IN (SELECT id FROM {batch}) ORDER BY id"
     );
     let cells = batch_sql!(

@@ -31,7 +31,7 @@ impl Decision<'_> {
                 continue;
             }
             let Some(mut record) = self.view.persons.remove(person) else { continue };
-            let priced = self.price_unchanged(&mut record, &program);
+            let priced = self.price_changed(&mut record, &program, &[]);
             self.update_person(&record);
             self.view.persons.insert(*person, record);
             priced?;

@@ -4,9 +4,10 @@
 
 use super::Track;
 use super::decide::Decision;
+use super::view::PersonRecord;
 use headwater_domain::attribution::{Attributed, Binding, attribute};
-use headwater_domain::commission;
-use headwater_domain::ids::{AccountId, ClickId, LinkId, PartnerId, PersonId};
+use headwater_domain::commission::{self, CustomerView};
+use headwater_domain::ids::{AccountId, ClickId, CustomerId, LinkId, PartnerId, PersonId};
 use headwater_domain::time::Instant;
 use headwater_store::outcome::NewAttribution;
 use headwater_store::settlement::EventRow;
@@ -20,14 +21,14 @@ impl Decision<'_> {
         occurred_at: Instant,
         window_days: i64,
     ) -> Attributed {
-        let existing = person.and_then(|p| self.view.persons.get(&p)).and_then(|p| p.binding);
+        let existing = person.and_then(|p| self.view.persons.get(&p)).and_then(PersonRecord::binding);
         let brings = |partner| existing.is_some() || !self.is_blocked(track.account, partner, occurred_at);
         let touch = track.touch.filter(|touch| brings(touch.partner));
         attribute(existing, touch, person.is_some(), occurred_at, window_days)
     }
 
     /// A blocked partner brings no new clients; those it brought before stay its own.
-    fn is_blocked(&self, account: AccountId, partner: PartnerId, at: Instant) -> bool {
+    pub(super) fn is_blocked(&self, account: AccountId, partner: PartnerId, at: Instant) -> bool {
         self.directory.partner_by_id(account, partner).is_none_or(|partner| partner.is_suspended_at(at))
     }
 
@@ -52,13 +53,32 @@ impl Decision<'_> {
         clicked_at: Option<Instant>,
         evidence: &str,
     ) {
+        let Some(record) = self.view.persons.get(&person) else { return };
+        let bound = |customer: &CustomerView| record.bindings.contains_key(&customer.customer);
+        let unbound: Vec<_> = record.customers.iter().filter(|customer| !bound(customer)).map(|c| c.customer).collect();
+        for customer in unbound {
+            self.bind_account(person, customer, binding, from, clicked_at, evidence);
+        }
+    }
+
+    /// Binds one account, which has no binding yet.
+    pub(super) fn bind_account(
+        &mut self,
+        person: PersonId,
+        customer: CustomerId,
+        binding: Binding,
+        from: Instant,
+        clicked_at: Option<Instant>,
+        evidence: &str,
+    ) {
         let Some(record) = self.view.persons.get_mut(&person) else { return };
-        record.binding = Some(binding);
-        for customer in &mut record.customers {
-            customer.bindings.push(commission::Binding { from, partner: binding.partner });
+        record.bindings.insert(customer, binding);
+        for view in record.customers.iter_mut().filter(|view| view.customer == customer) {
+            view.bindings.push(commission::Binding { from, partner: binding.partner });
         }
         self.view.outcome.attributions.push(NewAttribution {
             person_id: person.0,
+            customer_id: customer.0,
             from_at: from.0,
             account_id: record.account.0,
             partner_id: binding.partner.0,

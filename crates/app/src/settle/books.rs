@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 
 type AccountKey = (i64, String, String, String);
 
-pub(super) async fn commit(tx: &Tx<'_>, app: &App, view: View, now: Instant) -> Result<()> {
+pub(super) async fn commit(tx: &Tx<'_>, app: &App, mut view: View, now: Instant) -> Result<()> {
+    view.outcome.accounts = view.accounts_changed(now);
     outcome_write(tx, &view.outcome).await?;
     event_claims_free(tx, &view.unused_claims()).await?;
     person_unclaim(tx, &view.unused_persons()).await?;

@@ -6,7 +6,7 @@
 use super::decide::Decision;
 use super::load::unreadable;
 use super::sweep::UNVERIFIED_SECONDS_MAX;
-use super::view::Claimed;
+use super::view::{Claimed, PersonRecord};
 use super::{Answer, Track};
 use headwater_domain::attribution::Evidence;
 use headwater_domain::event::State;
@@ -122,7 +122,7 @@ impl Decision<'_> {
     /// says of its visitor.
     fn attribute_confirmed(&mut self, row: &mut EventRow, track: Option<&Track>, window_days: i64) {
         let person = row.person_id.map(PersonId);
-        let binding = person.and_then(|p| self.view.persons.get(&p)).and_then(|p| p.binding);
+        let binding = person.and_then(|p| self.view.persons.get(&p)).and_then(PersonRecord::binding);
         if let Some(binding) = binding {
             row.partner_id = Some(binding.partner.0);
             row.link_id = binding.link.map(|l| l.0);

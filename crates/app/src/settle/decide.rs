@@ -44,7 +44,7 @@ impl Decision<'_> {
                 self.confirm_named(*account, *event, amount.as_ref(), *currency)
             }
             Command::Reject { account, event } => self.reject(*account, *event),
-            Command::Record(_) => Err(unreadable("records", "of this build")),
+            Command::Record(ingest) => self.record_all(ingest),
             Command::Reprice { account, program, persons } => self.price_again(*account, *program, persons),
         }
     }

@@ -8,6 +8,7 @@ use headwater_domain::event::{REFERRAL_INITIATED, repeats};
 use headwater_domain::fact::{Fact, FactBody, MoneyKind, MoneyStatus};
 use headwater_domain::ids::{FactId, PersonId};
 use headwater_domain::money::{Currency, Decimal};
+use headwater_domain::source::Source;
 use headwater_domain::time::Instant;
 use headwater_store::backend::Result;
 use headwater_store::outcome::{CustomerUpdate, NewFact, PersonUpdate};
@@ -42,13 +43,16 @@ impl Decision<'_> {
     }
 
     /// A client registered when its earliest REGISTRATION happened; until one is known, the account that was made with the
-    /// client did when its earliest event happened. So the order of arrival makes no difference. Gives whether a date moved.
+    /// client did when its earliest event happened. What an account's own record says stands before both. So the order of arrival makes no difference. Gives whether a date moved.
     fn register(&mut self, person: &mut PersonRecord, row: &EventRow) -> bool {
         let occurred_at = Instant(row.occurred_at);
         let is_known = person.event_types.contains(REGISTRATION);
         let is_registration = row.kind == REGISTRATION;
         let mut moved = false;
         for customer in &mut person.customers {
+            if person.registered.contains(&customer.customer) {
+                continue;
+            }
             let at = match (is_registration, is_known) {
                 (true, false) => occurred_at,
                 (true, true) => customer.registered_at.min(occurred_at),
@@ -86,12 +90,13 @@ impl Decision<'_> {
                 revision: None,
                 at: row.occurred_at,
                 body: body.to_json().to_string(),
-                source: "events".into(),
+                source: Source::Events.name().into(),
                 event_id: Some(row.id),
                 received_at: self.now.0,
+                data: None,
             });
             let at = Instant(row.occurred_at);
-            take_in(&mut person.facts, Fact { id, key: key.clone(), revision: None, customer, at, body });
+            person.take_in(Fact { id, key: key.clone(), revision: None, customer, at, body }, Source::Events);
             changed.push(id);
         }
         Ok(changed)
@@ -134,37 +139,5 @@ fn fact_key(row: &EventRow) -> String {
             format!("{CALLERS_PREFIX}{key}")
         }
         Some(key) => key.clone(),
-    }
-}
-
-/// Only the greatest revision of a key stands: by `revision` where the sender has one, else by arrival.
-fn take_in(facts: &mut Vec<Fact>, fact: Fact) {
-    let same = |standing: &Fact| standing.key == fact.key && standing.body.type_name() == fact.body.type_name();
-    match facts.iter_mut().find(|standing| same(standing)) {
-        None => facts.push(fact),
-        Some(standing) if (standing.revision, standing.id) <= (fact.revision, fact.id) => *standing = fact,
-        Some(_) => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use headwater_domain::ids::CustomerId;
-
-    fn fact(id: i64, key: &str, revision: Option<i64>) -> Fact {
-        let body = FactBody::Event { event: "SALE".into(), amount: None, currency: None };
-        Fact { id: FactId(id), key: key.into(), revision, customer: CustomerId(1), at: Instant(0), body }
-    }
-
-    #[test]
-    fn one_revision_of_a_key_stands() {
-        let mut facts = Vec::new();
-        for (id, key, revision) in
-            [(1, "a", None), (2, "a", None), (3, "b", Some(7)), (4, "b", None), (5, "b", Some(8))]
-        {
-            take_in(&mut facts, fact(id, key, revision));
-        }
-        assert_eq!(facts.iter().map(|f| f.id.0).collect::<Vec<_>>(), [2, 5]);
     }
 }

@@ -3,7 +3,8 @@
 //! Whatever a decision depends on is read after its lock (`store::settlement`). A row that cannot be read abandons the
 //! settlement: a default in its place would be money made up.
 
-use super::view::{Cells, Claimed, PersonRecord, Remembered, View};
+use super::names::Names;
+use super::view::{Arrival, Cells, Claimed, PersonRecord, Remembered, View};
 use super::{Command, Track, again, wide};
 use crate::app::App;
 use headwater_domain::attribution::Binding;
@@ -13,19 +14,20 @@ use headwater_domain::ids::{
     AccountId, ClickId, CommissionId, CustomerId, EventId, FactId, KeyId, LinkId, PartnerId, PersonId, ProgramId,
 };
 use headwater_domain::money::Decimal;
+use headwater_domain::source::Source;
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Error, Result, Tx};
 use headwater_store::directory::changes_since;
 use headwater_store::inbox::{
     EventClaim, IdempotencyClaim, event_claim, event_claims_lock, idempotency_claim, idempotency_read,
 };
-use headwater_store::settlement::{self, FactRow, Number, PersonClaim, PersonRow, PersonState};
+use headwater_store::settlement::{self, CellRow, FactRow, Number, PersonClaim, PersonRow, PersonState};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], now: Instant) -> Result<View> {
     refresh(tx, app).await?;
     let programs = wide::programs(app, commands);
-    settlement::programs_lock(tx, &programs).await?;
+    settlement::programs_lock(tx, &wide::locked(commands, &programs)).await?;
     let mut view = View::default();
     let tracks: Vec<&Track> = commands.iter().filter_map(track_of).collect();
     claim_idempotency(tx, &tracks, now, &mut view).await?;
@@ -38,14 +40,18 @@ pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], now: Inst
     }));
     let events: BTreeSet<_> = events.into_iter().collect();
     let events: Vec<_> = events.into_iter().map(|event| Number { id: event.0 }).collect();
+    let names = names_of(tx, app, commands, now).await?;
     let mut further = settlement::persons_of_programs(tx, &programs).await?;
     further.extend(commands.iter().flat_map(again::persons));
-    let persons = lock_persons(tx, app, &tracks, &events, further, now, &mut view).await?;
+    further.extend(names.persons.iter().cloned());
+    let claims = Claims { tracks: &tracks, names: &names.claims };
+    let persons = lock_persons(tx, app, &claims, &events, further, now, &mut view).await?;
     for row in settlement::events_lock(tx, &events).await? {
         view.events.insert(EventId(row.id), row);
     }
     read_persons(tx, persons, &mut view).await?;
     read_common_cells(tx, &programs, &mut view).await?;
+    names.resolve(tx, &view.persons, &view.person_by_email, &mut view.known).await?;
     Ok(view)
 }
 
@@ -125,18 +131,36 @@ async fn claim_events(
     Ok(events)
 }
 
+/// Who is to be there: the clients of events, and the persons that records name.
+struct Claims<'a> {
+    tracks: &'a [&'a Track],
+    names: &'a [PersonClaim],
+}
+
+async fn names_of(tx: &Tx<'_>, app: &App, commands: &[Command], now: Instant) -> Result<Names> {
+    if !commands.iter().any(|command| matches!(command, Command::Record(_))) {
+        return Ok(Names::default());
+    }
+    let holding = {
+        let directory = app.directory();
+        let programs = directory.programs_of_all_accounts().filter(|p| p.settings.holds_unknown_customers);
+        programs.map(|program| program.id).collect()
+    };
+    Names::read(tx, &holding, commands, || app.next_id(now), now).await
+}
+
 /// Makes the clients that are new, and locks them with the clients of these events, all in one order.
 async fn lock_persons(
     tx: &Tx<'_>,
     app: &App,
-    tracks: &[&Track],
+    asked: &Claims<'_>,
     events: &[Number],
     further: Vec<Number>,
     now: Instant,
     view: &mut View,
 ) -> Result<Vec<PersonRow>> {
     let mut claims = BTreeMap::new();
-    for track in tracks {
+    for track in asked.tracks {
         if let Some(email_key) = &track.email_key {
             claims.entry((track.program, email_key.clone())).or_insert_with(|| PersonClaim {
                 id: app.next_id(now),
@@ -148,81 +172,132 @@ async fn lock_persons(
             });
         }
     }
+    // A client of an event has an account at once; that of a record is made with the record.
+    let with_account: BTreeSet<i64> = claims.values().map(|claim| claim.id).collect();
+    for claim in asked.names {
+        let name = (ProgramId(claim.program_id), claim.email_key.clone());
+        claims.entry(name).or_insert_with(|| claim.clone());
+    }
     let claims: Vec<_> = claims.into_values().collect();
-    view.reserved.persons = settlement::person_claim(tx, &claims).await?.into_iter().map(PersonId).collect();
-    let mut ids = settlement::person_ids(tx, &claims).await?;
-    ids.extend(further);
-    ids.extend(settlement::persons_of_events(tx, events).await?);
-    let ids: BTreeSet<_> = ids.into_iter().map(|number| number.id).collect();
-    let ids: Vec<_> = ids.into_iter().map(|id| Number { id }).collect();
-    settlement::persons_lock(tx, &ids).await
+    let made: BTreeSet<i64> = settlement::person_claim(tx, &claims).await?.into_iter().collect();
+    let clients = claims.iter().filter(|claim| made.contains(&claim.id) && with_account.contains(&claim.id));
+    settlement::customer_claim(tx, &clients.cloned().collect::<Vec<_>>()).await?;
+    view.reserved.persons = made.into_iter().map(PersonId).collect();
+    let by_name = settlement::person_ids(tx, &claims).await?;
+    let mut ids: BTreeSet<i64> = by_name.iter().map(|(_, _, id)| *id).collect();
+    ids.extend(further.iter().map(|number| number.id));
+    ids.extend(settlement::persons_of_events(tx, events).await?.iter().map(|number| number.id));
+    let (rows, merged) = lock_standing(tx, ids).await?;
+    for (program, name, id) in by_name {
+        let standing = merged.get(&id).copied().unwrap_or(id);
+        view.person_by_email.insert((ProgramId(program), name), PersonId(standing));
+    }
+    Ok(rows)
+}
+
+/// Locks these persons; in the place of one that was merged meanwhile, the one that it became. Gives who became whom.
+async fn lock_standing(tx: &Tx<'_>, ids: BTreeSet<i64>) -> Result<(Vec<PersonRow>, BTreeMap<i64, i64>)> {
+    let (mut open, mut merged, mut rows) = (ids, BTreeMap::new(), Vec::<PersonRow>::new());
+    while !open.is_empty() {
+        let numbers: Vec<_> = open.iter().map(|id| Number { id: *id }).collect();
+        let mut became = BTreeSet::new();
+        for row in settlement::persons_lock(tx, &numbers).await? {
+            match row.merged_into {
+                Some(into) => {
+                    merged.insert(row.id, into);
+                    became.insert(into);
+                }
+                None => rows.push(row),
+            }
+        }
+        became.retain(|id| !rows.iter().any(|row| row.id == *id));
+        open = became;
+    }
+    rows.sort_by_key(|row| row.id);
+    Ok((rows, merged))
 }
 
 async fn read_persons(tx: &Tx<'_>, rows: Vec<PersonRow>, view: &mut View) -> Result<()> {
     let ids: Vec<_> = rows.iter().map(|row| Number { id: row.id }).collect();
     let state = settlement::person_state(tx, &ids).await?;
     for row in rows {
-        let person = person_record(&row, &state)?;
+        let mut person = PersonRecord::empty(PersonId(row.id), AccountId(row.account_id), ProgramId(row.program_id));
+        person.event_types = row.event_types.split_whitespace().map(str::to_owned).collect();
+        person.qualified_at = row.qualified_at.map(Instant);
         view.person_by_email.insert((person.program, row.email_key), person.id);
         view.persons.insert(person.id, person);
     }
+    spread(&state, view)?;
     for row in state.unverified {
         view.events.entry(EventId(row.id)).or_insert(row);
     }
     Ok(())
 }
 
-fn person_record(row: &PersonRow, state: &PersonState) -> Result<PersonRecord> {
-    let mut attributions: Vec<_> = state.attributions.iter().filter(|a| a.person_id == row.id).collect();
-    attributions.sort_by_key(|a| a.from_at);
-    let bindings: Vec<_> = attributions
-        .iter()
-        .map(|a| commission::Binding { from: Instant(a.from_at), partner: PartnerId(a.partner_id) })
-        .collect();
-    let binding = attributions.last().map(|a| Binding {
-        partner: PartnerId(a.partner_id),
-        link: a.link_id.map(LinkId),
-        click: a.click_id.map(ClickId),
-    });
-    let mut customers: Vec<_> = state
-        .customers
-        .iter()
-        .filter(|c| c.person_id == row.id)
-        .map(|c| CustomerView {
-            customer: CustomerId(c.id),
-            registered_at: Instant(c.registered_at),
-            country: c.country.clone(),
-            account_type: c.account_type.clone(),
-            campaign: None,
+/// Gives every row to its person.
+fn spread(state: &PersonState, view: &mut View) -> Result<()> {
+    let persons = &mut view.persons;
+    for row in &state.customers {
+        let Some(person) = persons.get_mut(&PersonId(row.person_id)) else { continue };
+        let customer = CustomerId(row.id);
+        if row.is_placeholder {
+            person.placeholders.insert(customer);
+        }
+        if row.is_registered {
+            person.registered.insert(customer);
+        }
+        person.customers.push(CustomerView {
+            customer,
+            registered_at: Instant(row.registered_at),
+            country: row.country.clone(),
+            account_type: row.account_type.clone(),
+            campaign: row.campaign.clone(),
             link: None,
-            bindings: bindings.clone(),
-        })
-        .collect();
-    customers.sort_by_key(|c| (c.registered_at, c.customer));
-    Ok(PersonRecord {
-        id: PersonId(row.id),
-        account: AccountId(row.account_id),
-        program: ProgramId(row.program_id),
-        event_types: row.event_types.split_whitespace().map(str::to_owned).collect(),
-        qualified_at: row.qualified_at.map(Instant),
-        customers,
-        binding,
-        facts: current_facts(state.facts.iter().filter(|f| f.person_id == row.id))?,
-        cells: cells(state, row.id)?,
-        unverified: state.unverified.iter().filter(|e| e.person_id == Some(row.id)).map(|e| EventId(e.id)).collect(),
-    })
+            bindings: Vec::new(),
+        });
+    }
+    let mut attributions: Vec<_> = state.attributions.iter().collect();
+    attributions.sort_by_key(|row| row.from_at);
+    for row in attributions {
+        let Some(person) = persons.get_mut(&PersonId(row.person_id)) else { continue };
+        let (customer, partner) = (CustomerId(row.customer_id), PartnerId(row.partner_id));
+        let binding = Binding { partner, link: row.link_id.map(LinkId), click: row.click_id.map(ClickId) };
+        person.bindings.insert(customer, binding);
+        for view in person.customers.iter_mut().filter(|view| view.customer == customer) {
+            view.bindings.push(commission::Binding { from: Instant(row.from_at), partner });
+        }
+    }
+    let mut facts: BTreeMap<i64, Vec<&FactRow>> = BTreeMap::new();
+    for row in &state.facts {
+        facts.entry(row.person_id).or_default().push(row);
+    }
+    for (person, rows) in facts {
+        if let Some(person) = persons.get_mut(&PersonId(person)) {
+            read_facts(person, &rows)?;
+        }
+    }
+    for row in &state.cells {
+        if let Some(person) = persons.get_mut(&PersonId(row.person_id)) {
+            put_cell(&mut person.cells, row)?;
+        }
+    }
+    for row in &state.unverified {
+        if let Some(person) = row.person_id.and_then(|id| persons.get_mut(&PersonId(id))) {
+            person.unverified.insert(EventId(row.id));
+        }
+    }
+    for person in persons.values_mut() {
+        person.customers.sort_by_key(|customer| (customer.registered_at, customer.customer));
+    }
+    Ok(())
 }
 
-/// The cells that are kept under this number.
-fn cells(state: &PersonState, owner: i64) -> Result<Cells> {
-    let mut cells = Cells::default();
-    for stored in state.cells.iter().filter(|cell| cell.person_id == owner) {
-        let cell = CellKey::parse(&stored.cell).ok_or_else(|| unreadable("cell", &stored.cell))?;
-        let posted = PostedCell { cell, amount: Decimal(stored.posted), cut_off: Decimal(stored.cut_off) };
-        cells.posted.insert(stored.cell.clone(), posted);
-        cells.last_commissions.insert(stored.cell.clone(), CommissionId(stored.last_commission_id));
-    }
-    Ok(cells)
+fn put_cell(cells: &mut Cells, stored: &CellRow) -> Result<()> {
+    let cell = CellKey::parse(&stored.cell).ok_or_else(|| unreadable("cell", &stored.cell))?;
+    let posted = PostedCell { cell, amount: Decimal(stored.posted), cut_off: Decimal(stored.cut_off) };
+    cells.posted.insert(stored.cell.clone(), posted);
+    cells.last_commissions.insert(stored.cell.clone(), CommissionId(stored.last_commission_id));
+    Ok(())
 }
 
 /// Cells that add up over all persons of a program are kept under its number, negated.
@@ -230,7 +305,11 @@ async fn read_common_cells(tx: &Tx<'_>, programs: &[Number], view: &mut View) ->
     let owners: Vec<_> = programs.iter().map(|program| Number { id: -program.id }).collect();
     let state = settlement::person_state(tx, &owners).await?;
     for program in programs {
-        view.common_cells.insert(ProgramId(program.id), cells(&state, -program.id)?);
+        let mut cells = Cells::default();
+        for row in state.cells.iter().filter(|row| row.person_id == -program.id) {
+            put_cell(&mut cells, row)?;
+        }
+        view.common_cells.insert(ProgramId(program.id), cells);
     }
     Ok(())
 }
@@ -243,27 +322,31 @@ async fn refresh(tx: &Tx<'_>, app: &App) -> Result<()> {
     Ok(())
 }
 
-/// The greatest revision of every key: by `revision` where the sender has one, else by arrival.
-fn current_facts<'r>(rows: impl Iterator<Item = &'r FactRow>) -> Result<Vec<Fact>> {
-    let mut current: BTreeMap<(&str, &str), &FactRow> = BTreeMap::new();
+/// The greatest revision of every key among the facts of its source: by `revision` where the sender has one, else by
+/// arrival.
+fn read_facts(person: &mut PersonRecord, rows: &[&FactRow]) -> Result<()> {
+    let mut current: BTreeMap<(&str, &str, &str), (&FactRow, i64)> = BTreeMap::new();
     for row in rows {
-        let standing = current.entry((&row.kind, &row.fact_key)).or_insert(row);
+        let (standing, first) = current.entry((&row.source, &row.kind, &row.fact_key)).or_insert((row, row.id));
+        *first = row.id.min(*first);
         if (row.revision, row.id) >= (standing.revision, standing.id) {
             *standing = row;
         }
     }
-    let facts = current.into_values().map(|row| {
+    for (row, first) in current.into_values() {
         let body = serde_json::from_str(&row.body).ok().and_then(|body| FactBody::from_json(&row.kind, &body));
-        Ok(Fact {
+        let source = Source::parse(&row.source).ok_or_else(|| unreadable("source of fact", row.id))?;
+        person.arrivals.insert(FactId(row.id), Arrival { source, first: FactId(first) });
+        person.facts.push(Fact {
             id: FactId(row.id),
             key: row.fact_key.clone(),
             revision: row.revision,
             customer: CustomerId(row.customer_id),
             at: Instant(row.at),
             body: body.ok_or_else(|| unreadable("fact", row.id))?,
-        })
-    });
-    facts.collect()
+        });
+    }
+    Ok(())
 }
 
 /// A row that says nothing we understand: the settlement ends, and its log line names the row.

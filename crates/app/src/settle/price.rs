@@ -5,6 +5,7 @@
 
 use super::decide::Decision;
 use super::load::unreadable;
+use super::sources::admitted;
 use super::view::{Booking, Cells, PersonRecord};
 use crate::directory::{Program, Unreadable};
 use headwater_domain::commission::{
@@ -68,23 +69,30 @@ impl Decision<'_> {
         Ok(())
     }
 
-    /// Prices the person as it is, after a dated change.
-    pub(super) fn price_unchanged(&mut self, person: &mut PersonRecord, program: &Program) -> Result<()> {
-        let priced = self.evaluate(person, program, &[])?;
+    /// Prices the person as it is, after a change that no event brought: `changed` are the facts that records brought.
+    pub(super) fn price_changed(
+        &mut self,
+        person: &mut PersonRecord,
+        program: &Program,
+        changed: &[FactId],
+    ) -> Result<()> {
+        let priced = self.evaluate(person, program, changed)?;
         person.qualified_at = priced.qualified_at;
-        self.post_all(person, program, &priced, &[], None)
+        self.post_all(person, program, &priced, changed, None)
     }
 
     fn evaluate(&self, person: &PersonRecord, program: &Program, changed: &[FactId]) -> Result<Priced> {
         let partners = self.partners_of(person, program)?;
         let exchange = self.directory.exchange(program.account);
         let customers = self.brought(person)?;
-        let persons = [PersonView { person: person.id, customers, facts: person.facts.clone() }];
+        let (facts, mut held) = admitted(person, &program.settings.sources);
+        let persons = [PersonView { person: person.id, customers, facts }];
         let terms = Terms { partners: &partners, exchange: &exchange, closed_before: program.closed_before };
         let evaluation = commission::evaluate(&persons, &terms);
         let postings = commission::postings(&evaluation, &person.cells.posted, changed);
         let qualified_at = evaluation.qualified.get(&person.id).copied();
-        Ok(Priced { postings, held: evaluation.held, qualified_at })
+        held.extend(evaluation.held);
+        Ok(Priced { postings, held, qualified_at })
     }
 
     /// The terms of every partner that the person was bound to, and of all that ever stood above them.
@@ -114,19 +122,18 @@ impl Decision<'_> {
         terms.map_err(|Unreadable(what)| Error::Abandoned(what))
     }
 
-    /// The accounts with the link that brought the client, and its campaign.
+    /// The accounts that are known, each with the link that brought it, and its campaign: that of its record, else the
+    /// link's.
     pub(super) fn brought(&self, person: &PersonRecord) -> Result<Vec<CustomerView>> {
-        let mut customers = person.customers.clone();
-        let link = person.binding.and_then(|binding| binding.link);
-        let Some(row) = link.and_then(|id: LinkId| self.directory.link(person.account, id)) else {
-            return Ok(customers);
-        };
-        let utm: BTreeMap<String, String> =
-            serde_json::from_str(&row.utm).map_err(|_| unreadable("utm of link", row.id))?;
-        let public_id = to_prefixed(LINK_PREFIX, row.id, Instant(row.created_at));
+        let known = person.customers.iter().filter(|customer| !person.placeholders.contains(&customer.customer));
+        let mut customers: Vec<CustomerView> = known.cloned().collect();
         for customer in &mut customers {
-            customer.link = Some(public_id.clone());
-            customer.campaign = utm.get("campaign").cloned();
+            let link = person.bindings.get(&customer.customer).and_then(|binding| binding.link);
+            let Some(row) = link.and_then(|id: LinkId| self.directory.link(person.account, id)) else { continue };
+            let utm: BTreeMap<String, String> =
+                serde_json::from_str(&row.utm).map_err(|_| unreadable("utm of link", row.id))?;
+            customer.link = Some(to_prefixed(LINK_PREFIX, row.id, Instant(row.created_at)));
+            customer.campaign = customer.campaign.take().or_else(|| utm.get("campaign").cloned());
         }
         Ok(customers)
     }
@@ -142,7 +149,7 @@ impl Decision<'_> {
         row: &EventRow,
         changed: &[FactId],
     ) -> Result<bool> {
-        let Some(binding) = person.binding else { return Ok(false) };
+        let Some(binding) = person.binding() else { return Ok(false) };
         let occurred_at = Instant(row.occurred_at);
         let partner = self.directory.partner_by_id(program.account, binding.partner);
         if changed.is_empty() || partner.is_none_or(|partner| partner.is_suspended_at(occurred_at)) {

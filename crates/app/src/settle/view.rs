@@ -3,11 +3,13 @@
 use headwater_domain::attribution::Binding;
 use headwater_domain::commission::{CustomerView, PostedCell};
 use headwater_domain::fact::Fact;
-use headwater_domain::ids::{AccountId, CommissionId, EventId, FactId, KeyId, PersonId, ProgramId};
+use headwater_domain::ids::{AccountId, CommissionId, CustomerId, EventId, FactId, KeyId, PersonId, ProgramId};
 use headwater_domain::ledger::Transfer;
 use headwater_domain::money::Unit;
+use headwater_domain::source::Source;
 use headwater_domain::time::Instant;
 use headwater_store::inbox::{EventClaim, IdempotencyAnswer, IdempotencyClaim};
+use headwater_store::ingest::{AccountPut, AccountRow};
 use headwater_store::outcome::Outcome;
 use headwater_store::repricing::Served;
 use headwater_store::settlement::{EventRow, Number};
@@ -30,11 +32,99 @@ pub(super) struct PersonRecord {
     pub qualified_at: Option<Instant>,
     /// The one registered first comes first.
     pub customers: Vec<CustomerView>,
-    pub binding: Option<Binding>,
+    /// The latest binding of every account that has one.
+    pub bindings: BTreeMap<CustomerId, Binding>,
+    /// Accounts that are known by their facts alone.
+    pub placeholders: BTreeSet<CustomerId>,
+    /// Accounts whose records say when they registered.
+    pub registered: BTreeSet<CustomerId>,
+    /// How each of the facts came.
+    pub arrivals: BTreeMap<FactId, Arrival>,
     pub facts: Vec<Fact>,
     pub cells: Cells,
     /// Events that wait for a confirmation; their rows are among the view's.
     pub unverified: BTreeSet<EventId>,
+}
+
+/// By which way a fact came, and the number of its first revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Arrival {
+    pub source: Source,
+    pub first: FactId,
+}
+
+impl PersonRecord {
+    /// A client of whom nothing is known.
+    pub(super) fn empty(id: PersonId, account: AccountId, program: ProgramId) -> Self {
+        Self {
+            id,
+            account,
+            program,
+            event_types: BTreeSet::new(),
+            qualified_at: None,
+            customers: Vec::new(),
+            bindings: BTreeMap::new(),
+            placeholders: BTreeSet::new(),
+            registered: BTreeSet::new(),
+            arrivals: BTreeMap::new(),
+            facts: Vec::new(),
+            cells: Cells::default(),
+            unverified: BTreeSet::new(),
+        }
+    }
+
+    /// Whose client it is: the partner of the account registered first that has one.
+    pub(super) fn binding(&self) -> Option<Binding> {
+        self.customers.iter().find_map(|customer| self.bindings.get(&customer.customer)).copied()
+    }
+
+    /// Only the greatest revision of a key stands, among the facts of its source: by `revision` where the sender has one,
+    /// else by arrival.
+    pub(super) fn take_in(&mut self, fact: Fact, source: Source) {
+        let arrivals = &self.arrivals;
+        let same = |standing: &Fact| {
+            standing.key == fact.key
+                && standing.body.type_name() == fact.body.type_name()
+                && arrivals.get(&standing.id).is_some_and(|arrival| arrival.source == source)
+        };
+        let standing = self.facts.iter().position(same);
+        let Some(place) = standing else {
+            self.arrivals.insert(fact.id, Arrival { source, first: fact.id });
+            self.facts.push(fact);
+            return;
+        };
+        let standing = &mut self.facts[place];
+        if (standing.revision, standing.id) <= (fact.revision, fact.id) {
+            let first = self.arrivals.remove(&standing.id).map_or(fact.id, |arrival| arrival.first);
+            self.arrivals.insert(fact.id, Arrival { source, first });
+            *standing = fact;
+        }
+    }
+}
+
+/// A fact by its name: program, source, type and key.
+pub(super) type Named = (ProgramId, Source, &'static str, String);
+
+/// What the records of a batch name.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Accounts of the persons that are named, in full.
+    pub accounts: BTreeMap<CustomerId, AccountRow>,
+    /// Those that were made or changed.
+    pub changed: BTreeSet<CustomerId>,
+    /// By the callers' ids.
+    pub customers: BTreeMap<(ProgramId, String), CustomerId>,
+    /// Where a fact stands, and what its record says beside what is read.
+    pub facts: BTreeMap<Named, (PersonId, FactId, Option<String>)>,
+    /// Persons that turned out to be others.
+    pub merged: BTreeMap<PersonId, PersonId>,
+}
+
+impl Known {
+    /// The person that stands for this one.
+    pub(super) fn standing(&self, person: PersonId) -> PersonId {
+        std::iter::successors(Some(person), |person| self.merged.get(person).copied()).last().unwrap_or(person)
+    }
 }
 
 /// What an idempotency key stands for.
@@ -84,6 +174,7 @@ pub(super) struct View {
     pub bookings: Vec<Booking>,
     pub outcome: Outcome,
     pub reserved: Reserved,
+    pub known: Known,
     /// Programs that add up over all persons, and what changed in them.
     pub dirty: BTreeMap<ProgramId, Dirty>,
     /// Marks that are served with this settlement.
@@ -115,6 +206,33 @@ impl View {
         answers.collect()
     }
 
+    /// The accounts that were made or changed, as they are now.
+    pub(super) fn accounts_changed(&self, now: Instant) -> Vec<AccountPut> {
+        let changed = self.known.changed.iter().filter_map(|id| self.known.accounts.get(id));
+        let rows = changed.filter_map(|row| {
+            let person = self.persons.get(&PersonId(row.person_id))?;
+            Some(AccountPut {
+                id: row.id,
+                account_id: person.account.0,
+                program_id: row.program_id,
+                person_id: row.person_id,
+                external_id: row.external_id.clone(),
+                is_placeholder: row.is_placeholder,
+                is_registered: row.is_registered,
+                revision: row.revision,
+                name: row.name.clone(),
+                email: row.email.clone(),
+                country: row.country.clone(),
+                account_type: row.account_type.clone(),
+                campaign: row.campaign.clone(),
+                attributes: row.attributes.clone(),
+                registered_at: row.registered_at,
+                created_at: now.0,
+            })
+        });
+        rows.collect()
+    }
+
     /// Event ids that were reserved for requests that recorded nothing.
     pub(super) fn unused_claims(&self) -> Vec<EventClaim> {
         let is_recorded = |claim: &&EventClaim| {
@@ -126,7 +244,37 @@ impl View {
 
     /// Clients that were made for requests that recorded nothing.
     pub(super) fn unused_persons(&self) -> Vec<Number> {
-        let is_named = |person: &PersonId| self.outcome.events.iter().any(|event| event.person_id == Some(person.0));
+        let events = self.outcome.events.iter().filter_map(|event| event.person_id);
+        let accounts = self.known.changed.iter().filter_map(|id| self.known.accounts.get(id)).map(|row| row.person_id);
+        let merges = self.outcome.merges.iter().flat_map(|merge| [merge.from_id, merge.into_id]);
+        let named: BTreeSet<i64> = events.chain(accounts).chain(merges).collect();
+        let is_named = |person: &PersonId| named.contains(&person.0);
         self.reserved.persons.iter().filter(|person| !is_named(person)).map(|person| Number { id: person.0 }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headwater_domain::fact::FactBody;
+
+    #[test]
+    fn one_revision_of_a_key_stands_for_each_source() {
+        let mut person = PersonRecord::empty(PersonId(1), AccountId(1), ProgramId(1));
+        for (id, key, revision, source) in [
+            (1, "a", None, Source::Push),
+            (2, "a", None, Source::Push),
+            (3, "b", Some(7), Source::Push),
+            (4, "b", None, Source::Push),
+            (5, "b", Some(8), Source::Push),
+            (6, "b", Some(1), Source::Events),
+        ] {
+            let body = FactBody::Event { event: "SALE".into(), amount: None, currency: None };
+            let customer = CustomerId(1);
+            let fact = Fact { id: FactId(id), key: key.into(), revision, customer, at: Instant(0), body };
+            person.take_in(fact, source);
+        }
+        assert_eq!(person.facts.iter().map(|f| f.id.0).collect::<Vec<_>>(), [2, 5, 6]);
+        assert_eq!(person.arrivals[&FactId(5)], Arrival { source: Source::Push, first: FactId(3) });
     }
 }

@@ -4,6 +4,7 @@
 //! events were recorded. Cells that belong to no person are kept under the program's number, negated.
 
 use super::decide::Decision;
+use super::sources::admitted;
 use super::view::{Cells, Dirty};
 use super::{Command, Track};
 use crate::app::App;
@@ -39,6 +40,16 @@ pub(super) fn programs(app: &App, commands: &[Command]) -> Vec<Number> {
     wide.into_iter().map(|program| Number { id: program.0 }).collect()
 }
 
+/// All that one settlement at a time decides, in the order of the locks: those, and programs into which records come.
+pub(super) fn locked(commands: &[Command], wide: &[Number]) -> Vec<Number> {
+    let records = commands.iter().filter_map(|command| match command {
+        Command::Record(ingest) => Some(ingest.program.0),
+        Command::Track(_) | Command::Confirm { .. } | Command::Reject { .. } | Command::Reprice { .. } => None,
+    });
+    let locked: BTreeSet<i64> = wide.iter().map(|program| program.id).chain(records).collect();
+    locked.into_iter().map(|id| Number { id }).collect()
+}
+
 impl Decision<'_> {
     /// Prices every program of the batch that is priced as a whole.
     pub(super) fn price_programs(&mut self) -> Result<()> {
@@ -57,13 +68,16 @@ impl Decision<'_> {
         let mut persons = Vec::new();
         let (mut person_of_fact, mut person_of_customer) = (BTreeMap::new(), BTreeMap::new());
         let mut partners = BTreeSet::new();
+        let mut not_admitted = Vec::new();
         for person in of_program {
             posted.extend(person.cells.posted.clone());
             person_of_fact.extend(person.facts.iter().map(|fact| (fact.id, person.id)));
             person_of_customer.extend(person.customers.iter().map(|customer| (customer.customer, person.id)));
             partners.extend(person.customers.iter().flat_map(|c| &c.bindings).map(|binding| binding.partner));
             let customers = self.brought(person)?;
-            persons.push(PersonView { person: person.id, customers, facts: person.facts.clone() });
+            let (facts, held) = admitted(person, &program.settings.sources);
+            not_admitted.extend(held);
+            persons.push(PersonView { person: person.id, customers, facts });
         }
         let partners = self.partners_from(partners.into_iter().collect(), program)?;
         let exchange = self.directory.exchange(program.account);
@@ -77,7 +91,8 @@ impl Decision<'_> {
             *self.cells(owner, program.id) = cells;
             done?;
         }
-        self.hold_all(&evaluation.held, &person_of_fact, program.id);
+        not_admitted.extend(evaluation.held);
+        self.hold_all(&not_admitted, &person_of_fact, program.id);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Each claim runs on both stores where it has a store. Leaves rules to the crates that hold them.
 
+mod brand;
 mod broker;
 mod command_line;
 mod keys;
@@ -11,3 +12,4 @@ mod receiver;
 mod same_event;
 mod server;
 mod starting;
+mod track360;

@@ -163,6 +163,7 @@ fn warning_name(warning: RecordWarning) -> &'static str {
         RecordWarning::AttributionLocked => "attribution_locked",
         RecordWarning::ClickOfAnotherPartner => "click_of_another_partner",
         RecordWarning::PartnerSuspended => "partner_suspended",
+        RecordWarning::ClickTooOld => "click_outside_window",
     }
 }
 

@@ -1,0 +1,121 @@
+//! Which records are refused, and why; judged on what is stored and on the records before, before anything is done.
+//!
+//! Leaves what becomes of the others to `account` and `revision`.
+
+use super::decide::Decision;
+use super::names::{fact_key, other_names};
+use super::revision::{data_of, moment};
+use super::view::Named;
+use crate::directory::Program;
+use crate::ingest::{FactKey, FactRecord, Ingest, OnRepeat, Record, Rejection};
+use headwater_domain::fact::{Fact, FactBody, MoneyStatus};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Decision<'_> {
+    /// The refusal of each record, in their order.
+    pub(super) fn refusals(&self, ingest: &Ingest, program: &Program) -> Vec<Option<Rejection>> {
+        let arriving: BTreeSet<&str> = ingest.records.iter().filter_map(arriving).collect();
+        let mut earlier: BTreeMap<Named, &FactRecord> = BTreeMap::new();
+        let mut refusals = Vec::with_capacity(ingest.records.len());
+        for record in &ingest.records {
+            let Record::Fact(fact) = record else {
+                refusals.push(None);
+                continue;
+            };
+            let customer = (program.id, fact.customer.clone());
+            let is_known =
+                self.view.known.customers.contains_key(&customer) || arriving.contains(fact.customer.as_str());
+            let refused = if is_known || program.settings.holds_unknown_customers {
+                self.refusal_of(ingest, fact, &earlier)
+            } else {
+                Some(Rejection::UnknownCustomer)
+            };
+            if let (None, Some(name)) = (&refused, named(ingest, fact)) {
+                earlier.insert(name, fact);
+            }
+            refusals.push(refused);
+        }
+        refusals
+    }
+
+    fn refusal_of(
+        &self,
+        ingest: &Ingest,
+        record: &FactRecord,
+        earlier: &BTreeMap<Named, &FactRecord>,
+    ) -> Option<Rejection> {
+        let Some(name) = named(ingest, record) else {
+            return (record.key != FactKey::None).then_some(Rejection::Unusable("key"));
+        };
+        if record.on_repeat == OnRepeat::Replace {
+            return None;
+        }
+        let counts = |name: &Named| {
+            let body = self.standing(name).map(|(fact, _)| &fact.body);
+            body.is_some_and(|body| matches!(body, FactBody::Money { status, .. } if *status == MoneyStatus::Approved))
+        };
+        if other_names(ingest, record).iter().any(counts) {
+            return Some(Rejection::Immutable("type"));
+        }
+        let (is_same_customer, body, at, is_same_data, revision) = if let Some(before) = earlier.get(&name) {
+            let is_same_data = before.attributes == record.attributes;
+            (before.customer == record.customer, &before.body, moment(before, None), is_same_data, before.revision)
+        } else {
+            let (fact, data) = self.standing(&name)?;
+            let customer = self.view.known.customers.get(&(ingest.program, record.customer.clone()));
+            let is_same_data = data == data_of(record).as_deref();
+            (customer == Some(&fact.customer), &fact.body, Some(fact.at), is_same_data, fact.revision)
+        };
+        if record.revision < revision {
+            return None;
+        }
+        if record.on_repeat == OnRepeat::Transaction {
+            return refusal_of_transaction(body, &record.body, is_same_customer);
+        }
+        let is_same_time = moment(record, at) == at;
+        let is_equal = is_same_customer && *body == record.body && is_same_time && is_same_data;
+        (!is_equal).then_some(Rejection::Conflict)
+    }
+
+    /// The standing fact of this name, and what its record says beside what is read.
+    pub(super) fn standing(&self, name: &Named) -> Option<(&Fact, Option<&str>)> {
+        let (person, id, data) = self.view.known.facts.get(name)?;
+        let fact = self.view.persons.get(person)?.facts.iter().find(|fact| fact.id == *id)?;
+        Some((fact, data.as_deref()))
+    }
+}
+
+fn arriving(record: &Record) -> Option<&str> {
+    match record {
+        Record::Customer(customer) => Some(&customer.customer),
+        Record::Fact(_) => None,
+    }
+}
+
+/// The name that the fact has before it is numbered.
+fn named(ingest: &Ingest, record: &FactRecord) -> Option<Named> {
+    fact_key(record).map(|key| (ingest.program, ingest.source, record.body.type_name(), key))
+}
+
+/// pending → approved, rejected, cancelled; approved → reversed; what was approved stays what it was (`forex-api.md` §4).
+fn refusal_of_transaction(before: &FactBody, after: &FactBody, is_same_customer: bool) -> Option<Rejection> {
+    use MoneyStatus::{Approved, Cancelled, Pending, Rejected, Reversed};
+    let (
+        FactBody::Money { amount, currency, status: from, .. },
+        FactBody::Money { amount: next_amount, currency: next_currency, status: to, .. },
+    ) = (before, after)
+    else {
+        return None;
+    };
+    let is_allowed =
+        from == to || matches!((from, to), (Pending, Approved | Rejected | Cancelled) | (Approved, Reversed));
+    if !is_allowed {
+        return Some(Rejection::StatusTransition(from.name(), to.name()));
+    }
+    if !matches!(from, Approved | Reversed) {
+        return None;
+    }
+    let changes =
+        [("customer", !is_same_customer), ("amount", amount != next_amount), ("currency", currency != next_currency)];
+    changes.into_iter().find(|(_, changed)| *changed).map(|(field, _)| Rejection::Immutable(field))
+}

@@ -1,0 +1,155 @@
+//! A fact as its record says: new, or another revision of the one that stands under its key, perhaps of another customer.
+//!
+//! Leaves refusing to `refuse` and pricing to `record`. Invariant: a key has one standing fact, and all its revisions are
+//! kept with the person whose it is now.
+
+use super::decide::Decision;
+use super::names::{fact_key, numbered_key, other_names};
+use super::record::{Touched, nothing};
+use super::view::{Arrival, Named};
+use crate::directory::Program;
+use crate::ingest::{FactRecord, Ingest, RecordStatus, Recorded, Rejection};
+use headwater_domain::fact::{Fact, FactBody, MoneyStatus};
+use headwater_domain::ids::{FactId, PersonId};
+use headwater_domain::time::Instant;
+use headwater_store::ingest::FactMove;
+use headwater_store::outcome::NewFact;
+use serde_json::Value;
+
+impl Decision<'_> {
+    /// Takes the record in.
+    pub(super) fn record_fact(
+        &mut self,
+        ingest: &Ingest,
+        program: &Program,
+        record: &FactRecord,
+        touched: &mut Touched,
+    ) -> Recorded {
+        let known = self.view.known.customers.get(&(program.id, record.customer.clone())).copied();
+        let customer = known.or_else(|| self.placeholder(program, &record.customer));
+        let account = customer.and_then(|customer| self.view.known.accounts.get(&customer));
+        let Some((customer, account)) = customer.zip(account) else {
+            return nothing(RecordStatus::Rejected(Rejection::UnknownCustomer));
+        };
+        let (person, is_placeholder) = (PersonId(account.person_id), account.is_placeholder);
+        let id = FactId((self.next_id)());
+        let key = fact_key(record).unwrap_or_else(|| numbered_key(id));
+        let name = (ingest.program, ingest.source, record.body.type_name(), key.clone());
+        let before = self.standing(&name).map(|(fact, data)| (fact.clone(), data.map(str::to_owned)));
+        let at = moment(record, before.as_ref().map(|(fact, _)| fact.at)).unwrap_or(self.now);
+        let data = data_of(record);
+        let told = |status, fact| Recorded { status, warnings: Vec::new(), fact: Some(fact), customer: Some(customer) };
+        let fact = Fact { id, key, revision: record.revision, customer, at, body: record.body.clone() };
+        if let Some((standing, standing_data)) = &before {
+            if record.revision < standing.revision {
+                return told(RecordStatus::Stale, standing.id);
+            }
+            let same = Fact { id: standing.id, revision: standing.revision, ..fact.clone() };
+            if same == *standing && *standing_data == data {
+                // A greater revision of the same content is remembered: one between the two must not win later.
+                if record.revision == standing.revision {
+                    return told(RecordStatus::Unchanged, standing.id);
+                }
+                self.put_fact(ingest, name, person, fact, data, touched);
+                return told(RecordStatus::Unchanged, id);
+            }
+        }
+        self.call_off(ingest, record, touched);
+        self.put_fact(ingest, name, person, fact, data, touched);
+        touched.entry(person).or_default().push(id);
+        let status = match before {
+            _ if is_placeholder => RecordStatus::Held,
+            None => RecordStatus::Created,
+            Some(_) => RecordStatus::Updated,
+        };
+        told(status, id)
+    }
+
+    /// A transaction that comes again with another type is what it was no more.
+    fn call_off(&mut self, ingest: &Ingest, record: &FactRecord, touched: &mut Touched) {
+        for name in other_names(ingest, record) {
+            let Some((standing, data)) = self.standing(&name) else { continue };
+            let (standing, data) = (standing.clone(), data.map(str::to_owned));
+            let FactBody::Money { kind, amount, currency, status } = standing.body else { continue };
+            if status == MoneyStatus::Cancelled {
+                continue;
+            }
+            let Some((person, ..)) = self.view.known.facts.get(&name) else { continue };
+            let person = *person;
+            let id = FactId((self.next_id)());
+            let body = FactBody::Money { kind, amount, currency, status: MoneyStatus::Cancelled };
+            let fact = Fact { id, revision: record.revision.max(standing.revision), body, ..standing };
+            self.put_fact(ingest, name, person, fact, data, touched);
+            touched.entry(person).or_default().push(id);
+        }
+    }
+
+    /// The fact stands now; one that stood for another person leaves that one.
+    fn put_fact(
+        &mut self,
+        ingest: &Ingest,
+        name: Named,
+        person: PersonId,
+        fact: Fact,
+        data: Option<String>,
+        touched: &mut Touched,
+    ) {
+        let mut first = fact.id;
+        if let Some((owner, standing, _)) = self.view.known.facts.get(&name).cloned() {
+            if let Some(record) = self.view.persons.get_mut(&owner) {
+                record.facts.retain(|known| known.id != standing);
+                first = record.arrivals.remove(&standing).map_or(first, |arrival| arrival.first);
+            }
+            if owner != person {
+                touched.entry(owner).or_default().push(fact.id);
+                self.view.outcome.fact_moves.retain(|moved| {
+                    (moved.program_id, moved.source.as_str(), moved.kind.as_str(), &moved.fact_key)
+                        != (name.0.0, name.1.name(), name.2, &name.3)
+                });
+                self.view.outcome.fact_moves.push(FactMove {
+                    program_id: name.0.0,
+                    source: name.1.name().into(),
+                    kind: name.2.into(),
+                    fact_key: name.3.clone(),
+                    person_id: person.0,
+                });
+            }
+        }
+        self.view.outcome.facts.push(NewFact {
+            id: fact.id.0,
+            account_id: ingest.account.0,
+            program_id: ingest.program.0,
+            person_id: person.0,
+            customer_id: fact.customer.0,
+            kind: fact.body.type_name().to_owned(),
+            fact_key: fact.key.clone(),
+            revision: fact.revision,
+            at: fact.at.0,
+            body: fact.body.to_json().to_string(),
+            source: ingest.source.name().into(),
+            event_id: None,
+            received_at: self.now.0,
+            data: data.clone(),
+        });
+        self.view.known.facts.insert(name, (person, fact.id, data));
+        if let Some(record) = self.view.persons.get_mut(&person) {
+            record.arrivals.insert(fact.id, Arrival { source: ingest.source, first });
+            record.facts.push(fact);
+        }
+    }
+}
+
+/// When the fact is, as its record says; else as the standing one does.
+pub(super) fn moment(record: &FactRecord, standing: Option<Instant>) -> Option<Instant> {
+    match &record.body {
+        // Where a day begins is the plan's to say; this only orders days.
+        FactBody::TradingDay(day) => Instant::parse(&format!("{}T00:00:00Z", day.date)).or(record.at),
+        FactBody::Trade(trade) => Some(trade.closed_at.unwrap_or(trade.opened_at)),
+        _ => record.at.or(standing),
+    }
+}
+
+/// What the record says beside what is read, as it is stored.
+pub(super) fn data_of(record: &FactRecord) -> Option<String> {
+    (!record.attributes.is_empty()).then(|| Value::Object(record.attributes.clone()).to_string())
+}
