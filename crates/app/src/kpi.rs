@@ -149,11 +149,11 @@ impl Record<'_> {
         let mut numbers = Vec::new();
         let mut attributes = Map::new();
         if let Some(value) = self.activity.value {
-            self.add(&mut numbers, "Value", self.meaning_of_value(), value)?;
+            Self::add(&mut numbers, "Value", self.meaning_of_value(), value)?;
         }
         for other in &self.activity.others {
             match other.number.zip(self.meaning_of(&other.name)) {
-                Some((number, meaning)) => self.add(&mut numbers, &other.name, meaning, number)?,
+                Some((number, meaning)) => Self::add(&mut numbers, &other.name, meaning, number)?,
                 None => drop(attributes.insert(other.name.clone(), other.value.clone())),
             }
         }
@@ -168,7 +168,7 @@ impl Record<'_> {
         Ok((numbers, attributes))
     }
 
-    fn add(&self, numbers: &mut Numbers, field: &str, meaning: Meaning, number: Decimal) -> Result<(), NoActivity> {
+    fn add(numbers: &mut Numbers, field: &str, meaning: Meaning, number: Decimal) -> Result<(), NoActivity> {
         let refused =
             |rule, rest: &str| Err(NoActivity { field: field.to_owned(), rule, message: format!("{field} {rest}.") });
         if contains(numbers, &meaning) {

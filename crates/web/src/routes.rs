@@ -1,7 +1,7 @@
 //! Every route on one screen.
 
 use crate::api::brand;
-use crate::api::forex::{pushes, tables, token};
+use crate::api::forex::{lists, pushes, tables, token};
 use crate::api::management::{commissions, customers, exchange_rates, facts, keys, ledger, partners, plans, programs};
 use crate::api::referral::{endpoints, events, handlers};
 use crate::auth::require_secret_key;
@@ -81,10 +81,10 @@ fn brand(state: WebState) -> Router {
 fn forex(state: WebState) -> Router {
     Router::new()
         .route("/oauth/token", post(token::issue))
-        .route("/api/v1/forex/customers", post(pushes::customers))
-        .route("/api/v1/forex/transactions", post(pushes::transactions))
-        .route("/api/v1/forex/trading-activity", post(pushes::trading_activity))
-        .route("/api/v1/forex/trades", post(pushes::trades))
+        .route("/api/v1/forex/customers", post(pushes::customers).get(lists::customers))
+        .route("/api/v1/forex/transactions", post(pushes::transactions).get(lists::transactions))
+        .route("/api/v1/forex/trading-activity", post(pushes::trading_activity).get(lists::trading_activity))
+        .route("/api/v1/forex/trades", post(pushes::trades).get(lists::trades))
         .route("/api/v1/forex/schemas/{entity}", get(tables::show))
         .with_state(state)
 }

@@ -4,6 +4,8 @@
 //! `pushes` takes records in, `lists` shows them.
 
 pub mod caller;
+pub mod lists;
+pub mod page;
 pub mod pushes;
 pub mod records;
 pub mod tables;
