@@ -5,6 +5,7 @@
 mod brand;
 mod broker;
 mod command_line;
+mod forex;
 mod keys;
 mod killed;
 mod postback_signature;

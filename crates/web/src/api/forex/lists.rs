@@ -53,7 +53,7 @@ async fn customer_page(
     let (rows, total) = state.app.customers_listed(filter, asked.part()).await?;
     let directory = state.app.directory();
     let name = |id: i64| directory.partner_by_id(program.account, PartnerId(id)).map(|p| p.row.external_id.clone());
-    let shown = rows.iter().map(|row| (row.id, customer(row, row.partner_id.and_then(&name)))).collect();
+    let shown = rows.iter().map(|row| (row.id, customer(row, row.partner_id.and_then(&name).as_deref()))).collect();
     Ok(asked.answer(shown, total))
 }
 
@@ -145,7 +145,7 @@ fn moment(asked: &Asked, name: &str, caller: &Client) -> Result<Option<(Instant,
     }
 }
 
-fn customer(row: &ListedCustomer, partner: Option<String>) -> Shown {
+fn customer(row: &ListedCustomer, partner: Option<&str>) -> Shown {
     let attributes = object(row.attributes.as_deref());
     let mut shown = Shown::default();
     for column in CUSTOMERS {
