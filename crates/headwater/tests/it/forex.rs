@@ -125,8 +125,8 @@ async fn a_request_is_all_or_nothing(engine: Engine) {
     let found: Vec<_> = details.iter().map(|d| format!("{} {} {}", d["index"], d["field"], d["rule"])).collect();
     let expected = [
         r#"1 "affiliate_id" "reference""#,
-        r#"2 "email" "email""#,
         r#"2 "country_code" "iso3166""#,
+        r#"2 "email" "email""#,
         r#"3 "customer_id" "unique""#,
     ];
     assert_eq!(found, expected);
