@@ -1,10 +1,19 @@
-//! Customers: reading the person behind one, with its accounts and bindings.
+//! Customers: reading the person behind one, with its accounts and bindings; binding it by hand; forgetting it.
+//!
+//! Invariant: who is bound anew is priced again, and what was posted is corrected by further postings.
 
 use crate::app::App;
 use crate::error::{Error, Result};
 use headwater_domain::ids::{AccountId, CustomerId};
+use headwater_domain::time::Instant;
+use headwater_store::backend::Tx;
 pub use headwater_store::customer::{BindingRow, CustomerAccountRow, PersonOfCustomer};
-use headwater_store::customer::{bindings_of_person, customer_by_external_id, customers_of_person, person_of_customer};
+use headwater_store::customer::{
+    attribution_put, bindings_of_person, clicks_erase, clicks_of_person, customer_by_external_id, customers_of_person,
+    person_erase, person_of_customer,
+};
+use headwater_store::repricing::mark_person;
+use headwater_store::settlement::{Number, programs_lock};
 
 /// A person, its accounts and its bindings.
 #[derive(Debug, Clone)]
@@ -29,12 +38,58 @@ impl App {
 
     /// The person of this client or customer number.
     pub async fn customer_read(&self, account: AccountId, id: CustomerId) -> Result<CustomerStory> {
-        let story = async move |tx: &headwater_store::backend::Tx<'_>| {
+        let story = async move |tx: &Tx<'_>| {
             let Some(person) = person_of_customer(tx, account.0, id.0).await? else { return Ok(None) };
             let accounts = customers_of_person(tx, account.0, person.id).await?;
             let bindings = bindings_of_person(tx, account.0, person.id).await?;
             Ok(Some(CustomerStory { person, accounts, bindings }))
         };
         self.store.money.read(story).await?.ok_or(Error::NotFound("customer"))
+    }
+
+    /// Binds a customer to a partner from an instant on, for a reason that stays with the binding; `None`: now. What it is
+    /// worth is posted anew soon after.
+    pub async fn customer_attribute(
+        &self,
+        account: AccountId,
+        customer: CustomerId,
+        partner: &str,
+        at: Option<Instant>,
+        reason: &str,
+    ) -> Result<CustomerStory> {
+        if reason.trim().is_empty() {
+            return Err(Error::invalid("reason", "must say why the customer is moved"));
+        }
+        let partner = self.directory().partner(account, partner).map(|partner| partner.id);
+        let partner = partner.ok_or_else(|| Error::invalid("partner", "must be the id of a partner"))?;
+        let story = self.customer_read(account, customer).await?;
+        let (now, reason) = (self.clock.now(), reason.trim().to_owned());
+        let (program, from, mark) = (story.person.program_id, at.unwrap_or(now), self.next_id(now));
+        let bind = async move |tx: &Tx<'_>| {
+            // No two persons become one meanwhile.
+            programs_lock(tx, &[Number { id: program }]).await?;
+            let Some(person) = person_of_customer(tx, account.0, customer.0).await? else { return Ok(()) };
+            attribution_put(tx, account.0, customer.0, from.0, partner.0, &reason, now.0).await?;
+            mark_person(tx, person.id, mark).await
+        };
+        self.store.money.write(bind).await?;
+        self.customer_read(account, customer).await
+    }
+
+    /// Forgets who a customer's person is: email, names, attributes, what its events carried, where its clicks came from.
+    /// Its numbers, facts, commissions and ledger entries stay, and so do the callers' ids of its accounts.
+    pub async fn customer_erase(&self, account: AccountId, customer: CustomerId) -> Result<CustomerStory> {
+        let program = self.customer_read(account, customer).await?.person.program_id;
+        let erase = async move |tx: &Tx<'_>| {
+            programs_lock(tx, &[Number { id: program }]).await?;
+            let Some(person) = person_of_customer(tx, account.0, customer.0).await? else { return Ok(Vec::new()) };
+            let clicks = clicks_of_person(tx, person.id).await?;
+            person_erase(tx, person.id).await?;
+            Ok(clicks)
+        };
+        let clicks = self.store.money.write(erase).await?;
+        // Asked again, it finds the same clicks: a failure here is told, and nothing is left behind.
+        self.store.clicks.write(async move |tx| clicks_erase(tx, account.0, &clicks).await).await?;
+        self.customer_read(account, customer).await
     }
 }

@@ -1,4 +1,5 @@
-//! Customers, the persons behind them and their bindings: reading. Writing is in `settlement` and `outcome`.
+//! Customers, the persons behind them and their bindings: reading, binding by hand, and forgetting. Settlements write the
+//! rest (`ingest`, `outcome`).
 
 use crate::backend::{Result, Tx};
 use crate::{record, sql};
@@ -56,4 +57,63 @@ pub async fn bindings_of_person(tx: &Tx<'_>, account_id: i64, person_id: i64) ->
          WHERE person_id = $2 AND account_id = $1 ORDER BY from_at"
     );
     tx.all(statement, &[&account_id, &person_id]).await
+}
+
+/// Binds the account of this number, or every account of the person of this number, from an instant on; gives how many.
+pub async fn attribution_put(
+    tx: &Tx<'_>,
+    account_id: i64,
+    id: i64,
+    from_at: i64,
+    partner_id: i64,
+    reason: &str,
+    recorded_at: i64,
+) -> Result<u64> {
+    let statement = sql!(
+        "INSERT INTO attribution (person_id, customer_id, from_at, account_id, partner_id, evidence, reason, recorded_at) \
+         SELECT c.person_id, c.id, CAST($3 AS BIGINT), c.account_id, CAST($4 AS BIGINT), 'operator', CAST($5 AS TEXT), CAST($6 AS BIGINT) \
+         FROM customer c WHERE c.account_id = $1 \
+         AND (c.id = $2 OR (c.person_id = $2 AND NOT EXISTS (SELECT 1 FROM customer k WHERE k.id = $2))) \
+         ON CONFLICT (person_id, customer_id, from_at) DO UPDATE SET partner_id = excluded.partner_id, link_id = NULL, \
+         click_id = NULL, clicked_at = NULL, evidence = excluded.evidence, reason = excluded.reason, recorded_at = excluded.recorded_at"
+    );
+    tx.execute(statement, &[&account_id, &id, &from_at, &partner_id, &reason, &recorded_at]).await
+}
+
+/// Forgets who a person is: what it and its accounts are known by and what callers said of it beside what is priced. What
+/// the ledger says stays.
+pub async fn person_erase(tx: &Tx<'_>, person_id: i64) -> Result<()> {
+    for statement in [
+        sql!(
+            "UPDATE person SET email_key = ' erased:' || id, name = NULL WHERE id = $1 OR (merged_into IS NOT NULL AND merged_into = $1)"
+        ),
+        sql!("UPDATE customer SET name = NULL, email = NULL, attributes = NULL WHERE person_id = $1"),
+        sql!("UPDATE event SET metadata = NULL, data = NULL WHERE person_id = $1"),
+        sql!("UPDATE fact SET data = NULL WHERE person_id = $1"),
+    ] {
+        tx.execute(statement, &[&person_id]).await?;
+    }
+    Ok(())
+}
+
+/// The clicks of a person's bindings and events.
+pub async fn clicks_of_person(tx: &Tx<'_>, person_id: i64) -> Result<Vec<i64>> {
+    let statement = sql!(
+        "SELECT click_id FROM attribution WHERE person_id = $1 AND click_id IS NOT NULL \
+         UNION SELECT click_id FROM event WHERE person_id = $1 AND click_id IS NOT NULL"
+    );
+    let clicks: Vec<(i64,)> = tx.all(statement, &[&person_id]).await?;
+    Ok(clicks.into_iter().map(|(id,)| id).collect())
+}
+
+/// Forgets from where and by which device clicks came. They are kept in the store of clicks.
+pub async fn clicks_erase(tx: &Tx<'_>, account_id: i64, clicks: &[i64]) -> Result<()> {
+    let statement = sql!(
+        "UPDATE click SET ip = NULL, region = NULL, city = NULL, user_agent = NULL, referer = NULL, fingerprint = NULL, params = '{}' \
+         WHERE account_id = $1 AND id = $2"
+    );
+    for click in clicks {
+        tx.execute(statement, &[&account_id, click]).await?;
+    }
+    Ok(())
 }

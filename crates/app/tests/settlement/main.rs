@@ -1,5 +1,7 @@
 //! Settlements on both engines, by what they promise.
 
+mod accounts;
+mod brokers;
 mod confirmation;
 mod events;
 mod fixture;
@@ -8,3 +10,5 @@ mod money;
 mod nodes;
 mod programs;
 mod race;
+mod records;
+mod sources;

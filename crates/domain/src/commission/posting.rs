@@ -109,10 +109,11 @@ fn difference(
     }
 }
 
-/// A cell that nothing counts in any more. Its terms are those of the latest fact that changed; where that fact left
-/// the person altogether only its arrival is known.
+/// A cell that nothing counts in any more. Its terms are those of the latest fact that changed, of the latest of all where
+/// none did; where that fact left the person altogether only its arrival is known.
 fn taken_back(evaluation: &Evaluation<'_>, text: &str, posted: &PostedCell, changed: &[FactId]) -> Posting {
-    let known = evaluation.standings.iter().filter(|(fact, ..)| changed.contains(fact));
+    let concerns = |fact: &FactId| changed.is_empty() || changed.contains(fact);
+    let known = evaluation.standings.iter().filter(|(fact, ..)| concerns(fact));
     let known = known.max_by_key(|(fact, at, _)| (*at, *fact)).map(|(fact, at, version)| (*fact, *at, version));
     let arrived = changed.iter().max().copied().unwrap_or(FactId(0));
     let (fact, at, version) = match known {
