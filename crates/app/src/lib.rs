@@ -23,6 +23,7 @@ pub mod link;
 pub mod listing;
 pub mod node;
 pub mod oauth;
+pub mod onboarding;
 pub mod outbox;
 pub mod partner;
 pub mod plan;

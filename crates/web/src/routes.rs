@@ -2,7 +2,9 @@
 
 use crate::api::brand;
 use crate::api::forex::{lists, pushes, tables, token};
-use crate::api::management::{commissions, customers, exchange_rates, facts, keys, ledger, partners, plans, programs};
+use crate::api::management::{
+    commissions, customers, exchange_rates, facts, keys, ledger, onboarding, partners, plans, programs,
+};
 use crate::api::referral::{endpoints, events, handlers};
 use crate::auth::require_secret_key;
 use crate::problem::{unknown_method, unknown_route};
@@ -94,6 +96,7 @@ fn management(state: WebState) -> Router {
     let routes = Router::new()
         .route("/programs", get(programs::list).post(programs::create))
         .route("/programs/{id}", get(programs::read).patch(programs::patch))
+        .route("/programs/{id}/onboarding", get(onboarding::read))
         .route("/partners", get(partners::list).post(partners::create))
         .route("/partners/{id}", get(partners::read).patch(partners::patch))
         .route("/partners/{id}/{change}", post(partners::change))

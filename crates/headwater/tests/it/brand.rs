@@ -305,3 +305,29 @@ async fn the_redirects_tracking_data_attributes_on_sqlite() {
 async fn the_redirects_tracking_data_attributes_on_postgres() {
     the_redirects_tracking_data_attributes(Engine::Postgres).await;
 }
+
+async fn the_checklist_of_a_program_follows_its_data(engine: Engine) {
+    let broker = paying_per_lot(engine).await;
+    let path = format!("/api/v1/programs/{}/onboarding", broker.program());
+    let done = async || {
+        let (status, text) = answer(broker.request(Some(broker.key("secret_key")), Method::GET, &path)).await;
+        let page: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!((status, &page["total"]), (200, &json!(8)), "{text}");
+        page["completed"].as_u64().expect("a count")
+    };
+    assert_eq!(done().await, 3, "credentials, partners and a plan");
+    broker.brand("customers", CUSTOMER).await;
+    assert_eq!(done().await, 5);
+    broker.brand("activities", SINGLE_EVENTS).await;
+    assert_eq!(done().await, 7, "all but five days of trading");
+}
+
+#[tokio::test]
+async fn the_checklist_of_a_program_follows_its_data_on_sqlite() {
+    the_checklist_of_a_program_follows_its_data(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn the_checklist_of_a_program_follows_its_data_on_postgres() {
+    the_checklist_of_a_program_follows_its_data(Engine::Postgres).await;
+}

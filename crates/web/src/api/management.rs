@@ -6,6 +6,7 @@ pub mod exchange_rates;
 pub mod facts;
 pub mod keys;
 pub mod ledger;
+pub mod onboarding;
 pub mod partners;
 pub mod plans;
 pub mod programs;

@@ -77,6 +77,11 @@ async fn answer(state: &WebState, headers: &HeaderMap, sent: Body) -> Result<Res
 fn parse(headers: &HeaderMap, bytes: &[u8]) -> Result<Asked, TokenError> {
     let basic = headers.get(header::AUTHORIZATION).map(basic).transpose()?;
     let parameters = parameters(headers, bytes)?;
+    match parameters.get("grant_type").map(String::as_str) {
+        Some("client_credentials") => {}
+        None | Some("") => return Err(TokenError::new("invalid_request", "grant_type is required.")),
+        Some(_) => return Err(TokenError::new("unsupported_grant_type", "grant_type must be client_credentials.")),
+    }
     let given = |name: &str| parameters.get(name).filter(|value| !value.is_empty()).cloned();
     let in_body = (given("client_id"), given("client_secret"));
     let is_basic = basic.is_some();
@@ -98,11 +103,6 @@ fn parse(headers: &HeaderMap, bytes: &[u8]) -> Result<Asked, TokenError> {
             });
         }
     };
-    match parameters.get("grant_type").map(String::as_str) {
-        Some("client_credentials") => {}
-        None | Some("") => return Err(TokenError::new("invalid_request", "grant_type is required.")),
-        Some(_) => return Err(TokenError::new("unsupported_grant_type", "grant_type must be client_credentials.")),
-    }
     let scopes = match given("scope") {
         None => vec![Scope::Read, Scope::Write],
         Some(text) => Scope::parse_list(&text)
