@@ -87,7 +87,10 @@ fn forex(state: WebState) -> Router {
         .route("/api/v1/forex/transactions", post(pushes::transactions).get(lists::transactions))
         .route("/api/v1/forex/trading-activity", post(pushes::trading_activity).get(lists::trading_activity))
         .route("/api/v1/forex/trades", post(pushes::trades).get(lists::trades))
-        .route("/api/v1/forex/schemas/{entity}", get(tables::show))
+        .route("/api/v1/forex/schemas/customers", get(tables::customers))
+        .route("/api/v1/forex/schemas/transactions", get(tables::transactions))
+        .route("/api/v1/forex/schemas/trading-activity", get(tables::trading_activity))
+        .route("/api/v1/forex/schemas/trades", get(tables::trades))
         .with_state(state)
 }
 

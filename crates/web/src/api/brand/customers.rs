@@ -28,7 +28,13 @@ pub const COLUMNS: &[Column] = &[
     Column { name: "email", kind: Kind::Email, is_required: false },
 ];
 
-/// `POST /tracking/events/customers`
+/// Push customers
+///
+/// Made or changed, each with its own answer: 207 where some are refused, 422 where all are.
+#[utoipa::path(post, path = "/tracking/events/customers", operation_id = "brand_customers", tag = "Brand",
+    security(("brand_token" = [])),
+    request_body(content = Value, description = "An array of 1 to 1,000 records"),
+    responses((status = 200, description = "What became of each record", body = Value)))]
 pub async fn push(State(state): State<WebState>, headers: HeaderMap, sent: Body) -> Response {
     let caller = match brand(&state, &headers) {
         Ok(caller) => caller,

@@ -20,7 +20,13 @@ const KINDS: &str = ",deposit,withdrawal,bonus,adjustment,chargeback,ib_rebate,"
 
 type Pairs = Query<Vec<(String, String)>>;
 
-/// `GET /api/v1/forex/customers`
+/// List customers
+///
+/// Oldest first, each record as it stands now.
+#[utoipa::path(get, path = "/api/v1/forex/customers", operation_id = "forex_customer_list", tag = "Forex",
+    security(("access_token" = [])),
+    params(("page" = Option<String>, Query, description = "From 1"), ("per_page" = Option<String>, Query, description = "At most 500; 50"), ("cursor" = Option<String>, Query, description = "The last next_cursor; wins over page"), ("affiliate_id" = Option<String>, Query, description = "Of this partner"), ("country_code" = Option<String>, Query, description = "ISO 3166-1 alpha-2"), ("kyc_status_id" = Option<String>, Query, description = "With this status"), ("modified_since" = Option<String>, Query, description = "ISO 8601")),
+    responses((status = 200, description = "A page and where it stands", body = Value)))]
 pub async fn customers(State(state): State<WebState>, query: Pairs, headers: HeaderMap) -> Response {
     let caller = match client(&state, &headers, Scope::Read).await {
         Ok(caller) => caller,
@@ -57,18 +63,36 @@ async fn customer_page(
     Ok(asked.answer(shown, total))
 }
 
-/// `GET /api/v1/forex/transactions`
+/// List transactions
+///
+/// Oldest first, each record as it stands now.
+#[utoipa::path(get, path = "/api/v1/forex/transactions", operation_id = "forex_transaction_list", tag = "Forex",
+    security(("access_token" = [])),
+    params(("page" = Option<String>, Query, description = "From 1"), ("per_page" = Option<String>, Query, description = "At most 500; 50"), ("cursor" = Option<String>, Query, description = "The last next_cursor; wins over page"), ("customer_id" = Option<String>, Query, description = "Of this customer"), ("transaction_type" = Option<String>, Query, description = "Of this type"), ("status" = Option<String>, Query, description = "With this status"), ("date_from" = Option<String>, Query, description = "ISO 8601"), ("date_to" = Option<String>, Query, description = "ISO 8601; of a day all of it")),
+    responses((status = 200, description = "A page and where it stands", body = Value)))]
 pub async fn transactions(State(state): State<WebState>, query: Pairs, headers: HeaderMap) -> Response {
     let filters = ["customer_id", "transaction_type", "status", "date_from", "date_to"];
     facts(state, query, headers, TRANSACTIONS, &filters).await
 }
 
-/// `GET /api/v1/forex/trading-activity`
+/// List daily trading
+///
+/// Oldest first, each record as it stands now.
+#[utoipa::path(get, path = "/api/v1/forex/trading-activity", operation_id = "forex_trading_list", tag = "Forex",
+    security(("access_token" = [])),
+    params(("page" = Option<String>, Query, description = "From 1"), ("per_page" = Option<String>, Query, description = "At most 500; 50"), ("cursor" = Option<String>, Query, description = "The last next_cursor; wins over page"), ("customer_id" = Option<String>, Query, description = "Of this customer"), ("instrument" = Option<String>, Query, description = "In this instrument"), ("date_from" = Option<String>, Query, description = "ISO 8601"), ("date_to" = Option<String>, Query, description = "ISO 8601; of a day all of it")),
+    responses((status = 200, description = "A page and where it stands", body = Value)))]
 pub async fn trading_activity(State(state): State<WebState>, query: Pairs, headers: HeaderMap) -> Response {
     facts(state, query, headers, TRADING_ACTIVITY, &["date_from", "date_to", "instrument", "customer_id"]).await
 }
 
-/// `GET /api/v1/forex/trades`
+/// List single trades
+///
+/// Oldest first, each record as it stands now.
+#[utoipa::path(get, path = "/api/v1/forex/trades", operation_id = "forex_trade_list", tag = "Forex",
+    security(("access_token" = [])),
+    params(("page" = Option<String>, Query, description = "From 1"), ("per_page" = Option<String>, Query, description = "At most 500; 50"), ("cursor" = Option<String>, Query, description = "The last next_cursor; wins over page"), ("customer_id" = Option<String>, Query, description = "Of this customer"), ("instrument" = Option<String>, Query, description = "In this instrument"), ("date_from" = Option<String>, Query, description = "ISO 8601"), ("date_to" = Option<String>, Query, description = "ISO 8601; of a day all of it")),
+    responses((status = 200, description = "A page and where it stands", body = Value)))]
 pub async fn trades(State(state): State<WebState>, query: Pairs, headers: HeaderMap) -> Response {
     facts(state, query, headers, TRADES, &["date_from", "date_to", "instrument", "customer_id"]).await
 }

@@ -33,22 +33,46 @@ enum Entity {
     Trades,
 }
 
-/// `POST /api/v1/forex/customers`
+/// Push customers
+///
+/// All or nothing.
+#[utoipa::path(post, path = "/api/v1/forex/customers", operation_id = "forex_customer_push", tag = "Forex",
+    security(("access_token" = [])),
+    request_body(content = Value, description = "An array of 1 to 1,000 records, or {\"data\": […]}"),
+    responses((status = 200, description = "How many were created, updated and unchanged", body = Value)))]
 pub async fn customers(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
     push(state, headers, body, Entity::Customers).await
 }
 
-/// `POST /api/v1/forex/transactions`
+/// Push transactions
+///
+/// All or nothing.
+#[utoipa::path(post, path = "/api/v1/forex/transactions", operation_id = "forex_transaction_push", tag = "Forex",
+    security(("access_token" = [])),
+    request_body(content = Value, description = "An array of 1 to 1,000 records, or {\"data\": […]}"),
+    responses((status = 200, description = "How many were created, updated and unchanged", body = Value)))]
 pub async fn transactions(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
     push(state, headers, body, Entity::Transactions).await
 }
 
-/// `POST /api/v1/forex/trading-activity`
+/// Push daily trading
+///
+/// All or nothing.
+#[utoipa::path(post, path = "/api/v1/forex/trading-activity", operation_id = "forex_trading_push", tag = "Forex",
+    security(("access_token" = [])),
+    request_body(content = Value, description = "An array of 1 to 1,000 records, or {\"data\": […]}"),
+    responses((status = 200, description = "How many were created, updated and unchanged", body = Value)))]
 pub async fn trading_activity(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
     push(state, headers, body, Entity::TradingActivity).await
 }
 
-/// `POST /api/v1/forex/trades`
+/// Push single trades
+///
+/// All or nothing.
+#[utoipa::path(post, path = "/api/v1/forex/trades", operation_id = "forex_trade_push", tag = "Forex",
+    security(("access_token" = [])),
+    request_body(content = Value, description = "An array of 1 to 1,000 records, or {\"data\": […]}"),
+    responses((status = 200, description = "How many were created, updated and unchanged", body = Value)))]
 pub async fn trades(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
     push(state, headers, body, Entity::Trades).await
 }

@@ -4,10 +4,7 @@
 
 use crate::json::table::{Bounds, Column, Kind, TEXT_CHARACTERS_MAX, schema};
 use axum::Json;
-use axum::extract::Path;
-use axum::response::{IntoResponse as _, Response};
-use http::StatusCode;
-use serde_json::json;
+use serde_json::Value;
 
 /// Records of one request.
 pub const RECORDS_MAX: usize = 1000;
@@ -99,18 +96,42 @@ pub const TRADES: &[Column] = &[
     optional("credit", SIGNED),
 ];
 
-/// `GET /api/v1/forex/schemas/{entity}`
-pub async fn show(Path(entity): Path<String>) -> Response {
-    let columns = match entity.as_str() {
-        "customers" => CUSTOMERS,
-        "transactions" => TRANSACTIONS,
-        "trading-activity" => TRADING_ACTIVITY,
-        "trades" => TRADES,
-        _ => {
-            let message = "There are schemas of customers, transactions, trading-activity and trades.";
-            let body = json!({"error": {"code": "not_found", "message": message}});
-            return (StatusCode::NOT_FOUND, Json(body)).into_response();
-        }
-    };
-    Json(schema(&entity, columns, RECORDS_MAX)).into_response()
+/// The schema of customers
+///
+/// What records are read by.
+#[utoipa::path(get, path = "/api/v1/forex/schemas/customers", operation_id = "forex_customers_schema", tag = "Forex",
+    security(()),
+    responses((status = 200, description = "JSON Schema 2020-12", body = Value)))]
+pub async fn customers() -> Json<Value> {
+    Json(schema("customers", CUSTOMERS, RECORDS_MAX))
+}
+
+/// The schema of transactions
+///
+/// What records are read by.
+#[utoipa::path(get, path = "/api/v1/forex/schemas/transactions", operation_id = "forex_transactions_schema", tag = "Forex",
+    security(()),
+    responses((status = 200, description = "JSON Schema 2020-12", body = Value)))]
+pub async fn transactions() -> Json<Value> {
+    Json(schema("transactions", TRANSACTIONS, RECORDS_MAX))
+}
+
+/// The schema of trading activity
+///
+/// What records are read by.
+#[utoipa::path(get, path = "/api/v1/forex/schemas/trading-activity", operation_id = "forex_trading_activity_schema", tag = "Forex",
+    security(()),
+    responses((status = 200, description = "JSON Schema 2020-12", body = Value)))]
+pub async fn trading_activity() -> Json<Value> {
+    Json(schema("trading-activity", TRADING_ACTIVITY, RECORDS_MAX))
+}
+
+/// The schema of trades
+///
+/// What records are read by.
+#[utoipa::path(get, path = "/api/v1/forex/schemas/trades", operation_id = "forex_trades_schema", tag = "Forex",
+    security(()),
+    responses((status = 200, description = "JSON Schema 2020-12", body = Value)))]
+pub async fn trades() -> Json<Value> {
+    Json(schema("trades", TRADES, RECORDS_MAX))
 }

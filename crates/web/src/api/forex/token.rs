@@ -39,7 +39,13 @@ struct Asked {
 
 type Parameters = BTreeMap<String, String>;
 
-/// `POST /oauth/token`
+/// Get an access token
+///
+/// The client credentials grant; a form, HTTP Basic or a JSON body.
+#[utoipa::path(post, path = "/oauth/token", operation_id = "oauth_token", tag = "Forex",
+    security(()),
+    request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "grant_type, client_id, client_secret and scope"),
+    responses((status = 200, description = "A token for an hour", body = Value)))]
 pub async fn issue(State(state): State<WebState>, headers: HeaderMap, sent: Body) -> Response {
     let mut response = match answer(&state, &headers, sent).await {
         Ok(response) => response,
