@@ -219,6 +219,62 @@ async fn tokens_open_what_they_say_and_no_more(engine: Engine) {
     assert_eq!(status, 401, "a token dies with its client");
 }
 
+async fn a_rebate_is_passed_through_to_the_customers_own_partner(engine: Engine) {
+    let broker = Broker::start(engine).await;
+    let plan = json!({"name": "through", "currency": "USD", "rules": [{"id": "rebate", "kind": "external", "of": "ib_rebate"}]});
+    let version = broker.done(Method::POST, "/api/v1/plans", &plan).await["version"].clone();
+    let activate = json!({"version": version, "from": "2020-01-01"});
+    broker.done(Method::POST, "/api/v1/plans/through/activate", &activate).await;
+    let program = format!("/api/v1/programs/{}", broker.program());
+    broker.done(Method::PATCH, &program, &json!({"plan": "through"})).await;
+    broker.done(Method::POST, "/api/v1/partners", &json!({"id": "ib_9", "name": "Other"})).await;
+    let token = broker.access_token("write").await;
+    broker.forex_push(&token, "customers", &json!([customer("c1")]).to_string()).await;
+    let rebate = |id: &str, affiliate: &str| {
+        json!([{"transaction_id": id, "customer_id": "c1", "transaction_type": "ib_rebate", "amount_currency": 24.9, "currency": "USD",
+            "transaction_date": "2026-02-03T11:03:00Z", "status": "approved", "affiliate_id": affiliate}])
+        .to_string()
+    };
+    let (status, body) = broker.forex_push(&token, "transactions", &rebate("r1", "ib_2044")).await;
+    assert_eq!((status, broker.posted().await), (200, vec!["24.90".to_owned()]), "{body}");
+    for other in ["ib_9", "nobody"] {
+        let (status, body) = broker.forex_push(&token, "transactions", &rebate("r2", other)).await;
+        assert_eq!((status, &body["error"]["details"][0]["field"]), (422, &json!("affiliate_id")), "{body}");
+    }
+    assert_eq!(broker.posted().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_rebate_is_passed_through_to_the_customers_own_partner_on_sqlite() {
+    a_rebate_is_passed_through_to_the_customers_own_partner(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_rebate_is_passed_through_to_the_customers_own_partner_on_postgres() {
+    a_rebate_is_passed_through_to_the_customers_own_partner(Engine::Postgres).await;
+}
+
+#[tokio::test]
+async fn a_token_has_a_thousand_requests_a_minute_of_its_own() {
+    let broker = Broker::start(Engine::Sqlite).await;
+    let (token, other) = (broker.access_token("read").await, broker.access_token("read").await);
+    // The allowance fills while it is used, so a few more than a thousand may pass.
+    let mut refused = None;
+    for _ in 0..3000 {
+        let answer = broker.forex(&token, Method::GET, "customers?per_page=1").send().await.expect("it answers");
+        if answer.status() == 429 {
+            refused = Some(answer);
+            break;
+        }
+    }
+    let refused = refused.expect("there is a limit");
+    let seconds: u64 = refused.headers()["retry-after"].to_str().expect("text").parse().expect("seconds");
+    assert!((1..=60).contains(&seconds), "{seconds}");
+    assert!(refused.text().await.expect("a body").contains("rate_limited"));
+    let (status, _) = answer(broker.forex(&other, Method::GET, "customers")).await;
+    assert_eq!(status, 200, "another token has its own");
+}
+
 #[tokio::test]
 async fn a_schema_is_published_for_each_entity() {
     let broker = Broker::start(Engine::Sqlite).await;

@@ -21,6 +21,8 @@ pub struct Pushed {
     pub customer: String,
     /// At least one; the first says what became of it.
     pub records: Vec<Record>,
+    /// Who is to get a rebate, where it says so.
+    pub rebate_to: Option<PartnerId>,
 }
 
 /// What a row needs to know of its program.
@@ -74,7 +76,7 @@ pub fn customer(row: &Row<'_>, place: &Place<'_>, touch: Option<Touch>) -> Read 
         let key = FactKey::Own(format!("kyc {id}"));
         records.push(fact(&id, key, None, None, body, Map::new(), OnRepeat::Replace));
     }
-    Ok(Pushed { key: (id.clone(), "customer_id"), customer: id, records })
+    Ok(Pushed { key: (id.clone(), "customer_id"), customer: id, records, rebate_to: None })
 }
 
 /// A transaction.
@@ -86,8 +88,10 @@ pub fn transaction(row: &Row<'_>, place: &Place<'_>) -> Read {
     if amount < Decimal::ZERO && kind != MoneyKind::Adjustment {
         return Err(vec![refusal("amount_currency", "minimum", "amount_currency must not be below 0.")]);
     }
-    if let Some(affiliate) = row.text("affiliate_id").filter(|name| (place.partner)(name).is_none()) {
-        return Err(vec![unknown_partner(&affiliate)]);
+    let affiliate = row.text("affiliate_id");
+    let named = affiliate.as_deref().and_then(place.partner);
+    if let Some(unknown) = affiliate.as_ref().filter(|_| named.is_none()) {
+        return Err(vec![unknown_partner(unknown)]);
     }
     let currency = row.currency("currency").expect("the table requires it");
     let mut attributes = row.attributes();
@@ -98,7 +102,8 @@ pub fn transaction(row: &Row<'_>, place: &Place<'_>) -> Read {
     let (revision, happened) = (at(row, "last_modified_date", place), at(row, "transaction_date", place));
     let key = FactKey::Own(id.clone());
     let record = fact(&customer, key, revision.map(|at| at.0), happened, body, attributes, OnRepeat::Transaction);
-    Ok(Pushed { key: (id, "transaction_id"), customer, records: vec![record] })
+    let rebate_to = named.filter(|_| kind == MoneyKind::IbRebate);
+    Ok(Pushed { key: (id, "transaction_id"), customer, records: vec![record], rebate_to })
 }
 
 /// A daily row: what it leaves out is nothing, since it replaces the whole row before it.
@@ -123,7 +128,7 @@ pub fn trading_day(row: &Row<'_>, place: &Place<'_>) -> Read {
     let body = FactBody::TradingDay(Box::new(day));
     let happened = Some(place.zone.start_of(date));
     let record = fact(&customer, FactKey::Natural, None, happened, body, row.attributes(), OnRepeat::Replace);
-    Ok(Pushed { key: (key, "date"), customer, records: vec![record] })
+    Ok(Pushed { key: (key, "date"), customer, records: vec![record], rebate_to: None })
 }
 
 /// A closed trade.
@@ -156,7 +161,7 @@ pub fn trade(row: &Row<'_>, place: &Place<'_>) -> Read {
     let body = FactBody::Trade(Box::new(trade));
     let key = FactKey::Own(id.clone());
     let record = fact(&customer, key, None, Some(closed_at), body, row.attributes(), OnRepeat::Replace);
-    Ok(Pushed { key: (id, "trade_id"), customer, records: vec![record] })
+    Ok(Pushed { key: (id, "trade_id"), customer, records: vec![record], rebate_to: None })
 }
 
 fn fact(
