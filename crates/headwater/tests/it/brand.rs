@@ -331,3 +331,53 @@ async fn the_checklist_of_a_program_follows_its_data_on_sqlite() {
 async fn the_checklist_of_a_program_follows_its_data_on_postgres() {
     the_checklist_of_a_program_follows_its_data(Engine::Postgres).await;
 }
+
+async fn activity_may_wait_for_its_customer(engine: Engine) {
+    let broker = paying_per_lot(engine).await;
+    let program = format!("/api/v1/programs/{}", broker.program());
+    broker.done(Method::PATCH, &program, &json!({"unknown_customer": "hold"})).await;
+    let (status, body) = broker.brand("activities", DAILY_STATS).await;
+    assert_eq!((status, statuses(&body)), (200, vec!["held"]), "{body}");
+    assert_eq!(broker.posted().await, [] as [&str; 0]);
+    let (_, body) = broker.brand("customers", CUSTOMER).await;
+    assert_eq!(statuses(&body), ["created"], "{body}");
+    assert_eq!(broker.posted().await, ["24.90"], "it counts once its customer is there");
+}
+
+async fn one_deposit_by_two_ways_pays_once(engine: Engine) {
+    let broker = Broker::start(engine).await;
+    let link =
+        json!({"partner_id": "ib_2044", "landing_page": "/", "metadata": {"tracking_data": "2001_1000_abcdefg"}});
+    broker.done(Method::POST, "/api/referral/links", &link).await;
+    broker.brand("customers", CUSTOMER).await;
+    let (status, body) = broker.brand("activities", DEPOSIT).await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(broker.posted().await, ["400.00"]);
+    let token = broker.access_token("write").await;
+    let transaction = json!([{"transaction_id": "TX-9981422", "customer_id": "fx_7c2d8f91-a344-4b12-9ad3-2ae195d49c12",
+        "transaction_type": "deposit", "amount_currency": 1000, "currency": "USD", "status": "approved",
+        "transaction_date": "2025-07-20T11:03:00Z"}]);
+    let (status, body) = broker.forex_push(&token, "transactions", &transaction.to_string()).await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(broker.posted().await, ["400.00"], "the way that brought it first is the one that pays");
+}
+
+#[tokio::test]
+async fn activity_may_wait_for_its_customer_on_sqlite() {
+    activity_may_wait_for_its_customer(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn activity_may_wait_for_its_customer_on_postgres() {
+    activity_may_wait_for_its_customer(Engine::Postgres).await;
+}
+
+#[tokio::test]
+async fn one_deposit_by_two_ways_pays_once_on_sqlite() {
+    one_deposit_by_two_ways_pays_once(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn one_deposit_by_two_ways_pays_once_on_postgres() {
+    one_deposit_by_two_ways_pays_once(Engine::Postgres).await;
+}
