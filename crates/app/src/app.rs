@@ -57,7 +57,7 @@ impl App {
         let node = Node::take(&store).await?;
         let greatest = store.money.read(async |tx| counter::greatest_id(tx).await).await?;
         let (settlements, settling) = crate::settle::queue();
-        let (recorder, _writing) = ClickRecorder::start(store.clone());
+        let recorder = ClickRecorder::start(store.clone());
         let keys = ClickKeys::derive(&start.master_key, None);
         let clicks = Arc::new(Clicks::open(store.clone(), keys, node.number(), recorder).await?);
         let secrets = Secrets::new(start.master_key);
@@ -77,6 +77,7 @@ impl App {
         app.refresh().await?;
         tokio::spawn(crate::settle::run(Arc::downgrade(&app), settling));
         tokio::spawn(refresh_every_second(Arc::downgrade(&app)));
+        tokio::spawn(crate::commission::fall_due_every_second(Arc::downgrade(&app)));
         tokio::spawn(crate::node::run(Arc::downgrade(&app)));
         Ok(app)
     }
@@ -92,6 +93,11 @@ impl App {
         let changes = self.store.money.read(async move |tx| directory::changes_since(tx, seen).await).await?;
         self.apply(changes);
         Ok(self.clicks.refresh().await?)
+    }
+
+    /// Writes what was accepted and still waits. Call it after the last request was answered.
+    pub async fn close(&self) {
+        self.clicks.close().await;
     }
 
     /// Takes over what a committed change wrote. It stands whether this node sees it now or a second later, so a failure

@@ -162,6 +162,11 @@ impl Clicks {
         &self.store
     }
 
+    /// Writes every row that waits; clicks that come later are dropped and counted.
+    pub async fn close(&self) {
+        self.recorder.close().await;
+    }
+
     /// Takes one visit; `None` where there is no program at all to send a visitor to.
     ///
     /// `random` is for a new session.
@@ -176,7 +181,7 @@ impl Clicks {
                 Err(_) => tracing::warn!("a partner's default link was not made in time"),
             }
         }
-        Some(self.redirect(visit, &resolved, SessionId::from_random(random), now).await)
+        Some(self.redirect(visit, &resolved, SessionId::new(now, random), now).await)
     }
 
     async fn redirect(&self, visit: &Visit, resolved: &Resolved, fresh: SessionId, now: Instant) -> Redirect {
@@ -210,7 +215,8 @@ impl Clicks {
         added.push(("clickId", &token));
         added.push(("sessionId", &session_text));
         added.push(("click-id", &token));
-        if let Some(partner) = resolved.partner_shown.as_deref().filter(|_| resolved.reject.is_none()) {
+        let partner_shown = self.partner_shown(resolved, decided);
+        if let Some(partner) = &partner_shown {
             added.push(("partner-id", partner));
         }
         added.push(("program-id", &program_text));
@@ -261,6 +267,21 @@ impl Clicks {
         }
     }
 
+    /// How the landing URL names the partner of the click that it carries: the token where the partner is hidden.
+    fn partner_shown(&self, resolved: &Resolved, decided: Standing) -> Option<String> {
+        match decided {
+            Standing::Stamped(claim) => {
+                let directory = self.directory();
+                let (account, link) = &**directory.link(claim.link)?;
+                let name = || Some(directory.partner(*account, link.partner)?.external_id.clone());
+                link.formx.clone().or_else(name)
+            }
+            Standing::New | Standing::NewWithoutStamp => {
+                resolved.partner_shown.clone().filter(|_| resolved.reject.is_none())
+            }
+        }
+    }
+
     /// The click that the visitor's cookie has for this program, else the one we remember of the session.
     fn stamped(&self, visit: &Visit, resolved: &Resolved, session: SessionId) -> Option<ClickClaim> {
         let program = &resolved.program;
@@ -297,7 +318,7 @@ impl Clicks {
         let after = asked.after;
         let read = async move |tx: &headwater_store::backend::Tx<'_>| {
             if let Some(after) = after
-                && !click_exists(tx, filter.account_id, after.0).await?
+                && !click_exists(tx, filter.account_id, after.0, filter.programs.as_deref()).await?
             {
                 return Ok(None);
             }

@@ -28,6 +28,16 @@ pub struct Program {
     pub closed_before: Option<Date>,
 }
 
+impl Program {
+    /// Reads a row; `None` where its settings do not parse.
+    pub(crate) fn from_row(row: ProgramRow) -> Option<Self> {
+        let stored = serde_json::from_str(&row.settings).ok()?;
+        let settings = Settings::default().with(&stored).ok()?;
+        let closed_before = row.closed_before.as_ref().and_then(|day| day.parse().ok());
+        Some(Self { id: ProgramId(row.id), account: AccountId(row.account_id), row, settings, closed_before })
+    }
+}
+
 /// A partner and what is dated about it.
 #[derive(Debug, Clone)]
 pub struct Partner {
@@ -48,6 +58,13 @@ pub struct Partner {
 }
 
 impl Partner {
+    /// A partner of which nothing is dated yet.
+    pub(crate) fn from_row(row: PartnerRow) -> Self {
+        let rates = stored_rates(&row.rates);
+        let is_unreadable = rates.is_none();
+        let (id, account, rates) = (PartnerId(row.id), AccountId(row.account_id), rates.unwrap_or_default());
+        Self { id, account, row, rates, is_unreadable, parents: BTreeMap::new(), suspended: BTreeMap::new() }
+    }
     /// Whether it is suspended at `at`.
     pub fn is_suspended_at(&self, at: Instant) -> bool {
         self.suspended.range(..=at.0).next_back().is_some_and(|(_, suspended)| *suspended)
@@ -102,16 +119,12 @@ impl Directory {
             self.accounts.insert(AccountId(row.id), row.name);
         }
         for row in changes.programs {
-            let stored = serde_json::from_str(&row.settings).ok();
-            let settings = stored.and_then(|stored| Settings::default().with(&stored).ok());
-            let Some(settings) = settings else {
-                tracing::error!(program = row.id, "the stored settings of a program cannot be read; it is not served");
-                self.programs.remove(&ProgramId(row.id));
+            let id = ProgramId(row.id);
+            let Some(program) = Program::from_row(row) else {
+                tracing::error!(program = id.0, "the stored settings of a program cannot be read; it is not served");
+                self.programs.remove(&id);
                 continue;
             };
-            let closed_before = row.closed_before.as_ref().and_then(|day| day.parse().ok());
-            let (id, account) = (ProgramId(row.id), AccountId(row.account_id));
-            let program = Program { id, account, row, settings, closed_before };
             self.programs.insert(program.id, Arc::new(program));
         }
         for row in changes.partners {
@@ -185,21 +198,16 @@ impl Directory {
     }
 
     fn put_partner(&mut self, row: PartnerRow) {
-        let id = PartnerId(row.id);
-        let account = AccountId(row.account_id);
-        let rates = stored_rates(&row.rates);
-        let is_unreadable = rates.is_none();
-        if is_unreadable {
-            tracing::error!(partner = row.id, "the stored rates of a partner cannot be read; it is not priced");
+        let mut partner = Partner::from_row(row);
+        if partner.is_unreadable {
+            tracing::error!(partner = partner.row.id, "the stored rates of a partner cannot be read; it is not priced");
         }
-        let before = self.partners.get(&id);
-        let parents = before.map(|p| p.parents.clone()).unwrap_or_default();
-        let suspended = before.map(|p| p.suspended.clone()).unwrap_or_default();
-        self.partner_names.insert((account, row.external_id.clone()), id);
-        self.partners.insert(
-            id,
-            Arc::new(Partner { id, account, row, rates: rates.unwrap_or_default(), is_unreadable, parents, suspended }),
-        );
+        if let Some(before) = self.partners.get(&partner.id) {
+            partner.parents.clone_from(&before.parents);
+            partner.suspended.clone_from(&before.suspended);
+        }
+        self.partner_names.insert((partner.account, partner.row.external_id.clone()), partner.id);
+        self.partners.insert(partner.id, Arc::new(partner));
     }
 
     fn change_partner(&mut self, id: i64, change: impl FnOnce(&mut Partner)) {
@@ -301,6 +309,10 @@ impl Directory {
     pub fn credential(&self, lookup: &str) -> Option<&Arc<Credential>> {
         self.keys.get(lookup)
     }
+    /// Every credential of every account.
+    pub fn all_credentials(&self) -> impl Iterator<Item = &Arc<Credential>> {
+        self.keys.values()
+    }
     /// All credentials of this account, oldest first.
     pub fn credentials(&self, account: AccountId) -> Vec<Arc<Credential>> {
         let mut all: Vec<_> = self.keys.values().filter(|k| k.account == account).cloned().collect();
@@ -327,7 +339,7 @@ impl Directory {
     pub fn plans(&self, account: AccountId) -> impl Iterator<Item = (&str, &PlanHistory)> {
         self.plans.iter().filter(move |((a, _), _)| *a == account).map(|((_, name), history)| (name.as_str(), history))
     }
-    /// Every exchange rate of this account.
+    /// Every exchange rate of this account; shared, since every event asks.
     pub fn exchange(&self, account: AccountId) -> Arc<ExchangeRates> {
         self.exchange.get(&account).cloned().unwrap_or_default()
     }

@@ -3,6 +3,7 @@
 //! A secret is shown once, by the operation that made it, and kept sealed. Leaves to others: the JSON of the dialect,
 //! and what is delivered. Invariant: a URL is only saved after [`target::check_url`] accepted it.
 
+use crate::keep::Keep;
 use crate::outbox::Outbox;
 use crate::secrets::random;
 use headwater_domain::ids::{AccountId, EndpointId, from_prefixed};
@@ -137,6 +138,7 @@ pub async fn endpoint_create(
     account: AccountId,
     input: EndpointInput,
     now: Instant,
+    keep: Keep<(Endpoint, Secret)>,
 ) -> Result<(Endpoint, Secret), EndpointError> {
     target::check_url(&input.url, &outbox.allow)?;
     let enabled_events = EnabledEvents::parse(&input.enabled_events)?;
@@ -151,24 +153,27 @@ pub async fn endpoint_create(
         created_at: now.0,
     };
     let secret = Secret::from_random(random());
-    let (sealing, kept) = (outbox.clone(), secret.clone());
-    let row = outbox
+    let sealing = outbox.clone();
+    let made = outbox
         .store
         .money
         .write(async move |tx| {
             let id = rows::endpoint_number(tx).await?;
-            let sealed = sealing.seal(EndpointId(id), &kept);
-            rows::endpoint_insert(tx, id, &new, &sealed, &kept.hint()).await?;
-            rows::endpoint_get(tx, new.account_id, id).await?.ok_or(Error::Missing)
+            let sealed = sealing.seal(EndpointId(id), &secret);
+            rows::endpoint_insert(tx, id, &new, &sealed, &secret.hint()).await?;
+            let row = rows::endpoint_get(tx, new.account_id, id).await?.ok_or(Error::Missing)?;
+            let made = (Endpoint::from_row(&row)?, secret.clone());
+            keep.keep(tx, &made).await?;
+            Ok(made)
         })
         .await?;
-    Ok((Endpoint::from_row(&row)?, secret))
+    Ok(made)
 }
 
 /// The endpoints after `starting_after`, newest first, at most `limit`, and whether there are more.
 ///
 /// # Errors
-/// [`EndpointError::NotFound`] where `starting_after` is no id of an endpoint.
+/// [`EndpointError::NotFound`] where `starting_after` is no id of an endpoint of this account.
 pub async fn endpoint_list(
     outbox: &Outbox,
     account: AccountId,
@@ -176,7 +181,8 @@ pub async fn endpoint_list(
     limit: usize,
 ) -> Result<(Vec<Endpoint>, bool), EndpointError> {
     let before = match starting_after {
-        Some(text) => from_prefixed(ENDPOINT_PREFIX, text).ok_or(EndpointError::NotFound)?,
+        // A deleted one still has its place in the order.
+        Some(text) => endpoint_or_tombstone(outbox, account, text).await?.0.id.0,
         None => i64::MAX,
     };
     let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
@@ -265,6 +271,7 @@ pub async fn endpoint_rotate_secret(
     public_id: &str,
     grace_seconds: i64,
     now: Instant,
+    keep: Keep<(Endpoint, Secret)>,
 ) -> Result<(Endpoint, Secret), EndpointError> {
     if !(0..=GRACE_SECONDS_MAX).contains(&grace_seconds) {
         return Err(EndpointError::Grace);
@@ -273,12 +280,18 @@ pub async fn endpoint_rotate_secret(
     let secret = Secret::from_random(random());
     let (sealed, hint) = (outbox.seal(id, &secret), secret.hint());
     let until = now.plus_seconds(grace_seconds);
-    outbox
+    let made = outbox
         .store
         .money
-        .write(async move |tx| rows::endpoint_rotate(tx, account.0, id.0, &sealed, &hint, now.0, until.0).await)
+        .write(async move |tx| {
+            rows::endpoint_rotate(tx, account.0, id.0, &sealed, &hint, now.0, until.0).await?;
+            let row = rows::endpoint_get(tx, account.0, id.0).await?.ok_or(Error::Missing)?;
+            let made = (Endpoint::from_row(&row)?, secret.clone());
+            keep.keep(tx, &made).await?;
+            Ok(made)
+        })
         .await?;
-    Ok((endpoint_get(outbox, account, public_id).await?, secret))
+    Ok(made)
 }
 
 /// Deletes an endpoint for good: its queue is emptied, what is in flight finishes.

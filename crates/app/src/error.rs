@@ -14,6 +14,9 @@ pub enum Error {
     /// No such object, or one of another account: the noun.
     #[error("no {0} matches")]
     NotFound(&'static str),
+    /// A list cannot go on after the object that the caller names: there is none, or it is another account's.
+    #[error("the cursor names no object of this list")]
+    UnknownCursor,
     /// The state of things does not allow it: a code and a sentence.
     #[error("{message}")]
     Conflict {

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use headwater_domain::ids::{AccountId, FactId};
 use headwater_store::commission::{CommissionFilter, CommissionRow, commission_list};
 pub use headwater_store::fact::{HeldRow, StoredFactRow};
-use headwater_store::fact::{fact_by_id, fact_revisions, held_list, held_of_fact};
+use headwater_store::fact::{fact_by_id, fact_revisions, held_of_fact};
 
 /// Postings of one fact that are shown.
 const COMMISSIONS_MAX: i64 = 1000;
@@ -35,11 +35,5 @@ impl App {
             Ok(Some(FactStory { fact, revisions, commissions, held }))
         };
         self.store.money.read(story).await?.ok_or(Error::NotFound("fact"))
-    }
-
-    /// At most `limit` held facts, newest first.
-    pub async fn held_list(&self, account: AccountId, before: Option<FactId>, limit: i64) -> Result<Vec<HeldRow>> {
-        let before = before.map(|id| id.0);
-        Ok(self.store.money.read(async move |tx| held_list(tx, account.0, before, limit).await).await?)
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::keep::Keep;
 use crate::secrets::random;
 use headwater_domain::ids::{AccountId, KeyId, ProgramId};
 use headwater_domain::time::Instant;
@@ -73,10 +74,6 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// Whether it is in force at `now`, in microseconds since 1970.
-    pub(crate) fn is_in_force(&self, now: i64) -> bool {
-        self.row.revoked_at.is_none() && self.row.expires_at.is_none_or(|at| now < at)
-    }
     /// Reads a row; lists that do not parse are empty, which opens nothing.
     pub fn from_row(row: ApiKeyRow) -> Self {
         let programs: Vec<i64> = serde_json::from_str(&row.programs).unwrap_or_else(|_| vec![0]);
@@ -90,6 +87,10 @@ impl Credential {
             permissions: serde_json::from_str(&row.permissions).unwrap_or_default(),
             row,
         }
+    }
+    /// Whether it is neither revoked nor expired.
+    pub fn is_in_force_at(&self, at: Instant) -> bool {
+        self.row.revoked_at.is_none() && self.row.expires_at.is_none_or(|end| at.0 < end)
     }
     /// Whether it may do this; see [`PERMISSIONS`].
     pub fn may(&self, permission: &str) -> bool {
@@ -197,16 +198,21 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Invalid`] where the kind opens one program, and none is named (`conventions.md` §4).
-    pub async fn key_issue(&self, account: AccountId, request: KeyRequest) -> Result<IssuedKey> {
+    pub async fn key_issue(&self, account: AccountId, request: KeyRequest, keep: Keep<IssuedKey>) -> Result<IssuedKey> {
         let of_one_program = matches!(request.kind, KeyKind::Publishable | KeyKind::Brand | KeyKind::Oauth);
         if of_one_program && request.program.is_none() {
             return Err(Error::invalid("program", format!("is required for a {} key", request.kind.name())));
         }
         let prepared = prepare(account, &request, self.clock.now());
-        let new = prepared.row;
-        let id = self.store.money.write(async move |tx| api_key_insert(tx, &new).await).await?;
+        let insert = async move |tx: &headwater_store::backend::Tx<'_>| {
+            let id = KeyId(api_key_insert(tx, &prepared.row).await?);
+            let issued = IssuedKey { id, text: prepared.text.clone(), client_id: prepared.client_id.clone() };
+            keep.keep(tx, &issued).await?;
+            Ok(issued)
+        };
+        let issued = self.store.money.write(insert).await?;
         self.refresh_committed().await;
-        Ok(IssuedKey { id: KeyId(id), text: prepared.text, client_id: prepared.client_id })
+        Ok(issued)
     }
 
     /// Revokes a credential: dead at once on this node, within seconds on others.
@@ -217,13 +223,21 @@ impl App {
         if done { Ok(()) } else { Err(Error::NotFound("key")) }
     }
 
+    /// Whether a publishable key in force may be used from this origin.
+    pub fn origin_is_known(&self, origin: &str) -> bool {
+        let now = self.clock.now();
+        self.directory().all_credentials().any(|key| {
+            key.kind == KeyKind::Publishable && key.is_in_force_at(now) && key.origins.iter().any(|o| o == origin)
+        })
+    }
+
     /// The credential of this text, if it is genuine and in force.
     pub fn authenticate(&self, text: &str) -> Option<Arc<Credential>> {
         let found = self.directory().credential(&lookup_of(text)).cloned();
         let given = hash(text);
         let expected = found.as_ref().map_or_else(|| hash("nobody"), |c| c.row.secret_hash.clone());
         let genuine = bool::from(given.as_bytes().ct_eq(expected.as_bytes()));
-        let now = self.clock.now().0;
-        found.filter(|c| genuine && c.is_in_force(now))
+        let now = self.clock.now();
+        found.filter(|credential| genuine && credential.is_in_force_at(now))
     }
 }

@@ -3,13 +3,15 @@
 //! Leaves to others: what a click on one does (`click`). A link is never deleted, since clicks and money point to it.
 
 use crate::click::Clicks;
-use crate::click::directory::{ClickPartner, ClickProgram};
+use crate::click::directory::{ClickPartner, ClickProgram, link_of_row};
+use crate::keep::Keep;
 use headwater_domain::ids::{AccountId, LinkId, PartnerId, ProgramId, first_id_at};
 use headwater_domain::link::landing::LandingPage;
 use headwater_domain::link::{Link, LinkError, LinkStatus, STATS_WINDOW_DAYS, Utm, parse_lang};
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Error, Tx};
 use headwater_store::click::ClickCounts;
+use headwater_store::directory::LinkRow;
 use headwater_store::link::{LinkEventCount, NewLink, link_event_counts, link_insert, link_update};
 use std::sync::Arc;
 
@@ -57,9 +59,8 @@ pub struct LinkStats {
     pub events: Vec<LinkEventCount>,
 }
 
-/// Makes the row of a link without writing it, so that a caller can write it in the transaction of its idempotency key.
-/// `programs` is what the key may use; `None`: all.
-pub fn prepare(
+/// Makes the row of a link without writing it. `programs` is what the key may use; `None`: all.
+fn prepare(
     clicks: &Clicks,
     account: AccountId,
     programs: Option<&[ProgramId]>,
@@ -88,11 +89,6 @@ pub fn prepare(
     })
 }
 
-/// Writes a prepared link inside a transaction; the caller refreshes the directory after the commit.
-pub async fn insert(tx: &Tx<'_>, new: &NewLink) -> Result<LinkId, Error> {
-    link_insert(tx, new).await?.map(LinkId).ok_or(Error::Missing)
-}
-
 /// Creates a link.
 pub async fn create(
     clicks: &Clicks,
@@ -100,11 +96,40 @@ pub async fn create(
     programs: Option<&[ProgramId]>,
     asked: &LinkRequest,
     now: Instant,
+    keep: Keep<Link>,
 ) -> Result<Link, LinkFailure> {
     let new = prepare(clicks, account, programs, asked, now)?;
-    let id = clicks.store().money.write(async move |tx| insert(tx, &new).await).await?;
+    let program = clicks.directory().program(account, ProgramId(new.program_id)).cloned();
+    let (program, keys) = (program.ok_or(LinkFailure::UnknownProgram)?, clicks.keys().clone());
+    let write = async move |tx: &Tx<'_>| {
+        let id = link_insert(tx, &new).await?.ok_or(Error::Missing)?;
+        let link = link_of_row(&row_of(id, &new), &program, &keys).ok_or(Error::Missing)?;
+        keep.keep(tx, &link).await?;
+        Ok(link)
+    };
+    let link = clicks.store().money.write(write).await?;
     clicks.refresh_committed().await;
-    find(clicks, account, programs, id)
+    Ok(link)
+}
+
+/// A new link as it will be read back.
+fn row_of(id: i64, new: &NewLink) -> LinkRow {
+    LinkRow {
+        id,
+        account_id: new.account_id,
+        program_id: new.program_id,
+        partner_id: new.partner_id,
+        landing_page: new.landing_page.clone(),
+        encrypt_partner_id: new.encrypt_partner_id,
+        region_routing: new.region_routing,
+        lang: new.lang.clone(),
+        utm: new.utm.clone(),
+        tracking_id: new.tracking_id.clone(),
+        status: LinkStatus::Active.name().to_owned(),
+        metadata: new.metadata.clone(),
+        is_default: new.is_default,
+        created_at: new.created_at,
+    }
 }
 
 /// A link by its public id.

@@ -74,8 +74,8 @@ impl App {
         let found = self.directory().credential(client_id).filter(|c| c.kind == KeyKind::Oauth).cloned();
         let expected = found.as_ref().map_or_else(|| hash("nobody"), |client| client.row.secret_hash.clone());
         let genuine = bool::from(hash(client_secret).as_bytes().ct_eq(expected.as_bytes()));
-        let now = self.clock.now().0;
-        found.filter(|client| genuine && client.is_in_force(now))
+        let now = self.clock.now();
+        found.filter(|client| genuine && client.is_in_force_at(now))
     }
 
     /// A token for this client, good for [`TOKEN_SECONDS`].
@@ -106,7 +106,7 @@ impl App {
     fn bearer(&self, row: OauthTokenRow, now: Instant) -> Option<Bearer> {
         let client = self.directory().credential(&row.client_id).cloned()?;
         let is_its_own = client.id.0 == row.key_id && client.account.0 == row.account_id;
-        let works = is_its_own && now.0 < row.expires_at && client.is_in_force(now.0);
+        let works = is_its_own && now.0 < row.expires_at && client.is_in_force_at(now);
         let scopes = Scope::parse_list(&row.scopes)?;
         works.then_some(Bearer { client, scopes, token_hash: row.token_hash })
     }

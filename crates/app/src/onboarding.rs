@@ -46,7 +46,7 @@ impl App {
             let directory = self.directory();
             let pushes = |kind: KeyKind| matches!(kind, KeyKind::Brand | KeyKind::Oauth);
             let all = directory.credentials(account);
-            let credentials = all.iter().filter(|c| pushes(c.kind) && c.program == Some(id) && c.is_in_force(now.0));
+            let credentials = all.iter().filter(|c| pushes(c.kind) && c.program == Some(id) && c.is_in_force_at(now));
             Configured {
                 credentials: count(credentials.count()),
                 partners: count(directory.partners(account).len()),

@@ -5,24 +5,32 @@
 use crate::app::App;
 use crate::directory::Partner;
 use crate::error::{Error, Result};
+use crate::keep::Keep;
 use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
+use headwater_store::backend::Tx;
+use headwater_store::directory::PartnerRow;
 use headwater_store::partner::{NewPartner, partner_insert, partner_parent_put, partner_status_put, partner_update};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What a caller says of a partner; `None` leaves as it is.
+const ID_CHARACTERS_MAX: usize = 128;
+const NAME_CHARACTERS_MAX: usize = 500;
+/// 64 before the `@`, 255 after it (RFC 5321 §4.5.3.1).
+const EMAIL_BYTES_MAX: usize = 320;
+
+/// What a caller says of a partner; `None` leaves as it is, `Some(None)` clears.
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "each field is the parameter of its own name")]
 pub struct PartnerRequest {
     pub id: Option<String>,
     pub name: Option<String>,
-    pub email: Option<String>,
-    pub program: Option<ProgramId>,
+    pub email: Option<Option<String>>,
+    pub program: Option<Option<ProgramId>>,
     /// Another partner's id.
-    pub parent: Option<String>,
-    pub plan: Option<String>,
+    pub parent: Option<Option<String>>,
+    pub plan: Option<Option<String>>,
     pub rates: Option<BTreeMap<String, Decimal>>,
     /// JSON text.
     pub metadata: Option<String>,
@@ -30,23 +38,34 @@ pub struct PartnerRequest {
 
 impl App {
     /// Creates a partner.
-    pub async fn partner_create(&self, account: AccountId, asked: PartnerRequest) -> Result<Arc<Partner>> {
+    pub async fn partner_create(
+        &self,
+        account: AccountId,
+        asked: PartnerRequest,
+        keep: Keep<Partner>,
+    ) -> Result<Arc<Partner>> {
         let name = asked.name.clone().ok_or_else(|| Error::invalid("name", "is required"))?;
-        let parent = asked.parent.as_deref().map(|name| self.parent(account, name)).transpose()?;
         self.partner_check(account, &asked)?;
+        let parent = asked.parent.flatten();
+        let parent = parent.as_deref().map(|name| self.parent(account, name)).transpose()?;
         let new = NewPartner {
             account_id: account.0,
             external_id: asked.id,
             name,
-            email: asked.email,
-            program_id: asked.program.map(|p| p.0),
+            email: asked.email.flatten(),
+            program_id: asked.program.flatten().map(|p| p.0),
             parent_id: parent.map(|p| p.0),
-            plan: asked.plan,
+            plan: asked.plan.flatten(),
             rates: rates_json(&asked.rates.unwrap_or_default()),
             metadata: asked.metadata.unwrap_or_else(|| "{}".into()),
             created_at: self.clock.now().0,
         };
-        let id = self.store.money.write(async move |tx| partner_insert(tx, &new).await).await?;
+        let insert = async move |tx: &Tx<'_>| {
+            let Some(id) = partner_insert(tx, &new).await? else { return Ok(None) };
+            keep.keep(tx, &made(id, &new)).await?;
+            Ok(Some(id))
+        };
+        let id = self.store.money.write(insert).await?;
         let id = id.ok_or_else(|| Error::Conflict {
             code: "partner_exists",
             param: Some("id"),
@@ -56,7 +75,7 @@ impl App {
         self.directory().partner_by_id(account, PartnerId(id)).cloned().ok_or(Error::NotFound("partner"))
     }
 
-    /// Changes what is not dated.
+    /// Changes what is given; a new parent holds from now on.
     pub async fn partner_patch(&self, account: AccountId, name: &str, asked: PartnerRequest) -> Result<Arc<Partner>> {
         let before = self.partner_read(account, name)?;
         self.partner_check(account, &asked)?;
@@ -65,27 +84,33 @@ impl App {
             account_id: account.0,
             external_id: Some(row.external_id.clone()),
             name: asked.name.unwrap_or_else(|| row.name.clone()),
-            email: asked.email.or_else(|| row.email.clone()),
-            program_id: asked.program.map(|p| p.0).or(row.program_id),
+            email: asked.email.unwrap_or_else(|| row.email.clone()),
+            program_id: asked.program.map_or(row.program_id, |program| program.map(|p| p.0)),
             parent_id: None,
-            plan: asked.plan.or_else(|| row.plan.clone()),
+            plan: asked.plan.unwrap_or_else(|| row.plan.clone()),
             rates: asked.rates.map_or_else(|| row.rates.clone(), |rates| rates_json(&rates)),
             metadata: asked.metadata.unwrap_or_else(|| row.metadata.clone()),
             created_at: row.created_at,
         };
-        let id = before.id;
+        let (id, now) = (before.id, self.clock.now());
+        let parent = match &asked.parent {
+            None => None,
+            Some(parent) => Some(self.new_parent(account, &before, parent.as_deref(), now)?),
+        };
         let reprices = next.plan != row.plan || next.rates != row.rates || next.program_id != row.program_id;
-        let mark = reprices.then(|| self.mark_from(account, Instant(0)));
-        self.store
-            .money
-            .write(async move |tx| {
-                partner_update(tx, id.0, &next).await?;
-                match mark {
-                    Some(mark) => mark.set(tx).await,
-                    None => Ok(()),
-                }
-            })
-            .await?;
+        let from = if reprices { Some(Instant(0)) } else { parent.map(|_| now) };
+        let mark = from.map(|from| self.mark_from(account, from));
+        let update = async move |tx: &Tx<'_>| {
+            partner_update(tx, id.0, &next).await?;
+            if let Some(parent) = parent {
+                partner_parent_put(tx, id.0, now.0, parent.map(|p| p.0)).await?;
+            }
+            match &mark {
+                Some(mark) => mark.set(tx).await,
+                None => Ok(()),
+            }
+        };
+        self.store.money.write(update).await?;
         self.refresh_committed().await;
         self.partner_read(account, name)
     }
@@ -121,12 +146,8 @@ impl App {
         at: Option<Instant>,
     ) -> Result<Arc<Partner>> {
         let moved = self.partner_read(account, name)?;
-        let parent = parent.map(|name| self.parent(account, name)).transpose()?;
         let at = at.unwrap_or_else(|| self.clock.now());
-        if parent.is_some_and(|parent| self.makes_cycle(account, &moved, parent, at)) {
-            let message = "This parent is below the partner, or is the partner.".into();
-            return Err(Error::Conflict { code: "cycle", param: Some("parent"), message });
-        }
+        let parent = self.new_parent(account, &moved, parent, at)?;
         let (id, parent) = (moved.id.0, parent.map(|p| p.0));
         let mark = self.mark_from(account, at);
         self.store
@@ -145,16 +166,47 @@ impl App {
         self.directory().partner(account, name).cloned().ok_or(Error::NotFound("partner"))
     }
 
+    /// The partner of this name, where it may be above `moved` from `at` on.
+    fn new_parent(
+        &self,
+        account: AccountId,
+        moved: &Partner,
+        parent: Option<&str>,
+        at: Instant,
+    ) -> Result<Option<PartnerId>> {
+        let parent = parent.map(|name| self.parent(account, name)).transpose()?;
+        if parent.is_some_and(|parent| self.makes_cycle(account, moved, parent, at)) {
+            let message = "This parent is below the partner, or is the partner.".into();
+            return Err(Error::Conflict { code: "cycle", param: Some("parent"), message });
+        }
+        Ok(parent)
+    }
+
     fn parent(&self, account: AccountId, name: &str) -> Result<PartnerId> {
         let found = self.directory().partner(account, name).map(|p| p.id);
         found.ok_or_else(|| Error::invalid("parent", "must be the id of a partner"))
     }
 
     fn partner_check(&self, account: AccountId, asked: &PartnerRequest) -> Result<()> {
-        if asked.program.is_some_and(|id| self.directory().program(account, id).is_none()) {
+        if asked.program.flatten().is_some_and(|id| self.directory().program(account, id).is_none()) {
             return Err(Error::invalid("program", "must be the id of a program"));
         }
-        self.plan_must_exist(account, asked.plan.as_deref())
+        if asked.id.as_deref().is_some_and(|id| !is_label(id, ID_CHARACTERS_MAX)) {
+            return Err(Error::invalid(
+                "id",
+                "must have at most 128 characters, without control characters or spaces at its ends",
+            ));
+        }
+        if asked.name.as_deref().is_some_and(|name| !is_label(name, NAME_CHARACTERS_MAX)) {
+            return Err(Error::invalid(
+                "name",
+                "must have at most 500 characters, without control characters or spaces at its ends",
+            ));
+        }
+        if asked.email.as_ref().and_then(Option::as_deref).is_some_and(|email| !is_email(email)) {
+            return Err(Error::invalid("email", "must be an email address"));
+        }
+        self.plan_must_exist(account, asked.plan.as_ref().and_then(Option::as_deref))
     }
 
     /// Whether the partner would be above `parent` at `at`, or at any later change while this move is in force.
@@ -170,6 +222,37 @@ impl App {
             chain.by_ref().take(all.len() + 1).any(|id| id == moved.id)
         })
     }
+}
+
+/// A new partner as the directory will have it.
+fn made(id: i64, new: &NewPartner) -> Partner {
+    let row = PartnerRow {
+        id,
+        account_id: new.account_id,
+        external_id: new.external_id.clone().unwrap_or_else(|| id.to_string()),
+        name: new.name.clone(),
+        email: new.email.clone(),
+        program_id: new.program_id,
+        plan: new.plan.clone(),
+        rates: new.rates.clone(),
+        metadata: new.metadata.clone(),
+        created_at: new.created_at,
+    };
+    let mut partner = Partner::from_row(row);
+    partner.parents.extend(new.parent_id.map(|parent| (new.created_at, Some(PartnerId(parent)))));
+    partner
+}
+
+fn is_label(text: &str, characters_max: usize) -> bool {
+    let length = text.chars().count();
+    (1..=characters_max).contains(&length) && text.trim() == text && !text.chars().any(char::is_control)
+}
+
+/// One `@` with something on both sides, and nothing that a header or a log could stumble over.
+fn is_email(text: &str) -> bool {
+    let parts = text.split_once('@');
+    let sides = parts.is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'));
+    sides && text.len() <= EMAIL_BYTES_MAX && !text.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
 fn rates_json(rates: &BTreeMap<String, Decimal>) -> String {

@@ -5,6 +5,7 @@
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::keep::Keep;
 use headwater_domain::commission::{LintError, lint};
 use headwater_domain::ids::AccountId;
 use headwater_domain::time::Instant;
@@ -24,7 +25,12 @@ pub enum PlanFailure {
 
 impl App {
     /// Saves a document as the next version of the plan that it names; gives name and version.
-    pub async fn plan_save(&self, account: AccountId, document: &Value) -> Result<(String, i64), PlanFailure> {
+    pub async fn plan_save(
+        &self,
+        account: AccountId,
+        document: &Value,
+        keep: Keep<(String, i64)>,
+    ) -> Result<(String, i64), PlanFailure> {
         let name = lint(document).map_err(PlanFailure::Refused)?.name;
         let (text, now, saved) = (document.to_string(), self.clock.now().0, name.clone());
         let number = self
@@ -35,6 +41,7 @@ impl App {
                 if number == 1 {
                     plan_activate(tx, account.0, &saved, number, 0).await?;
                 }
+                keep.keep(tx, &(saved.clone(), number)).await?;
                 Ok(number)
             })
             .await

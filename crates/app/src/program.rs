@@ -5,8 +5,10 @@
 use crate::app::App;
 use crate::directory::Program;
 use crate::error::{Error, Result};
+use crate::keep::Keep;
 use headwater_domain::ids::{AccountId, ProgramId};
 use headwater_domain::program::{Settings, check_site_url};
+use headwater_store::directory::ProgramRow;
 use headwater_store::repricing::mark_program;
 use headwater_store::tenant::{program_insert, program_update};
 use serde_json::{Map, Value};
@@ -14,13 +16,31 @@ use std::sync::Arc;
 
 impl App {
     /// Creates a program: `name`, `site_url` and any settings.
-    pub async fn program_create(&self, account: AccountId, fields: &Map<String, Value>) -> Result<Arc<Program>> {
+    pub async fn program_create(
+        &self,
+        account: AccountId,
+        fields: &Map<String, Value>,
+        keep: Keep<Program>,
+    ) -> Result<Arc<Program>> {
         let name = text(fields, "name")?.ok_or_else(|| Error::invalid("name", "is required"))?;
         let site_url = text(fields, "site_url")?.ok_or_else(|| Error::invalid("site_url", "is required"))?;
         let settings = self.settings(account, &Settings::default(), fields, &site_url)?;
         let now = self.clock.now().0;
         let insert = async move |tx: &headwater_store::backend::Tx<'_>| {
-            program_insert(tx, account.0, &name, &site_url, &settings, now).await
+            let id = program_insert(tx, account.0, &name, &site_url, &settings, now).await?;
+            let (name, site_url, settings) = (name.clone(), site_url.clone(), settings.clone());
+            let row = ProgramRow {
+                id,
+                account_id: account.0,
+                name,
+                site_url,
+                settings,
+                created_at: now,
+                closed_before: None,
+            };
+            let made = Program::from_row(row).ok_or(headwater_store::backend::Error::Missing)?;
+            keep.keep(tx, &made).await?;
+            Ok(id)
         };
         let id = self.store.money.write(insert).await?;
         self.refresh_committed().await;

@@ -1,5 +1,7 @@
 //! Stored secrets, sealed under the master key, and fresh random bytes. Nothing here is ever logged.
 
+use headwater_domain::ids::AccountId;
+use headwater_domain::ledger::statement::StatementKey;
 use headwater_domain::seal;
 
 /// The server's keys. All nodes of one store share the master key.
@@ -28,6 +30,11 @@ impl Secrets {
     /// Seals bytes for the store; `context` binds them to their place.
     pub fn seal(&self, plaintext: &[u8], context: &str) -> String {
         hex::encode(seal::seal(&self.master, random(), plaintext, context.as_bytes()))
+    }
+
+    /// The key that signs an account's statements.
+    pub fn statement_key(&self, account: AccountId) -> StatementKey {
+        StatementKey::derive(&self.master, account.0)
     }
 
     /// Opens what [`Self::seal`] made.

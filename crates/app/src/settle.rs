@@ -22,10 +22,12 @@ mod refuse;
 mod revision;
 mod sources;
 pub mod sweep;
+mod terms;
 mod view;
 mod wide;
 
 pub(crate) use deliver::event_of;
+pub(crate) use load::{common_cells, people};
 pub(crate) use queue::{Queue, queue, run};
 
 use crate::app::App;

@@ -9,8 +9,9 @@ use crate::key::Credential;
 use crate::settle::event_of;
 use headwater_domain::attribution::{Evidence, Touch};
 use headwater_domain::click::token::TokenError;
-use headwater_domain::event::Event;
+use headwater_domain::event::{Event, State};
 use headwater_domain::ids::{AccountId, ClickId, EventId, LinkId, PartnerId, PersonId, ProgramId, first_id_at};
+use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::program::AttributionModel;
 use headwater_domain::time::Instant;
 use headwater_store::click::{ClickTouch, click_of_session, click_touch};
@@ -124,9 +125,43 @@ impl App {
     /// Events, newest first, one more than `limit` where there are more.
     pub async fn event_list(&self, filter: EventFilter, limit: i64) -> Result<Vec<Event>> {
         let filter = filter.to_store();
-        let rows = self.store.money.read(async move |tx| event_list(tx, &filter, limit).await).await?;
+        let list = async move |tx: &headwater_store::backend::Tx<'_>| {
+            if filter.before_id != i64::MAX {
+                // Of the caller's own programs, so that a key learns nothing of the others' events.
+                let row = event_read(tx, filter.account_id, filter.before_id).await?;
+                let seen = |program: i64| {
+                    filter.programs.as_ref().is_none_or(|programs| programs.contains(&format!(",{program},")))
+                };
+                if !row.is_some_and(|row| seen(row.program_id)) {
+                    return Ok(None);
+                }
+            }
+            event_list(tx, &filter, limit).await.map(Some)
+        };
+        let rows = self.store.money.read(list).await?.ok_or(Error::UnknownCursor)?;
         let directory = self.directory();
         Ok(rows.iter().map(|row| event_of(row, &directory)).collect::<Result<_, _>>()?)
+    }
+
+    /// The event of a decision that was made before, where this asks for the same one; `None` where it does not.
+    ///
+    /// So a confirmation or a refusal can be sent again, as a caller does that has not heard the answer.
+    pub async fn event_decided(
+        &self,
+        account: AccountId,
+        event: EventId,
+        state: State,
+        amount: Option<Decimal>,
+        currency: Option<Currency>,
+    ) -> Result<Option<Event>> {
+        let row = self.store.money.read(async move |tx| event_read(tx, account.0, event.0).await).await?;
+        let same = row.filter(|row| {
+            let stands = row.amount.as_deref().and_then(|text| Decimal::parse(text).ok());
+            State::parse(&row.state) == Some(state)
+                && amount.is_none_or(|amount| stands == Some(amount))
+                && currency.is_none_or(|currency| row.currency.as_deref() == Some(currency.code()))
+        });
+        Ok(same.map(|row| event_of(&row, &self.directory())).transpose()?)
     }
 
     /// The program of an event of this account.

@@ -8,6 +8,7 @@ use headwater_app::endpoint::{
     Endpoint, EndpointError, EndpointInput, EndpointPatch, endpoint_create, endpoint_delete, endpoint_get,
     endpoint_list, endpoint_rotate_secret, endpoint_update,
 };
+use headwater_app::keep::Keep;
 use headwater_app::outbox::Outbox;
 use headwater_app::secrets::Secrets;
 use headwater_domain::ids::{AccountId, DeliveryId};
@@ -59,7 +60,7 @@ fn input() -> EndpointInput {
 
 impl Scene {
     async fn endpoint(&self) -> Endpoint {
-        endpoint_create(&self.outbox, self.account, input(), START).await.expect("created").0
+        endpoint_create(&self.outbox, self.account, input(), START, Keep::nothing()).await.expect("created").0
     }
 
     /// Queues deliveries with these numbers.
@@ -110,7 +111,7 @@ fn ids(claimed: &[ClaimedDelivery]) -> Vec<i64> {
 async fn an_endpoint_lives_as_its_owner_says(fresh: TestStore) {
     let scene = scene(fresh).await;
     let (outbox, account) = (&scene.outbox, scene.account);
-    let (endpoint, secret) = endpoint_create(outbox, account, input(), START).await.expect("created");
+    let (endpoint, secret) = endpoint_create(outbox, account, input(), START, Keep::nothing()).await.expect("created");
     assert!(endpoint.public_id.starts_with("pe_") && secret.whsec().ends_with(&endpoint.secret_hint));
     assert_eq!(endpoint_get(outbox, account, &endpoint.public_id).await.expect("there"), endpoint);
     let patch = EndpointPatch {
@@ -128,21 +129,26 @@ async fn an_endpoint_lives_as_its_owner_says(fresh: TestStore) {
     let (page, more) = endpoint_list(outbox, account, Some(&second.public_id), 1).await.expect("lists");
     assert_eq!((page[0].public_id.as_str(), more), (endpoint.public_id.as_str(), false));
     let bad = EndpointInput { url: "http://127.0.0.1/".to_owned(), ..input() };
-    assert!(matches!(endpoint_create(outbox, account, bad, START).await, Err(EndpointError::Url(_))));
+    assert!(matches!(endpoint_create(outbox, account, bad, START, Keep::nothing()).await, Err(EndpointError::Url(_))));
     let bad = EndpointInput { enabled_events: vec![], ..input() };
-    assert!(matches!(endpoint_create(outbox, account, bad, START).await, Err(EndpointError::Events(_))));
+    assert!(matches!(
+        endpoint_create(outbox, account, bad, START, Keep::nothing()).await,
+        Err(EndpointError::Events(_))
+    ));
     let bad = EndpointPatch { url: Some("https://10.0.0.1/".to_owned()), ..EndpointPatch::default() };
     assert!(matches!(endpoint_update(outbox, account, &second.public_id, bad).await, Err(EndpointError::Url(_))));
 }
 
 async fn a_secret_is_sealed_and_co_signs_during_the_grace(fresh: TestStore) {
     let scene = scene(fresh).await;
-    let (endpoint, first) = endpoint_create(&scene.outbox, scene.account, input(), START).await.expect("created");
+    let (endpoint, first) =
+        endpoint_create(&scene.outbox, scene.account, input(), START, Keep::nothing()).await.expect("created");
     scene.queue(&endpoint, 1..2, START).await;
     let rotated_at = START.plus_seconds(10);
-    let rotated = endpoint_rotate_secret(&scene.outbox, scene.account, &endpoint.public_id, 60, rotated_at)
-        .await
-        .expect("rotated");
+    let rotated =
+        endpoint_rotate_secret(&scene.outbox, scene.account, &endpoint.public_id, 60, rotated_at, Keep::nothing())
+            .await
+            .expect("rotated");
     let second = rotated.1;
     assert_ne!(first, second);
     scene.queue(&endpoint, 2..3, START.plus_seconds(20)).await;
@@ -317,7 +323,10 @@ async fn another_account_finds_nothing(fresh: TestStore) {
     let (outbox, id) = (&scene.outbox, endpoint.public_id.as_str());
     assert!(matches!(endpoint_get(outbox, other, id).await, Err(EndpointError::NotFound)));
     assert!(matches!(endpoint_delete(outbox, other, id, START).await, Err(EndpointError::NotFound)));
-    assert!(matches!(endpoint_rotate_secret(outbox, other, id, 0, START).await, Err(EndpointError::NotFound)));
+    assert!(matches!(
+        endpoint_rotate_secret(outbox, other, id, 0, START, Keep::nothing()).await,
+        Err(EndpointError::NotFound)
+    ));
     let patched = endpoint_update(outbox, other, id, EndpointPatch::default()).await;
     assert!(matches!(patched, Err(EndpointError::NotFound)));
     assert!(delivery_get(outbox, other, id, &public_id, START).await.is_err());

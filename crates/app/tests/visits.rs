@@ -2,6 +2,7 @@
 
 use headwater_app::click::recorder::{ClickRecorder, WAIT_MILLIS_MAX};
 use headwater_app::click::{ClickQuery, Clicks, Redirect, Visit};
+use headwater_app::keep::Keep;
 use headwater_app::link::{self, LinkRequest};
 use headwater_domain::click::keys::ClickKeys;
 use headwater_domain::click::visitor::ClickFlags;
@@ -61,7 +62,7 @@ async fn world(store: TestStore, settings: &'static str) -> World {
         })
         .await
         .expect("a world");
-    let (recorder, _) = ClickRecorder::start(store.store.clone());
+    let recorder = ClickRecorder::start(store.store.clone());
     let keys = ClickKeys::derive(&[9; 32], None);
     let clicks = Clicks::open(store.store.clone(), keys, 1, recorder).await.expect("opens");
     World { clicks, account: AccountId(account), program: ProgramId(program), store }
@@ -77,7 +78,7 @@ impl World {
             metadata: "{}".into(),
             ..LinkRequest::default()
         };
-        link::create(&self.clicks, self.account, None, &asked, day(-1)).await.expect("a link")
+        link::create(&self.clicks, self.account, None, &asked, day(-1), Keep::nothing()).await.expect("a link")
     }
 
     async fn go(&self, visit: &Visit, at: Instant) -> Redirect {
@@ -247,6 +248,38 @@ async fn lists_narrow_by_partner_and_count_per_link(store: TestStore) {
 async fn a_stalled_store_costs_a_visitor_at_most_the_wait() {
     let world = world(headwater_testkit::database::sqlite().await, "{}").await;
     let link = world.link("ib_1", false).await;
+    let (release, stall) = stall(&world).await;
+    let before = std::time::Instant::now();
+    let redirect = world.go(&visit_of(&link, ""), day(0)).await;
+    let waited = before.elapsed().as_millis();
+    assert!(waited < u128::from(WAIT_MILLIS_MAX) * 4, "waited {waited} ms");
+    assert!(world.click_of(&redirect).is_some(), "the click attributes although its row is not there yet");
+    assert_eq!(world.rows(None).await.len(), 0);
+    release.send(()).expect("still held");
+    stall.await.expect("runs").expect("commits");
+    world.go(&visit_of(&link, ""), day(0)).await;
+    assert_eq!(world.rows(None).await.len(), 2, "the row has followed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_waits_for_the_rows_that_visitors_did_not_wait_for() {
+    let world = world(headwater_testkit::database::sqlite().await, "{}").await;
+    let link = world.link("ib_1", false).await;
+    let (release, stall) = stall(&world).await;
+    world.go(&visit_of(&link, ""), day(0)).await;
+    world.go(&visit_of(&link, ""), day(0)).await;
+    assert_eq!(world.rows(None).await.len(), 0);
+    let ((), ()) = tokio::join!(world.clicks.close(), async { release.send(()).expect("still held") });
+    stall.await.expect("runs").expect("commits");
+    assert_eq!(world.rows(None).await.len(), 2);
+    world.go(&visit_of(&link, ""), day(0)).await;
+    assert_eq!(world.rows(None).await.len(), 2, "and none is taken after");
+}
+
+type Stall = tokio::task::JoinHandle<Result<(), headwater_store::backend::Error>>;
+
+/// Holds the clicks' writer until it is released.
+async fn stall(world: &World) -> (std::sync::mpsc::Sender<()>, Stall) {
     let (release, held) = std::sync::mpsc::channel::<()>();
     let held = std::sync::Mutex::new(held);
     let database = world.store.store.clicks.clone();
@@ -263,14 +296,5 @@ async fn a_stalled_store_costs_a_visitor_at_most_the_wait() {
         database.write(work).await
     });
     has_started.await.expect("the writer is held");
-    let before = std::time::Instant::now();
-    let redirect = world.go(&visit_of(&link, ""), day(0)).await;
-    let waited = before.elapsed().as_millis();
-    assert!(waited < u128::from(WAIT_MILLIS_MAX) * 4, "waited {waited} ms");
-    assert!(world.click_of(&redirect).is_some(), "the click attributes although its row is not there yet");
-    assert_eq!(world.rows(None).await.len(), 0);
-    release.send(()).expect("still held");
-    stall.await.expect("runs").expect("commits");
-    world.go(&visit_of(&link, ""), day(0)).await;
-    assert_eq!(world.rows(None).await.len(), 2, "the row has followed");
+    (release, stall)
 }

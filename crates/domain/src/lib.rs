@@ -13,6 +13,7 @@ pub mod kpi;
 pub mod ledger;
 pub mod link;
 pub mod money;
+pub mod payout;
 pub mod postback;
 pub mod program;
 pub mod seal;

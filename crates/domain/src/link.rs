@@ -42,7 +42,7 @@ pub enum LinkError {
     #[error("utm.{0} must be text of at most {UTM_CHARACTERS_MAX} characters without control characters.")]
     BadUtm(&'static str),
     /// The language is not a short tag.
-    #[error("lang must be a language tag such as en or pt-BR.")]
+    #[error("lang must be an ISO 639-1 language such as en, or one with its region such as pt-BR.")]
     BadLang,
     /// The landing page.
     #[error(transparent)]
@@ -123,10 +123,22 @@ impl Utm {
     }
 }
 
-/// A short language tag: letters, digits and hyphens, at most 35 characters (RFC 5646 §4.4.1).
+/// The languages of ISO 639-1.
+const LANGUAGES: &str = "aa ab ae af ak am an ar as av ay az ba be bg bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en eo es \
+    et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl \
+    km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om \
+    or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr \
+    ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu";
+
+/// An ISO 639-1 language, where wanted with the region or script that sites name after it (`pt-BR`, RFC 5646 §4.4.1).
 pub fn parse_lang(text: &str) -> Result<String, LinkError> {
-    let fine = (2..=35).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if fine { Ok(text.to_owned()) } else { Err(LinkError::BadLang) }
+    let (language, rest) = text.split_once('-').map_or((text, None), |(language, rest)| (language, Some(rest)));
+    let known = language.len() == 2 && LANGUAGES.split(' ').any(|code| code == language);
+    let fine = |rest: &str| {
+        rest.len() <= 32
+            && rest.split('-').all(|tag| (2..=8).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphanumeric()))
+    };
+    if known && rest.is_none_or(fine) { Ok(text.to_owned()) } else { Err(LinkError::BadLang) }
 }
 
 /// Whether a link takes visitors.
@@ -278,7 +290,7 @@ mod tests {
     #[test]
     fn languages() {
         assert!(parse_lang("pt-BR").is_ok());
-        for text in ["", "e", "en us", "en&x=1", "e\n"] {
+        for text in ["", "e", "en us", "en&x=1", "e\n", "eng", "xx", "EN", "klingon", "pt-", "pt-B", "pt--BR"] {
             assert_eq!(parse_lang(text), Err(LinkError::BadLang), "{text}");
         }
     }

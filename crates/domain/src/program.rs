@@ -3,6 +3,7 @@
 //! They are stored as one JSON object; absent keys have the defaults that `management.md` and `conventions.md` §11 give.
 
 use crate::kpi::{self, EventConfiguration};
+use crate::money::Decimal;
 use crate::source::Source;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -54,6 +55,8 @@ pub struct Settings {
     pub holds_unknown_customers: bool,
     /// How pushed activity is read, one for each event name.
     pub kpis: Vec<EventConfiguration>,
+    /// Partners that set no minimum of their own are paid from this amount on.
+    pub payout_minimum: Option<Decimal>,
 }
 
 /// A setting that cannot be used: its name and what to do.
@@ -84,6 +87,7 @@ impl Default for Settings {
             sources: BTreeMap::new(),
             holds_unknown_customers: false,
             kpis: Vec::new(),
+            payout_minimum: None,
         }
     }
 }
@@ -149,6 +153,12 @@ impl Settings {
                 }
             }
             "kpis" => self.kpis = kpi::read_all(value)?,
+            "payout_minimum" => {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let minimum = || Decimal::parse(&text).ok().filter(|minimum| *minimum >= Decimal::ZERO);
+                self.payout_minimum =
+                    if value.is_null() { None } else { Some(minimum().ok_or("must be a decimal of 0 or more")?) };
+            }
             _ => {}
         }
         Ok(())
@@ -166,7 +176,7 @@ impl Settings {
             "regional_domains": domains, "attribution": attribution, "window_days": self.window_days,
             "time_zone": self.time_zone, "currency": self.currency, "plan": self.plan, "auto_approve": self.auto_approve,
             "default_landing_page": self.default_landing_page, "fingerprint": self.fingerprint,
-            "unverified_types": self.unverified_types,
+            "unverified_types": self.unverified_types, "payout_minimum": self.payout_minimum.map(|m| m.to_string()),
             "sources": self.sources.iter().map(|(figure, source)| (figure.clone(), source.name().into())).collect::<Map<_, Value>>(),
             "unknown_customer": if self.holds_unknown_customers { "hold" } else { "reject" },
             "kpis": self.kpis.iter().map(EventConfiguration::to_json).collect::<Vec<_>>(),
@@ -219,7 +229,7 @@ mod tests {
 
     #[test]
     fn settings_read_back_what_they_wrote() {
-        let changes = json!({"attribution": "last_click", "window_days": 7, "plan": "ib", "currency": "eur",
+        let changes = json!({"attribution": "last_click", "window_days": 7, "plan": "ib", "currency": "eur", "payout_minimum": "50",
             "sources": {"deposit": "forex", "kpi:Rebate": "push"}, "unknown_customer": "hold",
             "regional_domains": [{"url": "https://de.broker.example", "countries": ["de", "AT"]}]});
         let Value::Object(changes) = changes else { panic!("an object") };

@@ -94,6 +94,11 @@ impl Zone {
         let zoned = zone.to_ambiguous_zoned(local).compatible();
         zoned.map_or(Instant(0), |z| Instant(z.timestamp().as_microsecond()))
     }
+
+    /// The first moment after `day`.
+    pub fn end_of(&self, day: Date) -> Instant {
+        self.start_of(day.saturating_add(1.days()))
+    }
 }
 
 /// When something happened, as a sender without zones says it.

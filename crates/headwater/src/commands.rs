@@ -1,10 +1,14 @@
 //! One file per command; each does its work and says whether it held.
 
+pub mod bench;
 pub mod demo;
 pub mod init;
 pub mod migrate;
 pub mod plan;
 pub mod serve;
+pub mod simulate;
+pub mod statement;
+pub mod verify;
 
 /// What a command came to, where it could do its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

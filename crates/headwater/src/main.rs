@@ -31,9 +31,18 @@ enum Command {
     Serve(commands::serve::Serve),
     /// Bring the store to this version.
     Migrate(commands::migrate::Migrate),
+    /// Measure this machine: ours beside a reference, in the same run.
+    Bench(commands::bench::Bench),
     /// Check plans and run case files, without a server.
     #[command(subcommand)]
     Plan(commands::plan::Plan),
+    /// Show what a draft plan would have paid, against what was posted.
+    Simulate(commands::simulate::Simulate),
+    /// Recompute everything from facts and configuration, and compare it with the books.
+    Verify(commands::verify::Verify),
+    /// Check an exported statement, without a server.
+    #[command(subcommand)]
+    Statement(commands::statement::Statement),
 }
 
 fn main() -> ExitCode {
@@ -54,7 +63,11 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
             Command::Init(init) => commands::init::run(&init).await,
             Command::Serve(serve) => commands::serve::run(&serve).await,
             Command::Migrate(migrate) => commands::migrate::run(&migrate).await,
+            Command::Bench(bench) => commands::bench::run(&bench).await,
             Command::Plan(plan) => Ok(commands::plan::run(&plan)),
+            Command::Simulate(simulate) => commands::simulate::run(&simulate).await,
+            Command::Verify(verify) => commands::verify::run(&verify).await,
+            Command::Statement(statement) => commands::statement::run(&statement),
         }
     })
 }

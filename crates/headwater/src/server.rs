@@ -1,7 +1,7 @@
 //! A running server: the store, the application, the routes and the delivery worker, started and stopped together.
 //!
 //! `serve` and `demo` run the same one. The order of stopping keeps what was accepted: requests in flight finish first,
-//! then deliveries in flight, then the store closes.
+//! then deliveries in flight, then the clicks that wait for the store, then it closes.
 
 use crate::config::Config;
 use anyhow::{Context as _, Result};
@@ -103,6 +103,7 @@ impl Server {
         let _ = self.stop.send(true);
         self.listening.await.context("the listener ended badly")??;
         self.delivering.await.context("the delivery worker ended badly")?;
+        self.app.close().await;
         if let Err(error) = self.app.leave().await {
             tracing::warn!(%error, "the node's number was not given back; its lease ends by itself");
         }

@@ -145,7 +145,7 @@ async fn a_name_that_changes_its_mind_never_reaches_the_inside() {
     let guard = egress("127.0.0.2/32", 2000, resolving(vec![vec!["127.0.0.2"], vec!["127.0.0.1"]]));
     let mut refused = 0;
     for _ in 0..1000 {
-        let result = guard.post(to(format!("http://hook.example:{}/", canary.port))).await;
+        let result = guard.post(to(format!("http://hook.internal:{}/", canary.port))).await;
         assert_eq!(result.status, None);
         refused += usize::from(result.error.expect("a failure").starts_with("refused"));
     }

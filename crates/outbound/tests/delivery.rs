@@ -3,6 +3,7 @@
 use headwater_app::clock::Clock;
 use headwater_app::delivery::endpoint_test;
 use headwater_app::endpoint::{EndpointInput, endpoint_create};
+use headwater_app::keep::Keep;
 use headwater_app::outbox::Outbox;
 use headwater_app::secrets::Secrets;
 use headwater_domain::ids::{AccountId, DeliveryId, ProgramId};
@@ -55,7 +56,7 @@ async fn a_test_delivery_arrives_signed_and_its_answer_comes_back() {
             payload_style: PayloadStyle::Referral,
         };
         let account = AccountId(fresh.account().await);
-        let (endpoint, secret) = endpoint_create(&outbox, account, input, NOW).await.expect("created");
+        let (endpoint, secret) = endpoint_create(&outbox, account, input, NOW, Keep::nothing()).await.expect("created");
         let made = endpoint_test(&outbox, account, &endpoint.public_id, ProgramId(1000), DeliveryId(5), NOW).await;
         let delivery = made.expect("tested");
         assert_eq!((delivery.row.status.as_str(), delivery.row.last_status), (status, Some(wanted)));

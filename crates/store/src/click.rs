@@ -135,11 +135,11 @@ fn in_programs(filter: &ClickFilter, row: &ClickRow) -> bool {
     filter.programs.as_ref().is_none_or(|programs| programs.contains(&row.program_id))
 }
 
-/// Whether the account has this click.
-pub async fn click_exists(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<bool> {
+/// Whether the account has this click, in one of these programs; `None`: in any.
+pub async fn click_exists(tx: &Tx<'_>, account_id: i64, id: i64, programs: Option<&[i64]>) -> Result<bool> {
     let found: Option<(i64,)> =
-        tx.maybe(sql!("SELECT id FROM click WHERE id = $1 AND account_id = $2"), &[&id, &account_id]).await?;
-    Ok(found.is_some())
+        tx.maybe(sql!("SELECT program_id FROM click WHERE id = $1 AND account_id = $2"), &[&id, &account_id]).await?;
+    Ok(found.is_some_and(|(program,)| programs.is_none_or(|programs| programs.contains(&program))))
 }
 
 /// A click by its number, where it counts.

@@ -46,12 +46,3 @@ pub async fn held_of_fact(tx: &Tx<'_>, account_id: i64, fact_id: i64) -> Result<
     );
     tx.all(statement, &[&account_id, &fact_id]).await
 }
-
-/// At most `limit` held facts, newest first.
-pub async fn held_list(tx: &Tx<'_>, account_id: i64, before_id: Option<i64>, limit: i64) -> Result<Vec<HeldRow>> {
-    let statement = sql!(
-        "SELECT fact_id, reason, program_id, person_id, detail, since FROM held WHERE account_id = $1 \
-         AND (CAST($2 AS BIGINT) IS NULL OR fact_id < CAST($2 AS BIGINT)) ORDER BY fact_id DESC, reason LIMIT CAST($3 AS BIGINT)"
-    );
-    tx.all(statement, &[&account_id, &before_id, &limit]).await
-}

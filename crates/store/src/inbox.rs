@@ -50,8 +50,8 @@ pub async fn idempotency_read(tx: &Tx<'_>, rows: &[IdempotencyClaim]) -> Result<
     let statement = batch_sql!(
         IdempotencyClaim,
         0,
-        "SELECT i.key_id, i.scope, i.fingerprint, i.status, i.body FROM idempotency i \
-         WHERE (i.key_id, i.scope) IN (SELECT key_id, scope FROM {batch})"
+        "SELECT i.key_id, i.scope, i.fingerprint, i.status, i.body FROM {batch} CROSS JOIN idempotency i \
+         WHERE i.key_id = batch.key_id AND i.scope = batch.scope"
     );
     tx.batch_all(statement, &[], rows).await
 }
@@ -108,9 +108,9 @@ pub async fn event_claims_lock(tx: &Tx<'_>, rows: &[EventClaim]) -> Result<Vec<E
     let statement = batch_sql!(
         EventClaim,
         0,
-        "SELECT program_id, event_key, event_id, fingerprint FROM inbox \
-         WHERE (program_id, event_key) IN (SELECT program_id, event_key FROM {batch}) \
-         ORDER BY program_id, event_key FOR UPDATE"
+        "SELECT i.program_id, i.event_key, i.event_id, i.fingerprint FROM {batch} CROSS JOIN inbox i \
+         WHERE i.program_id = batch.program_id AND i.event_key = batch.event_key \
+         ORDER BY i.program_id, i.event_key FOR UPDATE"
     );
     tx.batch_all(statement, &[], rows).await
 }

@@ -127,6 +127,15 @@ pub async fn persons_merge(tx: &Tx<'_>, merges: &[Merge]) -> Result<()> {
             0,
             "UPDATE fact SET person_id = batch.into_id FROM {batch} WHERE fact.person_id = batch.from_id"
         ),
+        // Every commission of a cell is reached from its last one, each by what it corrects.
+        batch_sql!(
+            Merge,
+            0,
+            "WITH RECURSIVE chain (id, into_id) AS (SELECT cell.last_commission_id, batch.into_id FROM {batch} CROSS JOIN cell \
+             WHERE cell.person_id = batch.from_id UNION SELECT c.corrects, chain.into_id FROM chain \
+             JOIN commission c ON c.id = chain.id WHERE c.corrects IS NOT NULL) \
+             UPDATE commission SET person_id = chain.into_id FROM chain WHERE commission.id = chain.id"
+        ),
         batch_sql!(
             Merge,
             0,

@@ -4,6 +4,7 @@
 //! dialect live in other crates.
 
 pub mod api_key;
+pub mod audit;
 pub mod backend;
 pub mod click;
 pub mod commission;
@@ -15,6 +16,9 @@ pub mod endpoint;
 pub mod event;
 pub mod exchange;
 pub mod fact;
+pub mod held;
+pub mod history;
+pub mod idempotency;
 pub mod inbox;
 pub mod ingest;
 pub mod ledger;
@@ -26,9 +30,12 @@ pub mod oauth;
 mod open;
 pub mod outcome;
 pub mod partner;
+pub mod payout;
 pub mod plan;
 pub mod repricing;
+pub mod scratch;
 pub mod settlement;
+pub mod simulation;
 pub mod tenant;
 
 pub use open::{Place, Store};

@@ -23,9 +23,12 @@ pub enum Part {
 const MONEY: &[Migration] = &[
     Migration { name: "0001_money", text: include_str!("../migrations/0001_money.sql") },
     Migration { name: "0002_node_lease", text: include_str!("../migrations/0002_node_lease.sql") },
+    Migration { name: "0003_payouts", text: include_str!("../migrations/0003_payouts.sql") },
     Migration { name: "0004_repricing", text: include_str!("../migrations/0004_repricing.sql") },
+    Migration { name: "0005_lists", text: include_str!("../migrations/0005_lists.sql") },
     Migration { name: "0006_ingest", text: include_str!("../migrations/0006_ingest.sql") },
     Migration { name: "0007_oauth", text: include_str!("../migrations/0007_oauth.sql") },
+    Migration { name: "0008_simulation", text: include_str!("../migrations/0008_simulation.sql") },
 ];
 const CLICKS: &[Migration] = &[Migration { name: "0001_clicks", text: include_str!("../migrations/0001_clicks.sql") }];
 

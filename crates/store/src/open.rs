@@ -68,6 +68,27 @@ impl Store {
         })
     }
 
+    /// Opens what is there to be read beside a running server: takes no lock, migrates nothing, and nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where there is no store.
+    pub async fn open_beside(place: &Place, on_fatal: OnFatal) -> Result<Self> {
+        let Place::Folder(folder) = place else { return Self::open(place, on_fatal).await };
+        check_version()?;
+        let (money, clicks) = (folder.join("money.sqlite"), folder.join("clicks.sqlite"));
+        if !money.exists() {
+            return Err(Error::Refused(format!(
+                "there is no store in {}; make one with `headwater init`",
+                folder.display()
+            )));
+        }
+        Ok(Self {
+            money: Database::Sqlite(Sqlite::open(&money, SQLITE_READERS, on_fatal)?),
+            clicks: Database::Sqlite(Sqlite::open(&clicks, 2, on_fatal)?),
+            _lock: None,
+        })
+    }
+
     async fn open_postgres(url: &str) -> Result<Self> {
         let money = Postgres::open(url, POSTGRES_CONNECTIONS)?;
         money.check_settings().await?;

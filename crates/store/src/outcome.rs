@@ -97,13 +97,6 @@ batch! {
     /// A ledger account after this settlement.
     pub struct LedgerAccountPut { id: i64 = "int8", balance: i64 = "int8", entries: i64 = "int8", head_hash: String = "text" }
 }
-batch! {
-    /// An entry to add.
-    pub struct NewLedgerEntry {
-        id: i64 = "int8", account_id: i64 = "int8", ledger_account_id: i64 = "int8", number: i64 = "int8", transaction_id: i64 = "int8",
-        commission_id: Option<i64> = "int8", amount: i64 = "int8", hash: String = "text", previous_hash: String = "text", at: i64 = "int8",
-    }
-}
 /// Everything that a settlement adds beside the ledger.
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "each field is the rows of its own name")]
@@ -181,14 +174,15 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
          DO UPDATE SET posted = excluded.posted, last_commission_id = excluded.last_commission_id, cut_off = excluded.cut_off"
     );
     tx.batch(cells, &[], &outcome.cells).await?;
+    // Approved with its hold over: posted as payable, and so it is due (`store::commission`).
     let commissions = batch_sql!(
         NewCommission,
         0,
         "INSERT INTO commission (id, account_id, program_id, partner_id, customer_id, person_id, rule, level, cell, status, unit, \
-         amount, period, for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at) \
+         amount, period, for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, due_at) \
          SELECT id, account_id, program_id, partner_id, customer_id, person_id, rule, level, cell, status, unit, amount, period, \
-         for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at \
-         FROM {batch} WHERE true"
+         for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, \
+         CASE WHEN status = 'approved' AND payable_at <= created_at THEN created_at END FROM {batch} WHERE true"
     );
     tx.batch(commissions, &[], &outcome.commissions).await?;
     deliveries_insert(tx, &outcome.deliveries).await
@@ -256,29 +250,10 @@ pub async fn ledger_accounts_lock(tx: &Tx<'_>, mut claims: Vec<LedgerAccountClai
     let lock = batch_sql!(
         LedgerAccountClaim,
         0,
-        "SELECT id, program_id, owner, unit, name, balance, entries, head_hash FROM ledger_account \
-         WHERE (program_id, owner, unit, name) IN (SELECT program_id, owner, unit, name FROM {batch}) \
-         ORDER BY program_id, owner, unit, name FOR UPDATE"
+        "SELECT a.id, a.program_id, a.owner, a.unit, a.name, a.balance, a.entries, a.head_hash FROM {batch} \
+         CROSS JOIN ledger_account a WHERE a.program_id = batch.program_id AND a.owner = batch.owner \
+         AND a.unit = batch.unit AND a.name = batch.name \
+         ORDER BY a.program_id, a.owner, a.unit, a.name FOR UPDATE"
     );
     tx.batch_all(lock, &[], &claims).await
-}
-
-/// Appends entries and moves the heads of their accounts.
-pub async fn ledger_write(tx: &Tx<'_>, entries: &[NewLedgerEntry], accounts: &[LedgerAccountPut]) -> Result<()> {
-    let insert = batch_sql!(
-        NewLedgerEntry,
-        0,
-        "INSERT INTO ledger_entry (id, account_id, ledger_account_id, number, transaction_id, commission_id, amount, hash, previous_hash, at) \
-         SELECT id, account_id, ledger_account_id, number, transaction_id, commission_id, amount, hash, previous_hash, at \
-         FROM {batch} WHERE true"
-    );
-    tx.batch(insert, &[], entries).await?;
-    let put = batch_sql!(
-        LedgerAccountPut,
-        0,
-        "UPDATE ledger_account SET balance = batch.balance, entries = batch.entries, head_hash = batch.head_hash \
-         FROM {batch} WHERE ledger_account.id = batch.id"
-    );
-    tx.batch(put, &[], accounts).await?;
-    Ok(())
 }

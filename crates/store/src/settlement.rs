@@ -2,6 +2,10 @@
 //!
 //! Locks are taken in one order on every node: callers' keys (`inbox`), then persons, then events, then ledger accounts
 //! (`outcome`), each sorted and in one statement. Whatever a decision depends on is read after its lock.
+//!
+//! Rows are read by joining them to the batch, and the join is a `CROSS JOIN`, which SQLite never turns round: of
+//! `(program_id, email_key) IN (SELECT …)` it uses the first column of the index alone, and reads every client there is.
+//! A list of the batch for `IN` is also a table of its own, made and dropped for each statement.
 
 use crate::backend::{Result, Tx};
 use crate::{batch, batch_sql, record};
@@ -31,8 +35,8 @@ record! {
     pub struct FactRow { id: i64, person_id: i64, customer_id: i64, kind: String, fact_key: String, revision: Option<i64>, at: i64, body: String, source: String }
 }
 record! {
-    /// What a cell has posted.
-    pub struct CellRow { person_id: i64, cell: String, posted: i64, last_commission_id: i64, cut_off: i64 }
+    /// What a cell has posted; `last_denied`: the amount of its last commission, where that was denied.
+    pub struct CellRow { person_id: i64, cell: String, posted: i64, last_commission_id: i64, cut_off: i64, last_denied: Option<i64> }
 }
 record! {
     /// A recorded event.
@@ -120,8 +124,8 @@ pub async fn person_ids(tx: &Tx<'_>, rows: &[PersonClaim]) -> Result<Vec<(i64, S
     let statement = batch_sql!(
         PersonClaim,
         0,
-        "SELECT program_id, email_key, COALESCE(merged_into, id) FROM person \
-         WHERE (program_id, email_key) IN (SELECT program_id, email_key FROM {batch})"
+        "SELECT p.program_id, p.email_key, COALESCE(p.merged_into, p.id) FROM {batch} CROSS JOIN person p \
+         WHERE p.program_id = batch.program_id AND p.email_key = batch.email_key"
     );
     tx.batch_all(statement, &[], rows).await
 }
@@ -173,24 +177,27 @@ pub async fn person_state(tx: &Tx<'_>, persons: &[Number]) -> Result<PersonState
     let customers = batch_sql!(
         Number,
         0,
-        "SELECT id, person_id, country, account_type, registered_at, campaign, is_placeholder, is_registered FROM customer WHERE person_id IN (SELECT id FROM {batch}) \
-         ORDER BY registered_at, id"
+        "SELECT c.id, c.person_id, c.country, c.account_type, c.registered_at, c.campaign, c.is_placeholder, c.is_registered \
+         FROM {batch} CROSS JOIN customer c WHERE c.person_id = batch.id ORDER BY c.registered_at, c.id"
     );
     let attributions = batch_sql!(
         Number,
         0,
-        "SELECT person_id, customer_id, from_at, partner_id, link_id, click_id FROM attribution WHERE person_id IN (SELECT id FROM {batch})"
+        "SELECT a.person_id, a.customer_id, a.from_at, a.partner_id, a.link_id, a.click_id FROM {batch} \
+         CROSS JOIN attribution a WHERE a.person_id = batch.id"
     );
     let facts = batch_sql!(
         Number,
         0,
-        "SELECT id, person_id, customer_id, type, fact_key, revision, at, body, source FROM fact \
-         WHERE person_id IN (SELECT id FROM {batch}) ORDER BY id"
+        "SELECT f.id, f.person_id, f.customer_id, f.type, f.fact_key, f.revision, f.at, f.body, f.source \
+         FROM {batch} CROSS JOIN fact f WHERE f.person_id = batch.id ORDER BY f.id"
     );
     let cells = batch_sql!(
         Number,
         0,
-        "SELECT person_id, cell, posted, last_commission_id, cut_off FROM cell WHERE person_id IN (SELECT id FROM {batch})"
+        "SELECT c.person_id, c.cell, c.posted, c.last_commission_id, c.cut_off, \
+         (SELECT m.amount FROM commission m WHERE m.id = c.last_commission_id AND m.status = 'denied') \
+         FROM {batch} CROSS JOIN cell c WHERE c.person_id = batch.id"
     );
     Ok(PersonState {
         customers: tx.batch_all(customers, &[], persons).await?,

@@ -31,10 +31,13 @@ pub enum Figure {
     IdempotencyKeys,
     /// Postings that an event brought.
     CommissionsOfEvents,
+    /// Facts that are held, once for each reason.
+    Held,
     /// Sessions of PostgreSQL that wait for another one's lock.
     WaitingSessions,
 }
 
+static HELD: Statement = Statement::new("SELECT COUNT(*) FROM held");
 static EVENTS: Statement = Statement::new("SELECT COUNT(*) FROM event");
 static COMMISSIONS: Statement = Statement::new("SELECT COUNT(*) FROM commission");
 static PAID: Statement = Statement::new("SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM commission");
@@ -68,6 +71,7 @@ pub async fn count(store: &Store, figure: Figure) -> i64 {
         Figure::EventKeys => &EVENT_KEYS,
         Figure::IdempotencyKeys => &IDEMPOTENCY_KEYS,
         Figure::CommissionsOfEvents => &COMMISSIONS_OF_EVENTS,
+        Figure::Held => &HELD,
         Figure::WaitingSessions => &WAITING_SESSIONS,
     };
     store.money.read(async move |tx| tx.one::<(i64,)>(statement, &[]).await).await.expect("the store answers").0

@@ -22,7 +22,11 @@ pub struct Authorized {
 
 /// A credential of any kind, within its rate.
 pub fn authenticate(state: &WebState, headers: &HeaderMap) -> Result<Authorized, ApiError> {
-    let given = headers.get("x-api-key").ok_or_else(ApiError::missing_api_key)?;
+    let mut all = headers.get_all("x-api-key").iter();
+    let given = all.next().ok_or_else(ApiError::missing_api_key)?;
+    if all.next().is_some() {
+        return Err(ApiError::invalid("X-API-Key", "X-API-Key must be sent once."));
+    }
     let text = given.to_str().map_err(|_| ApiError::invalid_api_key())?.trim();
     let credential = state.app.authenticate(text).ok_or_else(ApiError::invalid_api_key)?;
     let allowance = state.rate.take(&credential.id, state.app.clock.now());
@@ -46,6 +50,19 @@ pub fn secret_key(state: &WebState, headers: &HeaderMap, permission: Option<&str
         _ => Ok(authorized),
     }
 }
+
+/// Runs a handler's work for a secret key with this permission, and answers with what is left of the key's minute.
+macro_rules! with_secret_key {
+    ($state:expr, $headers:expr, $permission:expr, |$caller:ident| $work:expr) => {{
+        let $caller = match $crate::auth::secret_key(&$state, &$headers, Some($permission)) {
+            Ok(authorized) => authorized,
+            Err(error) => return axum::response::IntoResponse::into_response(error),
+        };
+        let outcome: Result<axum::response::Response, $crate::problem::ApiError> = async { $work }.await;
+        $caller.answer(outcome)
+    }};
+}
+pub(crate) use with_secret_key;
 
 impl Authorized {
     /// As the handlers of links and clicks know it.

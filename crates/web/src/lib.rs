@@ -4,9 +4,12 @@
 //! redirect. A handler parses, calls one operation, and renders.
 
 pub mod api;
+pub mod asked;
 pub mod auth;
 pub mod body;
 pub mod client_address;
+pub mod document;
+pub mod idempotency;
 pub mod json;
 pub mod limits;
 pub mod listener;

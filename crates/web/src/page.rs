@@ -35,6 +35,34 @@ impl Page {
         ApiError::new(StatusCode::BAD_REQUEST, "invalid_cursor", message).with_param("starting_after")
     }
 
+    /// The number after which a list goes on.
+    pub fn after_number(&self) -> Result<Option<i64>, ApiError> {
+        let number = |text: &str| crate::asked::plain_number(text).ok_or_else(Self::bad_cursor);
+        self.starting_after.as_deref().map(number).transpose()
+    }
+
+    /// One page of objects that are all in memory, in their order.
+    pub fn of_all<T>(
+        &self,
+        all: &[T],
+        id: impl Fn(&T) -> String,
+        wire: impl Fn(&T) -> Value,
+    ) -> Result<Value, ApiError> {
+        let from = match &self.starting_after {
+            None => 0,
+            Some(after) => 1 + all.iter().position(|object| id(object) == *after).ok_or_else(Self::bad_cursor)?,
+        };
+        let shown: Vec<_> = all.iter().skip(from).take(self.limit + 1).collect();
+        let next = if shown.len() > self.limit { shown.get(self.limit - 1).map(|last| id(last)) } else { None };
+        let mut list = self.to_wire(shown.into_iter().map(wire).collect());
+        if let Some(next) = next
+            && list["next_cursor"].is_null()
+        {
+            list["next_cursor"] = next.into();
+        }
+        Ok(list)
+    }
+
     /// The answer, from up to `limit + 1` objects.
     pub fn to_wire(&self, mut objects: Vec<Value>) -> Value {
         let has_more = objects.len() > self.limit;

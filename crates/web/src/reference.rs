@@ -1,7 +1,6 @@
 //! What needs no key: the reference (`/openapi.json`, `/docs`), and how the server is (`/health`, `/ready`, `/metrics`).
 //!
-//! The document is assembled from the routes themselves (`routes.rs`), so it cannot drift from them; this file adds what
-//! no route knows. The reader is readable offline: its page loads only files that are built in, and its content security
+//! The document is assembled elsewhere (`document`, `routes`). The reader is readable offline: its page loads only files that are built in, and its content security
 //! policy lets it load nothing else and run no inline script. Inline style is allowed on these pages alone, because
 //! Swagger UI sets style attributes.
 //!
@@ -17,11 +16,7 @@ use http::{HeaderValue, StatusCode, header};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
-use utoipa::openapi::{Components, InfoBuilder, LicenseBuilder, OpenApi, SecurityRequirement};
-
-/// The name of the security scheme of `X-API-Key`, for `security(("api_key" = []))` on a route.
-pub const API_KEY_SCHEME: &str = "api_key";
+use utoipa::openapi::OpenApi;
 
 /// A check that takes longer is a "not ready".
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -32,31 +27,13 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
     img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
-/// Adds title, version, licence and the `X-API-Key` scheme to the document that the routes made.
-///
-/// The scheme holds for every operation that names no other. Without a server entry the reader calls its own host.
-pub fn finish_document(mut document: OpenApi, version: &str) -> OpenApi {
-    document.info = InfoBuilder::new()
-        .title("Headwater")
-        .version(version)
-        .description(Some("Links, clicks, events, commissions and postbacks of a partner program."))
-        .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
-        .build();
-    let key = ApiKeyValue::with_description("X-API-Key", "A secret key (`sk_…`), or where allowed a publishable one.");
-    document
-        .components
-        .get_or_insert_with(Components::new)
-        .add_security_scheme(API_KEY_SCHEME, SecurityScheme::ApiKey(ApiKey::Header(key)));
-    let no_scopes: [&str; 0] = [];
-    document.security.get_or_insert_with(|| vec![SecurityRequirement::new(API_KEY_SCHEME, no_scopes)]);
-    document
-}
-
 /// The routes of the reference: `/openapi.json`, `/docs`, `/docs/…`.
 pub fn reference_routes(document: &OpenApi) -> Result<Router, serde_json::Error> {
     let text = Bytes::from(serde_json::to_vec(document)?);
     // No validator: it would send the document's address to a server of the Swagger project.
-    let config = Arc::new(utoipa_swagger_ui::Config::from(DOCUMENT_PATH).validator_url("none"));
+    let config = Arc::new(
+        utoipa_swagger_ui::Config::from(DOCUMENT_PATH).validator_url("none").use_base_layout().deep_linking(true),
+    );
     let file = move |path: String| {
         let config = Arc::clone(&config);
         async move { reader_file(&path, config) }
@@ -123,6 +100,7 @@ pub fn metrics_routes(render: impl Fn() -> String + Clone + Send + Sync + 'stati
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::finish_document;
     use axum::body::to_bytes;
     use http::Request;
     use tower::ServiceExt as _;
@@ -141,14 +119,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_document_is_openapi_31_with_its_key() {
-        let (status, _, text) = fetch(&reference(), "/openapi.json").await;
-        assert_eq!(status, StatusCode::OK);
+    async fn the_document_is_served_as_json() {
+        let (status, headers, text) = fetch(&reference(), "/openapi.json").await;
+        assert_eq!((status, &headers["content-type"]), (StatusCode::OK, &HeaderValue::from_static("application/json")));
         let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
         assert_eq!(document["info"]["version"], "1.2.3");
-        assert_eq!(document["components"]["securitySchemes"]["api_key"]["name"], "X-API-Key");
-        assert_eq!(document["security"][0]["api_key"], serde_json::json!([]));
     }
 
     #[tokio::test]

@@ -1,28 +1,35 @@
 //! Every route on one screen.
+//!
+//! A route is registered by the description that its handler carries, so the reference (`document`) has them all and
+//! nothing else.
 
 use crate::api::brand;
 use crate::api::forex::{lists, pushes, tables, token};
 use crate::api::management::{
-    commissions, customers, exchange_rates, facts, keys, ledger, onboarding, partners, plans, programs,
+    commissions, customers, exchange_rates, facts, held, keys, ledger, onboarding, partners, payouts, plans, programs,
+    simulations,
 };
 use crate::api::referral::{endpoints, events, handlers};
 use crate::auth::require_secret_key;
+use crate::document::finish_document;
+use crate::idempotency::answer_once;
 use crate::problem::{unknown_method, unknown_route};
-use crate::reference::{finish_document, metrics_routes, reference_routes, state_routes};
+use crate::reference::{metrics_routes, reference_routes, state_routes};
 use crate::request_log::log_requests;
+use crate::script;
 use crate::state::WebState;
-use crate::visitor::click::VisitorState;
-use crate::{script, visitor};
+use crate::visitor::click::{self, VisitorState};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, post};
 use headwater_app::secrets::random;
 use std::sync::Arc;
 use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// The whole HTTP surface.
 pub fn routes(state: &WebState) -> Result<Router, serde_json::Error> {
-    let document = finish_document(document(), env!("CARGO_PKG_VERSION"));
+    let document = finish_document(described(), env!("CARGO_PKG_VERSION"));
     let checked = Arc::clone(&state.app);
     let clock = state.app.clock.clone();
     let visitors = VisitorState::new(
@@ -32,13 +39,17 @@ pub fn routes(state: &WebState) -> Result<Router, serde_json::Error> {
         Arc::new(move || clock.now()),
         random::<16>,
     );
+    let once = from_fn_with_state(state.clone(), answer_once);
+    let keyed = from_fn_with_state(state.clone(), require_secret_key);
+    let referral: Router<WebState> = referral().into();
+    let management: Router<WebState> = management().into();
     let router = Router::new()
-        .merge(referral(state.clone()))
-        .merge(brand(state.clone()))
-        .merge(forex(state.clone()))
-        .merge(management(state.clone()))
-        .merge(visitor::click::routes(visitors))
-        .merge(script::routes())
+        .merge(referral.route_layer(once.clone()))
+        .merge(Router::from(tracking()))
+        .merge(Router::from(bulk()))
+        .merge(management.route_layer(once).route_layer(keyed))
+        .with_state(state.clone())
+        .merge(Router::from(visitor()).with_state(visitors))
         .merge(reference_routes(&document)?)
         .merge(metrics_routes(state.metrics))
         .merge(state_routes(move || {
@@ -50,79 +61,114 @@ pub fn routes(state: &WebState) -> Result<Router, serde_json::Error> {
     Ok(log_requests(router))
 }
 
-fn referral(state: WebState) -> Router {
-    let track = post(events::track).options(events::preflight);
-    Router::new()
-        .route("/api/referral/links", post(handlers::link_create).get(handlers::link_list))
-        .route("/api/referral/links/{id}", get(handlers::link_read).patch(handlers::link_patch))
-        .route("/api/referral/clicks", get(handlers::click_list))
-        .route("/api/referral/events", get(events::list))
-        .route("/api/referral/events/track", track.clone())
-        .route("/v1/referral/events", track)
-        .route("/api/referral/events/{id}/confirm", post(events::confirm))
-        .route("/api/referral/events/{id}/reject", post(events::reject))
-        .route("/api/postback_endpoints", post(endpoints::create).get(endpoints::list))
-        .route("/api/postback_endpoints/{id}", get(endpoints::get).patch(endpoints::patch).delete(endpoints::delete))
-        .route("/api/postback_endpoints/{id}/rotate_secret", post(endpoints::rotate))
-        .route("/api/postback_endpoints/{id}/test", post(endpoints::test))
-        .route("/api/postback_endpoints/{id}/deliveries", get(endpoints::deliveries))
-        .route("/api/postback_endpoints/{id}/deliveries/{delivery_id}", get(endpoints::delivery))
-        .route("/api/postback_endpoints/{id}/deliveries/{delivery_id}/retry", post(endpoints::retry))
-        .with_state(state)
+/// What the routes say of themselves.
+pub fn described() -> OpenApi {
+    let mut document = referral().merge(tracking()).merge(bulk()).merge(management()).into_openapi();
+    document.merge(visitor().into_openapi());
+    document
 }
 
-/// The brand dialect: write only.
-fn brand(state: WebState) -> Router {
-    Router::new()
-        .route("/tracking/events/customers", post(brand::customers::push))
-        .route("/tracking/events/activities", post(brand::activities::push))
-        .with_state(state)
+fn referral() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(handlers::link_create, handlers::link_list))
+        .routes(routes!(handlers::link_read, handlers::link_patch))
+        .routes(routes!(handlers::click_list))
+        .routes(routes!(events::list))
+        .routes(routes!(events::confirm))
+        .routes(routes!(events::reject))
+        .routes(routes!(endpoints::create, endpoints::list))
+        .routes(routes!(endpoints::get, endpoints::patch, endpoints::delete))
+        .routes(routes!(endpoints::rotate))
+        .routes(routes!(endpoints::test))
+        .routes(routes!(endpoints::deliveries))
+        .routes(routes!(endpoints::delivery))
+        .routes(routes!(endpoints::retry))
 }
 
-/// The forex dialect and its access tokens.
-fn forex(state: WebState) -> Router {
-    Router::new()
-        .route("/oauth/token", post(token::issue))
-        .route("/api/v1/forex/customers", post(pushes::customers).get(lists::customers))
-        .route("/api/v1/forex/transactions", post(pushes::transactions).get(lists::transactions))
-        .route("/api/v1/forex/trading-activity", post(pushes::trading_activity).get(lists::trading_activity))
-        .route("/api/v1/forex/trades", post(pushes::trades).get(lists::trades))
-        .route("/api/v1/forex/schemas/customers", get(tables::customers))
-        .route("/api/v1/forex/schemas/transactions", get(tables::transactions))
-        .route("/api/v1/forex/schemas/trading-activity", get(tables::trading_activity))
-        .route("/api/v1/forex/schemas/trades", get(tables::trades))
-        .with_state(state)
+/// Their idempotency keys are settled with their events.
+fn tracking() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(events::track, events::preflight))
+        .routes(routes!(events::track_alias, events::preflight_alias))
 }
 
-fn management(state: WebState) -> Router {
-    let keyed = from_fn_with_state(state.clone(), require_secret_key);
-    let routes = Router::new()
-        .route("/programs", get(programs::list).post(programs::create))
-        .route("/programs/{id}", get(programs::read).patch(programs::patch))
-        .route("/programs/{id}/onboarding", get(onboarding::read))
-        .route("/partners", get(partners::list).post(partners::create))
-        .route("/partners/{id}", get(partners::read).patch(partners::patch))
-        .route("/partners/{id}/{change}", post(partners::change))
-        .route("/plans", get(plans::list).post(plans::create))
-        .route("/plans/{name}", get(plans::read))
-        .route("/plans/{name}/versions", get(plans::read))
-        .route("/plans/{name}/activate", post(plans::activate))
-        .route("/customers/{id}", get(customers::read))
-        .route("/facts/{id}", get(facts::read))
-        .route("/facts/{id}/explain", get(facts::explain))
-        .route("/held", get(facts::held))
-        .route("/commissions", get(commissions::list))
-        .route("/commissions/{id}", get(commissions::read))
-        .route("/commissions/{id}/explain", get(commissions::explain))
-        .route("/ledger/entries", get(ledger::entries))
-        .route("/ledger/balances", get(ledger::balances))
-        .route("/exchange-rates", post(exchange_rates::create))
-        .route("/keys", get(keys::list).post(keys::issue))
-        .route("/keys/{id}", delete(keys::revoke));
-    Router::new().nest("/api/v1", routes.route_layer(keyed)).with_state(state)
+/// The brand and the forex dialect, whose records are known by their own keys.
+fn bulk() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(brand::customers::push))
+        .routes(routes!(brand::activities::push))
+        .routes(routes!(token::issue))
+        .routes(routes!(pushes::customers, lists::customers))
+        .routes(routes!(pushes::transactions, lists::transactions))
+        .routes(routes!(pushes::trading_activity, lists::trading_activity))
+        .routes(routes!(pushes::trades, lists::trades))
+        .routes(routes!(tables::customers))
+        .routes(routes!(tables::transactions))
+        .routes(routes!(tables::trading_activity))
+        .routes(routes!(tables::trades))
 }
 
-/// The published description; operations are added with their annotations.
-fn document() -> OpenApi {
-    OpenApi::default()
+fn management() -> OpenApiRouter<WebState> {
+    let routes = OpenApiRouter::new()
+        .routes(routes!(programs::list, programs::create))
+        .routes(routes!(programs::read, programs::patch))
+        .routes(routes!(onboarding::read))
+        .routes(routes!(partners::list, partners::create))
+        .routes(routes!(partners::read, partners::patch))
+        .routes(routes!(partners::move_))
+        .routes(routes!(partners::suspend))
+        .routes(routes!(partners::restore))
+        .routes(routes!(plans::list, plans::create))
+        .routes(routes!(plans::read))
+        .routes(routes!(plans::versions))
+        .routes(routes!(plans::activate))
+        .routes(routes!(customers::read))
+        .routes(routes!(facts::read))
+        .routes(routes!(facts::explain))
+        .routes(routes!(held::list))
+        .routes(routes!(held::retry))
+        .routes(routes!(held::dismiss))
+        .routes(routes!(commissions::list))
+        .routes(routes!(commissions::approve))
+        .routes(routes!(commissions::deny))
+        .routes(routes!(commissions::read))
+        .routes(routes!(commissions::explain))
+        .routes(routes!(ledger::entries))
+        .routes(routes!(ledger::balances))
+        .routes(routes!(ledger::statement))
+        .routes(routes!(ledger::statement_key))
+        .routes(routes!(payouts::list, payouts::create))
+        .routes(routes!(payouts::read))
+        .routes(routes!(payouts::complete))
+        .routes(routes!(payouts::fail))
+        .routes(routes!(payouts::cancel))
+        .routes(routes!(exchange_rates::list, exchange_rates::create))
+        .routes(routes!(simulations::create))
+        .routes(routes!(simulations::read))
+        .routes(routes!(keys::list, keys::issue))
+        .routes(routes!(keys::revoke));
+    OpenApiRouter::new().nest("/api/v1", routes)
+}
+
+fn visitor() -> OpenApiRouter<VisitorState> {
+    OpenApiRouter::new()
+        .routes(routes!(click::click))
+        .routes(routes!(script::script))
+        .routes(routes!(script::script_alias))
+}
+
+#[cfg(test)]
+mod tests {
+    /// `OpenApiRouter::routes` takes a path from a description; `Router::route` would take one that nobody described.
+    #[test]
+    fn nothing_is_registered_without_a_description() {
+        let source = include_str!("routes.rs");
+        let body = source.split("mod tests").next().expect("the code");
+        assert!(!body.contains(".route(") && !body.contains(".route_service("), "register it with .routes(routes!(…))");
+        for (file, source) in
+            [("visitor/click.rs", include_str!("visitor/click.rs")), ("script.rs", include_str!("script.rs"))]
+        {
+            assert!(!source.contains(".route("), "{file} registers a route by itself");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What every handler shares.
 
 use crate::client_address::TrustedProxies;
+use crate::idempotency::Running;
 use crate::limits::rate::RateLimit;
 use crate::visitor::country::Countries;
 use headwater_app::app::App;
@@ -25,6 +26,8 @@ pub struct WebState {
     pub brand_rate: Arc<RateLimit<ProgramId>>,
     /// Requests of the forex dialect per access token, by its hash.
     pub bearer_rate: Arc<RateLimit<String>>,
+    /// Requests under an `Idempotency-Key` that are being carried out.
+    pub running: Running,
     /// Where addresses are.
     pub countries: Arc<Countries>,
     /// Whose forwarding headers are believed.
@@ -39,6 +42,6 @@ impl WebState {
         let rate = Arc::new(RateLimit::new(REQUESTS_PER_MINUTE, KEYS_MAX));
         let brand_rate = Arc::new(RateLimit::new(BULK_REQUESTS_PER_MINUTE, KEYS_MAX));
         let bearer_rate = Arc::new(RateLimit::new(BULK_REQUESTS_PER_MINUTE, KEYS_MAX));
-        Self { app, rate, brand_rate, bearer_rate, countries, proxies, metrics }
+        Self { app, rate, brand_rate, bearer_rate, running: Running::default(), countries, proxies, metrics }
     }
 }

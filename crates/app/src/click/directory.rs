@@ -105,7 +105,7 @@ impl ClickDirectory {
     fn put_link(&mut self, row: &LinkRow, keys: &ClickKeys) {
         let (account, program) = (AccountId(row.account_id), ProgramId(row.program_id));
         let Some(known) = self.programs.get(&program) else { return };
-        let Some(link) = link(row, known, keys) else {
+        let Some(link) = link_of_row(row, known, keys) else {
             tracing::error!(link = row.id, "a stored link cannot be read");
             return;
         };
@@ -205,7 +205,7 @@ fn program(row: &ProgramRow) -> Option<ClickProgram> {
     })
 }
 
-fn link(row: &LinkRow, program: &ClickProgram, keys: &ClickKeys) -> Option<Link> {
+pub(crate) fn link_of_row(row: &LinkRow, program: &ClickProgram, keys: &ClickKeys) -> Option<Link> {
     let (id, partner) = (LinkId(row.id), PartnerId(row.partner_id));
     let stored: Map<String, Value> = serde_json::from_str(&row.utm).ok()?;
     let utm = Utm::from_pairs(stored.iter().filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))).ok()?;

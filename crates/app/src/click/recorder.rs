@@ -3,13 +3,14 @@
 //! One task takes whatever waits and commits it as one set-based insert; it never sleeps to gather more. A visitor waits
 //! [`WAIT_MILLIS_MAX`] at most for the row to be on disk; then the redirect goes out and the row follows. Where the queue
 //! is full the row is dropped and counted. A lost row costs a count, never an attribution: the token carries link
-//! and time. While the store fails the batch is tried again, for as long as it takes.
+//! and time. While the store fails the batch is tried again, for as long as it takes, or until the recorder is closed
+//! and has waited [`CLOSE_SECONDS_MAX`].
 
 use headwater_store::Store;
 use headwater_store::click::{NewClick, click_insert};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// How long a visitor waits for durability.
@@ -19,6 +20,8 @@ const WAITING_ROWS_MAX: usize = 16_384;
 /// Rows in one commit.
 const BATCH_ROWS_MAX: usize = 512;
 const RETRY_MILLIS_MAX: u64 = 1000;
+/// How long a process that stops waits for its last rows to be on disk.
+pub const CLOSE_SECONDS_MAX: u64 = 10;
 
 /// What became of a row while the visitor waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,8 @@ struct Waiting {
 #[derive(Debug, Clone)]
 pub struct ClickRecorder {
     queue: mpsc::Sender<Waiting>,
+    closing: watch::Sender<bool>,
+    writing: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl std::fmt::Debug for Waiting {
@@ -49,10 +54,23 @@ impl std::fmt::Debug for Waiting {
 }
 
 impl ClickRecorder {
-    /// Starts the writing task. It ends, with every row written, once all recorders are gone.
-    pub fn start(store: Store) -> (Self, JoinHandle<()>) {
+    /// Starts the writing task. It ends, with every row written, once all recorders are gone or one is closed.
+    pub fn start(store: Store) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING_ROWS_MAX);
-        (Self { queue }, tokio::spawn(write_batches(store, waiting)))
+        let (closing, closed) = watch::channel(false);
+        let task = tokio::spawn(write_batches(store, waiting, closed));
+        Self { queue, closing, writing: Arc::new(Mutex::new(Some(task))) }
+    }
+
+    /// Takes no more rows, and waits until those that are queued are on disk; where the store does not take them in
+    /// [`CLOSE_SECONDS_MAX`] they are lost.
+    pub async fn close(&self) {
+        self.closing.send_replace(true);
+        let task = self.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(task) = task else { return };
+        if tokio::time::timeout(Duration::from_secs(CLOSE_SECONDS_MAX), task).await.is_err() {
+            tracing::error!("clicks are lost: the store did not take them before the process had to end");
+        }
     }
 
     /// Queues a row and waits for it to be on disk, but not longer than [`WAIT_MILLIS_MAX`].
@@ -70,9 +88,21 @@ impl ClickRecorder {
     }
 }
 
-async fn write_batches(store: Store, mut waiting: mpsc::Receiver<Waiting>) {
+async fn write_batches(store: Store, mut waiting: mpsc::Receiver<Waiting>, mut closed: watch::Receiver<bool>) {
     let mut taken = Vec::with_capacity(BATCH_ROWS_MAX);
-    while waiting.recv_many(&mut taken, BATCH_ROWS_MAX).await > 0 {
+    loop {
+        let count = tokio::select! {
+            biased;
+            count = waiting.recv_many(&mut taken, BATCH_ROWS_MAX) => count,
+            // What is queued by now can still be received. Fails only where all recorders are gone, and closes too.
+            _ = closed.wait_for(|closed| *closed), if !waiting.is_closed() => {
+                waiting.close();
+                continue;
+            }
+        };
+        if count == 0 {
+            return;
+        }
         let (rows, visitors): (Vec<_>, Vec<_>) = taken.drain(..).map(|w| (w.row, w.durable)).unzip();
         write_until_durable(&store, Arc::new(rows)).await;
         for visitor in visitors {

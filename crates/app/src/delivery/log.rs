@@ -74,7 +74,7 @@ pub async fn delivery_list(
 ) -> Result<(Vec<Delivery>, bool), DeliveryError> {
     let (endpoint, _) = visible(outbox, account, endpoint_id, now).await?;
     let before = match starting_after {
-        Some(text) => from_prefixed(DELIVERY_PREFIX, text).ok_or(DeliveryError::NotFound)?,
+        Some(text) => delivery_get(outbox, account, endpoint_id, text, now).await?.row.id,
         None => i64::MAX,
     };
     let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);

@@ -4,7 +4,7 @@
 //! settlement: a default in its place would be money made up.
 
 use super::names::Names;
-use super::view::{Arrival, Cells, Claimed, PersonRecord, Remembered, View};
+use super::view::{Arrival, Cells, Claimed, LastCommission, PersonRecord, Remembered, View};
 use super::{Command, Track, again, wide};
 use crate::app::App;
 use headwater_domain::attribution::Binding;
@@ -18,6 +18,7 @@ use headwater_domain::source::Source;
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Error, Result, Tx};
 use headwater_store::directory::changes_since;
+use headwater_store::history::persons_read;
 use headwater_store::inbox::{
     EventClaim, IdempotencyClaim, event_claim, event_claims_lock, idempotency_claim, idempotency_read,
 };
@@ -220,23 +221,30 @@ async fn lock_standing(tx: &Tx<'_>, ids: BTreeSet<i64>) -> Result<(Vec<PersonRow
 async fn read_persons(tx: &Tx<'_>, rows: Vec<PersonRow>, view: &mut View) -> Result<()> {
     let ids: Vec<_> = rows.iter().map(|row| Number { id: row.id }).collect();
     let state = settlement::person_state(tx, &ids).await?;
+    view.persons = records(&rows, &state)?;
     for row in rows {
-        let mut person = PersonRecord::empty(PersonId(row.id), AccountId(row.account_id), ProgramId(row.program_id));
-        person.event_types = row.event_types.split_whitespace().map(str::to_owned).collect();
-        person.qualified_at = row.qualified_at.map(Instant);
-        view.person_by_email.insert((person.program, row.email_key), person.id);
-        view.persons.insert(person.id, person);
+        view.person_by_email.insert((ProgramId(row.program_id), row.email_key), PersonId(row.id));
     }
-    spread(&state, view)?;
     for row in state.unverified {
         view.events.entry(EventId(row.id)).or_insert(row);
     }
     Ok(())
 }
 
+fn records(rows: &[PersonRow], state: &PersonState) -> Result<BTreeMap<PersonId, PersonRecord>> {
+    let record = |row: &PersonRow| {
+        let mut person = PersonRecord::empty(PersonId(row.id), AccountId(row.account_id), ProgramId(row.program_id));
+        person.event_types = row.event_types.split_whitespace().map(str::to_owned).collect();
+        person.qualified_at = row.qualified_at.map(Instant);
+        (person.id, person)
+    };
+    let mut persons = rows.iter().map(record).collect();
+    spread(state, &mut persons)?;
+    Ok(persons)
+}
+
 /// Gives every row to its person.
-fn spread(state: &PersonState, view: &mut View) -> Result<()> {
-    let persons = &mut view.persons;
+fn spread(state: &PersonState, persons: &mut BTreeMap<PersonId, PersonRecord>) -> Result<()> {
     for row in &state.customers {
         let Some(person) = persons.get_mut(&PersonId(row.person_id)) else { continue };
         let customer = CustomerId(row.id);
@@ -296,8 +304,24 @@ fn put_cell(cells: &mut Cells, stored: &CellRow) -> Result<()> {
     let cell = CellKey::parse(&stored.cell).ok_or_else(|| unreadable("cell", &stored.cell))?;
     let posted = PostedCell { cell, amount: Decimal(stored.posted), cut_off: Decimal(stored.cut_off) };
     cells.posted.insert(stored.cell.clone(), posted);
-    cells.last_commissions.insert(stored.cell.clone(), CommissionId(stored.last_commission_id));
+    let (id, denied) = (CommissionId(stored.last_commission_id), stored.last_denied.map(Decimal));
+    cells.last_commissions.insert(stored.cell.clone(), LastCommission { id, denied });
     Ok(())
+}
+
+/// Persons as they are recorded, without a lock.
+pub(crate) async fn people(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRecord>> {
+    let rows = persons_read(tx, ids).await?;
+    let state = settlement::person_state(tx, ids).await?;
+    Ok(records(&rows, &state)?.into_values().collect())
+}
+
+/// The cells of a program that belong to no person.
+pub(crate) async fn common_cells(tx: &Tx<'_>, program: ProgramId) -> Result<Cells> {
+    let state = settlement::person_state(tx, &[Number { id: -program.0 }]).await?;
+    let mut cells = Cells::default();
+    state.cells.iter().try_for_each(|row| put_cell(&mut cells, row))?;
+    Ok(cells)
 }
 
 /// Cells that add up over all persons of a program are kept under its number, negated.

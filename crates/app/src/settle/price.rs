@@ -5,22 +5,18 @@
 
 use super::decide::Decision;
 use super::load::unreadable;
-use super::sources::admitted;
-use super::view::{Booking, Cells, PersonRecord};
-use crate::directory::{Program, Unreadable};
-use headwater_domain::commission::{
-    self, CustomerView, Held, Kind, PartnerTerms, Payee, PersonView, PostedCell, Posting, Terms,
-};
-use headwater_domain::ids::{AccountId, CommissionId, FactId, LinkId, PartnerId, PersonId, ProgramId, to_prefixed};
-use headwater_domain::ledger::{Owner, accrual};
-use headwater_domain::link::LINK_PREFIX;
+use super::view::{Cells, LastCommission, PersonRecord};
+use crate::directory::Program;
+use crate::ledger::book::Booking;
+use headwater_domain::commission::{self, Held, Kind, PartnerTerms, Payee, PostedCell, Posting, Terms};
+use headwater_domain::ids::{AccountId, CommissionId, FactId, PartnerId, PersonId, ProgramId};
+use headwater_domain::ledger::{Owner, Stage, accrual};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::{Instant, Period, Zone};
-use headwater_store::backend::{Error, Result};
+use headwater_store::backend::Result;
 use headwater_store::outcome::{CellPut, HeldPerson, NewCommission, NewHeld};
 use headwater_store::settlement::EventRow;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 /// What the engine says of a person's facts.
 struct Priced {
@@ -84,9 +80,8 @@ impl Decision<'_> {
     fn evaluate(&self, person: &PersonRecord, program: &Program, changed: &[FactId]) -> Result<Priced> {
         let partners = self.partners_of(person, program)?;
         let exchange = self.directory.exchange(program.account);
-        let customers = self.brought(person)?;
-        let (facts, mut held) = admitted(person, &program.settings.sources);
-        let persons = [PersonView { person: person.id, customers, facts }];
+        let (view, mut held) = self.directory.person_view(person)?;
+        let persons = [view];
         let terms = Terms { partners: &partners, exchange: &exchange, closed_before: program.closed_before };
         let evaluation = commission::evaluate(&persons, &terms);
         let postings = commission::postings(&evaluation, &person.cells.posted, changed);
@@ -98,44 +93,7 @@ impl Decision<'_> {
     /// The terms of every partner that the person was bound to, and of all that ever stood above them.
     fn partners_of(&self, person: &PersonRecord, program: &Program) -> Result<BTreeMap<PartnerId, PartnerTerms>> {
         let bindings = person.customers.iter().flat_map(|customer| &customer.bindings);
-        self.partners_from(bindings.map(|binding| binding.partner).collect(), program)
-    }
-
-    /// The terms of these partners and of all that ever stood above them.
-    pub(super) fn partners_from(
-        &self,
-        mut open: Vec<PartnerId>,
-        program: &Program,
-    ) -> Result<BTreeMap<PartnerId, PartnerTerms>> {
-        let mut partners = BTreeMap::new();
-        while let Some(partner) = open.pop() {
-            if let Entry::Vacant(free) = partners.entry(partner) {
-                let terms = free.insert(self.terms_of(program, partner)?);
-                open.extend(terms.parents.iter().filter_map(|(_, parent)| *parent));
-            }
-        }
-        Ok(partners)
-    }
-
-    fn terms_of(&self, program: &Program, partner: PartnerId) -> Result<PartnerTerms> {
-        let terms = self.directory.partner_terms(program, partner);
-        terms.map_err(|Unreadable(what)| Error::Abandoned(what))
-    }
-
-    /// The accounts that are known, each with the link that brought it, and its campaign: that of its record, else the
-    /// link's.
-    pub(super) fn brought(&self, person: &PersonRecord) -> Result<Vec<CustomerView>> {
-        let known = person.customers.iter().filter(|customer| !person.placeholders.contains(&customer.customer));
-        let mut customers: Vec<CustomerView> = known.cloned().collect();
-        for customer in &mut customers {
-            let link = person.bindings.get(&customer.customer).and_then(|binding| binding.link);
-            let Some(row) = link.and_then(|id: LinkId| self.directory.link(person.account, id)) else { continue };
-            let utm: BTreeMap<String, String> =
-                serde_json::from_str(&row.utm).map_err(|_| unreadable("utm of link", row.id))?;
-            customer.link = Some(to_prefixed(LINK_PREFIX, row.id, Instant(row.created_at)));
-            customer.campaign = customer.campaign.take().or_else(|| utm.get("campaign").cloned());
-        }
-        Ok(customers)
+        self.directory.partners_from(bindings.map(|binding| binding.partner).collect(), program)
     }
 
     /// With this event the client meets the plan's qualification for the first time; where the plan has none, a `cpa`
@@ -155,7 +113,7 @@ impl Decision<'_> {
         if changed.is_empty() || partner.is_none_or(|partner| partner.is_suspended_at(occurred_at)) {
             return Ok(false);
         }
-        let terms = self.terms_of(program, binding.partner)?;
+        let terms = self.directory.terms_of(program, binding.partner)?;
         let Some(version) = terms.plans.iter().rev().find(|version| version.from <= occurred_at) else {
             return Ok(false);
         };
@@ -190,7 +148,11 @@ impl Decision<'_> {
         };
         let today = self.zone_of(program, posting)?.day_of(self.now);
         let open = Period::holding(posting.for_period.length, today).max(posting.for_period);
-        let corrects = cells.last_commissions.insert(posting.cell_text.clone(), id);
+        let due = posting.payable_at <= self.now;
+        let corrected = cells.last_commissions.get(&posting.cell_text).copied();
+        let stage = Stage::posted(posting.amount, corrected.and_then(|last| last.denied), approved, due);
+        let denied = (stage == Stage::Denied).then_some(posting.amount);
+        cells.last_commissions.insert(posting.cell_text.clone(), LastCommission { id, denied });
         let after = posting.posted_before.checked_add(posting.amount).expect("both were rounded within range");
         let posted = PostedCell { cell: posting.cell.clone(), amount: after, cut_off: posting.cut_off_after };
         cells.posted.insert(posting.cell_text.clone(), posted);
@@ -213,7 +175,7 @@ impl Decision<'_> {
             rule: posting.cell.rule.to_string(),
             level: i64::from(posting.cell.level),
             cell: posting.cell_text.clone(),
-            status: if approved { "approved" } else { "pending" }.into(),
+            status: stage.status().into(),
             unit: posting.cell.unit.name(),
             amount: posting.amount.0,
             period: open.to_string(),
@@ -221,20 +183,22 @@ impl Decision<'_> {
             payable_at: posting.payable_at.0,
             fact_id: posting.fact.0,
             event_id: event,
-            corrects: corrects.map(|c| c.0),
+            corrects: corrected.map(|last| last.id.0),
             plan: posting.plan.clone(),
             plan_number: posting.version,
             posted_before: posting.posted_before.0,
             explanation: posting.explanation.to_string(),
             created_at: self.now.0,
         });
-        self.view.bookings.push(Booking {
-            account: program.account,
-            program: program.id,
-            unit: posting.cell.unit,
-            transfer: accrual(payee, posting.amount, approved, posting.payable_at <= self.now),
-            commission: id,
+        let bookings = accrual(payee, posting.amount, stage).into_iter().map(|transfer| Booking {
+            account_id: program.account.0,
+            program_id: program.id.0,
+            unit: posting.cell.unit.name(),
+            transfer,
+            commission: Some(id.0),
+            payout: None,
         });
+        self.view.bookings.extend(bookings);
         Ok(())
     }
 

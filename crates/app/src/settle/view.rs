@@ -1,11 +1,11 @@
 //! What a settlement knows while it decides: loaded rows, changed by each decision so that the next one sees it.
 
+use crate::ledger::book::Booking;
 use headwater_domain::attribution::Binding;
 use headwater_domain::commission::{CustomerView, PostedCell};
 use headwater_domain::fact::Fact;
 use headwater_domain::ids::{AccountId, CommissionId, CustomerId, EventId, FactId, KeyId, PersonId, ProgramId};
-use headwater_domain::ledger::Transfer;
-use headwater_domain::money::Unit;
+use headwater_domain::money::Decimal;
 use headwater_domain::source::Source;
 use headwater_domain::time::Instant;
 use headwater_store::inbox::{EventClaim, IdempotencyAnswer, IdempotencyClaim};
@@ -17,14 +17,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Cells as they are posted, and the last commission of each.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Cells {
+pub(crate) struct Cells {
     pub posted: BTreeMap<String, PostedCell>,
-    pub last_commissions: BTreeMap<String, CommissionId>,
+    pub last_commissions: BTreeMap<String, LastCommission>,
 }
 
 /// A client and everything its cells depend on.
 #[derive(Debug, Clone)]
-pub(super) struct PersonRecord {
+pub(crate) struct PersonRecord {
     pub id: PersonId,
     pub account: AccountId,
     pub program: ProgramId,
@@ -46,9 +46,17 @@ pub(super) struct PersonRecord {
     pub unverified: BTreeSet<EventId>,
 }
 
+/// What the next commission of a cell corrects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LastCommission {
+    pub id: CommissionId,
+    /// Its amount, where it was denied.
+    pub denied: Option<Decimal>,
+}
+
 /// By which way a fact came, and the number of its first revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Arrival {
+pub(crate) struct Arrival {
     pub source: Source,
     pub first: FactId,
 }
@@ -141,16 +149,6 @@ pub(super) struct Remembered {
 pub(super) struct Claimed {
     pub event: EventId,
     pub fingerprint: String,
-}
-
-/// One ledger transaction to write.
-#[derive(Debug, Clone)]
-pub(super) struct Booking {
-    pub account: AccountId,
-    pub program: ProgramId,
-    pub unit: Unit,
-    pub transfer: Transfer,
-    pub commission: CommissionId,
 }
 
 /// Rows made for requests before they were decided. What no request took is taken back.

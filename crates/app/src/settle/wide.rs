@@ -4,12 +4,11 @@
 //! events were recorded. Cells that belong to no person are kept under the program's number, negated.
 
 use super::decide::Decision;
-use super::sources::admitted;
 use super::view::{Cells, Dirty};
 use super::{Command, Track};
 use crate::app::App;
 use crate::directory::Program;
-use headwater_domain::commission::{self, Held, PersonView, PostedCell, Scope, Terms};
+use headwater_domain::commission::{self, Held, PostedCell, Scope, Terms};
 use headwater_domain::ids::{CustomerId, FactId, PersonId, ProgramId};
 use headwater_store::backend::Result;
 use headwater_store::settlement::Number;
@@ -74,12 +73,11 @@ impl Decision<'_> {
             person_of_fact.extend(person.facts.iter().map(|fact| (fact.id, person.id)));
             person_of_customer.extend(person.customers.iter().map(|customer| (customer.customer, person.id)));
             partners.extend(person.customers.iter().flat_map(|c| &c.bindings).map(|binding| binding.partner));
-            let customers = self.brought(person)?;
-            let (facts, held) = admitted(person, &program.settings.sources);
+            let (view, held) = self.directory.person_view(person)?;
             not_admitted.extend(held);
-            persons.push(PersonView { person: person.id, customers, facts });
+            persons.push(view);
         }
-        let partners = self.partners_from(partners.into_iter().collect(), program)?;
+        let partners = self.directory.partners_from(partners.into_iter().collect(), program)?;
         let exchange = self.directory.exchange(program.account);
         let terms = Terms { partners: &partners, exchange: &exchange, closed_before: program.closed_before };
         let evaluation = commission::evaluate(&persons, &terms);

@@ -7,6 +7,7 @@ mod world;
 use headwater_app::app::{App, Start};
 use headwater_app::clock::Clock;
 use headwater_app::commission::CommissionRow;
+use headwater_app::history::History;
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
 use headwater_testkit::database::TestStore;
@@ -55,6 +56,8 @@ async fn every_case_is_posted_and_booked_to_the_cent(store: TestStore) {
     }
     assert!(failures.is_empty(), "{}\n{}", failures.len(), failures.join("\n"));
     assert_eq!(cases.len(), CASES);
+    let history = History::read(store.store.clone()).await.expect("reads");
+    assert_eq!(history.verify().await.expect("verifies").difference, None);
 }
 
 async fn a_wrong_expectation_fails(store: TestStore) {

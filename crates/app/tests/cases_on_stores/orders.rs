@@ -14,7 +14,7 @@ on_both_stores! { any_order_in_any_batches_owes_the_same }
 /// Shuffles of each case.
 const SHUFFLES: u64 = 3;
 
-/// A small generator, so that a seed names a run (the finaliser of SplitMix64).
+/// A small generator, so that a seed names a run (the finaliser of `SplitMix64`).
 struct Random(u64);
 
 impl Random {

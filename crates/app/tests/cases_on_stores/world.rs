@@ -7,6 +7,8 @@ use headwater_app::exchange::DayRate;
 use headwater_app::ingest::{
     CustomerRecord, FactKey, FactRecord, Field, Ingest, OnRepeat, Record, RecordStatus, Recorded, Referrer, Source,
 };
+use headwater_app::keep::Keep;
+use headwater_app::ledger::BalanceFilter;
 use headwater_app::partner::PartnerRequest;
 use headwater_app::plan::PlanFailure;
 use headwater_domain::attribution::{Evidence, Touch};
@@ -121,7 +123,7 @@ impl World {
         app.program_patch(world.account, world.program, &fields).await.expect("patches");
         for partner in list(case, "partners") {
             if let Some(plan) = word(partner, "plan") {
-                let asked = PartnerRequest { plan: Some(plan), ..PartnerRequest::default() };
+                let asked = PartnerRequest { plan: Some(Some(plan)), ..PartnerRequest::default() };
                 app.partner_patch(world.account, text(partner, "id"), asked).await.expect("patches");
             }
         }
@@ -191,7 +193,7 @@ impl World {
         let all = self.app.commission_list(self.account, CommissionFilter::default(), ROWS_MAX).await.expect("lists");
         let postings: Vec<_> = all.into_iter().filter(|row| row.id > self.last_commission).collect();
         self.last_commission = postings.iter().map(|row| row.id).fold(self.last_commission, i64::max);
-        let held = self.app.held_list(self.account, None, ROWS_MAX).await.expect("lists");
+        let held = self.app.held_list(self.account, None, None, ROWS_MAX).await.expect("lists");
         let held: BTreeSet<_> = held.into_iter().map(|row| (row.fact_id, row.reason)).collect();
         let newly_held = held.difference(&self.held).map(|(_, reason)| reason.clone()).collect();
         self.held = held;
@@ -202,7 +204,7 @@ impl World {
     pub async fn totals(&mut self) -> (BTreeMap<(String, String), Decimal>, BTreeMap<String, i64>) {
         let mut totals: BTreeMap<(String, String), Decimal> = BTreeMap::new();
         let mut sums: BTreeMap<String, i64> = BTreeMap::new();
-        for row in self.app.balance_list(self.account, None).await.expect("lists") {
+        for row in self.app.balance_list(self.account, BalanceFilter::default()).await.expect("lists") {
             *sums.entry(row.unit.clone()).or_default() += row.balance;
             if row.owner != "program" {
                 let owner = self.owner(&row.owner).await;
@@ -239,7 +241,7 @@ impl World {
             };
             *links = links.as_array().expect("a list").iter().map(public).collect();
         }
-        match self.app.plan_save(self.account, &document).await {
+        match self.app.plan_save(self.account, &document, Keep::nothing()).await {
             Ok(saved) => Ok(saved),
             Err(PlanFailure::Refused(mistakes)) => Err(mistakes[0].path.clone()),
             Err(PlanFailure::Other(error)) => panic!("{error}"),
@@ -256,7 +258,7 @@ impl World {
             rates: partner.get("rates").and_then(Value::as_object).map(|rates| rates.iter().map(rate).collect()),
             ..PartnerRequest::default()
         };
-        let made = self.app.partner_create(self.account, asked).await.expect("creates");
+        let made = self.app.partner_create(self.account, asked, Keep::nothing()).await.expect("creates");
         self.partners.insert(text(partner, "id").to_owned(), made.id);
         assert!(partner.get("status").is_none(), "a partner's first status is not told by this test");
     }

@@ -6,6 +6,8 @@ use crate::fixture::{Fixture, fixture, fixture_with};
 use headwater_app::customer::CustomerStory;
 use headwater_app::error::Error;
 use headwater_app::ingest::{CustomerRecord, Field, RecordStatus, RecordWarning, Referrer, Source};
+use headwater_app::keep::Keep;
+use headwater_app::ledger::BalanceFilter;
 use headwater_app::partner::PartnerRequest;
 use headwater_app::settle::Track;
 use headwater_domain::time::Instant;
@@ -28,13 +30,9 @@ on_both_stores! {
 
 const CPA_PAID: (Figure, i64) = (Figure::Paid, 400_000_000);
 
-async fn story(fixture: &Fixture, name: &str) -> CustomerStory {
+async fn told_of(fixture: &Fixture, name: &str) -> CustomerStory {
     let id = fixture.app.customer_named(fixture.account, name).await.expect("known");
     fixture.app.customer_read(fixture.account, id).await.expect("reads")
-}
-
-async fn sound(fixture: &Fixture) {
-    fixture.check(&[(Figure::Unbalanced, 0), (Figure::Balance, 0)]).await;
 }
 
 async fn two_accounts_of_one_email_pay_once(store: TestStore) {
@@ -44,7 +42,7 @@ async fn two_accounts_of_one_email_pay_once(store: TestStore) {
     fixture.push(vec![fact(deposit("c1", "d1", 300))]).await;
     fixture.push(vec![fact(deposit("c2", "d2", 300))]).await;
     fixture.check(&[CPA_PAID, (Figure::Commissions, 1), (Figure::Persons, 1), (Figure::Customers, 2)]).await;
-    assert_eq!(story(&fixture, "c2").await.accounts.len(), 2);
+    assert_eq!(told_of(&fixture, "c2").await.accounts.len(), 2);
 }
 
 async fn accounts_joined_after_their_facts_pay_once(store: TestStore) {
@@ -60,9 +58,9 @@ async fn accounts_joined_after_their_facts_pay_once(store: TestStore) {
     // Priced from what is stored, it is still so.
     fixture.push(vec![fact(deposit("c3", "later", 500))]).await;
     fixture.check(&[CPA_PAID]).await;
-    assert_eq!(story(&fixture, "c1").await.accounts.len(), 3);
+    assert_eq!(told_of(&fixture, "c1").await.accounts.len(), 3);
     assert_eq!(fixture.push(vec![same("c1"), same("c2")]).await, [RecordStatus::Unchanged, RecordStatus::Unchanged]);
-    sound(&fixture).await;
+    fixture.sound().await;
 }
 
 async fn joined_persons_are_one_for_events_too(store: TestStore) {
@@ -82,7 +80,7 @@ async fn joined_persons_are_one_for_events_too(store: TestStore) {
     fixture.check(&[CPA_PAID]).await;
     let clients: Vec<_> = fixture.events().await.iter().map(|event| event.client).collect();
     assert!(clients.windows(2).all(|pair| pair[0] == pair[1]), "{clients:?}");
-    sound(&fixture).await;
+    fixture.sound().await;
 }
 
 async fn the_client_of_an_event_becomes_the_account(store: TestStore) {
@@ -95,9 +93,9 @@ async fn the_client_of_an_event_becomes_the_account(store: TestStore) {
     };
     assert_eq!(fixture.push(vec![account(record)]).await, [RecordStatus::Created]);
     fixture.check(&[CPA_PAID, (Figure::Persons, 1), (Figure::Customers, 1)]).await;
-    let story = story(&fixture, "c1").await;
-    assert_eq!((story.bindings.len(), story.bindings[0].partner_id), (1, fixture.partner.0));
-    assert_eq!(story.accounts[0].country.as_deref(), Some("PT"));
+    let told = told_of(&fixture, "c1").await;
+    assert_eq!((told.bindings.len(), told.bindings[0].partner_id), (1, fixture.partner.0));
+    assert_eq!(told.accounts[0].country.as_deref(), Some("PT"));
 }
 
 async fn an_account_takes_in_what_came_by_events(store: TestStore) {
@@ -108,9 +106,9 @@ async fn an_account_takes_in_what_came_by_events(store: TestStore) {
     let record = CustomerRecord { referrer: Referrer::Unsaid, ..with_email(&fixture, "c1", "client@example.org") };
     fixture.push(vec![account(record)]).await;
     fixture.check(&[(Figure::Paid, 25_000_000), (Figure::Customers, 1)]).await;
-    let story = story(&fixture, "c1").await;
-    assert_eq!((story.accounts.len(), story.bindings.len()), (1, 1));
-    sound(&fixture).await;
+    let told = told_of(&fixture, "c1").await;
+    assert_eq!((told.accounts.len(), told.bindings.len()), (1, 1));
+    fixture.sound().await;
 }
 
 async fn a_record_changes_what_it_names(store: TestStore) {
@@ -126,13 +124,13 @@ async fn a_record_changes_what_it_names(store: TestStore) {
     assert_eq!(fixture.push(vec![account(next.clone())]).await, [RecordStatus::Updated]);
     assert_eq!(fixture.push(vec![account(next)]).await, [RecordStatus::Unchanged]);
     assert_eq!(fixture.push(vec![account(first)]).await, [RecordStatus::Stale]);
-    let row = story(&fixture, "c1").await.accounts.remove(0);
+    let row = told_of(&fixture, "c1").await.accounts.remove(0);
     assert_eq!((row.country.as_deref(), row.account_type), (Some("PT"), None));
 }
 
 async fn second_partner(fixture: &Fixture) -> headwater_domain::ids::PartnerId {
     let asked = PartnerRequest { id: Some("ib2".into()), name: Some("Two".into()), ..PartnerRequest::default() };
-    fixture.app.partner_create(fixture.account, asked).await.expect("creates").id
+    fixture.app.partner_create(fixture.account, asked, Keep::nothing()).await.expect("creates").id
 }
 
 async fn the_first_partner_stays(store: TestStore) {
@@ -145,7 +143,7 @@ async fn the_first_partner_stays(store: TestStore) {
     let told = fixture.send(Source::Push, vec![account(other)]).await;
     assert_eq!(told[0].warnings, [RecordWarning::AttributionLocked]);
     assert_eq!(told[0].status, RecordStatus::Unchanged);
-    assert_eq!(story(&fixture, "c1").await.bindings.len(), 1);
+    assert_eq!(told_of(&fixture, "c1").await.bindings.len(), 1);
 }
 
 async fn a_customer_is_moved_by_hand(store: TestStore) {
@@ -158,13 +156,17 @@ async fn a_customer_is_moved_by_hand(store: TestStore) {
     fixture.app.reprice().await.expect("prices again");
     fixture.check(&[(Figure::Paid, 30_000_000), (Figure::Commissions, 3)]).await;
     let owner = Some(format!("partner:{second}"));
-    let balances = fixture.app.balance_list(fixture.account, owner).await.expect("lists");
+    let balances = fixture
+        .app
+        .balance_list(fixture.account, BalanceFilter { owner, ..BalanceFilter::default() })
+        .await
+        .expect("lists");
     assert_eq!(balances.iter().map(|row| row.balance).sum::<i64>(), 30_000_000);
     let nobody = fixture.app.customer_attribute(fixture.account, id, "ib9", None, "x").await;
     assert!(matches!(nobody, Err(Error::Invalid { .. })), "{nobody:?}");
     let silent = fixture.app.customer_attribute(fixture.account, id, "ib2", None, " ").await;
     assert!(matches!(silent, Err(Error::Invalid { .. })), "{silent:?}");
-    sound(&fixture).await;
+    fixture.sound().await;
 }
 
 async fn a_forgotten_person_leaves_its_numbers(store: TestStore) {
@@ -184,5 +186,5 @@ async fn a_forgotten_person_leaves_its_numbers(store: TestStore) {
     fixture.check(&[(Figure::Paid, 0)]).await;
     fixture.settle(Track { occurred_at: Some(Instant(0)), ..fixture.track("LOGIN") }).await;
     fixture.check(&[(Figure::Persons, 2)]).await;
-    sound(&fixture).await;
+    fixture.sound().await;
 }

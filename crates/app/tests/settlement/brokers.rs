@@ -1,12 +1,14 @@
 //! What a broker sends: records of customers and facts, in their shortest forms.
 
 use crate::fixture::Fixture;
+use headwater_app::history::History;
 use headwater_app::ingest::{
     CustomerRecord, FactKey, FactRecord, Field, Ingest, OnRepeat, Record, RecordStatus, Recorded, Referrer, Source,
 };
 use headwater_domain::fact::{FactBody, MoneyKind, MoneyStatus, TradingDay};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::Instant;
+use headwater_testkit::count::Figure;
 use serde_json::{Map, Value};
 
 /// Pays 10 % of deposits.
@@ -101,9 +103,16 @@ impl Fixture {
         self.app.reprice().await.expect("prices again");
     }
 
+    /// Everything recomputed from what is stored is what the books say.
+    pub async fn sound(&self) {
+        let history = History::read(self.store.store.clone()).await.expect("reads");
+        assert_eq!(history.verify().await.expect("verifies").difference, None);
+        self.check(&[(Figure::Unbalanced, 0), (Figure::Balance, 0)]).await;
+    }
+
     /// Why facts are held, sorted.
     pub async fn held(&self) -> Vec<String> {
-        let held = self.app.held_list(self.account, None, 1000).await.expect("lists");
+        let held = self.app.held_list(self.account, None, None, 1000).await.expect("lists");
         let mut reasons: Vec<_> = held.into_iter().map(|row| row.reason).collect();
         reasons.sort();
         reasons

@@ -4,6 +4,7 @@ use headwater_app::app::{App, Start};
 use headwater_app::clock::Clock;
 use headwater_app::endpoint::{EndpointInput, endpoint_create};
 use headwater_app::error::Error;
+use headwater_app::keep::Keep;
 use headwater_app::settle::{Answer, Command, Track};
 use headwater_app::track::EventFilter;
 use headwater_domain::attribution::{Evidence, Touch};
@@ -94,7 +95,7 @@ pub async fn fixture_with(store: TestStore, plan: &'static str) -> Fixture {
         metadata: "{}".into(),
         payload_style: headwater_domain::postback::subscription::PayloadStyle::Referral,
     };
-    endpoint_create(&app.outbox, AccountId(account), input, NOW).await.expect("creates");
+    endpoint_create(&app.outbox, AccountId(account), input, NOW, Keep::nothing()).await.expect("creates");
     app.refresh().await.expect("refreshes");
     let (account, program) = (AccountId(account), ProgramId(program));
     Fixture { app, account, program, partner: PartnerId(partner), link: LinkId(link), store }

@@ -2,6 +2,7 @@
 
 use crate::fixture::fixture;
 use headwater_app::error::Error;
+use headwater_app::keep::Keep;
 use headwater_app::key::{KeyKind, KeyRequest};
 use headwater_app::settle::{Answer, Idempotency, Track};
 use headwater_store::backend::Statement;
@@ -110,11 +111,11 @@ async fn a_key_of_one_program_needs_a_program(store: TestStore) {
             permissions: Vec::new(),
             expires_at: None,
         };
-        let issued = fixture.app.key_issue(fixture.account, request.clone()).await;
+        let issued = fixture.app.key_issue(fixture.account, request.clone(), Keep::nothing()).await;
         assert_eq!(issued.is_err(), needs, "{kind:?}");
         assert!(!needs || matches!(&issued, Err(Error::Invalid { param, .. }) if param == "program"), "{issued:?}");
         request.program = Some(fixture.program);
-        fixture.app.key_issue(fixture.account, request).await.expect("issues");
+        fixture.app.key_issue(fixture.account, request, Keep::nothing()).await.expect("issues");
     }
 }
 
@@ -136,7 +137,7 @@ async fn a_committed_change_is_no_error(store: TestStore) {
     tamper(&fixture.store.store, &HIDE_RATES).await;
     tamper(&fixture.store.store, &RAISE_VERSION).await;
     assert!(fixture.app.refresh().await.is_err(), "the configuration cannot be read");
-    let issued = fixture.app.key_issue(fixture.account, request).await.expect("it was committed");
+    let issued = fixture.app.key_issue(fixture.account, request, Keep::nothing()).await.expect("it was committed");
     tamper(&fixture.store.store, &SHOW_RATES).await;
     fixture.app.refresh().await.expect("it can be read again");
     assert!(fixture.app.authenticate(&issued.text).is_some());

@@ -12,3 +12,4 @@ mod programs;
 mod race;
 mod records;
 mod sources;
+mod wide;

@@ -2,6 +2,7 @@
 
 use crate::fixture::{CPA, Fixture, NOW, fixture, fixture_with};
 use headwater_app::exchange::DayRate;
+use headwater_app::keep::Keep;
 use headwater_app::partner::PartnerRequest;
 use headwater_app::settle::Track;
 use headwater_domain::ids::CustomerId;
@@ -43,7 +44,7 @@ async fn plans_filter_by_the_link_and_its_campaign(store: TestStore) {
     let public_id = headwater_domain::ids::to_prefixed("ln_", link.id, Instant(link.created_at));
     let by_id = BY_LINK.replace(r#""campaign":["spring"]"#, &format!(r#""link":["{public_id}"]"#));
     let document = serde_json::from_str(&by_id).expect("JSON");
-    let (_, number) = fixture.app.plan_save(fixture.account, &document).await.expect("saves");
+    let (_, number) = fixture.app.plan_save(fixture.account, &document, Keep::nothing()).await.expect("saves");
     fixture.app.plan_activate(fixture.account, "ib", number, Instant(1)).await.expect("activates");
     let other = Track { email_key: Some("other@example.org".into()), ..fixture.track("SUBSCRIPTION") };
     fixture.settle(other).await;
@@ -53,7 +54,7 @@ async fn plans_filter_by_the_link_and_its_campaign(store: TestStore) {
 async fn the_partner_above_gets_its_part(store: TestStore) {
     let fixture = fixture_with(store, TIERED).await;
     let master = PartnerRequest { id: Some("master".into()), name: Some("Master".into()), ..PartnerRequest::default() };
-    let master = fixture.app.partner_create(fixture.account, master).await.expect("creates");
+    let master = fixture.app.partner_create(fixture.account, master, Keep::nothing()).await.expect("creates");
     let moved = fixture.app.partner_move(fixture.account, "ib1", Some("master"), Some(Instant(1))).await;
     moved.expect("moves");
     fixture.settle(fixture.track("SUBSCRIPTION")).await;
@@ -100,15 +101,15 @@ async fn a_callers_id_is_no_events_number(store: TestStore) {
 async fn what_is_held_keeps_its_date(store: TestStore) {
     let fixture = fixture(store).await;
     fixture.settle(Track { currency: Currency::parse("EUR"), ..fixture.deposit() }).await;
-    let held = fixture.app.held_list(fixture.account, None, 10).await.expect("lists");
+    let held = fixture.app.held_list(fixture.account, None, None, 10).await.expect("lists");
     assert_eq!(held.iter().map(|h| h.since).collect::<Vec<_>>(), [NOW.0]);
     fixture.app.clock.advance_seconds(DAY);
     fixture.settle(fixture.track("CUSTOM")).await;
-    let still = fixture.app.held_list(fixture.account, None, 10).await.expect("lists");
+    let still = fixture.app.held_list(fixture.account, None, None, 10).await.expect("lists");
     assert_eq!(still.iter().map(|h| (h.fact_id, h.since)).collect::<Vec<_>>(), [(held[0].fact_id, NOW.0)]);
     add_rate(&fixture).await;
     fixture.settle(fixture.track("CUSTOM")).await;
-    assert_eq!(fixture.app.held_list(fixture.account, None, 10).await.expect("lists").len(), 0);
+    assert_eq!(fixture.app.held_list(fixture.account, None, None, 10).await.expect("lists").len(), 0);
 }
 
 /// The last evening of September in Greenwich is October in Auckland.
@@ -185,7 +186,7 @@ async fn a_plan_that_cannot_be_read_prices_nothing(store: TestStore) {
     assert!(refused.is_err(), "{refused:?}");
     fixture.check(&[(Figure::Events, 0), (Figure::EventKeys, 0)]).await;
     let document = serde_json::from_str(CPA).expect("JSON");
-    let (_, number) = fixture.app.plan_save(fixture.account, &document).await.expect("saves");
+    let (_, number) = fixture.app.plan_save(fixture.account, &document, Keep::nothing()).await.expect("saves");
     fixture.app.plan_activate(fixture.account, "ib", number, Instant(0)).await.expect("activates");
     let mended = fixture.settle(Track { event_key: Some("order-1".into()), ..fixture.deposit() }).await;
     assert_eq!(mended["isConversion"], true);

@@ -2,6 +2,7 @@
 
 use crate::fixture::{Fixture, NOW, fixture};
 use headwater_app::error::Error;
+use headwater_app::keep::Keep;
 use headwater_app::key::{Credential, KeyKind, KeyRequest};
 use headwater_app::track::{ClickSignal, Signals};
 use headwater_domain::ids::{ClickId, LinkId, ProgramId};
@@ -48,7 +49,7 @@ async fn key(fixture: &Fixture, programs: &[ProgramId]) -> Arc<Credential> {
         permissions: Vec::new(),
         expires_at: None,
     };
-    let issued = fixture.app.key_issue(fixture.account, request).await.expect("issues");
+    let issued = fixture.app.key_issue(fixture.account, request, Keep::nothing()).await.expect("issues");
     fixture.app.authenticate(&issued.text).expect("genuine")
 }
 

@@ -68,7 +68,8 @@ async fn a_fact_moves_with_its_customer(store: TestStore) {
     fixture.check(&[(Figure::Paid, 60_000_000), (Figure::Commissions, 5)]).await;
     assert_eq!(fixture.push(vec![fact(deposit("c1", "d1", 300))]).await, [Updated], "and back");
     assert_eq!(fixture.push(vec![fact(deposit("c1", "d1", 300))]).await, [Unchanged]);
-    fixture.check(&[(Figure::Paid, 60_000_000), (Figure::Unbalanced, 0)]).await;
+    fixture.check(&[(Figure::Paid, 60_000_000)]).await;
+    fixture.sound().await;
 }
 
 async fn a_fact_waits_for_its_customer(store: TestStore) {
@@ -85,6 +86,7 @@ async fn a_fact_waits_for_its_customer(store: TestStore) {
     let both = vec![fact(deposit("new", "d2", 100)), account(customer(&fixture, "new"))];
     assert_eq!(fixture.push(both).await, [Created, Created]);
     fixture.check(&[(Figure::Paid, 40_000_000)]).await;
+    fixture.sound().await;
 }
 
 async fn what_nobody_knows_is_refused_and_leaves_nothing(store: TestStore) {
@@ -168,7 +170,8 @@ async fn a_thousand_records_are_priced_once(store: TestStore) {
     fixture.check(&[(Figure::Paid, 10_000_000_000), (Figure::Commissions, 500), (Figure::Entries, 1000)]).await;
     assert!(fixture.push(deposits(100)).await.iter().all(|status| *status == Unchanged));
     fixture.push(deposits(110)).await;
-    fixture.check(&[(Figure::Paid, 11_000_000_000), (Figure::Commissions, 1000), (Figure::Unbalanced, 0)]).await;
+    fixture.check(&[(Figure::Paid, 11_000_000_000), (Figure::Commissions, 1000)]).await;
+    fixture.sound().await;
     let over: Vec<_> = deposits(1).into_iter().chain(deposits(1)).collect();
     let (account, program, source) = (fixture.account, fixture.program, Source::Push);
     let over = Ingest { account, program, source, all_or_nothing: false, records: over };
@@ -196,7 +199,8 @@ async fn a_fact_is_one_customers_whichever_node_is_told() {
     for task in sending {
         task.await.expect("nobody panics");
     }
-    fixture.check(&[(Figure::Paid, 30_000_000), (Figure::Unbalanced, 0)]).await;
+    fixture.check(&[(Figure::Paid, 30_000_000)]).await;
+    fixture.sound().await;
     fixture.push(vec![fact(deposit("c1", "d2", 100)), fact(deposit("c2", "d3", 100))]).await;
     assert_eq!(count(&fixture.store.store, Figure::Paid).await, 50_000_000);
 }

@@ -37,7 +37,7 @@ pub enum CapPer {
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Over {
-    Trade(FactId, u8),
+    Trade(FactId),
     Customer(CustomerId),
     Day(PartnerId, Date),
     Period(PartnerId, Period),
@@ -51,7 +51,7 @@ pub(super) fn apply<'a>(claims: &mut Claims<'a>, places: &[usize], facts_of: &dy
         let Some(cap) = claim.rule().cap else { continue };
         let setting = &claim.place.setting;
         let over = match cap.per {
-            CapPer::Trade => Over::Trade(claim.fact.id, u8::from(claim.place.at == claim.fact.at)),
+            CapPer::Trade => Over::Trade(claim.fact.id),
             CapPer::Customer => Over::Customer(claim.account.customer),
             CapPer::Day => Over::Day(setting.partner, claim.version.plan.zone.day_of(claim.place.at)),
             CapPer::Period => Over::Period(setting.partner, setting.period),
@@ -73,7 +73,7 @@ fn cut<'a>(
     group: &[usize],
     facts_of: &dyn Fn(CustomerId) -> Vec<&'a Fact>,
 ) -> Result<(), (usize, OutOfRange)> {
-    let mut paid = Exact::zero();
+    let (mut uncut, mut paid) = (Exact::zero(), Exact::zero());
     let mut most: Option<(usize, Exact)> = None;
     for &place in group {
         let claim = &claims.all[place];
@@ -86,8 +86,10 @@ fn cut<'a>(
         let claim = &mut claims.all[place];
         most = Some((claim.rule_index, limit));
         let wanted = claim.amount;
-        let total = paid.plus(wanted).map_err(|error| (place, error))?;
-        let total = total.min(limit.max(paid.min(total)));
+        // The running total itself is cut: what falls again first takes from what was above the cap. A later version's
+        // lower cap takes nothing back.
+        uncut = uncut.plus(wanted).map_err(|error| (place, error))?;
+        let total = uncut.min(limit.max(paid));
         claim.amount = total.minus(paid).map_err(|error| (place, error))?;
         claim.cut_off = wanted.minus(claim.amount).map_err(|error| (place, error))?;
         paid = total;

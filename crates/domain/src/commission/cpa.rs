@@ -164,7 +164,7 @@ pub(super) fn first_met<'a>(
 }
 
 /// Amounts that count towards conditions and have no exchange rate; each is held once, by the plan of its own date.
-fn hold_unpriced<'a>(
+pub(super) fn hold_unpriced<'a>(
     sweep: &Sweep,
     judged: &Judged<'a>,
     version: &Arc<PlanVersion>,

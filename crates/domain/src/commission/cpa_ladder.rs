@@ -4,7 +4,7 @@
 
 use super::claim::{Claim, Claims, Detail, Rate};
 use super::condition::{Conditions, Sweep};
-use super::cpa::{claimed, first_met, judged, rules_in_question};
+use super::cpa::{claimed, first_met, hold_unpriced, judged, rules_in_question};
 use super::person::Person;
 use super::place::Places;
 use super::plan::{Kind, OncePer};
@@ -63,9 +63,7 @@ pub(super) fn claim<'a>(person: &Person<'a>, people: &[Person<'a>], places: &mut
             |asked: &Conditions| Sweep::over(asked, plan, judged.account, &judged.facts, claims.terms.exchange);
         let first = ladder.conditions(ladder.steps[0]);
         let sweep = sweep_of(&first);
-        for (fact, _, reason, detail) in &sweep.unpriced {
-            claims.hold(*fact, *reason, detail);
-        }
+        hold_unpriced(&sweep, &judged, &rule_of.0, places, claims);
         let holds = |place: &super::place::Place| {
             place.setting.rules.iter().any(|known| known.1 == rule_of.1 && Arc::ptr_eq(&known.0, &rule_of.0))
         };

@@ -7,27 +7,31 @@ use super::cell::{Payee, Scope};
 use super::claim::{Claim, Claims};
 use super::held::HeldReason;
 use super::percent::{Percent, Revenue, Unsummed};
-use super::plan::{Kind, OnSuspended, Pays};
+use super::plan::{Kind, OnSuspended, Pays, PlanVersion};
 use super::tiers;
 use super::traded::Leg;
 use crate::fact::FactBody;
 use crate::ids::{FactId, PartnerId};
 use crate::money::{Decimal, Exact, MICROS, OutOfRange};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One amount for one payee, of a claim.
 #[derive(Debug, Clone)]
 pub(super) struct Share {
     /// Its place in the claims.
     pub claim: usize,
-    /// The rule under whose id it is paid: the claim's, or a rebate's.
+    /// The rule under whose id it is paid: the claim's, or a rebate's, which may be of another version.
+    pub version: Arc<PlanVersion>,
     pub rule_index: usize,
+    pub is_rebate: bool,
     pub payee: Payee,
     pub level: u16,
     pub scope: Scope,
     pub exact: Exact,
-    /// The partners that are rounded together with it, where they are.
-    pub path: Option<Vec<PartnerId>>,
+    /// The partners that are rounded together with it, where they are, and which of them are suspended: what is withheld
+    /// from a partner is not mixed with what it was paid before.
+    pub path: Option<Vec<(PartnerId, bool)>>,
     /// Whether it stays unpaid: the partner was suspended.
     pub is_withheld: bool,
 }
@@ -40,7 +44,9 @@ pub(super) fn all(claims: &mut Claims<'_>, volumes: &Volumes<'_>) -> Vec<Share> 
         if claim.rule().pays == Pays::Customer {
             shares.push(Share {
                 claim: place,
+                version: Arc::clone(&claim.version),
                 rule_index: claim.rule_index,
+                is_rebate: false,
                 payee: Payee::Customer(claim.account.customer),
                 level: 0,
                 scope: claim.scope.clone(),
@@ -52,11 +58,13 @@ pub(super) fn all(claims: &mut Claims<'_>, volumes: &Volumes<'_>) -> Vec<Share> 
         }
         match tiers::share(claim, claims.terms, volumes) {
             Ok(given) => {
-                let path = || given.parts.iter().map(|part| part.partner).collect::<Vec<_>>();
+                let path = || given.parts.iter().map(|part| (part.partner, part.suspended)).collect::<Vec<_>>();
                 let path = given.by_path.then(path);
                 shares.extend(given.parts.iter().map(|part| Share {
                     claim: place,
+                    version: Arc::clone(&claim.version),
                     rule_index: claim.rule_index,
+                    is_rebate: false,
                     payee: Payee::Partner(part.partner),
                     level: part.level,
                     scope: claim.scope.clone(),
@@ -119,7 +127,9 @@ fn keep_fact(fact: FactId, indexes: &[usize], claims: &mut Claims<'_>, shares: &
     let budget = plan.budget.clone().expect("only facts of plans with a budget come here");
     let allowed = allowed(&budget, claim, claims)?;
     let add = |sum: Exact, index: &usize| sum.plus(shares[*index].exact);
-    let total = indexes.iter().try_fold(Exact::zero(), add).map_err(Unsummed::OutOfRange)?;
+    // What a suspended partner is not paid takes nothing of the budget.
+    let paid = indexes.iter().filter(|index| !shares[**index].is_withheld);
+    let total = paid.into_iter().try_fold(Exact::zero(), add).map_err(Unsummed::OutOfRange)?;
     if total <= allowed || total.is_zero() || total.is_negative() {
         return Ok(());
     }
@@ -157,8 +167,8 @@ fn rebate(claims: &mut Claims<'_>, shares: &mut Vec<Share>) {
         for (version, index) in &claim.place.setting.rebates {
             let rule = &version.plan.rules[*index];
             let Kind::Rebate(rebate) = &rule.kind else { continue };
-            let is_of = *rebate.of_rule == *claim.rule().id && std::sync::Arc::ptr_eq(version, &claim.version);
-            if !is_of || !rates_admit(rule, claim) {
+            let is_of = *rebate.of_rule == *claim.rule().id;
+            if !is_of || !super::rates::admits(rule, &version.plan, claim.fact, claim.account) {
                 continue;
             }
             let exact = bonus::rebate(share.exact, rebate, rule.weight);
@@ -172,7 +182,9 @@ fn rebate(claims: &mut Claims<'_>, shares: &mut Vec<Share>) {
             };
             let scope = Scope::CustomerPeriod(claim.account.customer, claim.place.setting.period);
             let of = |payee, exact| Share {
+                version: Arc::clone(version),
                 rule_index: *index,
+                is_rebate: true,
                 payee,
                 exact,
                 scope: scope.clone(),
@@ -187,8 +199,4 @@ fn rebate(claims: &mut Claims<'_>, shares: &mut Vec<Share>) {
         claims.hold_out_of_range(fact, error);
     }
     shares.extend(rebates);
-}
-
-fn rates_admit(rule: &super::plan::Rule, claim: &Claim<'_>) -> bool {
-    super::rates::admits(rule, &claim.version.plan, claim.fact, claim.account)
 }

@@ -64,7 +64,7 @@ struct Cell {
 }
 
 /// What is rounded once for a whole path of partners, level by level.
-type Paths = BTreeMap<(Scope, Arc<str>, Unit, Vec<PartnerId>), Vec<(CellKey, Exact, bool)>>;
+type Paths = BTreeMap<(Scope, Arc<str>, Unit, Vec<(PartnerId, bool)>), Vec<(CellKey, Exact, bool)>>;
 
 /// Every cell by its text. What leaves the range of exact numbers is held, and the cell stays without it.
 pub(super) fn cells(claims: &mut Claims<'_>, shares: &[Share]) -> BTreeMap<String, Worth> {
@@ -104,8 +104,7 @@ fn add(
     paths: &mut Paths,
 ) -> Result<(), OutOfRange> {
     let claim = &claims.all[share.claim];
-    let rule = &claim.version.plan.rules[share.rule_index];
-    let is_rebate = share.rule_index != claim.rule_index;
+    let rule = &share.version.plan.rules[share.rule_index];
     let key = CellKey {
         payee: share.payee,
         rule: rule.id.clone(),
@@ -129,7 +128,7 @@ fn add(
         given: Decimal::ZERO,
         cut_off: Exact::zero(),
         moment: claim.place.at,
-        version: Arc::clone(&claim.version),
+        version: Arc::clone(&share.version),
         facts: Vec::new(),
         parts: Vec::new(),
     });
@@ -138,16 +137,16 @@ fn add(
         cell.alone = cell.alone.plus(share.exact)?;
     }
     cell.exact = sum;
-    if share.level == 0 && !is_rebate {
+    if share.level == 0 && !share.is_rebate {
         cell.cut_off = cell.cut_off.plus(claim.cut_off)?;
     }
     if claim.place.at >= cell.moment {
         cell.moment = claim.place.at;
-        cell.version = Arc::clone(&claim.version);
+        cell.version = Arc::clone(&share.version);
     }
     cell.facts.push(claim.counted);
     cell.facts.extend(claim.also_counted.iter().copied());
-    cell.parts.push(Part { claim: share.claim, level: share.level, exact: share.exact, is_rebate });
+    cell.parts.push(Part { claim: share.claim, level: share.level, exact: share.exact, is_rebate: share.is_rebate });
     Ok(())
 }
 

@@ -1,10 +1,16 @@
 //! The partner ledger: double entry, append-only, one hash chain per account.
 //!
 //! Each transaction adds up to nothing per unit; a mistake is corrected by another transaction. Balances are what the
-//! entries add up to: positive in `accrued`, `held` and `payable` is what the program owes.
+//! entries add up to: positive in `accrued`, `held`, `payable` is what the program owes, negative in `receivable` what a
+//! partner owes. `life` moves a commission, `netting` keeps one side of a debt, `statement` lets a partner check it all.
 
 mod hash;
+mod life;
+mod netting;
 mod posting;
+pub mod statement;
 
 pub use hash::{GENESIS, entry_hash};
+pub use life::{Act, NotAllowed, Stage};
+pub use netting::netting;
 pub use posting::{AccountName, Owner, Transfer, accrual};

@@ -238,8 +238,9 @@ pub enum Reach {
 
 /// Checks a URL when it is saved and again at each attempt. What a name resolves to is judged at the attempt.
 ///
-/// Outside the allowed ranges: HTTPS, port 443 or 8443, a name or a public address. A name with plain HTTP or another
-/// port is accepted where the operator has allowed any range at all; then [`reach`] demands that range at the attempt.
+/// Outside the allowed ranges: HTTPS, port 443 or 8443, a name or a public address. Where the operator has allowed a
+/// range, a name of the operator's own network may have plain HTTP and any port, too; then [`reach`] demands that range
+/// at the attempt. A name that the public DNS could answer may not: a slip of the pen would send events in clear.
 ///
 /// # Errors
 /// [`TargetError`].
@@ -266,7 +267,7 @@ pub fn check_url(text: &str, allow: &[Cidr]) -> Result<Url, TargetError> {
         Host::Ipv6(v6) => Some(IpAddr::V6(v6)),
         Host::Domain(_) => None,
     };
-    let open = address.map_or(!allow.is_empty(), |address| is_allowed(address, allow));
+    let open = address.map_or(!allow.is_empty() && is_inner_name(&url), |address| is_allowed(address, allow));
     if open {
         return Ok(url);
     }
@@ -298,6 +299,15 @@ fn has_usual_port(url: &Url) -> bool {
 fn has_userinfo(text: &str) -> bool {
     let rest = text.split_once(':').map_or(text, |(_, rest)| rest).trim_start_matches('/');
     rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
+}
+
+/// A name that the public DNS has no answer for: one label, or under a suffix that is kept for private networks.
+fn is_inner_name(url: &Url) -> bool {
+    let name = url.host_str().unwrap_or_default().trim_end_matches('.');
+    let private = ["lan", "home.arpa", "test"];
+    !name.contains('.')
+        || is_local_name(url)
+        || private.iter().any(|suffix| name.strip_suffix(suffix).is_some_and(|before| before.ends_with('.')))
 }
 
 /// `localhost` and the like, which resolvers answer with this machine whatever DNS says (RFC 6761).

@@ -128,6 +128,26 @@ fn the_loopback_may_be_opened_for_a_receiver_on_the_same_machine() {
 }
 
 #[test]
+fn an_allowed_range_makes_no_public_name_plain() {
+    let allow = ranges("10.0.0.0/8");
+    for (text, code) in [
+        ("http://example.com/", "url_not_https"),
+        ("http://crm.broker.example:9000/", "url_not_https"),
+        ("https://crm.broker.example:9000/", "url_not_allowed"),
+        ("https://example.com:22/", "url_not_allowed"),
+    ] {
+        assert_eq!(check_url(text, &allow).expect_err(text).code(), code, "{text}");
+    }
+    for text in
+        ["http://receiver:9000/", "http://crm.svc.cluster.local/", "http://crm.lan/", "https://crm.home.arpa:9/"]
+    {
+        assert_eq!(reach(&check_url(text, &allow).expect(text)), Reach::AllowedOnly, "{text}");
+        assert!(check_url(text, &[]).is_err(), "{text} without a range");
+    }
+    assert!(check_url("https://crm.broker.example/", &allow).is_ok());
+}
+
+#[test]
 fn ordinary_receivers_are_accepted() {
     for text in [
         "https://crm.broker.example/hooks/fx",

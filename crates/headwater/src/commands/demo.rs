@@ -2,7 +2,7 @@
 //!
 //! It starts the same server as `serve` and talks to it over HTTP alone, so what it shows is what a user gets.
 
-mod client;
+pub(super) mod client;
 mod receiver;
 
 use super::{Outcome, init};

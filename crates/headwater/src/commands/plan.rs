@@ -33,7 +33,7 @@ pub fn run(plan: &Plan) -> Outcome {
     };
     let mut failed = 0_usize;
     for path in files {
-        let problems = match read(path) {
+        let problems = match read_document(path) {
             Ok(document) => check(&document),
             Err(error) => vec![format!("{error:#}")],
         };
@@ -59,7 +59,7 @@ fn case_failures(document: &Value) -> Vec<String> {
 }
 
 /// A document in the language that the file's ending names; JSON where it names none.
-fn read(path: &Path) -> Result<Value> {
+pub fn read_document(path: &Path) -> Result<Value> {
     let text = std::fs::read_to_string(path).context("cannot be read")?;
     if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("toml")) {
         toml::from_str(&text).context("is no TOML")

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 const ORIGIN: &str = "https://broker.example";
 const TRACK: [&str; 2] = ["/api/referral/events/track", "/v1/referral/events"];
 /// Every other path that takes a key, with ids that do not exist: a key is judged before its object is looked for.
-const SECRET_ONLY: [(&str, &str); 47] = [
+pub const SECRET_ONLY: [(&str, &str); 59] = [
     ("POST", "/api/referral/links"),
     ("GET", "/api/referral/links"),
     ("GET", "/api/referral/links/x"),
@@ -35,6 +35,7 @@ const SECRET_ONLY: [(&str, &str); 47] = [
     ("POST", "/api/v1/programs"),
     ("GET", "/api/v1/programs/1"),
     ("PATCH", "/api/v1/programs/1"),
+    ("GET", "/api/v1/programs/1/onboarding"),
     ("GET", "/api/v1/partners"),
     ("POST", "/api/v1/partners"),
     ("GET", "/api/v1/partners/x"),
@@ -51,11 +52,22 @@ const SECRET_ONLY: [(&str, &str); 47] = [
     ("GET", "/api/v1/facts/1"),
     ("GET", "/api/v1/facts/1/explain"),
     ("GET", "/api/v1/held"),
+    ("POST", "/api/v1/held/x/retry"),
+    ("POST", "/api/v1/held/x/dismiss"),
+    ("POST", "/api/v1/commissions/approve"),
+    ("POST", "/api/v1/commissions/deny"),
     ("GET", "/api/v1/commissions"),
     ("GET", "/api/v1/commissions/1"),
     ("GET", "/api/v1/commissions/1/explain"),
     ("GET", "/api/v1/ledger/entries"),
     ("GET", "/api/v1/ledger/balances"),
+    ("GET", "/api/v1/ledger/statement"),
+    ("GET", "/api/v1/ledger/statement/key"),
+    ("GET", "/api/v1/payouts"),
+    ("POST", "/api/v1/payouts"),
+    ("GET", "/api/v1/payouts/1"),
+    ("POST", "/api/v1/payouts/1/complete"),
+    ("GET", "/api/v1/exchange-rates"),
     ("POST", "/api/v1/exchange-rates"),
     ("GET", "/api/v1/keys"),
     ("POST", "/api/v1/keys"),

@@ -1,5 +1,7 @@
-//! Rows for set-based statements: one struct, turned into arrays for PostgreSQL or one JSON document for SQLite.
+//! Rows for set-based statements: one struct, turned into arrays for PostgreSQL; for SQLite bound row by row where the
+//! statement allows it, else one JSON document (`statement.rs`).
 
+use super::row::Parameter;
 use postgres_types::ToSql;
 
 /// A boxed column of values.
@@ -13,6 +15,8 @@ pub trait Batch: Sized {
     fn to_columns(rows: &[Self]) -> Vec<Column>;
     /// A JSON array of arrays, in the order of the columns.
     fn to_json(rows: &[Self]) -> String;
+    /// The values of one row, in the order of the columns.
+    fn values(&self) -> Vec<&dyn Parameter>;
 }
 
 /// Declares a row type: `batch! { struct SaleRow { id: i64 = "int8", note: Option<String> = "text" } }`.
@@ -46,6 +50,9 @@ macro_rules! batch {
                 }
                 text.push(b']');
                 String::from_utf8(text).expect("JSON is UTF-8")
+            }
+            fn values(&self) -> Vec<&dyn $crate::backend::Parameter> {
+                vec![$(&self.$f),+]
             }
         }
     };

@@ -16,7 +16,7 @@ pub use error::{Error, Result};
 pub use postgres::Postgres;
 pub use row::{ColumnValue, FromRow, Parameter, Row};
 pub use sqlite::{OnFatal, Sqlite, check_version, connect};
-pub use statement::{BatchStatement, Registered, Statement};
+pub use statement::{BatchStatement, Registered, SqliteBatch, Statement};
 pub use transaction::Tx;
 
 /// One database on either engine.

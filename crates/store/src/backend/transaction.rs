@@ -3,7 +3,7 @@
 use super::batch::Batch;
 use super::error::{Error, Result};
 use super::row::{FromRow, Parameter, Row};
-use super::statement::{BatchStatement, Statement};
+use super::statement::{BatchStatement, SqliteBatch, Statement};
 use rusqlite::Connection;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -70,9 +70,17 @@ impl Tx<'_> {
             return Ok(0);
         }
         match self {
-            Self::Sqlite(connection) => {
-                sqlite_execute(connection, statement.sqlite(), parameters, Some(&B::to_json(rows)))
-            }
+            Self::Sqlite(connection) => match statement.sqlite_batch() {
+                SqliteBatch::ByRow(text) => {
+                    let mut touched = 0;
+                    sqlite_by_row(connection, text, parameters, rows, &mut |prepared| {
+                        touched += prepared.raw_execute()? as u64;
+                        Ok(())
+                    })?;
+                    Ok(touched)
+                }
+                SqliteBatch::Document(text) => sqlite_execute(connection, text, parameters, Some(&B::to_json(rows))),
+            },
             _ => self.postgres_execute(statement.postgres(), parameters, &B::to_columns(rows)).await,
         }
     }
@@ -90,13 +98,21 @@ impl Tx<'_> {
             return Ok(out);
         }
         match self {
-            Self::Sqlite(connection) => {
-                let json = B::to_json(rows);
-                sqlite_rows(connection, statement.sqlite(), parameters, Some(&json), &mut |row| {
-                    out.push(R::from_row(&Row::Sqlite(row))?);
+            Self::Sqlite(connection) => match statement.sqlite_batch() {
+                SqliteBatch::ByRow(text) => sqlite_by_row(connection, text, parameters, rows, &mut |prepared| {
+                    let mut found = prepared.raw_query();
+                    while let Some(row) = found.next()? {
+                        out.push(R::from_row(&Row::Sqlite(row))?);
+                    }
                     Ok(())
-                })?;
-            }
+                })?,
+                SqliteBatch::Document(text) => {
+                    sqlite_rows(connection, text, parameters, Some(&B::to_json(rows)), &mut |row| {
+                        out.push(R::from_row(&Row::Sqlite(row))?);
+                        Ok(())
+                    })?;
+                }
+            },
             _ => {
                 for row in &self.postgres_rows(statement.postgres(), parameters, &B::to_columns(rows)).await? {
                     out.push(R::from_row(&Row::Postgres(row))?);
@@ -176,6 +192,28 @@ fn sqlite_execute(
     let mut statement = connection.prepare_cached(text)?;
     bind(&mut statement, parameters, json)?;
     Ok(statement.raw_execute()? as u64)
+}
+
+/// Runs a statement once for each row, its values bound after the statement's own parameters.
+fn sqlite_by_row<B: Batch>(
+    connection: &Mutex<Connection>,
+    text: &str,
+    parameters: Parameters<'_>,
+    rows: &[B],
+    run: &mut dyn FnMut(&mut rusqlite::CachedStatement<'_>) -> Result<()>,
+) -> Result<()> {
+    let connection = lock(connection);
+    let mut statement = connection.prepare_cached(text)?;
+    bind(&mut statement, parameters, None)?;
+    // A statement may leave columns of its rows out; those at the end have no number then.
+    let bound_max = statement.parameter_count().saturating_sub(parameters.len());
+    for row in rows {
+        for (i, value) in row.values().into_iter().take(bound_max).enumerate() {
+            statement.raw_bind_parameter(parameters.len() + i + 1, value.sqlite())?;
+        }
+        run(&mut statement)?;
+    }
+    Ok(())
 }
 
 fn sqlite_rows(

@@ -163,6 +163,8 @@ impl<'a> Fields<'a> {
                  9000000000000 in size",
             )
         })?;
+        // `-0.00` is the same as `0.00`, and is shown as it.
+        let text = if value == Decimal::ZERO { text.trim_start_matches('-') } else { text };
         Ok(Some(DecimalText { value, text: text.to_owned() }))
     }
 
@@ -183,6 +185,14 @@ impl<'a> Fields<'a> {
     pub fn optional_strings(&self, name: &str) -> Result<Option<Vec<String>>, FieldError> {
         let Some(text) = self.given(name) else { return Ok(None) };
         serde_json::from_str(text).map(Some).map_err(|_| self.invalid(name, "must be an array of strings"))
+    }
+
+    /// Refuses `null` for these names: where a field can be changed, `null` would mean to clear it, and these cannot be.
+    pub fn refuse_null(&self, names: &[&str]) -> Result<(), FieldError> {
+        match names.iter().find(|name| self.is_null(name)) {
+            Some(name) => Err(self.invalid(name, "cannot be cleared: send a value, or leave it out")),
+            None => Ok(()),
+        }
     }
 
     /// An array of strings.

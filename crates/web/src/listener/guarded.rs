@@ -12,6 +12,7 @@ use super::framing::{Framer, HeadLimits, Refusal, Step};
 use bytes::{Buf as _, Bytes};
 use std::future::Future as _;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -279,8 +280,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
             if this.advance() {
                 continue;
             }
-            let mut space = [0; READ_BYTES];
-            let mut read = ReadBuf::new(&mut space);
+            // Not zeroed: that would cost as much as all else here.
+            let mut space = [MaybeUninit::uninit(); READ_BYTES];
+            let mut read = ReadBuf::uninit(&mut space);
             match Pin::new(&mut this.socket).poll_read(context, &mut read) {
                 Poll::Ready(outcome) => {
                     outcome?;
@@ -292,11 +294,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
                 }
                 Poll::Pending => {
                     let deadline = this.deadline();
-                    if this.timer.deadline() != deadline {
+                    // A timer that is early is looked at again; to move it on at every request would cost a lock each.
+                    if deadline < this.timer.deadline() || this.timer.is_elapsed() {
                         this.timer.as_mut().reset(deadline);
                     }
                     ready!(this.timer.as_mut().poll(context));
-                    this.waited_too_long();
+                    if this.timer.deadline() >= deadline {
+                        this.waited_too_long();
+                    }
                 }
             }
         }

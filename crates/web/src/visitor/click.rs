@@ -5,14 +5,12 @@
 
 use super::cookie::{VisitorCookies, registrable_domain, session_cookie, stamp_cookie};
 use super::country::Countries;
-use super::device::{USER_AGENT_BYTES_MAX, device_of};
+use super::device::{Devices, USER_AGENT_BYTES_MAX};
 use crate::client_address::TrustedProxies;
 use crate::limits::rate::RateLimit;
 use crate::listener::Peer;
-use axum::Router;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use headwater_app::click::{Clicks, Redirect, Visit};
 use headwater_domain::click::visitor::{Asking, ClickFlags};
 use headwater_domain::time::Instant;
@@ -42,6 +40,7 @@ pub struct VisitorState {
     /// Random bytes for a new session.
     pub random: fn() -> [u8; 16],
     limit: Arc<RateLimit<IpAddr>>,
+    devices: Arc<Devices>,
 }
 
 impl VisitorState {
@@ -54,17 +53,56 @@ impl VisitorState {
         random: fn() -> [u8; 16],
     ) -> Self {
         let limit = Arc::new(RateLimit::new(CLICKS_PER_MINUTE, ADDRESSES_MAX));
-        Self { clicks, countries, proxies, now, random, limit }
+        Self { clicks, countries, proxies, now, random, limit, devices: Arc::default() }
     }
 }
 
-/// The public redirect.
-pub fn routes(state: VisitorState) -> Router {
-    // axum answers HEAD with the handler of GET, which sees the method.
-    Router::new().route("/click", get(click)).with_state(state)
+/// Which link a visitor follows, and what comes with it.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LinkQuery {
+    /// The encrypted partner.
+    #[param(rename = "Formx")]
+    pub formx: Option<String>,
+    /// The partner in clear; `affid` is read as the same.
+    #[param(rename = "ref", example = "ib_2044")]
+    pub partner: Option<String>,
+    /// Stored on the click and passed to the landing page.
+    #[param(example = "youtube")]
+    pub utm_source: Option<String>,
+    /// Stored on the click and passed to the landing page.
+    pub utm_medium: Option<String>,
+    /// Stored on the click and passed to the landing page.
+    #[param(example = "q2-launch")]
+    pub utm_campaign: Option<String>,
+    /// Stored on the click and passed to the landing page.
+    pub utm_term: Option<String>,
+    /// Stored on the click and passed to the landing page.
+    pub utm_content: Option<String>,
+    /// Where the visitor lands.
+    #[param(example = "/en/open-account")]
+    pub landingpage: Option<String>,
+    /// The language.
+    #[param(example = "en")]
+    pub lang: Option<String>,
+    /// The link.
+    #[param(example = "ln_01J8ZP6V4C")]
+    pub lid: Option<String>,
+    /// A program's number, else a label.
+    pub campaign: Option<String>,
 }
 
-async fn click(
+/// Follow a link
+///
+/// Records the click, sets the cookie `FYNXT_SESSION_ID`, and sends the visitor to the landing page with `clickId` and
+/// `sessionId` (and `click-id`, `partner-id`, `program-id`) in the URL. Whatever is wrong with the link, the visitor is
+/// sent somewhere. Any other parameter is kept for partners' postbacks. HEAD is answered alike and counts nothing.
+// axum answers HEAD with the handler of GET, which sees the method.
+#[utoipa::path(get, path = "/click", operation_id = "click", tag = "Visitor", security(()), params(LinkQuery),
+    responses((status = 302, description = "To the landing page",
+        headers(("Location" = String, description = "With the click's token and the session"),
+            ("Set-Cookie" = String, description = "The session, and the click that stands")))))]
+pub async fn click(
     State(state): State<VisitorState>,
     peer: Option<Extension<Peer>>,
     method: Method,
@@ -88,7 +126,7 @@ fn visit_of(
 ) -> Visit {
     let user_agent = lossy(headers, header::USER_AGENT.as_str());
     let user_agent = user_agent.as_deref().map_or("", |text| up_to(text, USER_AGENT_BYTES_MAX));
-    let device = device_of(user_agent);
+    let device = state.devices.of(user_agent);
     let place = address.map(|address| state.countries.place_of(address)).unwrap_or_default();
     let cookies = VisitorCookies::read(headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok()));
     let purpose = lossy(headers, "purpose").or_else(|| lossy(headers, "x-moz")).or_else(|| lossy(headers, "x-purpose"));
@@ -113,8 +151,8 @@ fn visit_of(
         region: place.region,
         city: place.city,
         device_type: device.device_type.name(),
-        browser: device.browser,
-        os: device.os,
+        browser: device.browser.clone(),
+        os: device.os.clone(),
         user_agent: (!user_agent.is_empty()).then(|| user_agent.to_owned()),
         referer: lossy(headers, header::REFERER.as_str()),
     }

@@ -4,6 +4,8 @@
 //! of messengers, HTTP libraries, headless browsers and the crawlers of language models. A visitor without a user agent
 //! is nobody's browser, so it counts as a bot.
 
+use quick_cache::sync::Cache;
+use std::sync::Arc;
 use woothee::parser::Parser;
 
 /// Longer texts are cut before they are read or kept.
@@ -135,6 +137,31 @@ pub struct Device {
     pub os: Option<String>,
 }
 
+/// Devices by their user agents: visitors share a few thousand of them, and reading one costs more than a redirect.
+#[derive(Debug)]
+pub struct Devices(Cache<Box<str>, Arc<Device>>);
+
+/// User agents that are remembered; at most a KiB each.
+const USER_AGENTS_MAX: usize = 4096;
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self(Cache::new(USER_AGENTS_MAX))
+    }
+}
+
+impl Devices {
+    /// As [`device_of`].
+    pub fn of(&self, user_agent: &str) -> Arc<Device> {
+        if let Some(known) = self.0.get(user_agent) {
+            return known;
+        }
+        let device = Arc::new(device_of(user_agent));
+        self.0.insert(user_agent.into(), Arc::clone(&device));
+        device
+    }
+}
+
 /// Reads a user agent; an empty one is a bot's.
 pub fn device_of(user_agent: &str) -> Device {
     let parsed = Parser::new().parse(user_agent);
@@ -174,6 +201,15 @@ fn is_tablet(lower: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_agent_is_the_same_device_again() {
+        let devices = Devices::default();
+        for agent in ["", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "curl/8.5.0"] {
+            assert_eq!(*devices.of(agent), device_of(agent));
+            assert_eq!(*devices.of(agent), device_of(agent), "remembered");
+        }
+    }
 
     #[test]
     fn user_agents_of_people() {

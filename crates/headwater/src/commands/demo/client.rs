@@ -11,6 +11,8 @@ pub struct Client {
 
 impl Client {
     pub fn new(url: &str, key: &str) -> Result<Self> {
+        // Fails only where a provider is there already: any will do for plain HTTP.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
         Ok(Self { http, url: url.to_owned(), key: key.to_owned() })
     }

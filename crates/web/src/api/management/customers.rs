@@ -1,14 +1,21 @@
 //! `/customers/{id}`: a person, its accounts and its attribution.
 
+use super::schema::Customer;
 use super::wire::{Answer, Caller, number, partner_name, refused};
+use crate::asked::Path;
 use crate::state::WebState;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use headwater_domain::ids::CustomerId;
 use headwater_domain::time::Instant;
 use serde_json::{Value, json};
 
-/// `GET /customers/{id}`.
+/// Read a client
+///
+/// The person, its accounts, and who brought it with the evidence.
+#[utoipa::path(get, path = "/customers/{id}", operation_id = "customer_read", tag = "Customers",
+    params(("id" = i64, Path, description = "The client's number, the `clientId` of events", example = 512)),
+    responses((status = 200, description = "The client", body = Customer)))]
 pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
     let id = CustomerId(number(&id, "customer")?);
     let story = state.app.customer_read(caller.account, id).await.map_err(refused)?;

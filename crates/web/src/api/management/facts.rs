@@ -1,17 +1,23 @@
-//! `/facts/{id}`, `/facts/{id}/explain` and `/held`.
+//! `/facts/{id}` and `/facts/{id}/explain`.
 
 use super::commissions::explanation;
-use super::wire::{Answer, Caller, Query, after, number, refused, rows};
-use crate::page::Page;
+use super::schema::{Fact, FactExplanation};
+use super::wire::{Answer, Caller, number, refused};
+use crate::asked::Path;
 use crate::state::WebState;
 use axum::Json;
-use axum::extract::{Path, State};
-use headwater_app::fact::{HeldRow, StoredFactRow};
+use axum::extract::State;
+use headwater_app::fact::StoredFactRow;
 use headwater_domain::ids::FactId;
 use headwater_domain::time::Instant;
 use serde_json::{Value, json};
 
-/// `GET /facts/{id}`: a fact with its revisions.
+/// Read a fact
+///
+/// With all its revisions.
+#[utoipa::path(get, path = "/facts/{id}", operation_id = "fact_read", tag = "Facts",
+    params(("id" = i64, Path, description = "The fact's number", example = 90418)),
+    responses((status = 200, description = "The fact", body = Fact)))]
 pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
     let id = FactId(number(&id, "fact")?);
     let story = state.app.fact_read(caller.account, id).await.map_err(refused)?;
@@ -20,7 +26,12 @@ pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<
     Ok(Json(object))
 }
 
-/// `GET /facts/{id}/explain`: what it paid and how, or why nothing.
+/// Explain a fact
+///
+/// What it paid and how, or why nothing.
+#[utoipa::path(get, path = "/facts/{id}/explain", operation_id = "fact_explain", tag = "Facts",
+    params(("id" = i64, Path, description = "The fact's number", example = 90418)),
+    responses((status = 200, description = "The explanation", body = FactExplanation)))]
 pub async fn explain(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
     let id = FactId(number(&id, "fact")?);
     let story = state.app.fact_read(caller.account, id).await.map_err(refused)?;
@@ -36,20 +47,9 @@ pub async fn explain(State(state): State<WebState>, caller: Caller, Path(id): Pa
         None => None,
     };
     Ok(Json(json!({
-        "fact": id.0, "commissions": commissions, "held": story.held.iter().map(held_to_wire).collect::<Vec<_>>(),
+        "fact": id.0, "commissions": commissions, "held": story.held.iter().map(super::held::to_wire).collect::<Vec<_>>(),
         "reason": reason,
     })))
-}
-
-/// `GET /held`.
-pub async fn held(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
-    let page = Page::from_query(&query)?;
-    let found = state.app.held_list(caller.account, after(&page)?.map(FactId), rows(&page)).await.map_err(refused)?;
-    Ok(Json(page.to_wire(found.iter().map(held_to_wire).collect())))
-}
-
-fn held_to_wire(row: &HeldRow) -> Value {
-    json!({"id": row.fact_id, "fact_id": row.fact_id, "reason": row.reason, "since": Instant(row.since).iso8601(), "detail": row.detail})
 }
 
 fn to_wire(row: &StoredFactRow) -> Value {

@@ -1,28 +1,48 @@
 //! `/keys`: list, issue, revoke.
 
-use super::wire::{Answer, Caller, Created, instant, number, object, only, refused, text};
+use super::schema;
+use super::schema::{KeyPage, NewKey, Paging};
+use super::wire::{Answer, Caller, Created, Query, instant, number, object, only, refused, text, zone_of};
+use crate::asked::Path;
+use crate::idempotency::{Attempted, given};
 use crate::problem::ApiError;
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use headwater_app::error::Error;
-use headwater_app::key::{Credential, KeyKind, KeyRequest, PERMISSIONS};
+use headwater_app::key::{Credential, IssuedKey, KeyKind, KeyRequest, PERMISSIONS};
 use headwater_domain::ids::{KeyId, ProgramId};
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
-/// `GET /keys`: never their text.
-pub async fn list(State(state): State<WebState>, caller: Caller) -> Answer {
-    let data: Vec<_> = state.app.directory().credentials(caller.account).iter().map(|key| to_wire(key)).collect();
-    Ok(Json(json!({"object": "list", "data": data, "has_more": false, "next_cursor": null})))
+/// List keys
+///
+/// Newest first, without their texts.
+#[utoipa::path(get, path = "/keys", operation_id = "key_list", tag = "Keys",
+    params(Paging),
+    responses((status = 200, description = "A page of keys", body = KeyPage)))]
+pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
+    let page = query.page()?;
+    let mut all = state.app.directory().credentials(caller.account);
+    all.reverse();
+    page.of_all(&all, |key| key.id.to_string(), |key| to_wire(key)).map(Json)
 }
 
-/// `POST /keys` `{kind, program?, origins?, programs?, permissions?, expires_at?}`: the only time its text is shown.
+/// Issue a key
 ///
-/// A key gives no more than it has: neither a permission nor a program.
-pub async fn issue(State(state): State<WebState>, caller: Caller, headers: HeaderMap, body: Body) -> Created {
+/// The one answer that shows its text. A key gives no more than it has: neither a permission nor a program.
+#[utoipa::path(post, path = "/keys", operation_id = "key_issue", tag = "Keys",
+    request_body = NewKey,
+    responses((status = 201, description = "The key", body = schema::IssuedKey)))]
+pub async fn issue(
+    State(state): State<WebState>,
+    caller: Caller,
+    headers: HeaderMap,
+    attempt: Attempted,
+    body: Body,
+) -> Created {
     let fields = object(&headers, body).await?;
     only(&fields, &["kind", "program", "origins", "programs", "permissions", "expires_at"])?;
     let kind = text(&fields, "kind")?.and_then(|name| KeyKind::parse(&name));
@@ -52,14 +72,25 @@ pub async fn issue(State(state): State<WebState>, caller: Caller, headers: Heade
         origins: texts(&fields, "origins")?.unwrap_or_default(),
         programs,
         permissions,
-        expires_at: instant(&fields, "expires_at")?,
+        expires_at: instant(&fields, "expires_at", &zone_of(&state, caller.account))?,
     };
-    let issued = state.app.key_issue(caller.account, request).await.map_err(refused)?;
-    let body = json!({"id": issued.id.0, "kind": kind.name(), "key": issued.text, "client_id": issued.client_id});
-    Ok((StatusCode::CREATED, Json(body)))
+    let keep = state.app.keep(attempt.map(|extension| extension.0), move |issued| {
+        given(StatusCode::CREATED, &issued_to_wire(kind, issued))
+    });
+    let issued = state.app.key_issue(caller.account, request, keep).await.map_err(refused)?;
+    Ok((StatusCode::CREATED, Json(issued_to_wire(kind, &issued))))
 }
 
-/// `DELETE /keys/{id}`.
+fn issued_to_wire(kind: KeyKind, issued: &IssuedKey) -> Value {
+    json!({"id": issued.id.0, "kind": kind.name(), "key": issued.text, "client_id": issued.client_id})
+}
+
+/// Revoke a key
+///
+/// Dead at once on this node, within seconds on others.
+#[utoipa::path(delete, path = "/keys/{id}", operation_id = "key_revoke", tag = "Keys",
+    params(("id" = i64, Path, description = "The key's number", example = 12)),
+    responses((status = 204, description = "It opens nothing any more")))]
 pub async fn revoke(
     State(state): State<WebState>,
     caller: Caller,

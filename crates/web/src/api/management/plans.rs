@@ -1,11 +1,17 @@
 //! `/plans`: save a version, list, read, activate.
 
-use super::wire::{Answer, Caller, Created, instant, json as json_body, object, only, refused};
+use super::schema;
+use super::schema::{Activation, Paging, PlanActivation, PlanDocument, PlanPage, PlanSaved};
+use super::wire::{
+    Answer, Caller, Created, Query, instant, json as json_body, object, only, refuse_null, refused, zone_of,
+};
+use crate::asked::Path;
+use crate::idempotency::{Attempted, given};
 use crate::problem::ApiError;
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use headwater_app::directory::PlanHistory;
 use headwater_app::error::Error;
 use headwater_app::plan::PlanFailure;
@@ -13,17 +19,39 @@ use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-/// `GET /plans`.
-pub async fn list(State(state): State<WebState>, caller: Caller) -> Answer {
+/// List plans
+///
+/// By name.
+#[utoipa::path(get, path = "/plans", operation_id = "plan_list", tag = "Plans",
+    params(Paging),
+    responses((status = 200, description = "A page of plans", body = PlanPage)))]
+pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
+    let page = query.page()?;
     let directory = state.app.directory();
-    let data: Vec<_> = directory.plans(caller.account).map(|(name, plan)| to_wire(name, plan)).collect();
-    Ok(Json(json!({"object": "list", "data": data, "has_more": false, "next_cursor": null})))
+    let all: Vec<_> = directory.plans(caller.account).collect();
+    page.of_all(&all, |(name, _)| (*name).to_owned(), |(name, plan)| to_wire(name, plan)).map(Json)
 }
 
-/// `POST /plans`: 201 `{name, version, plan}`.
-pub async fn create(State(state): State<WebState>, caller: Caller, headers: HeaderMap, body: Body) -> Created {
+/// Save a plan
+///
+/// As the next version of its name. A first version is in force at once; a later one when it is activated. A document
+/// with mistakes is refused with all of them: `plan_refused`.
+#[utoipa::path(post, path = "/plans", operation_id = "plan_create", tag = "Plans",
+    request_body = PlanDocument,
+    responses((status = 201, description = "The version that was saved", body = PlanSaved)))]
+pub async fn create(
+    State(state): State<WebState>,
+    caller: Caller,
+    headers: HeaderMap,
+    attempt: Attempted,
+    body: Body,
+) -> Created {
     let document = json_body(&headers, body).await?;
-    let (name, version) = state.app.plan_save(caller.account, &document).await.map_err(|failure| match failure {
+    let saved = document.clone();
+    let keep = state.app.keep(attempt.map(|extension| extension.0), move |made| {
+        given(StatusCode::CREATED, &saved_to_wire(made, &saved))
+    });
+    let made = state.app.plan_save(caller.account, &document, keep).await.map_err(|failure| match failure {
         PlanFailure::Refused(mistakes) => {
             let all: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
             let path = mistakes.first().map(|mistake| mistake.path.clone()).unwrap_or_default();
@@ -31,17 +59,44 @@ pub async fn create(State(state): State<WebState>, caller: Caller, headers: Head
         }
         PlanFailure::Other(error) => refused(error),
     })?;
-    Ok((StatusCode::CREATED, Json(json!({"name": name, "version": version, "plan": document}))))
+    Ok((StatusCode::CREATED, Json(saved_to_wire(&made, &document))))
 }
 
-/// `GET /plans/{name}` and `/plans/{name}/versions`.
+fn saved_to_wire((name, version): &(String, i64), document: &Value) -> Value {
+    json!({"name": name, "version": version, "plan": document})
+}
+
+/// Read a plan
+///
+/// With all its versions, and from when which one is in force.
+#[utoipa::path(get, path = "/plans/{name}", operation_id = "plan_read", tag = "Plans",
+    params(("name" = String, Path, description = "The plan's name", example = "standard")),
+    responses((status = 200, description = "The plan", body = schema::Plan)))]
 pub async fn read(State(state): State<WebState>, caller: Caller, Path(name): Path<String>) -> Answer {
-    let directory = state.app.directory();
-    let plan = directory.plan(caller.account, &name).ok_or_else(|| refused(Error::NotFound("plan")))?;
-    Ok(Json(to_wire(&name, plan)))
+    found(&state, &caller, &name)
 }
 
-/// `POST /plans/{name}/activate` `{version, from}`.
+/// Read a plan's versions
+///
+/// The same as reading the plan.
+#[utoipa::path(get, path = "/plans/{name}/versions", operation_id = "plan_versions", tag = "Plans",
+    params(("name" = String, Path, description = "The plan's name", example = "standard")),
+    responses((status = 200, description = "The plan", body = schema::Plan)))]
+pub async fn versions(State(state): State<WebState>, caller: Caller, Path(name): Path<String>) -> Answer {
+    found(&state, &caller, &name)
+}
+
+fn found(state: &WebState, caller: &Caller, name: &str) -> Answer {
+    let directory = state.app.directory();
+    let plan = directory.plan(caller.account, name).ok_or_else(|| refused(Error::NotFound("plan")))?;
+    Ok(Json(to_wire(name, plan)))
+}
+
+/// Put a version in force
+#[utoipa::path(post, path = "/plans/{name}/activate", operation_id = "plan_activate", tag = "Plans",
+    params(("name" = String, Path, description = "The plan's name", example = "standard")),
+    request_body = Activation,
+    responses((status = 200, description = "From when it is in force", body = PlanActivation)))]
 pub async fn activate(
     State(state): State<WebState>,
     caller: Caller,
@@ -53,7 +108,8 @@ pub async fn activate(
     only(&fields, &["version", "from"])?;
     let version = fields.get("version").and_then(Value::as_i64);
     let version = version.ok_or_else(|| ApiError::invalid("version", "version must be a version's number."))?;
-    let from = instant(&fields, "from")?.unwrap_or_else(|| state.app.clock.now());
+    refuse_null(&fields, &["version", "from"])?;
+    let from = instant(&fields, "from", &zone_of(&state, caller.account))?.unwrap_or_else(|| state.app.clock.now());
     state.app.plan_activate(caller.account, &name, version, from).await.map_err(refused)?;
     Ok(Json(json!({"name": name, "version": version, "from": from.iso8601()})))
 }

@@ -1,37 +1,68 @@
 //! `/programs`: list, create, read, patch.
 
-use super::wire::{Answer, Caller, Created, number, object, refused};
+use super::schema;
+use super::schema::{Paging, ProgramPage, ProgramSettings};
+use super::wire::{Answer, Caller, Created, Query, number, object, refused};
+use crate::asked::Path;
+use crate::idempotency::{Attempted, given};
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use headwater_app::directory::Program;
 use headwater_domain::ids::ProgramId;
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-/// `GET /programs`.
-pub async fn list(State(state): State<WebState>, caller: Caller) -> Answer {
+/// List programs
+///
+/// Newest first.
+#[utoipa::path(get, path = "/programs", operation_id = "program_list", tag = "Programs",
+    params(Paging),
+    responses((status = 200, description = "A page of programs", body = ProgramPage)))]
+pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
+    let page = query.page()?;
     let directory = state.app.directory();
-    let data: Vec<_> = directory.programs(caller.account).filter(|p| caller.sees(p.id)).map(|p| to_wire(p)).collect();
-    Ok(Json(json!({"object": "list", "data": data, "has_more": false, "next_cursor": null})))
+    let mut all: Vec<_> = directory.programs(caller.account).filter(|program| caller.sees(program.id)).collect();
+    all.reverse();
+    page.of_all(&all, |program| program.id.to_string(), |program| to_wire(program)).map(Json)
 }
 
-/// `POST /programs`.
-pub async fn create(State(state): State<WebState>, caller: Caller, headers: HeaderMap, body: Body) -> Created {
+/// Create a program
+#[utoipa::path(post, path = "/programs", operation_id = "program_create", tag = "Programs",
+    request_body = ProgramSettings,
+    responses((status = 201, description = "The program", body = schema::Program)))]
+pub async fn create(
+    State(state): State<WebState>,
+    caller: Caller,
+    headers: HeaderMap,
+    attempt: Attempted,
+    body: Body,
+) -> Created {
     let fields = object(&headers, body).await?;
-    let program = state.app.program_create(caller.account, &fields).await.map_err(refused)?;
+    let keep =
+        state.app.keep(attempt.map(|extension| extension.0), |program| given(StatusCode::CREATED, &to_wire(program)));
+    let program = state.app.program_create(caller.account, &fields, keep).await.map_err(refused)?;
     Ok((StatusCode::CREATED, Json(to_wire(&program))))
 }
 
-/// `GET /programs/{id}`.
+/// Read a program
+#[utoipa::path(get, path = "/programs/{id}", operation_id = "program_read", tag = "Programs",
+    params(("id" = String, Path, description = "The program's number", example = "1201")),
+    responses((status = 200, description = "The program", body = schema::Program)))]
 pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
     let id = ProgramId(number(&id, "program")?);
     Ok(Json(to_wire(&*state.app.program_read(caller.account, id).map_err(refused)?)))
 }
 
-/// `PATCH /programs/{id}`.
+/// Change a program
+///
+/// What is left out stays as it is.
+#[utoipa::path(patch, path = "/programs/{id}", operation_id = "program_patch", tag = "Programs",
+    params(("id" = String, Path, description = "The program's number", example = "1201")),
+    request_body = ProgramSettings,
+    responses((status = 200, description = "The program as it is now", body = schema::Program)))]
 pub async fn patch(
     State(state): State<WebState>,
     caller: Caller,

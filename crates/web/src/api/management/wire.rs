@@ -3,12 +3,13 @@
 use crate::body;
 use crate::page::Page;
 use crate::problem::ApiError;
+use crate::state::WebState;
 use axum::body::Body;
 use axum::extract::Extension;
 use headwater_app::error::Error;
 use headwater_app::key::Credential;
 use headwater_domain::ids::AccountId;
-use headwater_domain::time::Instant;
+use headwater_domain::time::{Instant, Zone};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -18,8 +19,8 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// The caller, put in by `auth`.
 pub(super) type Caller = Extension<Arc<Credential>>;
-/// A query as it was sent.
-pub(super) type Query = axum::extract::Query<Vec<(String, String)>>;
+/// A query, decoded.
+pub(super) type Query = crate::asked::Query;
 /// An answer of 200, or an error.
 pub(super) type Answer = Result<axum::Json<Value>, ApiError>;
 /// An answer of 201, or an error.
@@ -58,11 +59,26 @@ pub(super) fn text(fields: &Map<String, Value>, key: &str) -> Result<Option<Stri
     }
 }
 
-/// A date (at its start in UTC) or an instant, if given.
-pub(super) fn instant(fields: &Map<String, Value>, key: &str) -> Result<Option<Instant>, ApiError> {
+/// A date (at its start in this zone) or an instant, if given.
+pub(super) fn instant(fields: &Map<String, Value>, key: &str, zone: &Zone) -> Result<Option<Instant>, ApiError> {
     let Some(text) = text(fields, key)? else { return Ok(None) };
-    let at = Instant::parse(&text).or_else(|| Instant::parse(&format!("{text}T00:00:00Z")));
+    let at = crate::asked::date_or_instant(&text, zone);
     at.map(Some).ok_or_else(|| ApiError::invalid(key, format!("{key} must be a date or an ISO 8601 time with a zone.")))
+}
+
+/// The zone of the account's first program, for dates of what belongs to no single program.
+pub(super) fn zone_of(state: &WebState, account: AccountId) -> Zone {
+    let directory = state.app.directory();
+    let program = directory.default_program(account);
+    program.and_then(|program| Zone::parse(&program.settings.time_zone)).unwrap_or(Zone::UTC)
+}
+
+/// Refuses `null` where a value is kept or replaced, but never cleared.
+pub(super) fn refuse_null(fields: &Map<String, Value>, keys: &[&str]) -> Result<(), ApiError> {
+    match keys.iter().find(|key| fields.get(**key).is_some_and(Value::is_null)) {
+        Some(key) => Err(ApiError::invalid(*key, format!("{key} cannot be cleared: send a value, or leave it out."))),
+        None => Ok(()),
+    }
 }
 
 /// One parameter of a query.
@@ -72,7 +88,7 @@ pub(super) fn asked(query: &[(String, String)], name: &str) -> Option<String> {
 
 /// The number that a list goes on after.
 pub(super) fn after(page: &Page) -> Result<Option<i64>, ApiError> {
-    page.starting_after.as_deref().map(|text| text.parse().map_err(|_| Page::bad_cursor())).transpose()
+    page.after_number()
 }
 
 /// One more than is shown, so that `has_more` is known.
@@ -82,11 +98,16 @@ pub(super) fn rows(page: &Page) -> i64 {
 
 /// A number in a path; anything else is an unknown object.
 pub(super) fn number(text: &str, noun: &'static str) -> Result<i64, ApiError> {
-    text.parse().map_err(|_| refused(Error::NotFound(noun)))
+    crate::asked::plain_number(text).ok_or_else(|| refused(Error::NotFound(noun)))
+}
+
+/// Who acts, as the audit names it.
+pub(super) fn actor(caller: &Caller) -> String {
+    format!("key:{}", caller.id.0)
 }
 
 /// The name by which the operator knows a partner.
-pub(super) fn partner_name(state: &crate::state::WebState, account: AccountId, id: i64) -> String {
+pub(super) fn partner_name(state: &WebState, account: AccountId, id: i64) -> String {
     let found = state.app.directory().partner_by_id(account, headwater_domain::ids::PartnerId(id)).cloned();
     found.map_or_else(|| id.to_string(), |partner| partner.row.external_id.clone())
 }
@@ -101,6 +122,8 @@ pub(super) fn refused(error: Error) -> ApiError {
                 "partner" => "partner_not_found",
                 "plan" => "plan_not_found",
                 "commission" => "commission_not_found",
+                "payout" => "payout_not_found",
+                "held" => "held_not_found",
                 "fact" => "fact_not_found",
                 "customer" => "customer_not_found",
                 "key" => "key_not_found",
@@ -108,6 +131,7 @@ pub(super) fn refused(error: Error) -> ApiError {
             };
             ApiError::not_found(code, format!("No {noun} has this id."))
         }
+        Error::UnknownCursor => Page::bad_cursor(),
         Error::Conflict { code, param, message } => {
             let error = ApiError::conflict(code, message);
             match param {

@@ -1,20 +1,21 @@
 //! `GET /api/referral/clicks`: clicks for attribution audits and fraud work.
 
 use super::caller::Caller;
+use crate::asked::Query;
 use crate::page::Page;
 use crate::problem::ApiError;
 use headwater_app::click::ClickRow;
 use headwater_app::click::{ClickQuery, Clicks};
 use headwater_domain::click::visitor::ClickFlags;
 use headwater_domain::ids::{AccountId, ClickId, LinkId, PartnerId};
-use headwater_domain::time::Instant;
+use headwater_domain::time::{Instant, Zone};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 
 /// One page of clicks, newest first.
-pub async fn list(clicks: &Clicks, caller: &Caller, query: &[(String, String)]) -> Result<Value, ApiError> {
-    let page = Page::from_query(query)?;
-    let Some(asked) = from_wire(clicks, caller, query, &page)? else { return Ok(page.to_wire(Vec::new())) };
+pub async fn list(clicks: &Clicks, caller: &Caller, query: &Query, zone: &Zone) -> Result<Value, ApiError> {
+    let page = query.page()?;
+    let Some(asked) = from_wire(clicks, caller, query, &page, zone)? else { return Ok(page.to_wire(Vec::new())) };
     let limit = i64::try_from(page.limit).expect("at most a hundred");
     let rows = clicks.list(asked, limit).await.map_err(|error| {
         tracing::error!(%error, "clicks could not be listed");
@@ -28,22 +29,22 @@ pub async fn list(clicks: &Clicks, caller: &Caller, query: &[(String, String)]) 
 fn from_wire(
     clicks: &Clicks,
     caller: &Caller,
-    query: &[(String, String)],
+    query: &Query,
     page: &Page,
+    zone: &Zone,
 ) -> Result<Option<ClickQuery>, ApiError> {
-    let asked = |name: &str| query.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
-    let instant = |name: &str| {
-        let wrong = || ApiError::invalid(name, format!("{name} must be an ISO 8601 time with a zone."));
-        asked(name).map(|text| Instant::parse(text).ok_or_else(wrong)).transpose()
-    };
-    let after = page.starting_after.as_deref().map(|text| text.parse().map(ClickId).map_err(|_| Page::bad_cursor()));
+    let after = page.after_number()?.map(ClickId);
+    let country = query.text("country").map(str::to_ascii_uppercase);
+    if country.as_ref().is_some_and(|code| code.len() != 2 || !code.bytes().all(|byte| byte.is_ascii_uppercase())) {
+        return Err(ApiError::invalid("country", "country must be an ISO 3166-1 alpha-2 code, such as DE."));
+    }
     let directory = clicks.directory();
-    let partner = asked("partnerId").map(|name| directory.partner_named(caller.account, name).map(|p| p.id));
-    let link = asked("linkId").map(|id| {
+    let partner = query.text("partnerId").map(|name| directory.partner_named(caller.account, name).map(|p| p.id));
+    let link = query.text("linkId").map(|id| {
         let own = directory.link_named(id).filter(|entry| entry.0 == caller.account);
         own.map(|entry| entry.1.id)
     });
-    let (from, to, after) = (instant("from")?, instant("to")?, after.transpose()?);
+    let (from, to) = (query.instant("from", zone)?, query.instant("to", zone)?);
     if partner == Some(None) || link == Some(None) {
         return Ok(None);
     }
@@ -52,8 +53,8 @@ fn from_wire(
         programs: caller.programs.clone(),
         partner: partner.flatten(),
         link: link.flatten(),
-        session: asked("sessionId").map(str::to_ascii_lowercase),
-        country: asked("country").map(str::to_ascii_uppercase),
+        session: query.text("sessionId").map(str::to_ascii_lowercase),
+        country,
         from,
         to,
         after,

@@ -1,44 +1,43 @@
 //! `/api/postback_endpoints`: create, list, read, patch, rotate, test, delete, deliveries, retry (`referral-api.md` §9).
 
+use super::endpoint_schema as schema;
+use super::endpoint_schema::{
+    Deleted, DeliveryFilters, DeliveryList, EndpointChange, EndpointList, EndpointPage, EndpointWithSecret,
+    NewEndpoint, Rotation, TestOutcome,
+};
 use super::events::refused;
-use crate::auth::secret_key;
+use crate::asked::{Path, Query};
+use crate::auth::with_secret_key;
 use crate::body::{REFERRAL_BYTES_MAX, read};
+use crate::idempotency::{Attempted, given};
 use crate::json::field::parse_object;
 use crate::page::Page;
 use crate::problem::ApiError;
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::delivery::{Delivery, DeliveryError, delivery_get, delivery_list, delivery_retry, endpoint_test};
 use headwater_app::endpoint::{
     Endpoint, EndpointError, EndpointInput, EndpointPatch, endpoint_create, endpoint_delete, endpoint_get,
     endpoint_list, endpoint_rotate_secret, endpoint_update,
 };
+use headwater_app::keep::Keep;
 use headwater_domain::ids::DeliveryId;
+use headwater_domain::postback::signature::Secret;
 use headwater_domain::postback::subscription::{DeliveryStatus, EndpointStatus, PayloadStyle};
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-type Pairs = Vec<(String, String)>;
-
-/// Runs a handler's body for a secret key with the permission `endpoints`.
-macro_rules! authorized {
-    ($state:expr, $headers:expr, |$caller:ident| $work:expr) => {{
-        let $caller = match secret_key(&$state, &$headers, Some("endpoints")) {
-            Ok(authorized) => authorized,
-            Err(error) => return error.into_response(),
-        };
-        let outcome: Result<Response, ApiError> = async { $work }.await;
-        $caller.answer(outcome)
-    }};
-}
-
-/// Registers an endpoint; the only answer that shows its secret.
-pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
-    authorized!(state, headers, |caller| {
+/// Create an endpoint
+///
+/// The one answer that shows its `signing_secret`.
+#[utoipa::path(post, path = "/api/postback_endpoints", operation_id = "endpoint_create", tag = "Postback endpoints",
+    request_body = NewEndpoint, responses((status = 201, description = "The endpoint with its secret", body = EndpointWithSecret)))]
+pub async fn create(State(state): State<WebState>, headers: HeaderMap, attempt: Attempted, body: Body) -> Response {
+    with_secret_key!(state, headers, "endpoints", |caller| {
         let body = read(&headers, body, REFERRAL_BYTES_MAX).await?;
         let fields = parse_object(&body)?;
         let style = match fields.optional_string("payload_style")? {
@@ -54,20 +53,22 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Bod
             metadata: metadata(&fields)?.unwrap_or_else(|| "{}".into()),
             payload_style: style,
         };
-        let now = state.app.clock.now();
-        let (endpoint, secret) =
-            endpoint_create(&state.app.outbox, caller.credential.account, input, now).await.map_err(failed)?;
+        let keep = keep(&state, attempt, StatusCode::CREATED);
+        let (now, account) = (state.app.clock.now(), caller.credential.account);
+        let made = endpoint_create(&state.app.outbox, account, input, now, keep).await.map_err(failed)?;
         state.app.refresh_committed().await;
-        let mut wire = to_wire(&endpoint);
-        wire["signing_secret"] = secret.whsec().into();
-        Ok((StatusCode::CREATED, Json(wire)).into_response())
+        Ok((StatusCode::CREATED, Json(with_secret(&made))).into_response())
     })
 }
 
-/// Endpoints, newest first, without secrets.
-pub async fn list(State(state): State<WebState>, Query(query): Query<Pairs>, headers: HeaderMap) -> Response {
-    authorized!(state, headers, |caller| {
-        let page = Page::from_query(&query)?;
+/// List endpoints
+///
+/// Newest first, without secrets.
+#[utoipa::path(get, path = "/api/postback_endpoints", operation_id = "endpoint_list", tag = "Postback endpoints",
+    params(EndpointPage), responses((status = 200, description = "A page of endpoints", body = EndpointList)))]
+pub async fn list(State(state): State<WebState>, query: Result<Query, ApiError>, headers: HeaderMap) -> Response {
+    with_secret_key!(state, headers, "endpoints", |caller| {
+        let page = query?.page()?;
         let after = page.starting_after.as_deref();
         let listed = endpoint_list(&state.app.outbox, caller.credential.account, after, page.limit).await;
         let (endpoints, more) = listed.map_err(|e| match e {
@@ -78,19 +79,35 @@ pub async fn list(State(state): State<WebState>, Query(query): Query<Pairs>, hea
     })
 }
 
-/// One endpoint.
-pub async fn get(State(state): State<WebState>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    authorized!(state, headers, |caller| {
+/// Read an endpoint
+#[utoipa::path(get, path = "/api/postback_endpoints/{id}", operation_id = "endpoint_read", tag = "Postback endpoints",
+    params(("id" = String, Path, description = "The endpoint's id", example = "pe_01J8ZQ0A7K")),
+    responses((status = 200, description = "The endpoint", body = schema::Endpoint)))]
+pub async fn get(State(state): State<WebState>, id: Result<Path<String>, ApiError>, headers: HeaderMap) -> Response {
+    with_secret_key!(state, headers, "endpoints", |caller| {
+        let Path(id) = id?;
         let endpoint = endpoint_get(&state.app.outbox, caller.credential.account, &id).await.map_err(failed)?;
         Ok(Json(to_wire(&endpoint)).into_response())
     })
 }
 
-/// Changes what is given.
-pub async fn patch(State(state): State<WebState>, Path(id): Path<String>, headers: HeaderMap, body: Body) -> Response {
-    authorized!(state, headers, |caller| {
+/// Change an endpoint
+///
+/// What is left out stays as it is. Enabling an endpoint again forgets the failures that disabled it.
+#[utoipa::path(patch, path = "/api/postback_endpoints/{id}", operation_id = "endpoint_patch", tag = "Postback endpoints",
+    params(("id" = String, Path, description = "The endpoint's id", example = "pe_01J8ZQ0A7K")), request_body = EndpointChange,
+    responses((status = 200, description = "The endpoint as it is now", body = schema::Endpoint)))]
+pub async fn patch(
+    State(state): State<WebState>,
+    id: Result<Path<String>, ApiError>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    with_secret_key!(state, headers, "endpoints", |caller| {
+        let Path(id) = id?;
         let body = read(&headers, body, REFERRAL_BYTES_MAX).await?;
         let fields = parse_object(&body)?;
+        fields.refuse_null(&["url", "enabled_events", "metadata", "status"])?;
         let status = match fields.optional_string("status")?.as_deref() {
             None => None,
             Some("enabled") => Some(EndpointStatus::Enabled),
@@ -111,24 +128,43 @@ pub async fn patch(State(state): State<WebState>, Path(id): Path<String>, header
     })
 }
 
-/// A new secret, shown once; the old one signs beside it for the grace.
-pub async fn rotate(State(state): State<WebState>, Path(id): Path<String>, headers: HeaderMap, body: Body) -> Response {
-    authorized!(state, headers, |caller| {
+/// Rotate the secret
+///
+/// The new secret is shown once; the old one signs beside it for the grace.
+#[utoipa::path(post, path = "/api/postback_endpoints/{id}/rotate_secret", operation_id = "endpoint_rotate_secret",
+    tag = "Postback endpoints", params(("id" = String, Path, description = "The endpoint's id", example = "pe_01J8ZQ0A7K")),
+    request_body(content = Option<Rotation>, description = "May be empty"),
+    responses((status = 200, description = "The endpoint with its new secret", body = EndpointWithSecret)))]
+pub async fn rotate(
+    State(state): State<WebState>,
+    id: Result<Path<String>, ApiError>,
+    headers: HeaderMap,
+    attempt: Attempted,
+    body: Body,
+) -> Response {
+    with_secret_key!(state, headers, "endpoints", |caller| {
+        let Path(id) = id?;
         let body = read(&headers, body, REFERRAL_BYTES_MAX).await?;
         let grace = if body.is_empty() { None } else { parse_object(&body)?.optional_integer("grace_seconds")? };
         let (now, account) = (state.app.clock.now(), caller.credential.account);
-        let rotated = endpoint_rotate_secret(&state.app.outbox, account, &id, grace.unwrap_or(0), now).await;
-        let (endpoint, secret) = rotated.map_err(failed)?;
+        let keep = keep(&state, attempt, StatusCode::OK);
+        let rotated = endpoint_rotate_secret(&state.app.outbox, account, &id, grace.unwrap_or(0), now, keep).await;
+        let made = rotated.map_err(failed)?;
         state.app.refresh_committed().await;
-        let mut wire = to_wire(&endpoint);
-        wire["signing_secret"] = secret.whsec().into();
-        Ok(Json(wire).into_response())
+        Ok(Json(with_secret(&made)).into_response())
     })
 }
 
-/// Makes up a REGISTRATION and delivers it, once.
-pub async fn test(State(state): State<WebState>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    authorized!(state, headers, |caller| {
+/// Send a test event
+///
+/// Makes up a REGISTRATION and delivers it, signed with the real secret, with `livemode: false`. It is tried once,
+/// never retried, and earns nothing.
+#[utoipa::path(post, path = "/api/postback_endpoints/{id}/test", operation_id = "endpoint_test", tag = "Postback endpoints",
+    params(("id" = String, Path, description = "The endpoint's id", example = "pe_01J8ZQ0A7K")),
+    responses((status = 200, description = "What the receiver did", body = TestOutcome)))]
+pub async fn test(State(state): State<WebState>, id: Result<Path<String>, ApiError>, headers: HeaderMap) -> Response {
+    with_secret_key!(state, headers, "endpoints", |caller| {
+        let Path(id) = id?;
         let (now, account) = (state.app.clock.now(), caller.credential.account);
         let program = state.app.program_named(account, None).map_err(refused)?;
         let fresh = DeliveryId(state.app.next_id(now));
@@ -146,66 +182,100 @@ pub async fn test(State(state): State<WebState>, Path(id): Path<String>, headers
     })
 }
 
-/// No undelete.
-pub async fn delete(State(state): State<WebState>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    authorized!(state, headers, |caller| {
-        let now = state.app.clock.now();
+/// Delete an endpoint
+///
+/// Stops new deliveries and empties the retry queue; what is in flight finishes. There is no undelete. Dead letters stay
+/// visible for 30 days, and are never sent again.
+#[utoipa::path(delete, path = "/api/postback_endpoints/{id}", operation_id = "endpoint_delete", tag = "Postback endpoints",
+    params(("id" = String, Path, description = "The endpoint's id", example = "pe_01J8ZQ0A7K")),
+    responses((status = 200, description = "It is gone", body = Deleted)))]
+pub async fn delete(State(state): State<WebState>, id: Result<Path<String>, ApiError>, headers: HeaderMap) -> Response {
+    with_secret_key!(state, headers, "endpoints", |caller| {
+        let (Path(id), now) = (id?, state.app.clock.now());
         endpoint_delete(&state.app.outbox, caller.credential.account, &id, now).await.map_err(failed)?;
         state.app.refresh_committed().await;
         Ok(Json(json!({"id": id, "deleted": true})).into_response())
     })
 }
 
-/// The log of an endpoint.
+/// List deliveries
+///
+/// The log of an endpoint, newest first.
+#[utoipa::path(get, path = "/api/postback_endpoints/{id}/deliveries", operation_id = "delivery_list", tag = "Postback endpoints",
+    params(("id" = String, Path, description = "The endpoint's id", example = "pe_01J8ZQ0A7K"), DeliveryFilters),
+    responses((status = 200, description = "A page of deliveries", body = DeliveryList)))]
 pub async fn deliveries(
     State(state): State<WebState>,
-    Path(id): Path<String>,
-    Query(query): Query<Pairs>,
+    id: Result<Path<String>, ApiError>,
+    query: Result<Query, ApiError>,
     headers: HeaderMap,
 ) -> Response {
-    authorized!(state, headers, |caller| {
-        let page = Page::from_query(&query)?;
-        let status = match query.iter().find(|(n, _)| n == "status") {
-            None => None,
-            Some((_, name)) => Some(
-                DeliveryStatus::parse(name)
-                    .ok_or_else(|| ApiError::invalid("status", "status names no state of a delivery."))?,
-            ),
-        };
+    with_secret_key!(state, headers, "endpoints", |caller| {
+        let (Path(id), query) = (id?, query?);
+        let page = query.page()?;
+        let unknown = || ApiError::invalid("status", "status must be pending, delivered, failed or cancelled.");
+        let status = query.text("status").map(|name| DeliveryStatus::parse(name).ok_or_else(unknown)).transpose()?;
         let (now, account) = (state.app.clock.now(), caller.credential.account);
         let after = page.starting_after.as_deref();
         let listed = delivery_list(&state.app.outbox, account, &id, status, after, page.limit, now).await;
-        let (rows, more) = listed.map_err(delivery_failed)?;
+        let (rows, more) = listed.map_err(|error| match error {
+            DeliveryError::NotFound => Page::bad_cursor(),
+            other => delivery_failed(other),
+        })?;
         Ok(Json(listing(&rows.iter().map(delivery_to_wire).collect::<Vec<_>>(), more)).into_response())
     })
 }
 
-/// One delivery with its attempts.
+/// Read a delivery
+///
+/// With each of its attempts.
+#[utoipa::path(get, path = "/api/postback_endpoints/{id}/deliveries/{delivery_id}", operation_id = "delivery_read",
+    tag = "Postback endpoints",
+    params(("id" = String, Path, description = "The endpoint's id", example = "pe_01J8ZQ0A7K"),
+        ("delivery_id" = String, Path, description = "The delivery's id", example = "pbd_01J8ZQ4T9V")),
+    responses((status = 200, description = "The delivery", body = schema::Delivery)))]
 pub async fn delivery(
     State(state): State<WebState>,
-    Path((id, delivery_id)): Path<(String, String)>,
+    ids: Result<Path<(String, String)>, ApiError>,
     headers: HeaderMap,
 ) -> Response {
-    authorized!(state, headers, |caller| {
-        let now = state.app.clock.now();
+    with_secret_key!(state, headers, "endpoints", |caller| {
+        let (Path((id, delivery_id)), now) = (ids?, state.app.clock.now());
         let found = delivery_get(&state.app.outbox, caller.credential.account, &id, &delivery_id, now).await;
         Ok(Json(delivery_to_wire(&found.map_err(delivery_failed)?)).into_response())
     })
 }
 
-/// Queues a delivery again.
+/// Retry a delivery
+///
+/// Queues it again at once, with a whole row of attempts before it.
+#[utoipa::path(post, path = "/api/postback_endpoints/{id}/deliveries/{delivery_id}/retry", operation_id = "delivery_retry",
+    tag = "Postback endpoints",
+    params(("id" = String, Path, description = "The endpoint's id", example = "pe_01J8ZQ0A7K"),
+        ("delivery_id" = String, Path, description = "The delivery's id", example = "pbd_01J8ZQ4T9V")),
+    responses((status = 200, description = "The delivery, queued", body = schema::Delivery)))]
 pub async fn retry(
     State(state): State<WebState>,
-    Path((id, delivery_id)): Path<(String, String)>,
+    ids: Result<Path<(String, String)>, ApiError>,
     headers: HeaderMap,
 ) -> Response {
-    authorized!(state, headers, |caller| {
-        let now = state.app.clock.now();
+    with_secret_key!(state, headers, "endpoints", |caller| {
+        let (Path((id, delivery_id)), now) = (ids?, state.app.clock.now());
         let queued = delivery_retry(&state.app.outbox, caller.credential.account, &id, &delivery_id, now).await;
         let queued = queued.map_err(delivery_failed)?;
         state.app.outbox.ring();
         Ok(Json(delivery_to_wire(&queued)).into_response())
     })
+}
+
+fn keep(state: &WebState, attempt: Attempted, status: StatusCode) -> Keep<(Endpoint, Secret)> {
+    state.app.keep(attempt.map(|extension| extension.0), move |made| given(status, &with_secret(made)))
+}
+
+fn with_secret((endpoint, secret): &(Endpoint, Secret)) -> Value {
+    let mut wire = to_wire(endpoint);
+    wire["signing_secret"] = secret.whsec().into();
+    wire
 }
 
 fn metadata(fields: &crate::json::field::Fields<'_>) -> Result<Option<String>, ApiError> {

@@ -1,14 +1,20 @@
 //! Links of the referral dialect: create, read with counters, list, change.
 
 use super::caller::Caller;
+use crate::asked::Query;
+use crate::idempotency::given;
 use crate::json::field::{Fields, parse_object};
 use crate::page::Page;
 use crate::problem::ApiError;
+use headwater_app::app::App;
 use headwater_app::click::Clicks;
+use headwater_app::keep::Attempt;
 use headwater_app::link::{self, LinkFailure, LinkRequest, LinkStats};
 use headwater_domain::link::{Link, LinkStatus, STATS_WINDOW_DAYS};
 use headwater_domain::time::Instant;
+use http::StatusCode;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 use url::Url;
 
 /// 2 KB, as the contract says.
@@ -16,16 +22,20 @@ const METADATA_BYTES_MAX: usize = 2048;
 
 /// `POST /api/referral/links`: 201 with the link.
 pub async fn create(
-    clicks: &Clicks,
+    app: &App,
     caller: &Caller,
     redirector: &Url,
     body: &[u8],
-    now: Instant,
+    attempt: Option<Attempt>,
 ) -> Result<Value, ApiError> {
     let asked = from_wire(&parse_object(body)?)?;
     let programs = caller.programs.as_deref();
-    let link = link::create(clicks, caller.account, programs, &asked, now).await.map_err(refused)?;
-    Ok(to_wire(clicks, caller, redirector, &link, None))
+    let (clicks, maker, to) = (Arc::clone(&app.clicks), caller.clone(), redirector.clone());
+    let keep =
+        app.keep(attempt, move |link: &Link| given(StatusCode::CREATED, &to_wire(&clicks, &maker, &to, link, None)));
+    let now = app.clock.now();
+    let link = link::create(&app.clicks, caller.account, programs, &asked, now, keep).await.map_err(refused)?;
+    Ok(to_wire(&app.clicks, caller, redirector, &link, None))
 }
 
 /// `GET /api/referral/links/:id`, with the counters of the last 30 days.
@@ -42,11 +52,10 @@ pub async fn read(
 }
 
 /// `GET /api/referral/links?partnerId=`.
-pub fn list(clicks: &Clicks, caller: &Caller, redirector: &Url, query: &[(String, String)]) -> Result<Value, ApiError> {
-    let page = Page::from_query(query)?;
+pub fn list(clicks: &Clicks, caller: &Caller, redirector: &Url, query: &Query) -> Result<Value, ApiError> {
+    let page = query.page()?;
     let programs = caller.programs.as_deref();
-    let named = query.iter().find(|(name, _)| name == "partnerId").map(|(_, value)| value.as_str());
-    let partner = match named {
+    let partner = match query.text("partnerId") {
         None => None,
         Some(name) => match clicks.directory().partner_named(caller.account, name) {
             Some(partner) => Some(partner.id),
@@ -70,6 +79,7 @@ pub async fn patch(
     body: &[u8],
 ) -> Result<Value, ApiError> {
     let fields = parse_object(body)?;
+    fields.refuse_null(&["status", "metadata"])?;
     let status = fields.optional_string("status")?;
     let status = status
         .map(|name| {
@@ -110,7 +120,7 @@ fn metadata(fields: &Fields<'_>) -> Result<Option<String>, ApiError> {
     let text = fields.raw("metadata").unwrap_or("{}");
     if text.len() > METADATA_BYTES_MAX {
         let message = format!("metadata must have at most {METADATA_BYTES_MAX} bytes.");
-        return Err(ApiError::new(http::StatusCode::BAD_REQUEST, "metadata_too_large", message).with_param("metadata"));
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "metadata_too_large", message).with_param("metadata"));
     }
     Ok(Some(text.to_owned()))
 }

@@ -1,5 +1,6 @@
 //! The body of a track request, parsed field by field (`referral-api.md` §6).
 
+use crate::idempotency::fingerprint;
 use crate::json::field::{DecimalText, Fields, parse_object};
 use crate::problem::ApiError;
 use headwater_app::track::{ClickSignal, Signals};
@@ -9,7 +10,6 @@ use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::Instant;
 use http::StatusCode;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 const METADATA_BYTES_MAX: usize = 2048;
 const EVENT_KEY_CHARACTERS_MAX: usize = 128;
@@ -66,7 +66,7 @@ pub fn parse(body: &[u8], now: Instant) -> Result<TrackRequest, ApiError> {
         data: fields.raw("data").filter(|_| data.is_some()).map(str::to_owned),
         event_key: event_key(&fields)?,
         occurred_at: timestamp(&fields, now)?,
-        fingerprint: fingerprint(body),
+        fingerprint: fingerprint(body, None),
         event_type,
     };
     fields.optional_string_up_to("fingerprint", TEXT_CHARACTERS_MAX)?;
@@ -136,7 +136,7 @@ fn session(fields: &Fields<'_>) -> Result<Option<String>, ApiError> {
     Ok(fields.optional_string_up_to(name, TEXT_CHARACTERS_MAX)?.filter(|session| !session.is_empty()))
 }
 
-/// The published type is a string; callers that send the number mean the same.
+/// A program's number, as the string that the visitor's script sends.
 fn program(fields: &Fields<'_>) -> Result<Option<String>, ApiError> {
     let name = fields.spelling(&["programId", "program_id"]);
     Ok(fields.optional_string_up_to(name, TEXT_CHARACTERS_MAX)?.filter(|program| !program.is_empty()))
@@ -169,24 +169,4 @@ fn timestamp(fields: &Fields<'_>, now: Instant) -> Result<Option<Instant>, ApiEr
         return Err(ApiError::invalid("timestamp", message));
     }
     Ok(Some(at))
-}
-
-/// SHA-256 over the body with sorted keys and no insignificant space; numbers keep their text, so 1.0 is not 1.
-fn fingerprint(body: &[u8]) -> String {
-    let value: Value = serde_json::from_slice(body).unwrap_or_default();
-    hex::encode(Sha256::digest(canonical(&value).as_bytes()))
-}
-
-fn canonical(value: &Value) -> String {
-    match value {
-        Value::Object(map) => {
-            let mut keys: Vec<_> = map.keys().collect();
-            keys.sort();
-            let pairs: Vec<_> =
-                keys.into_iter().map(|k| format!("{}:{}", Value::from(k.as_str()), canonical(&map[k]))).collect();
-            format!("{{{}}}", pairs.join(","))
-        }
-        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
-        other => other.to_string(),
-    }
 }

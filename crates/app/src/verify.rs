@@ -1,0 +1,165 @@
+//! Recomputes everything from facts and configuration and compares it with the books, entry by entry.
+//!
+//! Reads beside a running server: what differs is looked at again before it is called a difference, because a
+//! settlement may have been half way.
+
+use crate::directory::Program;
+use crate::error::Result;
+use crate::history::{Circle, History};
+use headwater_domain::commission::postings;
+use headwater_domain::ledger::{GENESIS, entry_hash};
+use headwater_domain::money::Decimal;
+use headwater_domain::time::Instant;
+use headwater_store::history::{
+    ChainedEntry, LedgerHead, cell_unequal, entries_after, figures, ledger_heads, transaction_unbalanced,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+const ENTRIES_AT_ONCE: i64 = 5000;
+const LOOKS: usize = 5;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(400);
+
+/// What was compared, and the first thing that does not hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Persons whose cells were recomputed.
+    pub persons: usize,
+    /// Commissions that cells were added up from.
+    pub commissions: i64,
+    /// Entries of the ledger whose hashes were recomputed.
+    pub entries: usize,
+    /// In words; `None` where everything holds.
+    pub difference: Option<String>,
+}
+
+impl History {
+    /// Recomputes and compares.
+    pub async fn verify(&self) -> Result<Verdict> {
+        let mut verdict = Verdict::default();
+        let programs: Vec<Arc<Program>> = self.directory.programs_of_all_accounts().cloned().collect();
+        for program in programs {
+            for circle in self.circles(&program, None).await? {
+                verdict.persons += circle.persons.len();
+                if let Some(difference) = self.difference(&program, &circle).await? {
+                    return Ok(Verdict { difference: Some(difference), ..verdict });
+                }
+            }
+        }
+        (verdict.commissions, _) = self.store.money.read(async |tx| figures(tx).await).await?;
+        for _ in 0..LOOKS {
+            verdict.entries = 0;
+            verdict.difference = self.books(&mut verdict.entries).await?;
+            if verdict.difference.is_none() {
+                break;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        Ok(verdict)
+    }
+
+    async fn difference(&self, program: &Program, circle: &Circle) -> Result<Option<String>> {
+        let mut found = None;
+        for _ in 0..LOOKS {
+            let recorded = self.recorded(program, circle).await?;
+            let differences = recorded.evaluate(&recorded.partners, |evaluation| {
+                let due = postings(evaluation, &recorded.posted, &[]);
+                due.first().map(|posting| {
+                    let worth = posting.posted_before.checked_add(posting.amount).unwrap_or(Decimal::ZERO);
+                    format!(
+                        "program {}, cell {}: the facts are worth {worth}, posted are {}",
+                        program.id, posting.cell_text, posting.posted_before
+                    )
+                })
+            });
+            found = differences;
+            if found.is_none() {
+                return Ok(None);
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        let (_, waiting) = self.store.money.read(async |tx| figures(tx).await).await?;
+        Ok(found.map(|found| match waiting {
+            0 => found,
+            waiting => format!("{found} ({waiting} persons still wait to be priced after a dated change)"),
+        }))
+    }
+
+    /// The books against themselves: cells against commissions, transactions against nothing, chains against hashes.
+    async fn books(&self, checked: &mut usize) -> Result<Option<String>> {
+        let read = async |tx: &headwater_store::backend::Tx<'_>| {
+            Ok((cell_unequal(tx).await?, transaction_unbalanced(tx).await?, ledger_heads(tx).await?))
+        };
+        let (cell, transaction, heads) = self.store.money.read(read).await?;
+        if let Some(cell) = cell {
+            let (posted, sum) = (Decimal(cell.posted), Decimal(cell.commissions));
+            return Ok(Some(format!("cell {} says {posted}, its commissions add up to {sum}", cell.cell)));
+        }
+        if let Some(transaction) = transaction {
+            return Ok(Some(format!("the entries of transaction {transaction} do not add up to nothing")));
+        }
+        let mut chains: BTreeMap<i64, Chain> = BTreeMap::new();
+        let mut last = (i64::MIN, 0);
+        loop {
+            let page = async move |tx: &headwater_store::backend::Tx<'_>| {
+                entries_after(tx, last.0, last.1, ENTRIES_AT_ONCE).await
+            };
+            let entries = self.store.money.read(page).await?;
+            let Some(end) = entries.last() else { break };
+            last = (end.ledger_account_id, end.number);
+            *checked += entries.len();
+            for entry in entries {
+                let chain = chains.entry(entry.ledger_account_id).or_default();
+                if let Some(broken) = chain.add(&entry) {
+                    return Ok(Some(broken));
+                }
+            }
+        }
+        Ok(heads.iter().find_map(|head| chains.remove(&head.id).unwrap_or_default().differs_from(head)))
+    }
+}
+
+/// What the entries of one account add up to.
+struct Chain {
+    hash: String,
+    balance: i128,
+    entries: i64,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self { hash: GENESIS.to_owned(), balance: 0, entries: 0 }
+    }
+}
+
+impl Chain {
+    fn add(&mut self, entry: &ChainedEntry) -> Option<String> {
+        let place = format!("entry {} of ledger account {}", entry.number, entry.ledger_account_id);
+        self.entries += 1;
+        if entry.number != self.entries {
+            return Some(format!("{place}: entry {} is missing", self.entries));
+        }
+        if entry.previous_hash != self.hash {
+            return Some(format!("{place}: it does not follow the entry before it"));
+        }
+        let (amount, at) = (Decimal(entry.amount), Instant(entry.at));
+        let hash = entry_hash(&self.hash, entry.ledger_account_id, entry.number, entry.transaction_id, amount, at);
+        if hash != entry.hash {
+            return Some(format!("{place}: it was changed after it was written"));
+        }
+        self.hash = hash;
+        self.balance += i128::from(entry.amount);
+        None
+    }
+
+    /// Entries that came after the head was read are no difference.
+    fn differs_from(&self, head: &LedgerHead) -> Option<String> {
+        if self.entries > head.entries {
+            return None;
+        }
+        let same =
+            self.entries == head.entries && self.hash == head.head_hash && self.balance == i128::from(head.balance);
+        (!same).then(|| format!("ledger account {}: its entries do not add up to its balance and head", head.id))
+    }
+}

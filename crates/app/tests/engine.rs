@@ -1,0 +1,196 @@
+//! The engine against a second answer: an independent model of the plan language, and properties that need none.
+//!
+//! A failure prints the seed and the smallest case that still fails; such a case belongs into the vectors, with figures
+//! worked out by hand. `HEADWATER_RANDOM_CASES=10000` makes a long run of it, `HEADWATER_RANDOM_SEED` repeats one.
+
+#[expect(clippy::unwrap_used, reason = "a case that makes no sense stops the model, which is all that is asked of it")]
+#[expect(clippy::similar_names, clippy::match_bool, clippy::needless_for_each, reason = "read like the contract")]
+mod model;
+
+use headwater_app::cases::run_case;
+use headwater_domain::commission::lint;
+use model::random::Random;
+use model::world::World;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::panic::catch_unwind;
+
+/// How many cases are drawn, and from which seed on.
+fn drawn() -> impl Iterator<Item = u64> {
+    let read = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a whole number"));
+    let first = read("HEADWATER_RANDOM_SEED").unwrap_or(1);
+    let count = read("HEADWATER_RANDOM_CASES").unwrap_or(500);
+    println!("seeds from {first}, {count} cases");
+    first..first + count
+}
+
+/// Whether every plan of the case is one that this version knows whole.
+fn is_accepted(case: &Value) -> bool {
+    let named = case["plans"].as_object().into_iter().flat_map(|plans| plans.values());
+    let later = case["steps"].as_array().expect("steps").iter().filter_map(|step| step.get("plan"));
+    named.chain(later).all(|plan| lint(plan).is_ok())
+}
+
+/// The case with what the model says of it; `None` where a cut-down case makes no sense any more.
+fn filled(case: &Value) -> Option<Value> {
+    catch_unwind(|| model::verdict::fill(case, &model::run(case))).ok()
+}
+
+/// What the engine has against the figures of the model; `None` where the case makes no sense.
+fn objections(case: &Value) -> Option<Vec<String>> {
+    let case = filled(case)?;
+    Some(
+        catch_unwind(|| run_case(&case).err().unwrap_or_default())
+            .unwrap_or_else(|_| vec!["the engine stopped".to_owned()]),
+    )
+}
+
+/// Fails with the smallest case found that still fails.
+fn fail_with(seed: u64, case: &Value, fails: &dyn Fn(&Value) -> bool, why: &dyn Fn(&Value) -> String) -> ! {
+    std::panic::set_hook(Box::new(|_| {}));
+    let smallest = model::shrink::shrink(case, fails);
+    drop(std::panic::take_hook());
+    let shown = filled(&smallest).unwrap_or(smallest.clone());
+    panic!("seed {seed}\n{}\n{}", why(&smallest), serde_json::to_string_pretty(&shown).expect("a document"));
+}
+
+fn vectors() -> BTreeMap<String, Value> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/tests/vectors");
+    let paths = std::fs::read_dir(folder).expect("the vectors are there").map(|entry| entry.expect("readable").path());
+    let read = |path: std::path::PathBuf| {
+        let text = std::fs::read_to_string(&path).expect("readable");
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        (name, serde_json::from_str(&text).expect("a JSON document"))
+    };
+    paths.filter(|path| path.extension().is_some_and(|ending| ending == "json")).map(read).collect()
+}
+
+#[test]
+fn the_model_agrees_with_every_vector() {
+    let mut failures = Vec::new();
+    assert_eq!(vectors().len(), 142, "a case was lost, or is new: raise the number");
+    for (name, case) in vectors() {
+        let found = model::verdict::disagreements(&case, &model::run(&case));
+        if !found.is_empty() {
+            failures.push(format!("{name}:\n  {}", found.join("\n  ")));
+        }
+    }
+    assert!(failures.is_empty(), "{}\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn the_model_disagrees_with_wrong_figures() {
+    let mut case = vectors().remove("e13-split-a-cent").expect("there");
+    case["totals"]["ib"]["USD"] = "0.03".into();
+    case["steps"][0]["expect"][1]["amount"] = "0.02".into();
+    case["steps"][0]["held"] = serde_json::json!([{ "reason": "no_rate" }]);
+    let found = model::verdict::disagreements(&case, &model::run(&case));
+    assert_eq!(found.len(), 4, "{found:?}");
+}
+
+/// Whether the engine knows the plans and the facts of the case at all; a cut-down case may have lost a partner.
+fn is_known(case: &Value) -> bool {
+    let is_unsupported = |problems: &Vec<String>| {
+        problems.iter().any(|problem| problem.contains("unsupported") || problem.contains("unknown_partner"))
+    };
+    is_accepted(case) && !run_case(case).is_err_and(|problems| is_unsupported(&problems))
+}
+
+#[test]
+fn the_engine_and_the_model_agree_on_random_cases() {
+    for seed in drawn() {
+        let case = model::generate::case(seed);
+        assert!(is_known(&case), "seed {seed}: {:?}", run_case(&case));
+        let fails = |case: &Value| is_known(case) && objections(case).is_some_and(|found| !found.is_empty());
+        if fails(&case) {
+            fail_with(seed, &case, &fails, &|case| objections(case).unwrap_or_default().join("\n"));
+        }
+    }
+}
+
+/// What the model and the engine have against these totals for a case told in another way.
+fn objections_to_totals(told: &Value, totals: &Value) -> Option<Vec<String>> {
+    let (_, report) = catch_unwind(|| model::end_of(told)).ok()?;
+    let mut found = Vec::new();
+    let came = model::verdict::totals(&report);
+    if came != *totals {
+        found.push(format!("the model has {came} instead of {totals}"));
+    }
+    if is_known(told) {
+        let mut told = told.clone();
+        told["totals"] = totals.clone();
+        found.extend(run_case(&told).err().unwrap_or_default());
+    }
+    Some(found)
+}
+
+/// Holds the totals of every drawn case, and of another way to tell it, against each other.
+fn hold_totals(expected: &dyn Fn(&model::Report) -> Value, told: &dyn Fn(&mut Random, &Value, &World) -> Value) {
+    for seed in drawn() {
+        let objections = |case: &Value| {
+            let (world, report) = catch_unwind(|| model::end_of(case)).ok()?;
+            let told = told(&mut Random::new(seed), case, &world);
+            objections_to_totals(&told, &expected(&report))
+        };
+        let fails = |case: &Value| objections(case).is_some_and(|found| !found.is_empty());
+        let case = model::generate::case(seed);
+        if fails(&case) {
+            fail_with(seed, &case, &fails, &|case| objections(case).unwrap_or_default().join("\n"));
+        }
+    }
+}
+
+#[test]
+fn order_batches_and_repetition_change_no_total() {
+    hold_totals(&model::verdict::totals, &model::orders::shuffled);
+}
+
+#[test]
+fn all_at_once_is_what_one_by_one_was() {
+    hold_totals(&model::verdict::totals, &|_, case, world| model::orders::at_once(case, world));
+}
+
+#[test]
+fn what_is_taken_back_is_zero_to_the_last_unit() {
+    hold_totals(&|_| json!({}), &model::orders::taken_back);
+}
+
+#[test]
+fn shares_add_up_to_what_is_shared() {
+    let sums = |case: &Value| {
+        let mut sums = BTreeMap::<String, i128>::new();
+        for ((_, unit), (minor, _)) in model::end_of(case).1.totals {
+            *sums.entry(unit).or_default() += minor;
+        }
+        sums.retain(|_, minor| *minor != 0);
+        sums
+    };
+    let ways = [
+        json!({ "method": "split", "shares": ["33.3", "33.3", "33.4"] }),
+        json!({ "method": "share_from_below", "pass_up": ["20", "10"] }),
+    ];
+    for (seed, way) in drawn().zip(ways.iter().cycle()) {
+        let case = model::generate::case(seed);
+        let alone = model::orders::shared_by(&case, &Value::Null);
+        let shared = model::orders::shared_by(&case, way);
+        assert_eq!(sums(&alone), sums(&shared), "seed {seed}, {way}");
+        assert_eq!(objections(&shared), Some(Vec::new()), "seed {seed}, {way}");
+    }
+}
+
+#[test]
+fn random_cases_are_about_something() {
+    let (mut postings, mut paying, mut reasons) = (0, 0, BTreeMap::<String, usize>::new());
+    for seed in 1..=200 {
+        let report = model::run(&model::generate::case(seed));
+        let count: usize = report.steps.iter().map(|step| step.postings.len()).sum();
+        postings += count;
+        paying += usize::from(count > 0);
+        for reason in report.steps.iter().flat_map(|step| &step.newly_held) {
+            *reasons.entry(reason.clone()).or_default() += 1;
+        }
+    }
+    println!("{postings} postings, {paying} of 200 cases pay, held: {reasons:?}");
+    assert!(postings > 1000 && paying > 150, "{postings} postings, {paying} cases that pay");
+    assert!(reasons.len() >= 12, "{reasons:?}");
+}

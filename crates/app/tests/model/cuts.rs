@@ -1,0 +1,199 @@
+//! What cuts the direct amount before it is shared: caps, carry; and bonuses, which are of the amount after the cut.
+//!
+//! Leaves rates to `rates`, sharing and the budget to `tiers`. Cuts go in the order of time, never of arrival.
+//!
+//! Chosen where the contract is silent: a running total is cut as a whole, so that a negative item first takes back
+//! what was cut off, and a later version's lower cap takes nothing back; without a first deposit a percent of it is 0; a carried period stands where its last item stood;
+//! the mean for `max_average_periods` is of the values of the period itself, before what was carried into it.
+
+use super::conditions::Look;
+use super::fraction::Fraction;
+use super::items::{Held, Item};
+use super::rates::{day_of, rate_of};
+use super::world::{World, fraction};
+use super::worth::{matches, matches_customer};
+use headwater_domain::time::Period;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Gives every item its rate and its amount; what has no rate is held.
+pub fn price(world: &World, items: &mut Vec<Item>, held: &mut Held) {
+    let rates: Vec<Option<Fraction>> =
+        items.iter().map(|item| rate_of(world, item.direct(), item.plan, item.rule, item)).collect();
+    let mut rates = rates.into_iter();
+    items.retain_mut(|item| {
+        let Some(rate) = rates.next().unwrap() else {
+            held.insert((item.fact.clone().unwrap(), "no_rate"));
+            return false;
+        };
+        item.rate = rate;
+        item.uncut = item.quantity * rate * item.factor;
+        item.amount = item.uncut;
+        true
+    });
+}
+
+/// Cuts running totals at the cap of each rule; items come in the order of time.
+pub fn cap(world: &World, items: &mut [Item]) {
+    let mut running: BTreeMap<(String, String, String), (Fraction, Fraction)> = BTreeMap::new();
+    for item in items {
+        let Some(cap) = item.rule.get("cap") else { continue };
+        let over = match cap["per"].as_str().unwrap() {
+            "trade" => item.fact.as_ref().map_or_else(|| item.scope.clone(), |fact| format!("{fact:?}")),
+            "customer" => item.customer.name.clone(),
+            "day" => day_of(item.plan, item.at()),
+            _ => item.period.to_string(),
+        };
+        let of_deposit = fraction(cap, "percent_of_first_deposit").map(|percent| {
+            let accounts = [item.customer];
+            let look = Look { world, plan: item.plan, accounts: &accounts, until: None, moment: 0 };
+            percent.percent() * look.first_deposit(None).unwrap_or(Fraction::ZERO)
+        });
+        let limit = [fraction(cap, "amount"), of_deposit].into_iter().flatten().min().unwrap();
+        let key = (item.direct().to_owned(), item.rule_id().to_owned(), over);
+        let (total, paid) = running.entry(key).or_insert((Fraction::ZERO, Fraction::ZERO));
+        *total = *total + item.uncut;
+        let paid_now = (*total).min(limit.max(*paid));
+        item.amount = paid_now - *paid;
+        *paid = paid_now;
+    }
+}
+
+/// Replaces the items of rules with `carry` by one item per closed period.
+pub fn carry<'w>(world: &World, items: Vec<Item<'w>>) -> Vec<Item<'w>> {
+    let (carrying, mut others): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.rule.get("carry").is_some());
+    let mut chains: BTreeMap<(String, String, String), Vec<Item>> = BTreeMap::new();
+    for item in carrying {
+        let key = (item.direct().to_owned(), item.plan_name.clone(), item.rule_id().to_owned());
+        chains.entry(key).or_default().push(item);
+    }
+    for chain in chains.into_values() {
+        others.extend(carry_chain(world, &chain));
+    }
+    others.sort_by(|a, b| a.order.cmp(&b.order));
+    others
+}
+
+/// What a chain of periods remembers.
+struct Memory {
+    deficit: Fraction,
+    fences: BTreeMap<String, Fraction>,
+    positive_values: Vec<Fraction>,
+}
+
+fn carry_chain<'w>(world: &World, chain: &[Item<'w>]) -> Vec<Item<'w>> {
+    let mut memory = Memory { deficit: Fraction::ZERO, fences: BTreeMap::new(), positive_values: Vec::new() };
+    let mut period = chain.iter().map(|item| item.period).min().unwrap();
+    let last: Period = chain.iter().map(|item| item.period).max().unwrap();
+    let mut carried = Vec::new();
+    while period <= last && world.is_closed(period) {
+        let items: Vec<&Item> = chain.iter().filter(|item| item.period == period).collect();
+        if let Some(stands_for) = items.last() {
+            carried.push(close(&mut memory, &items, stands_for));
+        }
+        period = period.next();
+    }
+    carried
+}
+
+fn close<'w>(memory: &mut Memory, items: &[&Item<'w>], stands_for: &Item<'w>) -> Item<'w> {
+    let rules = &stands_for.rule["carry"];
+    let weight = fraction(stands_for.rule, "weight").unwrap_or(Fraction::ONE);
+    let of = rules["of"].as_str().unwrap_or("base");
+    let value: Fraction = match of {
+        "base" => counted_base(memory, items, rules, weight),
+        _ => items.iter().map(|item| item.amount).sum(),
+    };
+    let left = if of == "none" { value } else { value + memory.deficit };
+    let worth = left.max(Fraction::ZERO);
+    memory.deficit = left.min(Fraction::ZERO);
+    if let Some(times) = fraction(rules, "max_average_periods")
+        && !memory.positive_values.is_empty()
+    {
+        let count = Fraction::whole(memory.positive_values.len() as i128);
+        let mean = memory.positive_values.iter().copied().sum::<Fraction>() / count;
+        memory.deficit = memory.deficit.max(-(times * mean));
+    }
+    if value > Fraction::ZERO {
+        memory.positive_values.push(value);
+    }
+
+    let mut item = stands_for.clone();
+    item.fact = None;
+    item.factor = weight;
+    if of == "base" {
+        let one_base = if item.kind() == "percent" { Fraction::ONE.percent() } else { Fraction::ONE };
+        item.base = worth;
+        item.quantity = worth * one_base;
+        item.amount = item.quantity * item.rate * weight;
+    } else {
+        item.amount = worth;
+        let unit_worth = item.rate * weight;
+        item.quantity = if unit_worth == Fraction::ZERO { Fraction::ZERO } else { worth / unit_worth };
+    }
+    item.uncut = item.amount;
+    item
+}
+
+/// The base of the period without what is fenced: a customer far below zero pays off its own deficit alone.
+fn counted_base(memory: &mut Memory, items: &[&Item], rules: &Value, weight: Fraction) -> Fraction {
+    let mut by_customer: BTreeMap<String, Fraction> = BTreeMap::new();
+    for item in items {
+        let base = item.base * item.factor / weight;
+        let sum = by_customer.entry(item.customer.name.clone()).or_insert(Fraction::ZERO);
+        *sum = *sum + base;
+    }
+    let Some(threshold) = fraction(rules, "quarantine") else { return by_customer.into_values().sum() };
+    let mut counted = Fraction::ZERO;
+    for (customer, base) in by_customer {
+        match memory.fences.remove(&customer) {
+            Some(fence) if (fence + base).is_negative() => drop(memory.fences.insert(customer, fence + base)),
+            Some(fence) => counted = counted + fence + base,
+            None if base < threshold => drop(memory.fences.insert(customer, base)),
+            None => counted = counted + base,
+        }
+    }
+    counted
+}
+
+/// The bonuses of these items, and the bonuses of those.
+pub fn bonuses<'w>(world: &'w World, items: &[Item<'w>]) -> Vec<Item<'w>> {
+    let mut all = Vec::new();
+    let mut sources = items.to_vec();
+    while !sources.is_empty() {
+        let mut next = Vec::new();
+        for source in &sources {
+            for (plan, rule) in world.rules_at(&source.plan_name, source.at()) {
+                if rule["kind"] == "bonus" && rule["of_rule"] == source.rule["id"] && passes(world, plan, rule, source)
+                {
+                    next.push(bonus_of(world, source, plan, rule));
+                }
+            }
+        }
+        cap(world, &mut next);
+        all.extend(next.iter().cloned());
+        sources = next;
+    }
+    all
+}
+
+/// Whether what the item is about passes the filters of a rule that is of another rule.
+pub fn passes(world: &World, plan: &Value, rule: &Value, item: &Item) -> bool {
+    match &item.fact {
+        Some(fact) => matches(plan, rule, &world.facts[fact], item.customer),
+        None => matches_customer(rule, item.customer),
+    }
+}
+
+fn bonus_of<'w>(world: &World, source: &Item<'w>, plan: &'w Value, rule: &'w Value) -> Item<'w> {
+    let mut bonus = source.clone();
+    bonus.plan = plan;
+    bonus.rule = rule;
+    bonus.base = source.amount;
+    bonus.quantity = source.amount.percent();
+    bonus.factor = fraction(rule, "weight").unwrap_or(Fraction::ONE);
+    bonus.rate = rate_of(world, source.direct(), plan, rule, &bonus).unwrap();
+    bonus.uncut = bonus.quantity * bonus.rate * bonus.factor;
+    bonus.amount = bonus.uncut;
+    bonus
+}

@@ -1,0 +1,388 @@
+//! One item is what one fact (or one acquisition) is worth to one rule of the direct partner's plan.
+//!
+//! Leaves rates to `rates`, cuts to `cuts`, sharing to `tiers`. Every item is priced by what was true at its own date.
+//!
+//! Chosen where the contract is silent: a `flat` once a person pays the partner of the account registered first, at
+//! the first event of any account; a ladder is dated like a CPA, by the moment its first step was reached; who pays a
+//! customer pays it also while the partner is suspended.
+
+use super::conditions::{Look, is_met_at};
+use super::fraction::Fraction;
+use super::rates::has_rate;
+use super::world::{Customer, Fact, FactId, Micros, Seat, World, fraction, list, period_of, zone_of};
+use super::worth::{Reason, counts, eligibility, lot_factor, matches, matches_customer, refunds, sum_of_terms};
+use headwater_domain::time::Period;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Facts that are held, with the reason.
+pub type Held = BTreeSet<(FactId, Reason)>;
+
+/// The order in time: moment, key, and what tells facts of one key apart.
+pub type Order = (Micros, String, String);
+
+#[derive(Debug, Clone)]
+pub struct Item<'w> {
+    pub plan_name: String,
+    pub plan: &'w Value,
+    pub rule: &'w Value,
+    pub order: Order,
+    pub fact: Option<FactId>,
+    /// The fact that it waited for: its own, or the last one of the moment of an acquisition.
+    pub trigger: Option<FactId>,
+    pub customer: &'w Customer,
+    pub seats: Vec<Seat>,
+    pub scope: String,
+    pub period: Period,
+    /// Lots, millions, the sum of terms, or 1.
+    pub base: Fraction,
+    /// What a rate is multiplied with: the base, a hundredth of it for percents.
+    pub quantity: Fraction,
+    pub rate: Fraction,
+    /// Weight and credit.
+    pub factor: Fraction,
+    /// Before caps and carry.
+    pub uncut: Fraction,
+    pub amount: Fraction,
+    /// What each seat gets, nearest the client first.
+    pub parts: Vec<Fraction>,
+}
+
+impl Item<'_> {
+    pub fn rule_id(&self) -> &str {
+        self.rule["id"].as_str().unwrap()
+    }
+
+    pub fn kind(&self) -> &str {
+        self.rule["kind"].as_str().unwrap()
+    }
+
+    pub fn at(&self) -> Micros {
+        self.order.0
+    }
+
+    pub fn direct(&self) -> &str {
+        &self.seats[0].partner
+    }
+
+    pub fn pays_customer(&self) -> bool {
+        self.rule["pays"] == "customer"
+    }
+
+    pub fn unit(&self) -> &str {
+        self.rule["unit"].as_str().or(self.plan["currency"].as_str()).unwrap()
+    }
+
+    pub fn is_money(&self) -> bool {
+        self.unit() == self.plan["currency"]
+    }
+}
+
+/// The moments at which a fact counts: a trade is opened, and later closed.
+pub fn moments(fact: &Fact, plan: &Value) -> Vec<(&'static str, Micros)> {
+    match (fact.kind(), fact.closed_at()) {
+        ("trade", None) => vec![("open", fact.opened_at())],
+        ("trade", Some(closed_at)) => vec![("open", fact.opened_at()), ("close", closed_at)],
+        _ => vec![("whole", fact.at(&zone_of(plan)))],
+    }
+}
+
+/// How often the lots of a fact count at this moment for a side.
+fn sides(rule: &Value, moment: &str) -> i128 {
+    let side = rule["side"].as_str().unwrap_or("round_turn");
+    match (moment, side) {
+        ("whole", "both") => 2,
+        ("whole", _) | ("open", "open" | "both") | ("close", "close" | "both" | "round_turn") => 1,
+        _ => 0,
+    }
+}
+
+/// The lots that count for a rule at a moment of a fact.
+pub fn lots(plan: &Value, rule: &Value, fact: &Fact, customer: &Customer, moment: &str) -> Option<Fraction> {
+    if !fact.is_trading() || sides(rule, moment) == 0 {
+        return None;
+    }
+    Some(fact.fraction("lots")? * Fraction::whole(sides(rule, moment)) * lot_factor(plan, rule, fact, customer))
+}
+
+/// The base of a linear rule and what its rate is multiplied with.
+fn base_of(
+    world: &World,
+    plan: &Value,
+    rule: &Value,
+    fact: &Fact,
+    customer: &Customer,
+    (moment, at): (&str, Micros),
+) -> Result<Option<(Fraction, Fraction)>, Reason> {
+    if rule["kind"] == "per_lot" {
+        return Ok(lots(plan, rule, fact, customer, moment).map(|lots| (lots, lots)));
+    }
+    if moment == "open" {
+        return Ok(None);
+    }
+    Ok(match rule["kind"].as_str().unwrap() {
+        "per_million" => {
+            if !fact.is_trading() {
+                return Ok(None);
+            }
+            let volume = fact.fraction("volume_usd").ok_or("not_evaluable")?;
+            Some((volume, volume / Fraction::whole(1_000_000)))
+        }
+        "percent" => sum_of_terms(world, plan, rule, "of", fact, at)?.map(|sum| (sum, sum.percent())),
+        "external" => sum_of_terms(world, plan, rule, "of", fact, at)?.map(|sum| (sum, sum)),
+        "flat" if fact.kind() == "event" && rule["on"].as_str() == fact.text("event") => {
+            Some((Fraction::ONE, Fraction::ONE))
+        }
+        _ => None,
+    })
+}
+
+/// The items of every linear rule, without rates.
+pub fn linear<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
+    let mut items = Vec::new();
+    for fact in world.facts.values() {
+        let Some(customer) = world.customers.get(&fact.customer) else {
+            held.insert((fact.id.clone(), "unknown_customer"));
+            continue;
+        };
+        if fact.kind() == "refund" {
+            judge_refund(world, fact, held);
+            continue;
+        }
+        // Once a person: the partner, the country and the account type are those of the account registered first.
+        let first = world.accounts(&customer.person)[0];
+        if fact.kind() == "event" {
+            linear_of(world, fact, first, true, &mut Held::new(), &mut items);
+        }
+        linear_of(world, fact, customer, false, held, &mut items);
+    }
+    items.sort_by(|a, b| a.order.cmp(&b.order));
+    keep_first_of_each_flat(&mut items);
+    items
+}
+
+fn linear_of<'w>(
+    world: &'w World,
+    fact: &'w Fact,
+    customer: &'w Customer,
+    is_once_a_person: bool,
+    held: &mut Held,
+    items: &mut Vec<Item<'w>>,
+) {
+    let Some(partner) = &customer.partner else {
+        held.insert((fact.id.clone(), "unattributed"));
+        return;
+    };
+    let own_plan = world.version(&world.partners[partner].plan, Micros::MAX);
+    for (moment, at) in moments(fact, own_plan) {
+        let Some(standing) = world.standing(customer, at) else {
+            held.insert((fact.id.clone(), "partner_suspended"));
+            continue;
+        };
+        for (plan, rule) in world.rules_at(&standing.plan, at) {
+            let is_per_person = rule["kind"] == "flat" && rule["once_per"].as_str().unwrap_or("person") == "person";
+            if is_per_person != is_once_a_person || !matches(plan, rule, fact, customer) {
+                continue;
+            }
+            let based = base_of(world, plan, rule, fact, customer, (moment, at));
+            if based == Ok(None) {
+                continue;
+            }
+            // What has no price yet is not asked about the trade.
+            let (base, quantity) = match based {
+                Ok(based) => based.unwrap(),
+                Err(reason) => {
+                    held.insert((fact.id.clone(), reason));
+                    continue;
+                }
+            };
+            let has_rate = has_rate(world, &standing.seats[0].partner, plan, rule, fact, customer);
+            let credit = match eligibility(rule, fact) {
+                Ok(credit) => credit,
+                Err(_) if !has_rate => Fraction::ONE,
+                Err(reason) => {
+                    held.insert((fact.id.clone(), reason));
+                    continue;
+                }
+            };
+            let period = period_of(plan, at);
+            let scope = match (rule["kind"].as_str().unwrap(), rule["once_per"].as_str().unwrap_or("person")) {
+                ("flat", "event") => format!("event {}", fact.id.1),
+                ("flat", "customer") => format!("customer {}", customer.name),
+                ("flat", _) => format!("person {}", customer.person),
+                _ => format!("customer {} in {period}", customer.name),
+            };
+            let weight = fraction(rule, "weight").unwrap_or(Fraction::ONE);
+            items.push(Item {
+                plan_name: standing.plan.clone(),
+                plan,
+                rule,
+                order: (at, fact.id.1.clone(), format!("{} {moment}", fact.id.0)),
+                fact: Some(fact.id.clone()),
+                trigger: Some(fact.id.clone()),
+                customer,
+                seats: standing.seats.clone(),
+                scope: scope_of(plan, rule, scope, period),
+                period,
+                base,
+                quantity,
+                rate: Fraction::ZERO,
+                factor: weight * credit,
+                uncut: Fraction::ZERO,
+                amount: Fraction::ZERO,
+                parts: Vec::new(),
+            });
+        }
+    }
+}
+
+/// Brackets, carry and caps per day or period are over all customers of the partner.
+fn scope_of(_plan: &Value, rule: &Value, scope: String, period: Period) -> String {
+    let is_over_all = rule.get("brackets").is_some()
+        || rule.get("carry").is_some()
+        || matches!(rule["cap"]["per"].as_str(), Some("day" | "period"));
+    if is_over_all { format!("all in {period}") } else { scope }
+}
+
+/// Once per event, customer or person: the first in time.
+fn keep_first_of_each_flat(items: &mut Vec<Item>) {
+    let mut seen = BTreeSet::new();
+    items.retain(|item| {
+        let once = match item.rule["once_per"].as_str().unwrap_or("person") {
+            "event" => return true,
+            "customer" => item.customer.name.clone(),
+            _ => item.customer.person.clone(),
+        };
+        item.kind() != "flat" || seen.insert((item.plan_name.clone(), item.rule_id().to_owned(), once))
+    });
+}
+
+/// A refund is of its sale: whose it is itself decides nothing.
+fn judge_refund(world: &World, refund: &Fact, held: &mut Held) {
+    let sale = world.facts.get(&("sale".to_owned(), refund.text("sale").unwrap().to_owned()));
+    // The sale of somebody unknown is not known either.
+    let Some(sale) = sale.filter(|sale| world.customers.contains_key(&sale.customer)) else {
+        held.insert((refund.id.clone(), "unknown_sale"));
+        return;
+    };
+    if refunds(world, sale).iter().any(|(one, fits)| one.id == refund.id && !fits) {
+        held.insert((refund.id.clone(), "over_refund"));
+    }
+}
+
+/// The items of `cpa` and `cpa_ladder`, without rates (a ladder has its amount as quantity, at the rate 1).
+pub fn acquisitions<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
+    let mut items = Vec::new();
+    let mut rules = world.plans.values().flatten().flat_map(|(_, plan)| list(plan, "rules"));
+    if !rules.any(|rule| rule["kind"] == "cpa" || rule["kind"] == "cpa_ladder") {
+        return items;
+    }
+    for person in world.persons() {
+        let all = world.accounts(&person);
+        let mut groups: Vec<(bool, Vec<&Customer>, String)> = vec![(true, all.clone(), format!("person {person}"))];
+        groups.extend(all.iter().map(|one| (false, vec![*one], format!("customer {}", one.name))));
+        for (is_person, accounts, scope) in groups {
+            let first = accounts[0];
+            let Some(partner) = &first.partner else { continue };
+            let versions = &world.plans[&world.partners[partner].plan];
+            let look = Look { world, plan: &versions[0].1, accounts: &accounts, until: None, moment: 0 };
+            let is_judged_with_others =
+                versions.iter().any(|(_, plan)| plan.to_string().contains("min_active_customers"));
+            let moments =
+                look.moments(&if is_judged_with_others { serde_json::json!({"partner": {}}) } else { Value::Null });
+            let mut paid: BTreeSet<(String, String)> = BTreeSet::new();
+            for at in moments {
+                let Some(standing) = world.standing(first, at) else { continue };
+                for (plan, rule) in world.rules_at(&standing.plan, at) {
+                    let key = (standing.plan.clone(), rule["id"].as_str().unwrap().to_owned());
+                    let is_per_person = rule["once_per"].as_str().unwrap_or("person") == "person";
+                    if is_per_person != is_person || paid.contains(&key) || !matches_customer(rule, first) {
+                        continue;
+                    }
+                    let Some(quantity) = acquired(world, plan, rule, &accounts, at, held) else { continue };
+                    paid.insert(key);
+                    let period = period_of(plan, at);
+                    items.push(Item {
+                        plan_name: standing.plan.clone(),
+                        plan,
+                        rule,
+                        order: (at, person.clone(), "person".to_owned()),
+                        fact: None,
+                        trigger: look.fact_at(at),
+                        customer: first,
+                        seats: standing.seats.clone(),
+                        scope: scope_of(plan, rule, scope.clone(), period),
+                        period,
+                        base: quantity,
+                        quantity,
+                        rate: Fraction::ZERO,
+                        factor: fraction(rule, "weight").unwrap_or(Fraction::ONE),
+                        uncut: Fraction::ZERO,
+                        amount: Fraction::ZERO,
+                        parts: Vec::new(),
+                    });
+                }
+            }
+        }
+    }
+    items.sort_by(|a, b| a.order.cmp(&b.order));
+    items
+}
+
+/// 1 for an acquisition, the amount of the step for a ladder, `None` where nothing is met.
+fn acquired(
+    world: &World,
+    plan: &Value,
+    rule: &Value,
+    accounts: &[&Customer],
+    at: Micros,
+    held: &mut Held,
+) -> Option<Fraction> {
+    match rule["kind"].as_str().unwrap() {
+        "cpa" => {
+            let conditions = rule.get("qualify").or(plan.get("qualification"))?;
+            hold_unpriced(world, plan, conditions, accounts, held);
+            is_met_at(world, plan, accounts, conditions, at).then_some(Fraction::ONE)
+        }
+        "cpa_ladder" => {
+            let needed = serde_json::json!({ format!("min_{}", rule["of"].as_str().unwrap()): "0" });
+            hold_unpriced(world, plan, &needed, accounts, held);
+            let reached = |until: Option<Micros>| {
+                let look = Look { world, plan, accounts, until, moment: at };
+                let value = match rule["of"].as_str().unwrap() {
+                    "first_deposit" => look.first_deposit(None),
+                    _ => look.net_deposit(None),
+                }?;
+                let steps = list(rule, "steps").filter(|step| fraction(step, "from").unwrap() <= value);
+                steps.last().map(|step| fraction(step, "amount").unwrap())
+            };
+            reached(Some(at)).and(reached(None))
+        }
+        _ => None,
+    }
+}
+
+/// Holds the facts that a condition needs and that have no exchange rate.
+fn hold_unpriced(world: &World, plan: &Value, needs: &Value, accounts: &[&Customer], held: &mut Held) {
+    let look = Look { world, plan, accounts, until: None, moment: 0 };
+    let is_asked = |key: &str| needs.get(key).is_some();
+    for (at, fact) in look.counted(needs) {
+        let is_needed = match fact.kind() {
+            "deposit" => {
+                is_asked("min_net_deposit") || (is_asked("min_first_deposit") && look.is_of_first_deposit(fact))
+            }
+            "withdrawal" | "chargeback" => is_asked("min_net_deposit"),
+            "trade" | "trading_day" => is_asked("min_spread_cost") && fact.fraction("spread_cost").is_some(),
+            _ => false,
+        };
+        let home = plan["currency"].as_str().unwrap();
+        let currency = fact.text("currency").unwrap_or(home);
+        if is_needed
+            && !fact.is_open_trade()
+            && counts(plan, fact)
+            && world.exchange_rate(plan, currency, home, at).is_none()
+        {
+            held.insert((fact.id.clone(), "no_exchange_rate"));
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The life of a commission: `pending → approved → (payable after the hold) → in a payout → paid`, or `pending → denied`.
+//!
+//! One pure function says what may follow what and where the amount goes; the store repeats its guard in each UPDATE.
+//! Nothing comes back from `paid` or `denied`: a correction is another commission that names the one it corrects.
+
+use super::posting::AccountName;
+use crate::money::Decimal;
+
+/// Where a commission stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Waits for a decision; in `accrued`.
+    Pending,
+    /// Approved, before the end of its hold; in `held`.
+    Held,
+    /// Approved and due; in `payable`.
+    Payable,
+    /// Part of a payout that is on its way; still in `payable`, because a debt is one until it is paid.
+    InPayout,
+    /// Paid.
+    Paid,
+    /// Refused; nothing is owed for it.
+    Denied,
+}
+
+/// What can be done with a commission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Somebody approves it; `due`: its hold is over already.
+    Approve {
+        /// Whether its hold is over.
+        due: bool,
+    },
+    /// Somebody refuses it.
+    Deny,
+    /// Its hold ends.
+    FallDue,
+    /// A payout takes it.
+    Take,
+    /// Its payout failed or was cancelled.
+    Release,
+    /// Its payout arrived.
+    Pay,
+}
+
+/// The stage does not allow the act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a commission that is {} cannot be changed like this", .0.status())]
+pub struct NotAllowed(pub Stage);
+
+impl Stage {
+    /// The stage of a stored row: its status, and whether it has fallen due.
+    pub fn of(status: &str, is_due: bool) -> Option<Self> {
+        Some(match (status, is_due) {
+            ("pending", _) => Self::Pending,
+            ("approved", false) => Self::Held,
+            ("approved", true) => Self::Payable,
+            ("in_payout", _) => Self::InPayout,
+            ("paid", _) => Self::Paid,
+            ("denied", _) => Self::Denied,
+            _ => return None,
+        })
+    }
+
+    /// The status on the wire and in the store. The end of the hold changes no status: `payable_at` says when it is.
+    pub fn status(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Held | Self::Payable => "approved",
+            Self::InPayout => "in_payout",
+            Self::Paid => "paid",
+            Self::Denied => "denied",
+        }
+    }
+
+    /// Where a new commission stands. One that takes back what was denied was never owed, and is denied with it; where it
+    /// takes back more, somebody has to look. `denied`: the amount of the one that it corrects, where that was denied.
+    pub fn posted(amount: Decimal, denied: Option<Decimal>, approved: bool, due: bool) -> Self {
+        match denied {
+            Some(denied) if amount < Decimal::ZERO => {
+                if amount.0.checked_add(denied.0).is_some_and(|left| left >= 0) {
+                    Self::Denied
+                } else {
+                    Self::Pending
+                }
+            }
+            _ if approved && due => Self::Payable,
+            _ if approved => Self::Held,
+            _ => Self::Pending,
+        }
+    }
+
+    /// What follows, and between which of the payee's accounts the amount moves. `Expense` is the program's. What a
+    /// payout pays moves as one sum for the whole payout, not commission by commission.
+    pub fn after(self, act: Act) -> Result<(Self, Option<(AccountName, AccountName)>), NotAllowed> {
+        use AccountName::{Accrued, Expense, Held, Payable};
+        Ok(match (self, act) {
+            (Self::Pending, Act::Approve { due: false }) => (Self::Held, Some((Accrued, Held))),
+            (Self::Pending, Act::Approve { due: true }) => (Self::Payable, Some((Accrued, Payable))),
+            (Self::Pending, Act::Deny) => (Self::Denied, Some((Accrued, Expense))),
+            (Self::Held, Act::FallDue) => (Self::Payable, Some((Held, Payable))),
+            (Self::Payable, Act::Take) => (Self::InPayout, None),
+            (Self::InPayout, Act::Release) => (Self::Payable, None),
+            (Self::InPayout, Act::Pay) => (Self::Paid, None),
+            (stage, _) => return Err(NotAllowed(stage)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Owner, Transfer};
+
+    const STAGES: [Stage; 6] =
+        [Stage::Pending, Stage::Held, Stage::Payable, Stage::InPayout, Stage::Paid, Stage::Denied];
+    const ACTS: [Act; 7] = [
+        Act::Approve { due: false },
+        Act::Approve { due: true },
+        Act::Deny,
+        Act::FallDue,
+        Act::Take,
+        Act::Release,
+        Act::Pay,
+    ];
+
+    #[test]
+    fn these_moves_are_allowed_and_no_others() {
+        let allowed: Vec<_> = STAGES
+            .iter()
+            .flat_map(|from| ACTS.iter().filter_map(|act| Some((*from, *act, from.after(*act).ok()?.0))))
+            .collect();
+        assert_eq!(
+            allowed,
+            [
+                (Stage::Pending, Act::Approve { due: false }, Stage::Held),
+                (Stage::Pending, Act::Approve { due: true }, Stage::Payable),
+                (Stage::Pending, Act::Deny, Stage::Denied),
+                (Stage::Held, Act::FallDue, Stage::Payable),
+                (Stage::Payable, Act::Take, Stage::InPayout),
+                (Stage::InPayout, Act::Release, Stage::Payable),
+                (Stage::InPayout, Act::Pay, Stage::Paid),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_takes_back_a_denied_commission_is_denied_with_it() {
+        for (amount, denied, approved, due, expected) in [
+            (400, None, true, true, Stage::Payable),
+            (400, None, true, false, Stage::Held),
+            (400, None, false, true, Stage::Pending),
+            (-400, None, true, true, Stage::Payable),
+            (-400, Some(400), true, true, Stage::Denied),
+            (-100, Some(400), false, true, Stage::Denied),
+            (-401, Some(400), true, true, Stage::Pending),
+            (-300, Some(-100), true, true, Stage::Pending),
+            (50, Some(400), true, true, Stage::Payable),
+        ] {
+            let stage = Stage::posted(Decimal(amount), denied.map(Decimal), approved, due);
+            assert_eq!(stage, expected, "{amount} {denied:?} {approved} {due}");
+        }
+    }
+
+    #[test]
+    fn what_is_denied_goes_back_to_expense() {
+        let payee = Owner::Customer(crate::ids::CustomerId(4));
+        let (_, accounts) = Stage::Pending.after(Act::Deny).expect("allowed");
+        let moved = Transfer::between(payee, accounts.expect("it moves"), Decimal(5));
+        assert_eq!(moved.from, (payee, AccountName::Accrued));
+        assert_eq!(moved.to, (Owner::Program, AccountName::Expense));
+    }
+
+    #[test]
+    fn a_stage_is_read_back_from_its_row() {
+        for stage in STAGES {
+            let is_due = matches!(stage, Stage::Payable | Stage::InPayout | Stage::Paid);
+            assert_eq!(Stage::of(stage.status(), is_due), Some(stage));
+        }
+        assert_eq!(Stage::of("fulfilled", false), None);
+    }
+}

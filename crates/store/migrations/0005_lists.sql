@@ -1,0 +1,3 @@
+-- Lists of events walk one account's events down from a cursor; without this they walk everybody's.
+-- Numbers are time-ordered, so each account's entries are appended to one place of the tree.
+CREATE INDEX event_account ON event (account_id, id);
