@@ -15,7 +15,7 @@ pub mod payouts;
 pub mod plans;
 pub mod programs;
 pub mod schema;
-mod simulation_schema;
+pub mod simulation_schema;
 pub mod simulations;
 mod wire;
 mod zone;

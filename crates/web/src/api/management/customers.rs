@@ -1,12 +1,11 @@
 //! `/customers/{id}`: a person, its accounts and its attribution.
 
 use super::schema::Customer;
-use super::wire::{Answer, Caller, number, partner_name, refused};
+use super::wire::{Answer, Caller, partner_name, refused};
 use crate::asked::Path;
 use crate::state::WebState;
 use axum::Json;
 use axum::extract::State;
-use headwater_domain::ids::CustomerId;
 use headwater_domain::time::Instant;
 use serde_json::{Value, json};
 
@@ -14,13 +13,14 @@ use serde_json::{Value, json};
 ///
 /// The person, its accounts, and who brought it with the evidence.
 #[utoipa::path(get, path = "/customers/{id}", operation_id = "customer_read", tag = "Customers",
-    params(("id" = i64, Path, description = "The client's number, the `clientId` of events", example = 512)),
+    params(("id" = String, Path, description = "The broker's id of the account, else the client's number, the `clientId` of events",
+        example = "512")),
     responses((status = 200, description = "The client", body = Customer)))]
 pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
-    let id = CustomerId(number(&id, "customer")?);
+    let id = state.app.customer_named(caller.account, &id).await.map_err(refused)?;
     let story = state.app.customer_read(caller.account, id).await.map_err(refused)?;
     let person = &story.person;
-    let email = caller.may("pii:read").then_some(person.email_key.as_str());
+    let email = caller.may("pii:read").then_some(person.email_key.as_str()).filter(|email| !email.is_empty());
     let accounts: Vec<_> = story
         .accounts
         .iter()
@@ -39,7 +39,7 @@ pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<
     Ok(Json(json!({
         "id": person.id,
         "program": person.program_id.to_string(),
-        "person": {"email": email, "name": person.name.as_deref().filter(|_| email.is_some())},
+        "person": {"email": email, "name": person.name.as_deref().filter(|_| caller.may("pii:read"))},
         "accounts": accounts,
         "attribution": bindings.last(),
         "attributions": bindings,

@@ -14,7 +14,7 @@ use headwater_domain::commission::{Plan, lint};
 use headwater_domain::ids::ProgramId;
 use headwater_domain::time::{Date, Instant};
 use http::{HeaderMap, StatusCode};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// Simulate a plan
 ///
