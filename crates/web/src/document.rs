@@ -25,7 +25,7 @@ const DESCRIPTION: &str = "Links, clicks, events, commissions and postbacks of a
     minute, a whole minute's at once.";
 
 /// Each tag with its sentence, in the order in which a newcomer needs them.
-const TAGS: [(&str, &str); 18] = [
+const TAGS: [(&str, &str); 19] = [
     ("Links", "Where partners send visitors"),
     ("Visitor", "What a visitor's browser asks for, without a key"),
     ("Clicks", "Visits to links"),
@@ -36,6 +36,7 @@ const TAGS: [(&str, &str); 18] = [
     ("Programs", "Management: a site with its attribution, currency and plan"),
     ("Partners", "Management: who brings clients"),
     ("Plans", "Management: what is paid for"),
+    ("Simulations", "Management: what a draft plan would have paid"),
     ("Commissions", "Management: what was earned, and why"),
     ("Payouts", "Management: paying what was earned"),
     ("Ledger", "Management: the books"),
