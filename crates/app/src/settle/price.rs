@@ -74,6 +74,10 @@ impl Decision<'_> {
     ) -> Result<()> {
         let priced = self.evaluate(person, program, changed)?;
         person.qualified_at = priced.qualified_at;
+        if self.directory.is_wide(program.id) {
+            self.view.dirty.entry(program.id).or_default().changed.extend(changed);
+            return Ok(());
+        }
         self.post_all(person, program, &priced, changed, None)
     }
 

@@ -49,10 +49,6 @@ impl Decision<'_> {
             standing.entry(self.view.known.standing(person)).or_default().extend(changed);
         }
         for (person, changed) in standing {
-            if self.directory.is_wide(program.id) {
-                self.view.dirty.entry(program.id).or_default().changed.extend(changed);
-                continue;
-            }
             let Some(mut record) = self.view.persons.remove(&person) else { continue };
             let priced = self.price_changed(&mut record, program, &changed);
             self.update_person(&record);

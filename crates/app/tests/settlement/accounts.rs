@@ -20,6 +20,7 @@ on_both_stores! {
     two_accounts_of_one_email_pay_once,
     accounts_joined_after_their_facts_pay_once,
     joined_persons_are_one_for_events_too,
+    joined_persons_count_once_for_all_others,
     the_client_of_an_event_becomes_the_account,
     an_account_takes_in_what_came_by_events,
     a_record_changes_what_it_names,
@@ -80,6 +81,26 @@ async fn joined_persons_are_one_for_events_too(store: TestStore) {
     fixture.check(&[CPA_PAID]).await;
     let clients: Vec<_> = fixture.events().await.iter().map(|event| event.client).collect();
     assert!(clients.windows(2).all(|pair| pair[0] == pair[1]), "{clients:?}");
+    fixture.sound().await;
+}
+
+/// 10 % of deposits, 20 % from two depositing persons on; a conversion is a deposit of 100.
+const STEPS: &str = r#"{"name":"ib","currency":"USD","qualification":{"min_first_deposit":"100"},"rules":[{"id":"share",
+    "kind":"percent","percent":"10","of":["deposit"],"brackets":{"metric":"ftd","scope":"own","mode":"whole",
+    "steps":[{"from":"0","rate":"10"},{"from":"2","rate":"20"}]}}]}"#;
+
+async fn joined_persons_count_once_for_all_others(store: TestStore) {
+    let fixture = fixture_with(store, STEPS).await;
+    let of = |id: &str, email: &str| vec![account(with_email(&fixture, id, email)), fact(deposit(id, id, 100))];
+    fixture.push([of("c1", "client@example.org"), of("c2", "other@example.org")].concat()).await;
+    fixture.check(&[(Figure::Paid, 40_000_000)]).await;
+    let told = fixture.settle(fixture.track("KYC_COMPLETED")).await;
+    assert_eq!(told["isConversion"], false, "the deposit was, and no event was told: {told}");
+    let same = CustomerRecord { person: Some("human".into()), ..customer(&fixture, "c1") };
+    fixture.push(vec![account(same)]).await;
+    let same = CustomerRecord { person: Some("human".into()), ..customer(&fixture, "c2") };
+    fixture.push(vec![account(same)]).await;
+    fixture.check(&[(Figure::Paid, 20_000_000)]).await;
     fixture.sound().await;
 }
 
