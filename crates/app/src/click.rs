@@ -8,6 +8,7 @@ pub mod directory;
 pub mod recorder;
 mod resolve;
 
+use crate::brand::tracking_data;
 use directory::ClickDirectory;
 use headwater_domain::click::keys::ClickKeys;
 use headwater_domain::click::session::SessionId;
@@ -219,6 +220,12 @@ impl Clicks {
             added.push(("partner-id", partner));
         }
         added.push(("program-id", &program_text));
+        let is_shown = resolved.reject.is_none() && link.is_none_or(|link| link.formx.is_none());
+        let for_brand = self
+            .directory()
+            .has_brand(program.id)
+            .then(|| tracking_data(program.id, resolved.partner.filter(|_| is_shown), &token));
+        added.extend(for_brand.as_deref().map(|value| ("tracking_data", value)));
         let routing = link.is_some_and(|link| link.region_routing);
         let regions = &program.settings.regional_domains;
         let location = destination(&program.site, regions, routing, visit.country.as_deref(), &landing_page, &added);

@@ -14,8 +14,8 @@ pub use headwater_domain::source::Source;
 use headwater_domain::time::Instant;
 use serde_json::{Map, Value};
 
-/// Records of one settlement.
-pub const RECORDS_MAX: usize = 1000;
+/// Records of one settlement: the thousand of a request, several facts each (`kpi`).
+pub const RECORDS_MAX: usize = 8000;
 /// What a caller may say of one record beside what is read.
 const ATTRIBUTES_BYTES_MAX: usize = 16 * 1024;
 

@@ -3,6 +3,7 @@
 //! `app` holds what runs; `settle` is the heart, a batch of events in and answers out; every other module is one noun.
 
 pub mod app;
+pub mod brand;
 pub mod cases;
 pub mod click;
 pub mod clock;
@@ -19,9 +20,13 @@ pub mod history;
 pub mod ingest;
 pub mod keep;
 pub mod key;
+pub mod kpi;
 pub mod ledger;
 pub mod link;
+pub mod listing;
 pub mod node;
+pub mod oauth;
+pub mod onboarding;
 pub mod outbox;
 pub mod partner;
 pub mod payout;

@@ -4,10 +4,12 @@
 
 pub mod attribution;
 pub mod click;
+pub mod codes;
 pub mod commission;
 pub mod event;
 pub mod fact;
 pub mod ids;
+pub mod kpi;
 pub mod ledger;
 pub mod link;
 pub mod money;

@@ -2,6 +2,7 @@
 //!
 //! They are stored as one JSON object; absent keys have the defaults that `management.md` and `conventions.md` §11 give.
 
+use crate::kpi::{self, EventConfiguration};
 use crate::money::Decimal;
 use crate::source::Source;
 use serde_json::{Map, Value, json};
@@ -52,6 +53,8 @@ pub struct Settings {
     pub sources: BTreeMap<String, Source>,
     /// Whether a fact of a customer that nobody knows is held rather than refused.
     pub holds_unknown_customers: bool,
+    /// How pushed activity is read, one for each event name.
+    pub kpis: Vec<EventConfiguration>,
     /// Partners that set no minimum of their own are paid from this amount on.
     pub payout_minimum: Option<Decimal>,
 }
@@ -83,6 +86,7 @@ impl Default for Settings {
                 .into(),
             sources: BTreeMap::new(),
             holds_unknown_customers: false,
+            kpis: Vec::new(),
             payout_minimum: None,
         }
     }
@@ -148,6 +152,7 @@ impl Settings {
                     _ => return Err("must be reject or hold"),
                 }
             }
+            "kpis" => self.kpis = kpi::read_all(value)?,
             "payout_minimum" => {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 let minimum = || Decimal::parse(&text).ok().filter(|minimum| *minimum >= Decimal::ZERO);
@@ -174,6 +179,7 @@ impl Settings {
             "unverified_types": self.unverified_types, "payout_minimum": self.payout_minimum.map(|m| m.to_string()),
             "sources": self.sources.iter().map(|(figure, source)| (figure.clone(), source.name().into())).collect::<Map<_, Value>>(),
             "unknown_customer": if self.holds_unknown_customers { "hold" } else { "reject" },
+            "kpis": self.kpis.iter().map(EventConfiguration::to_json).collect::<Vec<_>>(),
         });
         match value {
             Value::Object(map) => map,

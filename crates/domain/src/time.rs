@@ -101,6 +101,52 @@ impl Zone {
     }
 }
 
+/// When something happened, as a sender without zones says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stated {
+    /// On this day.
+    Day(Date),
+    /// At this moment.
+    Moment(Instant),
+}
+
+impl Zone {
+    /// Reads `2026-02-03`, `2026-02-03 10:11` with or without seconds, or ISO 8601. What names no zone is in this one.
+    pub fn read(&self, text: &str) -> Option<Stated> {
+        if text.len() == 10 {
+            return text.parse().ok().map(Stated::Day);
+        }
+        if let Some(at) = Instant::parse(text) {
+            return Some(Stated::Moment(at));
+        }
+        // The parser would take an offset and drop it.
+        let is_zoneless = text.len() >= 16 && text.bytes().all(|b| b.is_ascii_digit() || b"-:. Tt".contains(&b));
+        let local: jiff::civil::DateTime = text.parse().ok().filter(|_| is_zoneless)?;
+        let (zone, local) = match self {
+            Self::Iana(zone) => (zone, local),
+            Self::NewYorkClose(zone) => (zone, local.saturating_sub(SignedDuration::from_hours(7))),
+        };
+        let zoned = zone.to_ambiguous_zoned(local).compatible().ok()?;
+        Some(Stated::Moment(Instant(zoned.timestamp().as_microsecond())))
+    }
+
+    /// The moment that is meant: of a day its first.
+    pub fn moment(&self, stated: Stated) -> Instant {
+        match stated {
+            Stated::Day(day) => self.start_of(day),
+            Stated::Moment(at) => at,
+        }
+    }
+
+    /// The day that is meant.
+    pub fn day(&self, stated: Stated) -> Date {
+        match stated {
+            Stated::Day(day) => day,
+            Stated::Moment(at) => self.day_of(at),
+        }
+    }
+}
+
 /// The length of an accounting period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PeriodLength {
@@ -204,6 +250,28 @@ mod tests {
         assert_eq!(zone.start_of(date(2025, 1, 15)), Instant::parse("2025-01-14T22:00:00Z").expect("valid"));
         assert_eq!(zone.day_of(Instant::parse("2025-07-14T21:00:00Z").expect("valid")), date(2025, 7, 15));
         assert_eq!(zone.day_of(Instant::parse("2025-07-14T20:59:59Z").expect("valid")), date(2025, 7, 14));
+    }
+
+    #[test]
+    fn a_time_without_a_zone_is_in_the_programs() {
+        let at = |text: &str| Some(Stated::Moment(Instant::parse(text).expect("valid")));
+        for (zone, text, read) in [
+            ("UTC", "2025-07-21 08:46", at("2025-07-21T08:46:00Z")),
+            ("Asia/Nicosia", "2025-07-21 08:46", at("2025-07-21T05:46:00Z")),
+            ("Asia/Nicosia", "2025-07-21T08:46:07", at("2025-07-21T05:46:07Z")),
+            ("Asia/Nicosia", "2025-07-21T08:46:07Z", at("2025-07-21T08:46:07Z")),
+            ("Asia/Nicosia", "2025-07-21 08:46:07+02:00", at("2025-07-21T06:46:07Z")),
+            ("NY+7", "2025-07-21 00:00", at("2025-07-20T21:00:00Z")),
+            ("UTC", "2025-07-21", Some(Stated::Day(date(2025, 7, 21)))),
+            ("UTC", "2025-02-30", None),
+            ("UTC", "2025-07-21 25:00", None),
+            ("UTC", "21.07.2025 08:46", None),
+            ("UTC", "2025-07-21 08", None),
+            ("UTC", "20250721", None),
+            ("UTC", "", None),
+        ] {
+            assert_eq!(Zone::parse(zone).expect("known").read(text), read, "{text} in {zone}");
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ const MONEY: &[Migration] = &[
     Migration { name: "0004_repricing", text: include_str!("../migrations/0004_repricing.sql") },
     Migration { name: "0005_lists", text: include_str!("../migrations/0005_lists.sql") },
     Migration { name: "0006_ingest", text: include_str!("../migrations/0006_ingest.sql") },
+    Migration { name: "0007_oauth", text: include_str!("../migrations/0007_oauth.sql") },
     Migration { name: "0008_simulation", text: include_str!("../migrations/0008_simulation.sql") },
     Migration { name: "0009_seal_check", text: include_str!("../migrations/0009_seal_check.sql") },
 ];

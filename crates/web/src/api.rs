@@ -1,4 +1,6 @@
 //! The dialects, each in a folder of its own that imports no other.
 
+pub mod brand;
+pub mod forex;
 pub mod management;
 pub mod referral;

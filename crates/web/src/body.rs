@@ -15,6 +15,9 @@ use hyper::body::Body as _;
 /// The largest body of the referral dialect and of the management API (`conventions.md` §5).
 pub const REFERRAL_BYTES_MAX: usize = 1024 * 1024;
 
+/// The largest body of the brand and the forex dialect.
+pub const BULK_BYTES_MAX: usize = 5 * 1024 * 1024;
+
 /// Why there is no body to parse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {

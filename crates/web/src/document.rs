@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
     Components, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, Ref, RefOr, ResponseBuilder, SecurityRequirement,
@@ -25,12 +25,14 @@ const DESCRIPTION: &str = "Links, clicks, events, commissions and postbacks of a
     minute, a whole minute's at once.";
 
 /// Each tag with its sentence, in the order in which a newcomer needs them.
-const TAGS: [(&str, &str); 17] = [
+const TAGS: [(&str, &str); 19] = [
     ("Links", "Where partners send visitors"),
     ("Visitor", "What a visitor's browser asks for, without a key"),
     ("Clicks", "Visits to links"),
     ("Events", "What clients do, attributed to clicks"),
     ("Postback endpoints", "Where events are delivered to"),
+    ("Brand", "A broker pushes its customers and their activity, with its brand token"),
+    ("Forex", "A broker pushes and reads customers, transactions and trading, with an access token"),
     ("Programs", "Management: a site with its attribution, currency and plan"),
     ("Partners", "Management: who brings clients"),
     ("Plans", "Management: what is paid for"),
@@ -75,6 +77,10 @@ pub fn finish_document(mut document: OpenApi, version: &str) -> OpenApi {
     let key = ApiKeyValue::with_description("X-API-Key", "A secret key (`sk_…`), or where allowed a publishable one.");
     let components = document.components.get_or_insert_with(Components::new);
     components.add_security_scheme(API_KEY_SCHEME, SecurityScheme::ApiKey(ApiKey::Header(key)));
+    let brand_token = ApiKeyValue::with_description("x-api-key", "A program's brand token.");
+    components.add_security_scheme("brand_token", SecurityScheme::ApiKey(ApiKey::Header(brand_token)));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token from `/oauth/token`."));
+    components.add_security_scheme("access_token", SecurityScheme::Http(bearer.build()));
     let mut schemas = Vec::new();
     ErrorBody::schemas(&mut schemas);
     schemas.push((ErrorBody::name().into_owned(), ErrorBody::schema()));
@@ -265,7 +271,9 @@ mod tests {
                 assert_eq!(responses.contains_key(status), is_keyed, "{at}: {status}");
             }
             let once = parameters.iter().any(|p| p["name"] == "Idempotency-Key");
-            assert_eq!(once, method == "post", "{at}: Idempotency-Key");
+            // Records of the two are known by keys of their own.
+            let is_bulk = ["Brand", "Forex"].contains(&tag);
+            assert_eq!(once, method == "post" && !is_bulk, "{at}: Idempotency-Key");
         }
     }
 

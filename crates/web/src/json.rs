@@ -1,4 +1,7 @@
-//! JSON as it comes in: checked as text first (`strict`), then read field by field (`field`), numbers exactly.
+//! JSON as it comes in: checked as text first (`strict`), then read field by field (`field`) or record by record
+//! (`records`, `table`), numbers exactly.
 
 pub mod field;
+pub mod records;
 pub mod strict;
+pub mod table;

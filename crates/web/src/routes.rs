@@ -3,8 +3,11 @@
 //! A route is registered by the description that its handler carries, so the reference (`document`) has them all and
 //! nothing else.
 
+use crate::api::brand;
+use crate::api::forex::{lists, pushes, tables, token};
 use crate::api::management::{
-    commissions, customers, exchange_rates, facts, held, keys, ledger, partners, payouts, plans, programs, simulations,
+    commissions, customers, exchange_rates, facts, held, keys, ledger, onboarding, partners, payouts, plans, programs,
+    simulations,
 };
 use crate::api::referral::{dead_letters, endpoints, events, handlers};
 use crate::auth::require_secret_key;
@@ -43,6 +46,7 @@ pub fn routes(state: &WebState) -> Result<Router, serde_json::Error> {
     let router = Router::new()
         .merge(referral.route_layer(once.clone()))
         .merge(Router::from(tracking()))
+        .merge(Router::from(bulk()))
         .merge(management.route_layer(once).route_layer(keyed))
         .with_state(state.clone())
         .merge(Router::from(visitor()).with_state(visitors))
@@ -59,7 +63,7 @@ pub fn routes(state: &WebState) -> Result<Router, serde_json::Error> {
 
 /// What the routes say of themselves.
 pub fn described() -> OpenApi {
-    let mut document = referral().merge(tracking()).merge(management()).into_openapi();
+    let mut document = referral().merge(tracking()).merge(bulk()).merge(management()).into_openapi();
     document.merge(visitor().into_openapi());
     document
 }
@@ -89,10 +93,27 @@ fn tracking() -> OpenApiRouter<WebState> {
         .routes(routes!(events::track_alias, events::preflight_alias))
 }
 
+/// The brand and the forex dialect, whose records are known by their own keys.
+fn bulk() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(brand::customers::push))
+        .routes(routes!(brand::activities::push))
+        .routes(routes!(token::issue))
+        .routes(routes!(pushes::customers, lists::customers))
+        .routes(routes!(pushes::transactions, lists::transactions))
+        .routes(routes!(pushes::trading_activity, lists::trading_activity))
+        .routes(routes!(pushes::trades, lists::trades))
+        .routes(routes!(tables::customers))
+        .routes(routes!(tables::transactions))
+        .routes(routes!(tables::trading_activity))
+        .routes(routes!(tables::trades))
+}
+
 fn management() -> OpenApiRouter<WebState> {
     let routes = OpenApiRouter::new()
         .routes(routes!(programs::list, programs::create))
         .routes(routes!(programs::read, programs::patch))
+        .routes(routes!(onboarding::read))
         .routes(routes!(partners::list, partners::create))
         .routes(routes!(partners::read, partners::patch))
         .routes(routes!(partners::move_))

@@ -5,13 +5,15 @@ use crate::idempotency::Running;
 use crate::limits::rate::RateLimit;
 use crate::visitor::country::Countries;
 use headwater_app::app::App;
-use headwater_domain::ids::KeyId;
+use headwater_domain::ids::{KeyId, ProgramId};
 use std::sync::Arc;
 
 /// Requests a minute per key of the referral dialect and the management API (`conventions.md` §7).
 const REQUESTS_PER_MINUTE: u32 = 600;
 /// Keys whose buckets are remembered.
 const KEYS_MAX: usize = 100_000;
+/// Requests a minute of the brand dialect for each program, and of the forex dialect for each access token (the same).
+const BULK_REQUESTS_PER_MINUTE: u32 = 1000;
 
 /// Cheap to clone.
 #[derive(Debug, Clone)]
@@ -20,6 +22,10 @@ pub struct WebState {
     pub app: Arc<App>,
     /// Requests per key.
     pub rate: Arc<RateLimit<KeyId>>,
+    /// Requests of the brand dialect per program.
+    pub brand_rate: Arc<RateLimit<ProgramId>>,
+    /// Requests of the forex dialect per access token, by its hash.
+    pub bearer_rate: Arc<RateLimit<String>>,
     /// Requests under an `Idempotency-Key` that are being carried out.
     pub running: Running,
     /// Where addresses are.
@@ -34,6 +40,8 @@ impl WebState {
     /// With the published limits.
     pub fn new(app: Arc<App>, countries: Arc<Countries>, proxies: TrustedProxies, metrics: fn() -> String) -> Self {
         let rate = Arc::new(RateLimit::new(REQUESTS_PER_MINUTE, KEYS_MAX));
-        Self { app, rate, running: Running::default(), countries, proxies, metrics }
+        let brand_rate = Arc::new(RateLimit::new(BULK_REQUESTS_PER_MINUTE, KEYS_MAX));
+        let bearer_rate = Arc::new(RateLimit::new(BULK_REQUESTS_PER_MINUTE, KEYS_MAX));
+        Self { app, rate, brand_rate, bearer_rate, running: Running::default(), countries, proxies, metrics }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: every answer is of one account; a number or name of another account is as if it did not exist.
 
+use crate::key::KeyKind;
 use headwater_domain::click::formx::FormxClaim;
 use headwater_domain::click::keys::ClickKeys;
 use headwater_domain::ids::{AccountId, LinkId, PartnerId, ProgramId, from_prefixed};
@@ -59,6 +60,8 @@ pub struct ClickDirectory {
     partner_numbers: HashMap<(AccountId, String), PartnerId>,
     links: BTreeMap<LinkId, Arc<(AccountId, Link)>>,
     default_links: HashMap<(ProgramId, PartnerId), LinkId>,
+    /// The brand tokens that are not revoked, by number.
+    brands: BTreeMap<i64, ProgramId>,
 }
 
 impl ClickDirectory {
@@ -82,6 +85,12 @@ impl ClickDirectory {
         for row in &changes.links {
             self.put_link(row, keys);
         }
+        for row in changes.api_keys.iter().filter(|row| row.kind == KeyKind::Brand.name()) {
+            match row.program_id.filter(|_| row.revoked_at.is_none()) {
+                Some(program) => drop(self.brands.insert(row.id, ProgramId(program))),
+                None => drop(self.brands.remove(&row.id)),
+            }
+        }
     }
 
     fn put_partner(&mut self, row: &PartnerRow) {
@@ -104,6 +113,11 @@ impl ClickDirectory {
             self.default_links.insert((program, link.partner), link.id);
         }
         self.links.insert(link.id, Arc::new((account, link)));
+    }
+
+    /// Whether a brand pushes to this program, so that its landing pages want `tracking_data`.
+    pub fn has_brand(&self, program: ProgramId) -> bool {
+        self.brands.values().any(|known| *known == program)
     }
 
     /// A program of an account.

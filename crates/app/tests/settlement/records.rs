@@ -2,7 +2,9 @@
 
 use crate::brokers::{AT, PERCENT, TRADING, account, customer, day, deposit, fact};
 use crate::fixture::{Fixture, fixture_with, node};
-use headwater_app::ingest::{FactKey, FactRecord, Ingest, OnRepeat, Record, RecordStatus, Recorded, Rejection, Source};
+use headwater_app::ingest::{
+    FactKey, FactRecord, Ingest, OnRepeat, RECORDS_MAX, Record, RecordStatus, Recorded, Rejection, Source,
+};
 use headwater_domain::fact::{FactBody, MoneyKind, MoneyStatus};
 use headwater_domain::ids::FactId;
 use headwater_domain::money::Decimal;
@@ -172,7 +174,7 @@ async fn a_thousand_records_are_priced_once(store: TestStore) {
     fixture.push(deposits(110)).await;
     fixture.check(&[(Figure::Paid, 11_000_000_000), (Figure::Commissions, 1000)]).await;
     fixture.sound().await;
-    let over: Vec<_> = deposits(1).into_iter().chain(deposits(1)).collect();
+    let over: Vec<_> = deposits(1).into_iter().cycle().take(RECORDS_MAX + 1).collect();
     let (account, program, source) = (fixture.account, fixture.program, Source::Push);
     let over = Ingest { account, program, source, all_or_nothing: false, records: over };
     assert!(fixture.app.record(over).await.is_err());

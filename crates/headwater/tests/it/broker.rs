@@ -71,13 +71,18 @@ impl Broker {
 
     /// A visitor follows the link: the token of the click.
     pub async fn visit(&self) -> String {
+        let landing = self.landing().await;
+        let click = landing.query_pairs().find(|(name, _)| name == "clickId");
+        click.expect("the landing address has a clickId").1.into_owned()
+    }
+
+    /// A visitor follows the link: where it lands.
+    pub async fn landing(&self) -> url::Url {
         let url = self.link["url"].as_str().expect("a link has a url");
         let browser = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0";
         let answer = self.http.get(url).header("user-agent", browser).send().await.expect("it redirects");
         let location = answer.headers().get("location").and_then(|value| value.to_str().ok()).expect("a location");
-        let landing = url::Url::parse(location).expect("an address");
-        let click = landing.query_pairs().find(|(name, _)| name == "clickId");
-        click.expect("the landing address has a clickId").1.into_owned()
+        url::Url::parse(location).expect("an address")
     }
 
     /// Subscribes to every event; gives the endpoint with its secret.

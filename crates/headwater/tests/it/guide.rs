@@ -63,6 +63,20 @@ async fn the_referral_guide_can_be_followed(engine: Engine) {
     );
 }
 
+/// A guide of a dialect that pushes: what it must have said in the end.
+async fn a_pushing_guide_can_be_followed(engine: Engine, guide: &str, proofs: &[&str]) {
+    let server = Server::start(engine).await;
+    let said = run(&server, &blocks(guide, "sh").join("\n"));
+    for proof in proofs {
+        assert!(said.contains(proof), "{guide}: {proof}: {said}");
+    }
+}
+
+/// At 2.00 a lot the sample's day is worth 24.90.
+const BRAND_PROOFS: [&str; 3] = [r#""status":"created""#, "}24.90\n", "true Customers have arrived"];
+const FOREX_PROOFS: [&str; 4] =
+    [r#""token_type":"Bearer""#, r#""created":1"#, r#""amount_currency":1000"#, "\ntrading-activity\n"];
+
 async fn the_tour_of_the_readme_can_be_followed(engine: Engine) {
     let server = Server::start(engine).await;
     let address = server.url.strip_prefix("http://").expect("plain HTTP");
@@ -127,4 +141,24 @@ async fn the_tour_of_the_readme_can_be_followed_on_postgres() {
 #[tokio::test]
 async fn keys_are_kept_as_the_operators_guide_says_on_sqlite() {
     keys_are_kept_as_the_operators_guide_says(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn the_brand_guide_can_be_followed_on_sqlite() {
+    a_pushing_guide_can_be_followed(Engine::Sqlite, "docs/api/brand.md", &BRAND_PROOFS).await;
+}
+
+#[tokio::test]
+async fn the_brand_guide_can_be_followed_on_postgres() {
+    a_pushing_guide_can_be_followed(Engine::Postgres, "docs/api/brand.md", &BRAND_PROOFS).await;
+}
+
+#[tokio::test]
+async fn the_forex_guide_can_be_followed_on_sqlite() {
+    a_pushing_guide_can_be_followed(Engine::Sqlite, "docs/api/forex.md", &FOREX_PROOFS).await;
+}
+
+#[tokio::test]
+async fn the_forex_guide_can_be_followed_on_postgres() {
+    a_pushing_guide_can_be_followed(Engine::Postgres, "docs/api/forex.md", &FOREX_PROOFS).await;
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 const ORIGIN: &str = "https://broker.example";
 const TRACK: [&str; 2] = ["/api/referral/events/track", "/v1/referral/events"];
 /// Every other path that takes a key, with ids that do not exist: a key is judged before its object is looked for.
-pub const SECRET_ONLY: [(&str, &str); 58] = [
+pub const SECRET_ONLY: [(&str, &str); 59] = [
     ("POST", "/api/referral/links"),
     ("GET", "/api/referral/links"),
     ("GET", "/api/referral/links/x"),
@@ -35,6 +35,7 @@ pub const SECRET_ONLY: [(&str, &str); 58] = [
     ("POST", "/api/v1/programs"),
     ("GET", "/api/v1/programs/1"),
     ("PATCH", "/api/v1/programs/1"),
+    ("GET", "/api/v1/programs/1/onboarding"),
     ("GET", "/api/v1/partners"),
     ("POST", "/api/v1/partners"),
     ("GET", "/api/v1/partners/x"),

@@ -3,8 +3,10 @@
 //! Each claim runs on both stores where it has a store. Leaves rules to the crates that hold them.
 
 mod bench;
+mod brand;
 mod broker;
 mod command_line;
+mod forex;
 mod guide;
 mod idempotency;
 mod keys;
@@ -18,3 +20,4 @@ mod same_event;
 mod server;
 mod starting;
 mod strict_input;
+mod track360;

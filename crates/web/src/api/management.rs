@@ -8,6 +8,7 @@ pub mod held;
 pub mod keys;
 pub mod ledger;
 pub mod money_schema;
+pub mod onboarding;
 pub mod partners;
 pub mod payout_schema;
 pub mod payouts;

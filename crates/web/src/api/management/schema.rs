@@ -85,6 +85,8 @@ pub struct ProgramSettings {
     /// Whether activity may come before its customer: `reject`, or `hold`.
     #[schema(default = "reject")]
     pub unknown_customer: Option<String>,
+    /// What the event names of pushed activity mean (`docs/api/brand.md`).
+    pub kpis: Option<Vec<Value>>,
 }
 
 /// A regional site.

@@ -1,0 +1,187 @@
+//! Customers and facts of one program by the caller's ids, as the forex dialect lists them. Writing is in `ingest`.
+//!
+//! Each list is counted whole and walked upwards from a cursor. A fact keeps its place in the list when it is revised: its
+//! position is that of its first revision, what is shown its last. Filters on JSON look for the exact text of a pair, which
+//! our own writer wrote without spaces; unlike `LIKE` that tells capitals apart on both engines.
+
+use crate::backend::{Result, Tx};
+use crate::{batch, batch_sql, record, sql};
+
+batch! {
+    /// A customer by the caller's id.
+    pub struct KnownId { external_id: String = "text" }
+}
+record! {
+    /// A customer; `attributes` is JSON, `total` how many fit.
+    pub struct ListedCustomer {
+        total: i64, id: i64, external_id: String, partner_id: Option<i64>, revision: Option<i64>, name: Option<String>,
+        email: Option<String>, country: Option<String>, account_type: Option<String>, campaign: Option<String>,
+        attributes: Option<String>, registered_at: i64,
+    }
+}
+record! {
+    /// A fact in its last revision; `body` and `data` are JSON, `total` how many fit.
+    pub struct ListedFact {
+        total: i64, id: i64, customer: String, kind: String, fact_key: String, revision: Option<i64>, at: i64, body: String,
+        data: Option<String>,
+    }
+}
+
+record! {
+    /// Whose customer one is, where it is anybody's.
+    pub struct BoundCustomer { external_id: String, partner_id: Option<i64> }
+}
+
+/// Which part of a list is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    /// Only what stands after this position.
+    pub after_id: i64,
+    /// At most this many.
+    pub limit: i64,
+    /// So many are left out first.
+    pub offset: i64,
+}
+
+/// What customers are narrowed by; `None`: not narrowed.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "each field is the column of its own name, or explained")]
+pub struct CustomerFilter {
+    pub account_id: i64,
+    pub program_id: i64,
+    pub partner_id: Option<i64>,
+    pub country: Option<String>,
+    /// A pair of the attributes, as JSON text: `"a":"b"`.
+    pub attribute: Option<String>,
+    /// The sender's revision, inclusive.
+    pub revised_since: Option<i64>,
+}
+
+/// What facts are narrowed by; `None`: not narrowed.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "each field is the column of its own name, or explained")]
+pub struct FactFilter {
+    pub account_id: i64,
+    pub program_id: i64,
+    pub source: String,
+    /// Types, each between commas: `,deposit,withdrawal,`.
+    pub kinds: String,
+    /// The caller's id.
+    pub customer: Option<String>,
+    /// Inclusive.
+    pub from_at: Option<i64>,
+    /// Exclusive.
+    pub to_at: Option<i64>,
+    /// A pair of the body, as JSON text: `"a":"b"`.
+    pub pair: Option<String>,
+}
+
+/// Which of these customers the program knows.
+pub async fn customers_known(tx: &Tx<'_>, program_id: i64, ids: &[KnownId]) -> Result<Vec<(String,)>> {
+    let statement = batch_sql!(
+        KnownId,
+        1,
+        "SELECT c.external_id FROM {batch} JOIN customer c ON c.program_id = $1 AND c.external_id = batch.external_id \
+         WHERE c.external_id IS NOT NULL AND NOT c.is_placeholder"
+    );
+    tx.batch_all(statement, &[&program_id], ids).await
+}
+
+/// Whose customers these are, as far as the program knows them.
+pub async fn customers_bound(tx: &Tx<'_>, program_id: i64, ids: &[KnownId]) -> Result<Vec<BoundCustomer>> {
+    let statement = batch_sql!(
+        KnownId,
+        1,
+        "SELECT c.external_id, (SELECT a.partner_id FROM attribution a WHERE a.person_id = c.person_id \
+         AND a.customer_id = c.id ORDER BY a.from_at DESC LIMIT 1) \
+         FROM {batch} JOIN customer c ON c.program_id = $1 AND c.external_id = batch.external_id WHERE c.external_id IS NOT NULL"
+    );
+    tx.batch_all(statement, &[&program_id], ids).await
+}
+
+/// Customers that fit, oldest first.
+pub async fn customers_listed(tx: &Tx<'_>, filter: &CustomerFilter, part: Part) -> Result<Vec<ListedCustomer>> {
+    let statement = sql!(
+        "WITH bound AS (SELECT c.id, c.external_id, c.revision, c.name, c.email, c.country, c.account_type, c.campaign, \
+         c.attributes, c.registered_at, (SELECT a.partner_id FROM attribution a WHERE a.person_id = c.person_id \
+         AND a.customer_id = c.id ORDER BY a.from_at DESC LIMIT 1) AS partner_id FROM customer c \
+         WHERE c.account_id = $1 AND c.program_id = $2 AND c.external_id IS NOT NULL AND NOT c.is_placeholder \
+         AND (CAST($3 AS TEXT) IS NULL OR c.country = $3) \
+         AND (CAST($4 AS TEXT) IS NULL OR replace(COALESCE(c.attributes, ''), $4, '') <> COALESCE(c.attributes, '')) \
+         AND (CAST($5 AS BIGINT) IS NULL OR c.revision >= $5)), \
+         fits AS (SELECT * FROM bound WHERE CAST($6 AS BIGINT) IS NULL OR partner_id = $6) \
+         SELECT (SELECT COUNT(*) FROM fits), id, external_id, partner_id, revision, name, email, country, account_type, \
+         campaign, attributes, registered_at FROM fits WHERE id > $7 ORDER BY id LIMIT $8 OFFSET $9"
+    );
+    let (filter, part) = (filter, &part);
+    tx.all(
+        statement,
+        &[
+            &filter.account_id,
+            &filter.program_id,
+            &filter.country,
+            &filter.attribute,
+            &filter.revised_since,
+            &filter.partner_id,
+            &part.after_id,
+            &part.limit,
+            &part.offset,
+        ],
+    )
+    .await
+}
+
+/// Facts that fit, oldest first.
+pub async fn facts_listed(tx: &Tx<'_>, filter: &FactFilter, part: Part) -> Result<Vec<ListedFact>> {
+    let statement = sql!(
+        "WITH named AS (SELECT MIN(id) AS first_id, MAX(id) AS last_id FROM fact WHERE account_id = $1 AND program_id = $2 \
+         AND source = $3 AND source <> 'events' AND $4 LIKE '%,' || type || ',%' GROUP BY type, fact_key), \
+         fits AS (SELECT n.first_id AS id, c.external_id, f.type, f.fact_key, f.revision, f.at, f.body, f.data \
+         FROM named n JOIN fact f ON f.id = n.last_id JOIN customer c ON c.id = f.customer_id \
+         WHERE (CAST($5 AS TEXT) IS NULL OR c.external_id = $5) AND (CAST($6 AS BIGINT) IS NULL OR f.at >= $6) \
+         AND (CAST($7 AS BIGINT) IS NULL OR f.at < $7) \
+         AND (CAST($8 AS TEXT) IS NULL OR replace(f.body, $8, '') <> f.body)) \
+         SELECT (SELECT COUNT(*) FROM fits), id, COALESCE(external_id, ''), type, fact_key, revision, at, body, data \
+         FROM fits WHERE id > $9 ORDER BY id LIMIT $10 OFFSET $11"
+    );
+    tx.all(
+        statement,
+        &[
+            &filter.account_id,
+            &filter.program_id,
+            &filter.source,
+            &filter.kinds,
+            &filter.customer,
+            &filter.from_at,
+            &filter.to_at,
+            &filter.pair,
+            &part.after_id,
+            &part.limit,
+            &part.offset,
+        ],
+    )
+    .await
+}
+
+record! {
+    /// What of a program's data has arrived: how many of each, and on how many days trading was received.
+    pub struct Arrived { customers: i64, attributed: i64, transactions: i64, trading: i64, commissions: i64, trading_days: i64 }
+}
+
+/// What has arrived in a program from its broker.
+pub async fn arrived(tx: &Tx<'_>, account_id: i64, program_id: i64) -> Result<Arrived> {
+    let statement = sql!(
+        "SELECT \
+         (SELECT COUNT(*) FROM customer WHERE account_id = $1 AND program_id = $2 AND external_id IS NOT NULL AND NOT is_placeholder), \
+         (SELECT COUNT(DISTINCT c.id) FROM customer c JOIN attribution a ON a.person_id = c.person_id AND a.customer_id = c.id \
+         WHERE c.account_id = $1 AND c.program_id = $2 AND c.external_id IS NOT NULL AND NOT c.is_placeholder), \
+         (SELECT COUNT(*) FROM fact WHERE account_id = $1 AND program_id = $2 AND source <> 'events' \
+         AND type IN ('deposit', 'withdrawal', 'bonus', 'adjustment', 'chargeback', 'ib_rebate')), \
+         (SELECT COUNT(*) FROM fact WHERE account_id = $1 AND program_id = $2 AND source <> 'events' \
+         AND type IN ('trading_day', 'trade')), \
+         (SELECT COUNT(*) FROM commission WHERE account_id = $1 AND program_id = $2), \
+         (SELECT COUNT(DISTINCT received_at / 86400000000) FROM fact WHERE account_id = $1 AND program_id = $2 \
+         AND source <> 'events' AND type IN ('trading_day', 'trade'))"
+    );
+    tx.one(statement, &[&account_id, &program_id]).await
+}
