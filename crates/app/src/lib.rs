@@ -32,6 +32,7 @@ pub mod partner;
 pub mod payout;
 pub mod plan;
 pub mod program;
+pub mod progress;
 pub mod reprice;
 pub mod secrets;
 pub mod settle;

@@ -124,6 +124,8 @@ fn management() -> OpenApiRouter<WebState> {
         .routes(routes!(plans::versions))
         .routes(routes!(plans::activate))
         .routes(routes!(customers::read))
+        .routes(routes!(customers::attribute))
+        .routes(routes!(customers::erase))
         .routes(routes!(facts::read))
         .routes(routes!(facts::explain))
         .routes(routes!(held::list))

@@ -6,6 +6,7 @@ mod bench;
 mod brand;
 mod broker;
 mod command_line;
+mod customers;
 mod forex;
 mod guide;
 mod idempotency;

@@ -314,8 +314,23 @@ pub struct Customer {
     /// When it met the plan's qualification.
     #[schema(required)]
     pub qualified: Option<String>,
+    /// Where it is read: the plan's `qualification` (`rule` is `null`) and the conditions of each `cpa`, each condition with its
+    /// value now and what is missing.
+    pub qualification: Option<Vec<Object>>,
     /// ISO 8601, UTC.
     pub created: String,
+}
+
+/// Whose a client is from now on.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"partner": "ib_2044", "at": "2026-02-01T00:00:00Z", "reason": "came with a paper form"}))]
+pub struct Attribution {
+    /// The partner's id.
+    pub partner: String,
+    /// From when on: a date or an instant; now where it is not given.
+    pub at: Option<String>,
+    /// Why: it stays with the binding.
+    pub reason: String,
 }
 
 /// One revision of a fact.
