@@ -151,7 +151,7 @@ async fn decide_all(
     let wanted: BTreeSet<i64> = ids.iter().copied().collect();
     let numbers: Vec<_> = wanted.iter().map(|id| Number { id: *id }).collect();
     let rows = commissions_lock(tx, account.0, &numbers).await?;
-    if rows.is_empty() {
+    if !rows.iter().any(|row| wanted.contains(&row.id)) {
         return Ok(None);
     }
     let (mut puts, mut bookings, mut deeds, mut done, mut failed) = (vec![], vec![], vec![], vec![], vec![]);
@@ -202,6 +202,11 @@ fn decide(row: &LifeRow, verdict: Verdict, now: Instant) -> Result<Option<(LifeP
             return Err(("corrects_denied", message.into()));
         }
         Verdict::Approve => Act::Approve { due: is_due },
+        // What took it back stands: with it denied as well, the payee would owe what it never had.
+        Verdict::Deny if row.is_taken_back => {
+            let message = "A posting that takes it back was approved: approve it too.";
+            return Err(("taken_back", message.into()));
+        }
         Verdict::Deny => Act::Deny,
     };
     let not_pending = || ("commission_not_pending", format!("A commission that is {} cannot be changed.", row.status));

@@ -122,6 +122,12 @@ async fn what_was_denied_is_not_owed_and_cannot_be_taken_back(store: TestStore) 
     assert_eq!(decide(&books, &[correction], Verdict::Deny).await, (vec![correction], vec![]));
     assert_eq!(books.read(correction).await.corrects, Some(denied));
     assert!(books.balances().await.is_empty());
+    let earned = books.post(Posting::pending(partner)).await;
+    let taken_back = Posting { amount: -100 * ONE, corrects: Some(earned), ..Posting::pending(partner) };
+    let taken_back = books.post(taken_back).await;
+    assert_eq!(decide(&books, &[taken_back], Verdict::Approve).await, (vec![taken_back], vec![]));
+    assert_eq!(decide(&books, &[earned], Verdict::Deny).await, (vec![], vec!["taken_back"]), "in either order");
+    assert_eq!(decide(&books, &[earned], Verdict::Approve).await, (vec![earned], vec![]));
     books.hold().await;
 }
 

@@ -94,10 +94,11 @@ pub async fn commissions_by_id(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> 
 }
 
 record! {
-    /// What a decision about a posting depends on; `corrects_denied`: the posting that it corrects was denied.
+    /// What a decision about a posting depends on; `corrects_denied`: the posting that it corrects was denied;
+    /// `is_taken_back`: a posting that takes it back was approved.
     pub struct LifeRow {
         id: i64, account_id: i64, program_id: i64, partner_id: Option<i64>, customer_id: Option<i64>, unit: String, amount: i64,
-        status: String, payable_at: i64, is_due: bool, corrects_denied: bool,
+        status: String, payable_at: i64, is_due: bool, corrects_denied: bool, is_taken_back: bool,
     }
 }
 batch! {
@@ -105,14 +106,19 @@ batch! {
     pub struct LifePut { id: i64 = "int8", was: String = "text", status: String = "text", due_at: Option<i64> = "int8" }
 }
 
-/// Locks postings of this account, in their order, and reads what a decision depends on.
+/// Locks postings of this account with those that they correct and those that correct them, in their order, and reads what
+/// a decision depends on.
 pub async fn commissions_lock(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> Result<Vec<LifeRow>> {
     let statement = batch_sql!(
         Number,
         1,
         "SELECT id, account_id, program_id, partner_id, customer_id, unit, amount, status, payable_at, due_at IS NOT NULL, \
-         EXISTS (SELECT 1 FROM commission c WHERE c.id = commission.corrects AND c.status = 'denied') \
-         FROM commission WHERE account_id = $1 AND id IN (SELECT id FROM {batch}) ORDER BY id FOR UPDATE"
+         EXISTS (SELECT 1 FROM commission c WHERE c.id = commission.corrects AND c.status = 'denied'), \
+         EXISTS (SELECT 1 FROM commission c WHERE c.corrects = commission.id AND c.amount < 0 \
+         AND c.status NOT IN ('pending', 'denied')) \
+         FROM commission WHERE account_id = $1 AND (id IN (SELECT id FROM {batch}) \
+         OR corrects IN (SELECT id FROM {batch}) \
+         OR id IN (SELECT m.corrects FROM commission m WHERE m.id IN (SELECT id FROM {batch}))) ORDER BY id FOR UPDATE"
     );
     tx.batch_all(statement, &[&account_id], ids).await
 }

@@ -185,11 +185,19 @@ async fn decide(books: &Books, model: &mut Model, random: &mut Random) -> String
     let mut done = BTreeSet::new();
     // In the order of their numbers: a denial in the same call is not seen by another row of it.
     let before: BTreeMap<i64, &str> = model.commissions.iter().map(|(id, life)| (*id, life.status)).collect();
+    let stands = |status: &str| !matches!(status, "pending" | "denied");
+    let taken_back: BTreeSet<i64> = model
+        .commissions
+        .values()
+        .filter(|life| life.posting.amount < 0 && stands(life.status))
+        .filter_map(|life| life.posting.corrects)
+        .collect();
     for id in &ids {
         let life = model.commissions.get_mut(id).expect("one of them");
         let takes_back_denied =
             life.posting.amount < 0 && life.posting.corrects.is_some_and(|corrected| before[&corrected] == "denied");
-        let allowed = life.status == "pending" && (verdict == Verdict::Deny || !takes_back_denied);
+        let refused = if verdict == Verdict::Deny { taken_back.contains(id) } else { takes_back_denied };
+        let allowed = life.status == "pending" && !refused;
         if life.status == status || allowed {
             life.status = status;
             done.insert(*id);
