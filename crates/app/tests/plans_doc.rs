@@ -54,7 +54,7 @@ fn every_example_of_the_page_comes_out_as_printed() {
 fn every_example_checks_the_figures_that_it_prints() {
     for Block { line, document, .. } in blocks().into_iter().filter(|block| block.word == "case") {
         let mut wrong = document.clone();
-        wrong["totals"]["anna"]["USD"] = "0.01".into();
+        wrong["totals"]["ib1"]["USD"] = "0.01".into();
         assert!(run_case(&wrong).is_err(), "docs/plans.md:{line}: its totals are not checked");
     }
 }

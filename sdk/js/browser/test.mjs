@@ -60,7 +60,7 @@ before(async () => {
   await until(`the server\n${server.output()}`, async () => (await fetch(`${headwater}/ready`)).ok).catch((error) => {
     throw new Error(`${error.message}\n${server.output()}`);
   });
-  await api("POST", "/api/v1/partners", { id: "ib_2044", name: "Iris Becker", email: "iris@partners.example" });
+  await api("POST", "/api/v1/partners", { id: "ib_2044", name: "Alpha Media", email: "office@alpha.example" });
   browser = await openBrowser();
 });
 

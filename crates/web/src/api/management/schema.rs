@@ -115,7 +115,7 @@ pub struct Program {
 
 /// What a new partner is made of.
 #[derive(Debug, ToSchema)]
-#[schema(example = json!({"id": "ib_2044", "name": "Iris Becker", "email": "iris@partners.example", "parent": "ib_1000"}))]
+#[schema(example = json!({"id": "ib_2044", "name": "Alpha Media", "email": "office@alpha.example", "parent": "ib_1000"}))]
 pub struct NewPartner {
     /// Yours; else its number.
     #[schema(max_length = 128)]
@@ -141,7 +141,7 @@ pub struct NewPartner {
 
 /// What of a partner can be changed. What is left out stays; `null` clears `email`, `program`, `plan` and `parent`.
 #[derive(Debug, ToSchema)]
-#[schema(example = json!({"email": "iris@becker.example", "plan": null}))]
+#[schema(example = json!({"email": "desk@alpha.example", "plan": null}))]
 pub struct PartnerChange {
     /// Its name.
     #[schema(max_length = 500)]
@@ -164,7 +164,7 @@ pub struct PartnerChange {
 
 /// A partner.
 #[derive(Debug, ToSchema)]
-#[schema(example = json!({"id": "ib_2044", "number": 7, "name": "Iris Becker", "email": "iris@partners.example", "program": null,
+#[schema(example = json!({"id": "ib_2044", "number": 7, "name": "Alpha Media", "email": "office@alpha.example", "program": null,
     "parent": "ib_1000", "plan": null, "rates": {}, "status": "active", "metadata": {}, "created": "2026-02-03T10:11:12Z"}))]
 pub struct Partner {
     /// Yours, else its number.
