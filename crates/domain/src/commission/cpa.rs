@@ -174,7 +174,8 @@ pub(super) fn hold_unpriced<'a>(
     for (fact, at, reason, detail) in &sweep.unpriced {
         let Some(partner) = Terms::partner_at(judged.account, *at) else { continue };
         let Standing::Priced(place) = places.find(partner, *at) else { continue };
-        if Arc::ptr_eq(&place.setting.version, version) && !place.setting.chain[0].suspended {
+        // Also while the partner is suspended: those above it may be paid all the same.
+        if Arc::ptr_eq(&place.setting.version, version) {
             claims.hold(*fact, *reason, detail);
         }
     }
