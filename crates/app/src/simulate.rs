@@ -1,6 +1,6 @@
 //! A draft plan over recorded history, per partner and customer, against what the plans in force are worth. Writes nothing.
 //!
-//! Circles stream through all cores; what is kept is one sum for each partner, customer and unit.
+//! Circles stream through all cores, each on one; what is kept is one sum for each partner, customer and unit.
 
 use crate::app::App;
 use crate::directory::Program;

@@ -1,4 +1,5 @@
-//! Recomputes everything from facts and configuration and compares it with the books, entry by entry.
+//! Recomputes every cell from facts and configuration, and checks the books in themselves: cells against their commissions,
+//! transactions against nothing, chains against their hashes.
 //!
 //! Reads beside a running server: what differs is looked at again before it is called a difference, because a
 //! settlement may have been half way.
