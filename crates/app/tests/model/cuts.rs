@@ -88,20 +88,21 @@ fn carry_chain<'w>(world: &World, chain: &[Item<'w>]) -> Vec<Item<'w>> {
     let mut carried = Vec::new();
     while period <= last && world.is_closed(period) {
         let items: Vec<&Item> = chain.iter().filter(|item| item.period == period).collect();
-        if let Some(stands_for) = items.last() {
-            carried.push(close(&mut memory, &items, stands_for));
+        if let Some(last) = items.last() {
+            carried.push(close(&mut memory, &items, last));
         }
         period = period.next();
     }
     carried
 }
 
-fn close<'w>(memory: &mut Memory, items: &[&Item<'w>], stands_for: &Item<'w>) -> Item<'w> {
-    let rules = &stands_for.rule["carry"];
-    let weight = fraction(stands_for.rule, "weight").unwrap_or(Fraction::ONE);
+fn close<'w>(memory: &mut Memory, items: &[&Item<'w>], last: &Item<'w>) -> Item<'w> {
+    let rules = &last.rule["carry"];
+    let weight = fraction(last.rule, "weight").unwrap_or(Fraction::ONE);
     let of = rules["of"].as_str().unwrap_or("base");
+    let mut outside = items.to_vec();
     let value: Fraction = match of {
-        "base" => counted_base(memory, items, rules, weight),
+        "base" => counted_base(memory, &mut outside, rules, weight),
         _ => items.iter().map(|item| item.amount).sum(),
     };
     let left = if of == "none" { value } else { value + memory.deficit };
@@ -118,7 +119,9 @@ fn close<'w>(memory: &mut Memory, items: &[&Item<'w>], stands_for: &Item<'w>) ->
         memory.positive_values.push(value);
     }
 
-    let mut item = stands_for.clone();
+    let mut item = last.clone();
+    outside.retain(|item| item.amount != Fraction::ZERO);
+    item.stands_for = outside.iter().filter_map(|item| item.trigger.clone()).collect();
     item.fact = None;
     item.factor = weight;
     if of == "base" {
@@ -135,10 +138,11 @@ fn close<'w>(memory: &mut Memory, items: &[&Item<'w>], stands_for: &Item<'w>) ->
     item
 }
 
-/// The base of the period without what is fenced: a customer far below zero pays off its own deficit alone.
-fn counted_base(memory: &mut Memory, items: &[&Item], rules: &Value, weight: Fraction) -> Fraction {
+/// The base of the period without what is fenced: a customer far below zero pays off its own deficit alone. Leaves the
+/// items of which something counts.
+fn counted_base(memory: &mut Memory, items: &mut Vec<&Item>, rules: &Value, weight: Fraction) -> Fraction {
     let mut by_customer: BTreeMap<String, Fraction> = BTreeMap::new();
-    for item in items {
+    for item in items.iter() {
         let base = item.base * item.factor / weight;
         let sum = by_customer.entry(item.customer.name.clone()).or_insert(Fraction::ZERO);
         *sum = *sum + base;
@@ -146,12 +150,22 @@ fn counted_base(memory: &mut Memory, items: &[&Item], rules: &Value, weight: Fra
     let Some(threshold) = fraction(rules, "quarantine") else { return by_customer.into_values().sum() };
     let mut counted = Fraction::ZERO;
     for (customer, base) in by_customer {
-        match memory.fences.remove(&customer) {
-            Some(fence) if (fence + base).is_negative() => drop(memory.fences.insert(customer, fence + base)),
-            Some(fence) => counted = counted + fence + base,
-            None if base < threshold => drop(memory.fences.insert(customer, base)),
-            None => counted = counted + base,
+        let counts = match memory.fences.remove(&customer) {
+            Some(fence) if (fence + base).is_negative() => {
+                memory.fences.insert(customer.clone(), fence + base);
+                Fraction::ZERO
+            }
+            Some(fence) => fence + base,
+            None if base < threshold => {
+                memory.fences.insert(customer.clone(), base);
+                Fraction::ZERO
+            }
+            None => base,
+        };
+        if counts == Fraction::ZERO && base != Fraction::ZERO {
+            items.retain(|item| item.customer.name != customer);
         }
+        counted = counted + counts;
     }
     counted
 }

@@ -30,6 +30,8 @@ pub struct Item<'w> {
     pub fact: Option<FactId>,
     /// The fact that it waited for: its own, or the last one of the moment of an acquisition.
     pub trigger: Option<FactId>,
+    /// Of a closed period: every fact that has a part in what is paid.
+    pub stands_for: Vec<FactId>,
     pub customer: &'w Customer,
     pub seats: Vec<Seat>,
     pub scope: String,
@@ -220,6 +222,7 @@ fn linear_of<'w>(
                 order: (at, fact.id.1.clone(), format!("{} {moment}", fact.id.0)),
                 fact: Some(fact.id.clone()),
                 trigger: Some(fact.id.clone()),
+                stands_for: Vec::new(),
                 customer,
                 seats: standing.seats.clone(),
                 scope: scope_of(plan, rule, scope, period),
@@ -309,6 +312,7 @@ pub fn acquisitions<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
                         order: (at, person.clone(), "person".to_owned()),
                         fact: None,
                         trigger: look.fact_at(at),
+                        stands_for: Vec::new(),
                         customer: first,
                         seats: standing.seats.clone(),
                         scope: scope_of(plan, rule, scope.clone(), period),
