@@ -28,7 +28,7 @@ record! {
 /// Every person of a program with every partner that it was bound to.
 pub async fn persons_bound(tx: &Tx<'_>, program_id: i64) -> Result<Vec<BoundRow>> {
     let statement = sql!(
-        "SELECT DISTINCT p.id, COALESCE(a.partner_id, 0) FROM person p LEFT JOIN attribution a ON a.person_id = p.id \
+        "SELECT p.id, COALESCE(b.partner_id, 0) FROM person p LEFT JOIN bound b ON b.person_id = p.id \
          WHERE p.program_id = $1 AND p.merged_into IS NULL ORDER BY p.id"
     );
     tx.all(statement, &[&program_id]).await

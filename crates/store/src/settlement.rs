@@ -152,17 +152,6 @@ pub async fn programs_lock(tx: &Tx<'_>, programs: &[Number]) -> Result<()> {
     Ok(())
 }
 
-/// Every person of these programs.
-pub async fn persons_of_programs(tx: &Tx<'_>, programs: &[Number]) -> Result<Vec<Number>> {
-    let statement = batch_sql!(
-        Number,
-        0,
-        "SELECT id FROM person WHERE merged_into IS NULL AND program_id IN (SELECT id FROM {batch})"
-    );
-    let rows: Vec<(i64,)> = tx.batch_all(statement, &[], programs).await?;
-    Ok(rows.into_iter().map(|(id,)| Number { id }).collect())
-}
-
 /// Everything that these persons' cells depend on.
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "each field is the rows of its own name")]

@@ -173,6 +173,7 @@ impl Decision<'_> {
             posted: after.0,
             last_commission_id: id.0,
             cut_off: posting.cut_off_after.0,
+            payee_id: (owner.0 < 0).then_some(partner.or(customer)).flatten(),
         });
         outcome.commissions.push(NewCommission {
             id: id.0,

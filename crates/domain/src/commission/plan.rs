@@ -226,6 +226,13 @@ impl Plan {
         self.rules.iter().any(Rule::adds_up_by_period) || conditions.into_iter().any(|asked| asked.partner.is_some())
     }
 
+    /// Whether partners of one tree share cells or volumes: by tiers, by steps of a network, by moving up where one is
+    /// suspended.
+    pub fn reaches_along_the_tree(&self) -> bool {
+        let counts_network = |rule: &Rule| rule.brackets.as_ref().is_some_and(Brackets::is_of_network);
+        self.tiers.is_some() || self.on_suspended == OnSuspended::Compress || self.rules.iter().any(counts_network)
+    }
+
     /// Whether the instrument is in the group.
     pub fn group_holds(&self, group: &str, instrument: &str) -> bool {
         self.groups.get(group).is_some_and(|members| members.contains(instrument))
