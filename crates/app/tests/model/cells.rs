@@ -61,9 +61,9 @@ fn hold_blocked(items: &[Item], held: &mut Held) {
     for item in items.iter().filter(|item| !item.pays_customer() && item.plan["on_suspended"] != "house") {
         let mut places = item.seats.iter().zip(&item.parts);
         let is_blocked = places.any(|(seat, part)| !seat.is_active && *part != Fraction::ZERO);
-        // A closed period is not paid because of each fact in it, not because of its last alone.
-        let facts = if item.stands_for.is_empty() { item.trigger.as_slice() } else { &item.stands_for };
-        held.extend(facts.iter().filter(|_| is_blocked).map(|fact| (fact.clone(), "partner_suspended")));
+        if let Some(fact) = item.trigger.as_ref().filter(|_| is_blocked) {
+            held.insert((fact.clone(), "partner_suspended"));
+        }
     }
 }
 

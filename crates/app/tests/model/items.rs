@@ -4,9 +4,10 @@
 //!
 //! Chosen where the contract is silent: a `flat` once a person pays the partner of the account registered first, at
 //! the first event of any account; a ladder is dated like a CPA, by the moment its first step was reached; who pays a
-//! customer pays it also while the partner is suspended.
+//! customer pays it also while the partner is suspended; an event is the customer's that it is of: sent again as another
+//! customer's, it is taken back from the one cell and posted to the other.
 
-use super::conditions::{Look, is_met_at};
+use super::conditions::{Look, is_met_at, met_at};
 use super::fraction::Fraction;
 use super::rates::has_rate;
 use super::world::{Customer, Fact, FactId, Micros, Seat, World, fraction, list, period_of, zone_of};
@@ -30,8 +31,6 @@ pub struct Item<'w> {
     pub fact: Option<FactId>,
     /// The fact that it waited for: its own, or the last one of the moment of an acquisition.
     pub trigger: Option<FactId>,
-    /// Of a closed period: every fact that has a part in what is paid.
-    pub stands_for: Vec<FactId>,
     pub customer: &'w Customer,
     pub seats: Vec<Seat>,
     pub scope: String,
@@ -209,7 +208,7 @@ fn linear_of<'w>(
             };
             let period = period_of(plan, at);
             let scope = match (rule["kind"].as_str().unwrap(), rule["once_per"].as_str().unwrap_or("person")) {
-                ("flat", "event") => format!("event {}", fact.id.1),
+                ("flat", "event") => format!("event {} of {}", fact.id.1, customer.name),
                 ("flat", "customer") => format!("customer {}", customer.name),
                 ("flat", _) => format!("person {}", customer.person),
                 _ => format!("customer {} in {period}", customer.name),
@@ -222,7 +221,6 @@ fn linear_of<'w>(
                 order: (at, fact.id.1.clone(), format!("{} {moment}", fact.id.0)),
                 fact: Some(fact.id.clone()),
                 trigger: Some(fact.id.clone()),
-                stands_for: Vec::new(),
                 customer,
                 seats: standing.seats.clone(),
                 scope: scope_of(plan, rule, scope, period),
@@ -311,8 +309,7 @@ pub fn acquisitions<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
                         rule,
                         order: (at, person.clone(), "person".to_owned()),
                         fact: None,
-                        trigger: look.fact_at(at),
-                        stands_for: Vec::new(),
+                        trigger: look.fact_at(met_by_itself(world, plan, rule, &accounts).unwrap_or(at)),
                         customer: first,
                         seats: standing.seats.clone(),
                         scope: scope_of(plan, rule, scope.clone(), period),
@@ -333,6 +330,12 @@ pub fn acquisitions<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
     items
 }
 
+/// When the customer itself met what is asked, where its partner has to as well: what it did then is what waits.
+fn met_by_itself(world: &World, plan: &Value, rule: &Value, accounts: &[&Customer]) -> Option<Micros> {
+    let mut asked = rule.get("qualify").or(plan.get("qualification"))?.clone();
+    asked.as_object_mut()?.remove("partner").and_then(|_| met_at(world, plan, accounts, &asked))
+}
+
 /// 1 for an acquisition, the amount of the step for a ladder, `None` where nothing is met.
 fn acquired(
     world: &World,
@@ -351,6 +354,12 @@ fn acquired(
         "cpa_ladder" => {
             let needed = serde_json::json!({ format!("min_{}", rule["of"].as_str().unwrap()): "0" });
             hold_unpriced(world, plan, &needed, accounts, held);
+            let all = Look { world, plan, accounts, until: None, moment: at };
+            let is_of_first = |fact: &Fact| rule["of"] != "first_deposit" || all.is_of_first_deposit(fact);
+            // What has no part in the deposits is no moment at which a step is reached.
+            if !all.counted(&needed).into_iter().any(|(counted_at, fact)| counted_at == at && is_of_first(fact)) {
+                return None;
+            }
             let reached = |until: Option<Micros>| {
                 let look = Look { world, plan, accounts, until, moment: at };
                 let value = match rule["of"].as_str().unwrap() {

@@ -210,6 +210,11 @@ impl Rule {
         self.is_periodic() || self.cap.is_some_and(|cap| cap.per == CapPer::Day)
     }
 
+    /// Whether what it pays is for one fact alone: not for a person, an acquisition or a closed period.
+    pub fn is_for_fact(&self) -> bool {
+        self.carry.is_none() && !matches!(self.kind, Kind::Flat(_) | Kind::Cpa(_) | Kind::CpaLadder(_))
+    }
+
     /// Whether the partners above take part: always for money to a partner only.
     pub fn takes_tiers(&self) -> bool {
         self.tiers && self.pays == Pays::Partner && self.unit.is_money() && !matches!(self.kind, Kind::Rebate(_))
