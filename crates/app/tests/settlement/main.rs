@@ -2,6 +2,7 @@
 
 mod accounts;
 mod brokers;
+mod circles;
 mod confirmation;
 mod events;
 mod fixture;
