@@ -349,6 +349,12 @@ fn acquired(
         "cpa" => {
             let conditions = rule.get("qualify").or(plan.get("qualification"))?;
             hold_unpriced(world, plan, conditions, accounts, held);
+            let look = Look { world, plan, accounts, until: None, moment: at };
+            // Conditions are met by what they ask for: what else happens later meets nothing, also not by a later plan.
+            let meets = |(counted_at, fact): (Micros, &Fact)| counted_at == at && has_part(&look, conditions, fact);
+            if conditions.get("partner").is_none() && !look.counted(conditions).into_iter().any(meets) {
+                return None;
+            }
             is_met_at(world, plan, accounts, conditions, at).then_some(Fraction::ONE)
         }
         "cpa_ladder" => {
@@ -375,6 +381,28 @@ fn acquired(
     }
 }
 
+/// Whether the conditions ask for what the fact says.
+fn has_part(look: &Look, conditions: &Value, fact: &Fact) -> bool {
+    const NUMBERS: [&str; 6] =
+        ["min_first_deposit", "min_net_deposit", "min_deposits", "min_lots", "min_spread_cost", "min_trades"];
+    let is_asked = |key: &str| conditions.get(key).is_some();
+    if !NUMBERS.iter().any(|key| is_asked(key)) && !is_asked("kyc") {
+        return true;
+    }
+    let is_traded = is_asked("min_lots") || (is_asked("min_spread_cost") && fact.document.get("spread_cost").is_some());
+    match fact.kind() {
+        "event" => is_asked("kyc") && fact.text("event") == Some("KYC_COMPLETED"),
+        "deposit" => {
+            let is_of_first = is_asked("min_first_deposit") && look.is_of_first_deposit(fact);
+            counts(look.plan, fact) && (is_of_first || is_asked("min_net_deposit") || is_asked("min_deposits"))
+        }
+        "withdrawal" | "chargeback" => is_asked("min_net_deposit") && counts(look.plan, fact),
+        "trading_day" => is_traded,
+        "trade" => is_asked("min_trades") || (is_traded && !fact.is_open_trade()),
+        _ => false,
+    }
+}
+
 /// Holds the facts that a condition needs and that have no exchange rate.
 fn hold_unpriced(world: &World, plan: &Value, needs: &Value, accounts: &[&Customer], held: &mut Held) {
     let look = Look { world, plan, accounts, until: None, moment: 0 };
@@ -393,6 +421,7 @@ fn hold_unpriced(world: &World, plan: &Value, needs: &Value, accounts: &[&Custom
         if is_needed
             && !fact.is_open_trade()
             && counts(plan, fact)
+            && world.standing(accounts[0], at).is_some_and(|own| std::ptr::eq(world.version(&own.plan, at), plan))
             && world.exchange_rate(plan, currency, home, at).is_none()
         {
             held.insert((fact.id.clone(), "no_exchange_rate"));

@@ -13,4 +13,5 @@ mod programs;
 mod race;
 mod records;
 mod sources;
+mod verified;
 mod wide;
