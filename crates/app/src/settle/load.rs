@@ -18,7 +18,6 @@ use headwater_domain::source::Source;
 use headwater_domain::time::{Instant, Period};
 use headwater_store::backend::{Error, Result, Tx};
 use headwater_store::circle::{PayeeOf, marks_of_persons, programs_of_events};
-use headwater_store::directory::changes_since;
 use headwater_store::history::persons_read;
 use headwater_store::inbox::{
     EventClaim, IdempotencyClaim, event_claim, event_claims_lock, idempotency_claim, idempotency_read,
@@ -30,7 +29,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], now: Instant) -> Result<View> {
     pricing(tx).await?;
-    refresh(tx, app).await?;
+    // A change that is committed later marks whom it concerns.
+    app.refresh_in(tx).await?;
     let directory = app.directory();
     let confirmed: Vec<_> = commands.iter().filter_map(confirmed).collect();
     let programs = wide::programs(&directory, commands, &programs_of_events(tx, &confirmed).await?);
@@ -379,14 +379,6 @@ async fn read_common_cells(tx: &Tx<'_>, view: &mut View) -> Result<()> {
         let cells = common_cells(tx, *program, partners.iter().copied(), customers).await?;
         view.common_cells.insert(*program, cells);
     }
-    Ok(())
-}
-
-/// What is decided here is decided on the configuration that is committed now, not on what this node saw last. A change
-/// that is committed later marks whom it concerns.
-async fn refresh(tx: &Tx<'_>, app: &App) -> Result<()> {
-    let seen = app.directory().version;
-    app.apply(changes_since(tx, seen).await?);
     Ok(())
 }
 

@@ -13,5 +13,6 @@ mod programs;
 mod race;
 mod records;
 mod sources;
+mod together;
 mod verified;
 mod wide;
