@@ -104,7 +104,11 @@ impl History {
         let ((cell, transaction, unfounded), heads) = self.store.money.read(read).await?;
         if let Some(cell) = cell {
             let (posted, sum) = (Decimal(cell.posted), Decimal(cell.commissions));
-            return Ok(Some(format!("cell {} says {posted}, its commissions add up to {sum}", cell.cell)));
+            if posted != sum {
+                return Ok(Some(format!("cell {} says {posted}, its commissions add up to {sum}", cell.cell)));
+            }
+            let (denied, sum) = (Decimal(cell.denied), Decimal(cell.commissions_denied));
+            return Ok(Some(format!("cell {} says that {denied} was denied, it was {sum}", cell.cell)));
         }
         if let Some(transaction) = transaction {
             return Ok(Some(format!("the entries of transaction {transaction} do not add up to nothing")));

@@ -12,3 +12,9 @@ ALTER TABLE cell ADD COLUMN payee_id BIGINT;
 UPDATE cell SET payee_id = (SELECT COALESCE(m.partner_id, m.customer_id) FROM commission m WHERE m.id = cell.last_commission_id)
   WHERE person_id < 0;
 CREATE INDEX cell_payee ON cell (person_id, payee_id) WHERE payee_id IS NOT NULL;
+
+-- What of the cell was denied: a correction that takes all of that back is denied with it.
+ALTER TABLE cell ADD COLUMN denied BIGINT NOT NULL DEFAULT 0;
+UPDATE cell SET denied = s.total FROM
+  (SELECT person_id, cell, CAST(SUM(amount) AS BIGINT) AS total FROM commission WHERE status = 'denied' GROUP BY person_id, cell) s
+  WHERE cell.person_id = s.person_id AND cell.cell = s.cell;

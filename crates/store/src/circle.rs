@@ -63,7 +63,7 @@ pub async fn common_cells(tx: &Tx<'_>, payees: &[PayeeOf]) -> Result<Vec<CellRow
         PayeeOf,
         0,
         "SELECT c.person_id, c.cell, c.posted, c.last_commission_id, c.cut_off, \
-         CASE WHEN m.status = 'denied' THEN m.amount END, m.fact_id, m.for_period, m.payable_at, m.plan, m.plan_number \
+         c.denied, m.status = 'denied', m.fact_id, m.for_period, m.payable_at, m.plan, m.plan_number \
          FROM {batch} CROSS JOIN cell c JOIN commission m ON m.id = c.last_commission_id \
          WHERE c.person_id = batch.owner_id AND c.payee_id = batch.payee_id AND c.payee_id IS NOT NULL"
     );

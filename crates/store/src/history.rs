@@ -11,8 +11,8 @@ record! {
     pub struct BoundRow { person_id: i64, partner_id: i64 }
 }
 record! {
-    /// A cell whose commissions do not add up to what it says.
-    pub struct UnequalCell { person_id: i64, cell: String, posted: i64, commissions: i64 }
+    /// A cell whose commissions, or those that were denied, do not add up to what it says.
+    pub struct UnequalCell { person_id: i64, cell: String, posted: i64, commissions: i64, denied: i64, commissions_denied: i64 }
 }
 record! {
     /// An entry as it is chained.
@@ -48,9 +48,10 @@ pub async fn persons_read(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRow>>
 /// The first cell that its commissions do not add up to.
 pub async fn cell_unequal(tx: &Tx<'_>) -> Result<Option<UnequalCell>> {
     let statement = sql!(
-        "SELECT c.person_id, c.cell, c.posted, CAST(COALESCE(s.total, 0) AS BIGINT) FROM cell c LEFT JOIN \
-         (SELECT person_id, cell, SUM(amount) AS total FROM commission GROUP BY person_id, cell) s \
-         ON s.person_id = c.person_id AND s.cell = c.cell WHERE c.posted <> COALESCE(s.total, 0) \
+        "SELECT c.person_id, c.cell, c.posted, CAST(COALESCE(s.total, 0) AS BIGINT), c.denied, CAST(COALESCE(s.denied, 0) AS BIGINT) \
+         FROM cell c LEFT JOIN (SELECT person_id, cell, SUM(amount) AS total, \
+         SUM(CASE WHEN status = 'denied' THEN amount ELSE 0 END) AS denied FROM commission GROUP BY person_id, cell) s \
+         ON s.person_id = c.person_id AND s.cell = c.cell WHERE c.posted <> COALESCE(s.total, 0) OR c.denied <> COALESCE(s.denied, 0) \
          ORDER BY c.person_id, c.cell LIMIT 1"
     );
     tx.maybe(statement, &[]).await

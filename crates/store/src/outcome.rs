@@ -68,8 +68,9 @@ batch! {
     }
 }
 batch! {
-    /// What a cell has posted after this settlement; `payee_id`: whose it is, where it belongs to no person.
-    pub struct CellPut { person_id: i64 = "int8", cell: String = "text", posted: i64 = "int8", last_commission_id: i64 = "int8", cut_off: i64 = "int8", payee_id: Option<i64> = "int8" }
+    /// What a cell has posted after this settlement; `payee_id`: whose it is, where it belongs to no person; `denied_change`: by how
+    /// much more of it is denied.
+    pub struct CellPut { person_id: i64 = "int8", cell: String = "text", posted: i64 = "int8", last_commission_id: i64 = "int8", cut_off: i64 = "int8", payee_id: Option<i64> = "int8", denied_change: i64 = "int8" }
 }
 batch! {
     /// A posting to add.
@@ -171,9 +172,10 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
     let cells = batch_sql!(
         CellPut,
         0,
-        "INSERT INTO cell (person_id, cell, posted, last_commission_id, cut_off, payee_id) \
-         SELECT person_id, cell, posted, last_commission_id, cut_off, payee_id FROM {batch} WHERE true ON CONFLICT (person_id, cell) \
-         DO UPDATE SET posted = excluded.posted, last_commission_id = excluded.last_commission_id, cut_off = excluded.cut_off"
+        "INSERT INTO cell (person_id, cell, posted, last_commission_id, cut_off, payee_id, denied) \
+         SELECT person_id, cell, posted, last_commission_id, cut_off, payee_id, denied_change FROM {batch} WHERE true ON CONFLICT (person_id, cell) \
+         DO UPDATE SET posted = excluded.posted, last_commission_id = excluded.last_commission_id, cut_off = excluded.cut_off, \
+         denied = cell.denied + excluded.denied"
     );
     tx.batch(cells, &[], &outcome.cells).await?;
     // Approved with its hold over: posted as payable, and so it is due (`store::commission`).

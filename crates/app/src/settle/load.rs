@@ -345,8 +345,12 @@ fn put_cell(cells: &mut Cells, stored: &CellRow) -> Result<()> {
     let (amount, cut_off) = (Decimal(stored.posted), Decimal(stored.cut_off));
     let posted = PostedCell { cell, amount, cut_off, last: Some(last) };
     cells.posted.insert(stored.cell.clone(), posted);
-    let (id, denied) = (CommissionId(stored.last_commission_id), stored.last_denied.map(Decimal));
-    cells.last_commissions.insert(stored.cell.clone(), LastCommission { id, denied });
+    let last = LastCommission {
+        id: CommissionId(stored.last_commission_id),
+        is_denied: stored.last_is_denied,
+        denied: Decimal(stored.denied),
+    };
+    cells.last_commissions.insert(stored.cell.clone(), last);
     Ok(())
 }
 

@@ -54,8 +54,10 @@ pub(crate) struct PersonRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LastCommission {
     pub id: CommissionId,
-    /// Its amount, where it was denied.
-    pub denied: Option<Decimal>,
+    /// Whether it was denied.
+    pub is_denied: bool,
+    /// How much of all that was posted in the cell was denied.
+    pub denied: Decimal,
 }
 
 /// By which way a fact came, and the number of its first revision.

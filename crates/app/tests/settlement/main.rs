@@ -4,6 +4,7 @@ mod accounts;
 mod brokers;
 mod circles;
 mod confirmation;
+mod denied;
 mod events;
 mod fixture;
 mod keys;

@@ -24,7 +24,7 @@ macro_rules! changes {
 }
 
 static OF_COMMISSION: [Change; 3] = changes! {
-    "UPDATE commission SET status = 'denied'", "UPDATE commission SET status = 'approved'", "is denied, its entries say";
+    "UPDATE commission SET status = 'pending'", "UPDATE commission SET status = 'approved'", "is pending, its entries say";
     "UPDATE ledger_entry SET commission_id = NULL",
     "UPDATE ledger_entry SET commission_id = (SELECT MAX(id) FROM commission)", "its entries say accrued 0";
     "UPDATE ledger_entry SET payout_id = 5", "UPDATE ledger_entry SET payout_id = NULL", "is for no commission and no payout";
