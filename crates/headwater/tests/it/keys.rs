@@ -52,6 +52,7 @@ pub const SECRET_ONLY: [(&str, &str); 59] = [
     ("GET", "/api/v1/facts/1"),
     ("GET", "/api/v1/facts/1/explain"),
     ("GET", "/api/v1/held"),
+    ("GET", "/api/v1/audit"),
     ("POST", "/api/v1/held/x/retry"),
     ("POST", "/api/v1/held/x/dismiss"),
     ("POST", "/api/v1/commissions/approve"),
