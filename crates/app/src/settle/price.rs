@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 /// What the engine says of a person's facts.
 struct Priced {
-    postings: Vec<Posting>,
+    postings: Vec<Posting<'static>>,
     held: Vec<Held>,
     qualified_at: Option<Instant>,
 }
@@ -89,6 +89,10 @@ impl Decision<'_> {
         let terms = Terms { partners: &partners, exchange: &exchange, closed_before: program.closed_before };
         let evaluation = commission::evaluate(&persons, &terms);
         let postings = commission::postings(&evaluation, &person.cells.posted, changed);
+        // A program that is priced as a whole asks only whether this event converts.
+        let is_wide = self.directory.is_wide(program.id);
+        let asked = |posting: &Posting<'_>| !is_wide || changed.contains(&posting.fact);
+        let postings = postings.into_iter().filter(asked).map(Posting::told).collect();
         let qualified_at = evaluation.qualified.get(&person.id).copied();
         held.extend(evaluation.held);
         Ok(Priced { postings, held, qualified_at })
@@ -142,7 +146,7 @@ impl Decision<'_> {
         cells: &mut Cells,
         program: &Program,
         event: Option<i64>,
-        posting: &Posting,
+        posting: &Posting<'_>,
     ) -> Result<()> {
         let id = CommissionId((self.next_id)());
         let approved = program.settings.auto_approve.unwrap_or(posting.auto_approve);
@@ -196,7 +200,7 @@ impl Decision<'_> {
             plan: posting.plan.clone(),
             plan_number: posting.version,
             posted_before: posting.posted_before.0,
-            explanation: posting.explanation.to_string(),
+            explanation: posting.explanation(),
             created_at: self.now.0,
         });
         let bookings = accrual(payee, posting.amount, stage).into_iter().map(|transfer| Booking {
@@ -212,7 +216,7 @@ impl Decision<'_> {
     }
 
     /// The zone of the plan that priced the posting cuts its periods; without a plan, the program's.
-    fn zone_of(&self, program: &Program, posting: &Posting) -> Result<Zone> {
+    fn zone_of(&self, program: &Program, posting: &Posting<'_>) -> Result<Zone> {
         let plan = self.directory.plan(program.account, &posting.plan);
         let version = plan.and_then(|plan| plan.timeline.iter().find(|version| version.version == posting.version));
         if let Some(version) = version {
