@@ -190,12 +190,7 @@ fn difference<'e>(
 
 /// A cell that nothing counts in any more. Its terms are those of the latest fact that changed, of the latest of all where
 /// none did; where that fact left the person altogether only its arrival is known.
-fn taken_back(
-    evaluation: &Evaluation<'_>,
-    text: &str,
-    posted: &PostedCell,
-    changed: &[FactId],
-) -> Posting<'static> {
+fn taken_back(evaluation: &Evaluation<'_>, text: &str, posted: &PostedCell, changed: &[FactId]) -> Posting<'static> {
     let concerns = |fact: &FactId| changed.is_empty() || changed.binary_search(fact).is_ok();
     let known = evaluation.standings.iter().filter(|(fact, ..)| concerns(fact));
     let known = known.max_by_key(|(fact, at, _)| (*at, *fact)).map(|(fact, at, version)| (*fact, *at, version));

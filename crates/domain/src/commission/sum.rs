@@ -226,12 +226,7 @@ fn add(claims: &Claims<'_>, share: Share, cells: &mut Cells, paths: &mut Paths) 
             cell.latest = *counted;
         }
     }
-    cell.parts.push(Part {
-        claim: share.claim,
-        level: share.level,
-        exact: share.exact,
-        is_rebate: share.is_rebate,
-    });
+    cell.parts.push(Part { claim: share.claim, level: share.level, exact: share.exact, is_rebate: share.is_rebate });
     Ok(())
 }
 
