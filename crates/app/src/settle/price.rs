@@ -14,7 +14,7 @@ use headwater_domain::ledger::{Owner, Stage, accrual};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::{Instant, Period, Zone};
 use headwater_store::backend::Result;
-use headwater_store::outcome::{CellPut, HeldPerson, NewCommission, NewHeld};
+use headwater_store::outcome::{CellPut, NewCommission, NewHeld};
 use headwater_store::settlement::EventRow;
 use std::collections::BTreeMap;
 
@@ -169,16 +169,15 @@ impl Decision<'_> {
             last: Some(posting.terms()),
         };
         cells.posted.insert(posting.cell_text.clone(), posted);
-        let outcome = &mut self.view.outcome;
-        outcome.cells.retain(|c| c.person_id != owner.0 || c.cell != posting.cell_text);
-        outcome.cells.push(CellPut {
+        let put = CellPut {
             person_id: owner.0,
             cell: posting.cell_text.clone(),
             posted: after.0,
             last_commission_id: id.0,
             cut_off: posting.cut_off_after.0,
-        });
-        outcome.commissions.push(NewCommission {
+        };
+        self.view.cells.insert((owner.0, posting.cell_text.clone()), put);
+        self.view.outcome.commissions.push(NewCommission {
             id: id.0,
             account_id: program.account.0,
             program_id: program.id.0,
@@ -227,19 +226,15 @@ impl Decision<'_> {
 
     /// What the person has held now takes the place of what was held before.
     pub(super) fn hold(&mut self, person: PersonId, account: AccountId, program: ProgramId, held: &[Held]) {
-        let id = person.0;
-        let outcome = &mut self.view.outcome;
-        outcome.held_persons.retain(|p| p.person_id != id);
-        outcome.held_persons.push(HeldPerson { person_id: id });
-        outcome.held.retain(|h| h.person_id != id);
-        outcome.held.extend(held.iter().map(|held| NewHeld {
+        let held = held.iter().map(|held| NewHeld {
             fact_id: held.fact.0,
             reason: held.reason.name().to_owned(),
             account_id: account.0,
             program_id: program.0,
-            person_id: id,
+            person_id: person.0,
             detail: held.detail.clone(),
             since: self.now.0,
-        }));
+        });
+        self.view.held.insert(person.0, held.collect());
     }
 }
