@@ -35,6 +35,12 @@ pub async fn simulation_finish(tx: &Tx<'_>, id: i64, status: &str, body: &str, f
     Ok(())
 }
 
+/// Those that are noted as running, whoever runs them.
+pub async fn simulations_running(tx: &Tx<'_>) -> Result<Vec<i64>> {
+    let rows: Vec<(i64,)> = tx.all(sql!("SELECT id FROM simulation WHERE status = 'running' ORDER BY id"), &[]).await?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
 /// A simulation of this account.
 pub async fn simulation_read(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<Option<SimulationRow>> {
     let statement = sql!(

@@ -18,7 +18,7 @@ use headwater_domain::source::Source;
 use headwater_domain::time::{Instant, Period};
 use headwater_store::backend::{Error, Result, Tx};
 use headwater_store::directory::changes_since;
-use headwater_store::history::persons_read;
+use headwater_store::history::{person_facts, persons_read};
 use headwater_store::inbox::{
     EventClaim, IdempotencyClaim, event_claim, event_claims_lock, idempotency_claim, idempotency_read,
 };
@@ -324,6 +324,13 @@ fn put_cell(cells: &mut Cells, stored: &CellRow) -> Result<()> {
 pub(crate) async fn people(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRecord>> {
     let rows = persons_read(tx, ids).await?;
     let state = settlement::person_state(tx, ids).await?;
+    Ok(records(&rows, &state)?.into_values().collect())
+}
+
+/// Persons as they are recorded, but for what was posted for them.
+pub(crate) async fn people_unposted(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRecord>> {
+    let rows = persons_read(tx, ids).await?;
+    let state = person_facts(tx, ids).await?;
     Ok(records(&rows, &state)?.into_values().collect())
 }
 
