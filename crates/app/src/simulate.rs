@@ -17,13 +17,13 @@ pub use compared::{Compared, Simulation};
 use headwater_domain::commission::{
     PartnerTerms, PersonView, Plan, PlanVersion, Reached, Terms, evaluate, evaluate_among, reached,
 };
-use headwater_domain::ids::{AccountId, CustomerId, PartnerId, ProgramId, node_of};
+use headwater_domain::ids::{AccountId, CustomerId, PartnerId, ProgramId};
 use headwater_domain::money::{OutOfRange, Unit};
 use headwater_domain::time::{Date, Instant};
 use headwater_store::backend::Tx;
 use headwater_store::history::posted_within;
 pub use headwater_store::simulation::SimulationRow;
-use headwater_store::simulation::{simulation_finish, simulation_insert, simulation_read, simulations_running};
+use headwater_store::simulation::{simulation_finish, simulation_insert, simulation_read, simulations_orphaned};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -224,11 +224,9 @@ impl App {
         Ok(history.simulation_json(account, &found))
     }
 
-    /// What this node's number left running before this process failed: nobody else makes numbers as this node.
+    /// What was left running by a process that is no more has failed. To be called before anything runs here.
     pub(crate) async fn simulations_left(&self) -> Result<()> {
-        let node = self.node.number();
-        let running = self.store.money.read(async |tx| simulations_running(tx).await).await?;
-        for id in running.into_iter().filter(|id| node_of(*id) == node) {
+        for id in self.store.money.read(async |tx| simulations_orphaned(tx).await).await? {
             tracing::warn!(simulation = id, "a simulation was left running, and failed");
             let at = self.clock.now();
             let finish = async move |tx: &Tx<'_>| simulation_finish(tx, id, "failed", "{}", at.0).await;

@@ -101,11 +101,6 @@ pub fn made_at(id: i64) -> Instant {
     Instant::from_millis((id >> (NODE_BITS + SEQUENCE_BITS)) + EPOCH_MILLIS)
 }
 
-/// The node that made a time-ordered number.
-pub fn node_of(id: i64) -> u8 {
-    u8::try_from((id >> SEQUENCE_BITS) & i64::from(NODES_MAX - 1)).expect("six bits fit")
-}
-
 fn first_slot_at(at: Instant) -> i64 {
     (at.millis() - EPOCH_MILLIS).max(0) << SEQUENCE_BITS
 }
