@@ -27,7 +27,7 @@ mod view;
 mod wide;
 
 pub(crate) use deliver::event_of;
-pub(crate) use load::{common_cells, people};
+pub(crate) use load::{common_cells, people, people_unposted};
 pub(crate) use queue::{Queue, queue, run};
 
 use crate::app::App;

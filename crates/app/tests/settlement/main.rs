@@ -11,5 +11,6 @@ mod nodes;
 mod programs;
 mod race;
 mod records;
+mod simulate;
 mod sources;
 mod wide;
