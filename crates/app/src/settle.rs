@@ -8,6 +8,7 @@ mod account;
 mod again;
 mod bind;
 mod books;
+mod circle;
 mod confirm;
 mod decide;
 mod deliver;
