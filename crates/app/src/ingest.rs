@@ -6,6 +6,7 @@
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::keep::Keep;
 use crate::settle::{Answer, Command};
 use headwater_domain::attribution::Touch;
 use headwater_domain::fact::FactBody;
@@ -32,6 +33,8 @@ pub struct Ingest {
     pub all_or_nothing: bool,
     /// At most [`RECORDS_MAX`].
     pub records: Vec<Record>,
+    /// How the caller's answer is kept with what it answers, where the caller sent an `Idempotency-Key`.
+    pub keep: Keep<Vec<Recorded>>,
 }
 
 /// One record.
