@@ -6,7 +6,8 @@ use crate::track360::paying_per_lot;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-fn customer(id: &str) -> Value {
+/// A customer of the partner of the samples.
+pub fn customer(id: &str) -> Value {
     json!({"customer_id": id, "signup_date": "2026-02-03T10:11:00Z", "affiliate_id": "ib_2044", "country_code": "PT",
         "trading_account_type": "ECN", "kyc_status_id": "approved", "leverage": "1:100"})
 }

@@ -18,6 +18,7 @@ mod postback_signature;
 mod receiver;
 mod reference;
 mod same_event;
+mod same_request;
 mod server;
 mod starting;
 mod strict_input;
