@@ -13,6 +13,7 @@ mod idempotency;
 mod keys;
 mod killed;
 mod money;
+mod oauth_libraries;
 mod plan_diff;
 mod postback_signature;
 mod receiver;
