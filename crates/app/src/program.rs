@@ -7,7 +7,9 @@ use crate::directory::Program;
 use crate::error::{Error, Result};
 use crate::keep::Keep;
 use crate::reprice::Mark;
+use crate::secrets::random;
 use headwater_domain::ids::{AccountId, ProgramId};
+use headwater_domain::inbound::HASHED;
 use headwater_domain::program::{Settings, check_site_url};
 use headwater_store::directory::ProgramRow;
 use headwater_store::repricing::mark_program;
@@ -59,7 +61,8 @@ impl App {
         let name = text(fields, "name")?.unwrap_or_else(|| before.row.name.clone());
         let site_url = text(fields, "site_url")?.unwrap_or_else(|| before.row.site_url.clone());
         let settings = self.settings(account, &before.settings, fields, &site_url)?;
-        let reprices = ["plan", "time_zone", "auto_approve", "sources"].iter().any(|key| fields.contains_key(*key));
+        let reprices =
+            ["plan", "time_zone", "auto_approve", "sources", "plan_of"].iter().any(|key| fields.contains_key(*key));
         let mark = self.next_id(self.clock.now());
         let update = async move |tx: &headwater_store::backend::Tx<'_>| {
             Mark::begin(tx).await?;
@@ -69,6 +72,14 @@ impl App {
         self.store.money.write(update).await?;
         self.refresh_committed().await;
         self.program_read(account, id)
+    }
+
+    /// A new token for inbound postbacks; the one before it opens nothing any more. The only time that its text is known.
+    pub async fn postback_token_rotate(&self, account: AccountId, id: ProgramId) -> Result<String> {
+        let text = format!("pt_{}", hex::encode(random::<20>()));
+        let fields = Map::from_iter([("postback_token".to_owned(), Value::from(text.as_str()))]);
+        self.program_patch(account, id, &fields).await?;
+        Ok(text)
     }
 
     /// A program of this account.
@@ -89,6 +100,10 @@ impl App {
             fields.iter().filter(|(k, _)| !matches!(k.as_str(), "name" | "site_url")).map(own).collect();
         if let Some(unknown) = changes.keys().find(|key| !known.contains_key(*key)) {
             return Err(Error::invalid(unknown, "is not a setting of a program in this version"));
+        }
+        let token = changes.get("postback_token").and_then(Value::as_str).unwrap_or_default();
+        if token.starts_with(HASHED) {
+            return Err(Error::invalid("postback_token", format!("must not start with {HASHED}")));
         }
         let settings = before.with(&changes).map_err(|error| Error::invalid(error.key, error.message))?;
         self.plan_must_exist(account, settings.plan.as_deref())?;

@@ -15,6 +15,8 @@ mod killed;
 mod money;
 mod oauth_libraries;
 mod plan_diff;
+mod plan_of;
+mod postback_inbound;
 mod postback_signature;
 mod receiver;
 mod reference;

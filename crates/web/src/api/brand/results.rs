@@ -4,8 +4,8 @@
 
 use super::caller::{Brand, BrandError};
 use crate::body::{BULK_BYTES_MAX, read};
-use crate::json::records::{Shape, records};
 use crate::idempotency::given;
+use crate::json::records::{Shape, records};
 use crate::json::table::Refusal;
 use crate::state::WebState;
 use axum::Json;
