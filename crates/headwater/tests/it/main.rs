@@ -18,6 +18,7 @@ mod plan_diff;
 mod plan_of;
 mod postback_inbound;
 mod postback_signature;
+mod rate_limit;
 mod receiver;
 mod reference;
 mod same_event;

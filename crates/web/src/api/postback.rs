@@ -47,10 +47,11 @@ pub struct PostbackQuery {
 
 /// Report an event
 ///
-/// By a server that cannot send JSON. The client is the one of the click.
+/// By a server that cannot send JSON. The client is the one of the click. Without the program's token, and not from one
+/// of its addresses: 403.
 #[utoipa::path(get, path = "/postback", operation_id = "postback_get", tag = "Events", security(()), params(PostbackQuery),
     responses((status = 200, description = "`OK`; also for a double, and for a name that is not on the list"),
-        (status = 400, description = "What is wrong"), (status = 403, description = "Neither token nor address is the program's")))]
+        (status = 400, description = "What is wrong")))]
 pub async fn get(
     State(state): State<WebState>,
     peer: Option<Extension<Peer>>,
@@ -65,8 +66,7 @@ pub async fn get(
 ///
 /// The parameters of the address and those of a form together.
 #[utoipa::path(post, path = "/postback", operation_id = "postback_post", tag = "Events", security(()), params(PostbackQuery),
-    responses((status = 200, description = "`OK`"), (status = 400, description = "What is wrong"),
-        (status = 403, description = "Neither token nor address is the program's")))]
+    responses((status = 200, description = "`OK`"), (status = 400, description = "What is wrong")))]
 pub async fn post(
     State(state): State<WebState>,
     peer: Option<Extension<Peer>>,
