@@ -20,6 +20,9 @@ pub const RECORDS_MAX: usize = 8000;
 /// What a caller may say of one record beside what is read.
 const ATTRIBUTES_BYTES_MAX: usize = 16 * 1024;
 
+/// The attribute that stays as it is once its account is somebody's: what it was brought by (`brand-api.md` §3).
+pub const KEPT_ONCE_BOUND: &str = "tracking_data";
+
 /// Records of one sender, decided together.
 #[derive(Debug, Clone)]
 pub struct Ingest {

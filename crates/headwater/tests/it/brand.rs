@@ -450,6 +450,33 @@ async fn the_alternate_tracking_value_attributes(engine: Engine) {
     assert_eq!(broker.posted().await, ["24.90"]);
 }
 
+async fn what_brought_a_customer_is_written_once(engine: Engine) {
+    let broker = paying_per_lot(engine).await;
+    broker.brand("customers", CUSTOMER).await;
+    for other in ["campaign_7_aff_42_creative_b", "2001_1000_abcdefh", ""] {
+        let (status, body) = broker.brand("customers", &CUSTOMER.replace("2001_1000_abcdefg", other)).await;
+        let result = &body["results"][0];
+        let told = (&result["status"], &result["warnings"]);
+        assert_eq!((status, told), (200, (&json!("duplicate"), &json!(["attribution_locked"]))), "{other}: {body}");
+    }
+    let (_, body) = broker.brand("customers", CUSTOMER).await;
+    assert_eq!(body["results"][0]["warnings"], json!([]), "the value that it came with is no other");
+    let wrong = DAILY_STATS.replace("\"12.45\"", "\"12,45\"");
+    let (status, body) = broker.brand("activities", &wrong).await;
+    let error = &body["results"][0]["errors"][0];
+    assert_eq!((status, &error["field"], &error["code"]), (422, &json!("Lots"), &json!("decimal")), "{body}");
+}
+
+#[tokio::test]
+async fn what_brought_a_customer_is_written_once_on_sqlite() {
+    what_brought_a_customer_is_written_once(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn what_brought_a_customer_is_written_once_on_postgres() {
+    what_brought_a_customer_is_written_once(Engine::Postgres).await;
+}
+
 #[tokio::test]
 async fn a_day_is_corrected_to_the_cent_on_sqlite() {
     a_day_is_corrected_to_the_cent(Engine::Sqlite).await;
