@@ -52,8 +52,11 @@ pub enum Known {
 
 type Render<T> = Box<dyn Fn(&T) -> Option<Given> + Send + Sync>;
 
+/// The attempt, what seals its answer, when it came, and how it is answered.
+type Kept<T> = (Attempt, Secrets, i64, Render<T>);
+
 /// How the answer about a `T` that is being made is kept, where the caller sent a key.
-pub struct Keep<T>(Option<Arc<(Attempt, Secrets, i64, Render<T>)>>);
+pub struct Keep<T>(Option<Arc<Kept<T>>>);
 
 impl<T> fmt::Debug for Keep<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -201,11 +201,12 @@ impl App {
 /// Keeps the answers about records under their callers' keys. In the order of the keys, so that two nodes that keep
 /// several cannot wait for each other.
 async fn keep_answers(tx: &Tx<'_>, commands: &[Command], answers: &[Answer]) -> Result<(), StoreError> {
-    let kept = |(command, answer)| match (command, answer) {
-        (&Command::Record(ref ingest), &Answer::Recorded(ref recorded)) => Some((&ingest.keep, recorded)),
-        _ => None,
-    };
-    let mut keeps: Vec<_> = commands.iter().zip(answers).filter_map(kept).collect();
+    let mut keeps = Vec::new();
+    for both in commands.iter().zip(answers) {
+        if let (Command::Record(ingest), Answer::Recorded(recorded)) = both {
+            keeps.push((&ingest.keep, recorded));
+        }
+    }
     keeps.sort_by_key(|(keep, _)| keep.attempt().map(|attempt| (attempt.key, attempt.scope.clone())));
     for (keep, recorded) in keeps {
         keep.keep(tx, recorded).await?;

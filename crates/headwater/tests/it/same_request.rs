@@ -99,8 +99,8 @@ async fn a_forex_request_counts_once_under_its_key(engine: Engine) {
     assert_eq!((again.status, again.is_replayed, again.body), (200, true, first.body), "created, though it is there");
     let mut other = customer("c1");
     other["country_code"] = "ES".into();
-    let reused = told(forex(&broker, &token, "customers", "k-1", &json!([other]).to_string())).await;
-    assert_eq!((reused.status, code(&reused.body)), (422, "idempotency_key_reused".into()));
+    let taken = told(forex(&broker, &token, "customers", "k-1", &json!([other]).to_string())).await;
+    assert_eq!((taken.status, code(&taken.body)), (422, "idempotency_key_reused".into()));
 
     let mut wrong = customer("c2");
     wrong["email"] = "none".into();
