@@ -122,7 +122,9 @@ impl Decision<'_> {
             return Ok(false);
         }
         let terms = self.directory.terms_of(program, binding.partner)?;
-        let Some(version) = terms.plans.iter().rev().find(|version| version.from <= occurred_at) else {
+        let registered_at = person.customers.first().map_or(occurred_at, |first| first.registered_at);
+        let mut versions = terms.plans_of(registered_at).iter().rev();
+        let Some(version) = versions.find(|version| version.from <= occurred_at) else {
             return Ok(false);
         };
         if version.plan.qualification.is_some() {
