@@ -384,6 +384,7 @@ impl Directory {
             rates: partner.rates.clone(),
             suspended: partner.suspended.iter().map(|(at, suspended)| (Instant(*at), *suspended)).collect(),
             parents: partner.parents.iter().map(|(at, parent)| (Instant(*at), *parent)).collect(),
+            keeps_acquired_plan: program.settings.keeps_acquired_plan,
         })
     }
 }

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Persons that are read at once where each stands for itself.
-const PERSONS_AT_ONCE: usize = 256;
+const PERSONS_AT_ONCE: usize = 64;
 
 /// A store and the configuration that it holds.
 #[derive(Debug)]
@@ -67,11 +67,14 @@ impl History {
         Ok(Self { store, directory })
     }
 
-    /// The circles of a program, as these plans and its own make them.
+    /// The circles of a program, as its plans make them, or this draft.
     pub(crate) async fn circles(&self, program: &Program, draft: Option<&Plan>) -> Result<Vec<Circle>> {
         let id = program.id.0;
         let bound = self.store.money.read(async move |tx| persons_bound(tx, id).await).await?;
-        let looks_further = self.directory.is_wide(program.id) || draft.is_some_and(Plan::reaches_beyond_a_person);
+        let looks_further = draft.map_or_else(
+            || self.directory.is_wide(program.id),
+            |draft| draft.reaches_beyond_a_person() && !draft.looks_beyond_by_sums(),
+        );
         if !looks_further {
             let mut persons: Vec<(PersonId, Vec<PartnerId>)> = Vec::new();
             for row in bound {
@@ -113,6 +116,15 @@ impl History {
             circle.partners.extend((row.partner_id != 0).then_some(PartnerId(row.partner_id)));
         }
         circles.into_values().collect()
+    }
+
+    /// A circle's persons with their facts.
+    pub(crate) async fn persons_of(&self, circle: &Circle) -> Result<Vec<PersonView>> {
+        let ids: Vec<_> = circle.persons.iter().map(|person| Number { id: person.0 }).collect();
+        let read = async move |tx: &headwater_store::backend::Tx<'_>| settle::people_unposted(tx, &ids).await;
+        let people = self.store.money.read(read).await?.into_iter();
+        let views = people.map(|person| self.directory.into_person_view(person));
+        Ok(views.collect::<headwater_store::backend::Result<_>>()?)
     }
 
     /// A circle as it is recorded now.

@@ -7,7 +7,9 @@ use crate::directory::Program;
 use crate::error::{Error, Result};
 use crate::keep::Keep;
 use crate::reprice::Mark;
+use crate::secrets::random;
 use headwater_domain::ids::{AccountId, ProgramId};
+use headwater_domain::inbound::HASHED;
 use headwater_domain::program::{Settings, check_site_url};
 use headwater_store::backend::Tx;
 use headwater_store::directory::ProgramRow;
@@ -56,7 +58,8 @@ impl App {
         id: ProgramId,
         fields: &Map<String, Value>,
     ) -> Result<Arc<Program>> {
-        let reprices = ["plan", "time_zone", "auto_approve", "sources"].iter().any(|key| fields.contains_key(*key));
+        let reprices =
+            ["plan", "time_zone", "auto_approve", "sources", "plan_of"].iter().any(|key| fields.contains_key(*key));
         let mark = self.next_id(self.clock.now());
         let (app, fields) = (Arc::clone(self), fields.clone());
         let update = async move |tx: &Tx<'_>| {
@@ -91,6 +94,14 @@ impl App {
         Ok((name, site_url, settings))
     }
 
+    /// A new token for inbound postbacks; the one before it opens nothing any more. The only time that its text is known.
+    pub async fn postback_token_rotate(self: &Arc<Self>, account: AccountId, id: ProgramId) -> Result<String> {
+        let text = format!("pt_{}", hex::encode(random::<20>()));
+        let fields = Map::from_iter([("postback_token".to_owned(), Value::from(text.as_str()))]);
+        self.program_patch(account, id, &fields).await?;
+        Ok(text)
+    }
+
     /// A program of this account.
     pub fn program_read(&self, account: AccountId, id: ProgramId) -> Result<Arc<Program>> {
         self.directory().program(account, id).cloned().ok_or(Error::NotFound("program"))
@@ -109,6 +120,10 @@ impl App {
             fields.iter().filter(|(k, _)| !matches!(k.as_str(), "name" | "site_url")).map(own).collect();
         if let Some(unknown) = changes.keys().find(|key| !known.contains_key(*key)) {
             return Err(Error::invalid(unknown, "is not a setting of a program in this version"));
+        }
+        let token = changes.get("postback_token").and_then(Value::as_str).unwrap_or_default();
+        if token.starts_with(HASHED) {
+            return Err(Error::invalid("postback_token", format!("must not start with {HASHED}")));
         }
         let settings = before.with(&changes).map_err(|error| Error::invalid(error.key, error.message))?;
         self.plan_must_exist(account, settings.plan.as_deref())?;

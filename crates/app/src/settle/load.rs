@@ -18,7 +18,7 @@ use headwater_domain::source::Source;
 use headwater_domain::time::{Instant, Period};
 use headwater_store::backend::{Error, Result, Tx};
 use headwater_store::circle::{PayeeOf, marks_of_persons, programs_of_events};
-use headwater_store::history::persons_read;
+use headwater_store::history::{person_facts, persons_read};
 use headwater_store::inbox::{
     EventClaim, IdempotencyClaim, event_claim, event_claims_lock, idempotency_claim, idempotency_read,
 };
@@ -362,6 +362,13 @@ pub(crate) async fn people(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonReco
     Ok(records(&rows, &state)?.into_values().collect())
 }
 
+/// Persons as they are recorded, but for what was posted for them.
+pub(crate) async fn people_unposted(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRecord>> {
+    let rows = persons_read(tx, ids).await?;
+    let state = person_facts(tx, ids).await?;
+    Ok(records(&rows, &state)?.into_values().collect())
+}
+
 /// The cells of these payees in a program that belong to no person, which are kept under its number, negated.
 pub(crate) async fn common_cells(
     tx: &Tx<'_>,
@@ -399,7 +406,7 @@ fn read_facts(person: &mut PersonRecord, rows: &[&FactRow]) -> Result<()> {
         }
     }
     for (row, first) in current.into_values() {
-        let body = serde_json::from_str(&row.body).ok().and_then(|body| FactBody::from_json(&row.kind, &body));
+        let body = FactBody::from_stored(&row.kind, &row.body);
         let source = Source::parse(&row.source).ok_or_else(|| unreadable("source of fact", row.id))?;
         person.arrivals.insert(FactId(row.id), Arrival { source, first: FactId(first) });
         person.facts.push(Fact {

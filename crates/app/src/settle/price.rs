@@ -14,13 +14,13 @@ use headwater_domain::ledger::{Before, Owner, Stage, accrual};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::{Instant, Period, Zone};
 use headwater_store::backend::Result;
-use headwater_store::outcome::{CellPut, HeldPerson, NewCommission, NewHeld};
+use headwater_store::outcome::{CellPut, NewCommission, NewHeld};
 use headwater_store::settlement::EventRow;
 use std::collections::BTreeMap;
 
 /// What the engine says of a person's facts.
 struct Priced {
-    postings: Vec<Posting>,
+    postings: Vec<Posting<'static>>,
     held: Vec<Held>,
     qualified_at: Option<Instant>,
 }
@@ -89,6 +89,10 @@ impl Decision<'_> {
         let terms = Terms { partners: &partners, exchange: &exchange, closed_before: program.closed_before };
         let evaluation = commission::evaluate(&persons, &terms);
         let postings = commission::postings(&evaluation, &person.cells.posted, changed);
+        // A program that is priced as a whole asks only whether this event converts.
+        let is_wide = self.directory.is_wide(program.id);
+        let asked = |posting: &Posting<'_>| !is_wide || changed.contains(&posting.fact);
+        let postings = postings.into_iter().filter(asked).map(Posting::told).collect();
         let qualified_at = evaluation.qualified.get(&person.id).copied();
         held.extend(evaluation.held);
         Ok(Priced { postings, held, qualified_at })
@@ -118,7 +122,9 @@ impl Decision<'_> {
             return Ok(false);
         }
         let terms = self.directory.terms_of(program, binding.partner)?;
-        let Some(version) = terms.plans.iter().rev().find(|version| version.from <= occurred_at) else {
+        let registered_at = person.customers.first().map_or(occurred_at, |first| first.registered_at);
+        let mut versions = terms.plans_of(registered_at).iter().rev();
+        let Some(version) = versions.find(|version| version.from <= occurred_at) else {
             return Ok(false);
         };
         if version.plan.qualification.is_some() {
@@ -142,7 +148,7 @@ impl Decision<'_> {
         cells: &mut Cells,
         program: &Program,
         event: Option<i64>,
-        posting: &Posting,
+        posting: &Posting<'_>,
     ) -> Result<()> {
         let id = CommissionId((self.next_id)());
         let approved = program.settings.auto_approve.unwrap_or(posting.auto_approve);
@@ -172,11 +178,9 @@ impl Decision<'_> {
             last: Some(posting.terms()),
         };
         cells.posted.insert(posting.cell_text.clone(), posted);
-        let outcome = &mut self.view.outcome;
-        let is_same = |c: &CellPut| c.person_id == owner.0 && c.cell == posting.cell_text;
-        let denied_earlier: i64 = outcome.cells.iter().filter(|c| is_same(c)).map(|c| c.denied_change).sum();
-        outcome.cells.retain(|c| !is_same(c));
-        outcome.cells.push(CellPut {
+        let place = (owner.0, posting.cell_text.clone());
+        let denied_earlier = self.view.cells.get(&place).map_or(0, |put| put.denied_change);
+        let put = CellPut {
             person_id: owner.0,
             cell: posting.cell_text.clone(),
             posted: after.0,
@@ -184,8 +188,9 @@ impl Decision<'_> {
             cut_off: posting.cut_off_after.0,
             denied_change: denied_earlier + denied_change.0,
             payee_id: (owner.0 < 0).then_some(partner.or(customer)).flatten(),
-        });
-        outcome.commissions.push(NewCommission {
+        };
+        self.view.cells.insert(place, put);
+        self.view.outcome.commissions.push(NewCommission {
             id: id.0,
             account_id: program.account.0,
             program_id: program.id.0,
@@ -207,7 +212,7 @@ impl Decision<'_> {
             plan: posting.plan.clone(),
             plan_number: posting.version,
             posted_before: posting.posted_before.0,
-            explanation: posting.explanation.to_string(),
+            explanation: posting.explanation(),
             created_at: self.now.0,
         });
         let bookings = accrual(payee, posting.amount, stage).into_iter().map(|transfer| Booking {
@@ -223,7 +228,7 @@ impl Decision<'_> {
     }
 
     /// The zone of the plan that priced the posting cuts its periods; without a plan, the program's.
-    fn zone_of(&self, program: &Program, posting: &Posting) -> Result<Zone> {
+    fn zone_of(&self, program: &Program, posting: &Posting<'_>) -> Result<Zone> {
         let plan = self.directory.plan(program.account, &posting.plan);
         let version = plan.and_then(|plan| plan.timeline.iter().find(|version| version.version == posting.version));
         if let Some(version) = version {
@@ -234,19 +239,15 @@ impl Decision<'_> {
 
     /// What the person has held now takes the place of what was held before.
     pub(super) fn hold(&mut self, person: PersonId, account: AccountId, program: ProgramId, held: &[Held]) {
-        let id = person.0;
-        let outcome = &mut self.view.outcome;
-        outcome.held_persons.retain(|p| p.person_id != id);
-        outcome.held_persons.push(HeldPerson { person_id: id });
-        outcome.held.retain(|h| h.person_id != id);
-        outcome.held.extend(held.iter().map(|held| NewHeld {
+        let held = held.iter().map(|held| NewHeld {
             fact_id: held.fact.0,
             reason: held.reason.name().to_owned(),
             account_id: account.0,
             program_id: program.0,
-            person_id: id,
+            person_id: person.0,
             detail: held.detail.clone(),
             since: self.now.0,
-        }));
+        });
+        self.view.held.insert(person.0, held.collect());
     }
 }

@@ -13,6 +13,7 @@ mod nodes;
 mod programs;
 mod race;
 mod records;
+mod simulate;
 mod sources;
 mod together;
 mod verified;

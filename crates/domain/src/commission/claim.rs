@@ -92,6 +92,8 @@ pub(super) enum Detail {
 pub(super) struct Claims<'a> {
     pub terms: &'a Terms<'a>,
     pub all: Vec<Claim<'a>>,
+    /// Only for what steps are looked up by: rules without them claim nothing.
+    pub only_steps: bool,
     held: BTreeMap<(FactId, HeldReason), String>,
 }
 
@@ -127,7 +129,7 @@ impl Claim<'_> {
 
 impl<'a> Claims<'a> {
     pub(super) fn new(terms: &'a Terms<'a>) -> Self {
-        Self { terms, all: Vec::new(), held: BTreeMap::new() }
+        Self { terms, all: Vec::new(), only_steps: false, held: BTreeMap::new() }
     }
 
     pub(super) fn push(&mut self, claim: Claim<'a>) {
