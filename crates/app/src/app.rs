@@ -120,6 +120,17 @@ impl App {
         self.store.is_reachable().await
     }
 
+    /// Takes over what was committed before this transaction: what is decided in it is decided on that, not on what this
+    /// node saw last.
+    pub(crate) async fn refresh_in(
+        &self,
+        tx: &headwater_store::backend::Tx<'_>,
+    ) -> headwater_store::backend::Result<()> {
+        let seen = self.directory().version;
+        self.apply(directory::changes_since(tx, seen).await?);
+        Ok(())
+    }
+
     pub(crate) fn apply(&self, changes: directory::Changes) {
         let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
         if changes.version > directory.version {

@@ -7,7 +7,7 @@ use crate::directory::{Directory, Program};
 use crate::error::Result;
 use crate::settle;
 use headwater_domain::commission::{
-    Evaluation, ExchangeRates, PartnerTerms, Payee, PersonView, Plan, PostedCell, Terms, evaluate,
+    Evaluation, ExchangeRates, PartnerTerms, PersonView, Plan, PostedCell, Terms, evaluate,
 };
 use headwater_domain::ids::{PartnerId, PersonId};
 use headwater_domain::time::Date;
@@ -131,20 +131,22 @@ impl History {
     pub(crate) async fn recorded(&self, program: &Program, circle: &Circle) -> Result<Recorded> {
         let ids: Vec<_> = circle.persons.iter().map(|person| Number { id: person.0 }).collect();
         let (id, is_wide) = (program.id, self.directory.is_wide(program.id));
+        let partners = self.directory.partners_from(circle.partners.iter().copied().collect(), program)?;
+        let payees: Vec<PartnerId> = partners.keys().copied().collect();
         let read = async move |tx: &headwater_store::backend::Tx<'_>| {
             let people = settle::people(tx, &ids).await?;
-            let common = if is_wide { Some(settle::common_cells(tx, id).await?) } else { None };
+            let customers = people.iter().flat_map(|person| &person.customers).map(|customer| customer.customer);
+            let common = if is_wide {
+                Some(settle::common_cells(tx, id, payees.iter().copied(), customers).await?)
+            } else {
+                None
+            };
             Ok((people, common))
         };
         let (people, common) = self.store.money.read(read).await?;
-        let partners = self.directory.partners_from(circle.partners.iter().copied().collect(), program)?;
         let mut posted: BTreeMap<String, PostedCell> =
             people.iter().flat_map(|person| person.cells.posted.clone()).collect();
-        let in_circle = |cell: &PostedCell| match cell.cell.payee {
-            Payee::Partner(partner) => partners.contains_key(&partner),
-            Payee::Customer(_) => true,
-        };
-        posted.extend(common.into_iter().flat_map(|cells| cells.posted).filter(|(_, cell)| in_circle(cell)));
+        posted.extend(common.into_iter().flat_map(|cells| cells.posted));
         let persons = people.iter().map(|person| Ok(self.directory.person_view(person)?.0));
         Ok(Recorded {
             persons: persons.collect::<headwater_store::backend::Result<_>>()?,

@@ -11,8 +11,8 @@ record! {
     pub struct BoundRow { person_id: i64, partner_id: i64 }
 }
 record! {
-    /// A cell whose commissions do not add up to what it says.
-    pub struct UnequalCell { person_id: i64, cell: String, posted: i64, commissions: i64 }
+    /// A cell whose commissions, or those that were denied, do not add up to what it says.
+    pub struct UnequalCell { person_id: i64, cell: String, posted: i64, commissions: i64, denied: i64, commissions_denied: i64 }
 }
 record! {
     /// An entry as it is chained.
@@ -28,7 +28,7 @@ record! {
 /// Every person of a program with every partner that it was bound to.
 pub async fn persons_bound(tx: &Tx<'_>, program_id: i64) -> Result<Vec<BoundRow>> {
     let statement = sql!(
-        "SELECT DISTINCT p.id, COALESCE(a.partner_id, 0) FROM person p LEFT JOIN attribution a ON a.person_id = p.id \
+        "SELECT p.id, COALESCE(b.partner_id, 0) FROM person p LEFT JOIN bound b ON b.person_id = p.id \
          WHERE p.program_id = $1 AND p.merged_into IS NULL ORDER BY p.id"
     );
     tx.all(statement, &[&program_id]).await
@@ -97,9 +97,10 @@ pub async fn posted_within(tx: &Tx<'_>, program_id: i64, from: i64, to: i64) -> 
 /// The first cell that its commissions do not add up to.
 pub async fn cell_unequal(tx: &Tx<'_>) -> Result<Option<UnequalCell>> {
     let statement = sql!(
-        "SELECT c.person_id, c.cell, c.posted, CAST(COALESCE(s.total, 0) AS BIGINT) FROM cell c LEFT JOIN \
-         (SELECT person_id, cell, SUM(amount) AS total FROM commission GROUP BY person_id, cell) s \
-         ON s.person_id = c.person_id AND s.cell = c.cell WHERE c.posted <> COALESCE(s.total, 0) \
+        "SELECT c.person_id, c.cell, c.posted, CAST(COALESCE(s.total, 0) AS BIGINT), c.denied, CAST(COALESCE(s.denied, 0) AS BIGINT) \
+         FROM cell c LEFT JOIN (SELECT person_id, cell, SUM(amount) AS total, \
+         SUM(CASE WHEN status = 'denied' THEN amount ELSE 0 END) AS denied FROM commission GROUP BY person_id, cell) s \
+         ON s.person_id = c.person_id AND s.cell = c.cell WHERE c.posted <> COALESCE(s.total, 0) OR c.denied <> COALESCE(s.denied, 0) \
          ORDER BY c.person_id, c.cell LIMIT 1"
     );
     tx.maybe(statement, &[]).await

@@ -146,7 +146,7 @@ fn claim_of_fact<'a>(
             claims.hold(fact.id, HeldReason::Unattributed, "no partner brought the customer before this date");
             return;
         };
-        match places.find(partner, at) {
+        match places.find(partner, at, account.registered_at) {
             Standing::Unplanned => {}
             Standing::Held(reason, detail) => claims.hold(fact.id, reason, detail),
             Standing::Priced(place) => {

@@ -210,6 +210,11 @@ impl Rule {
         self.is_periodic() || self.cap.is_some_and(|cap| cap.per == CapPer::Day)
     }
 
+    /// Whether what it pays is for one fact alone: not for a person, an acquisition or a closed period.
+    pub fn is_for_fact(&self) -> bool {
+        self.carry.is_none() && !matches!(self.kind, Kind::Flat(_) | Kind::Cpa(_) | Kind::CpaLadder(_))
+    }
+
     /// Whether the partners above take part: always for money to a partner only.
     pub fn takes_tiers(&self) -> bool {
         self.tiers && self.pays == Pays::Partner && self.unit.is_money() && !matches!(self.kind, Kind::Rebate(_))
@@ -239,6 +244,13 @@ impl Plan {
             _ => None,
         }));
         conditions.into_iter().any(|asked| asked.partner.is_some())
+    }
+
+    /// Whether partners of one tree share cells or volumes: by tiers, by steps of a network, by moving up where one is
+    /// suspended.
+    pub fn reaches_along_the_tree(&self) -> bool {
+        let counts_network = |rule: &Rule| rule.brackets.as_ref().is_some_and(Brackets::is_of_network);
+        self.tiers.is_some() || self.on_suspended == OnSuspended::Compress || self.rules.iter().any(counts_network)
     }
 
     /// Whether the instrument is in the group.

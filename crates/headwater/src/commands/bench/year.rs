@@ -230,6 +230,8 @@ impl<'a> Year<'a> {
             posted: amount,
             last_commission_id: id,
             cut_off: 0,
+            payee_id: None,
+            denied_change: 0,
         });
         outcome.commissions.push(NewCommission {
             id,
