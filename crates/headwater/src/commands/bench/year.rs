@@ -232,8 +232,6 @@ impl<'a> Year<'a> {
             cut_off: 0,
             payee_id: None,
             denied_change: 0,
-            payee_id: None,
-            denied_change: 0,
         });
         outcome.commissions.push(NewCommission {
             id,
