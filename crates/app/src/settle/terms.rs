@@ -42,7 +42,7 @@ impl Directory {
     }
 
     /// The same where the record is not needed any more: what it holds is moved, not copied.
-    pub(crate) fn into_person_view(&self, mut person: PersonRecord) -> Result<PersonView> {
+    pub(crate) fn person_view_taken(&self, mut person: PersonRecord) -> Result<PersonView> {
         let program = self.program(person.account, person.program);
         let program = program.ok_or_else(|| unreadable("program", person.program))?;
         if !are_all_admitted(&person, &program.settings.sources) {
