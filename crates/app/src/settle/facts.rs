@@ -104,9 +104,7 @@ impl Decision<'_> {
 
     /// The client's record as it is now.
     pub(super) fn update_person(&mut self, person: &PersonRecord) {
-        let updates = &mut self.view.outcome.persons;
-        updates.retain(|update| update.id != person.id.0);
-        updates.push(PersonUpdate {
+        self.view.outcome.persons.push(PersonUpdate {
             id: person.id.0,
             event_types: person.event_types.iter().cloned().collect::<Vec<_>>().join(" "),
             qualified_at: person.qualified_at.map(|at| at.0),

@@ -97,7 +97,9 @@ impl Decision<'_> {
         let mut first = fact.id;
         if let Some((owner, standing, _)) = self.view.known.facts.get(&name).cloned() {
             if let Some(record) = self.view.persons.get_mut(&owner) {
-                record.facts.retain(|known| known.id != standing);
+                if let Some(place) = record.place_of(standing) {
+                    record.facts.remove(place);
+                }
                 first = record.arrivals.remove(&standing).map_or(first, |arrival| arrival.first);
             }
             if owner != person {
