@@ -369,7 +369,7 @@ fn read_facts(person: &mut PersonRecord, rows: &[&FactRow]) -> Result<()> {
         }
     }
     for (row, first) in current.into_values() {
-        let body = serde_json::from_str(&row.body).ok().and_then(|body| FactBody::from_json(&row.kind, &body));
+        let body = FactBody::from_stored(&row.kind, &row.body);
         let source = Source::parse(&row.source).ok_or_else(|| unreadable("source of fact", row.id))?;
         person.arrivals.insert(FactId(row.id), Arrival { source, first: FactId(first) });
         person.facts.push(Fact {

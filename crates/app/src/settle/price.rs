@@ -14,13 +14,13 @@ use headwater_domain::ledger::{Owner, Stage, accrual};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::{Instant, Period, Zone};
 use headwater_store::backend::Result;
-use headwater_store::outcome::{CellPut, HeldPerson, NewCommission, NewHeld};
+use headwater_store::outcome::{CellPut, NewCommission, NewHeld};
 use headwater_store::settlement::EventRow;
 use std::collections::BTreeMap;
 
 /// What the engine says of a person's facts.
 struct Priced {
-    postings: Vec<Posting>,
+    postings: Vec<Posting<'static>>,
     held: Vec<Held>,
     qualified_at: Option<Instant>,
 }
@@ -89,6 +89,10 @@ impl Decision<'_> {
         let terms = Terms { partners: &partners, exchange: &exchange, closed_before: program.closed_before };
         let evaluation = commission::evaluate(&persons, &terms);
         let postings = commission::postings(&evaluation, &person.cells.posted, changed);
+        // A program that is priced as a whole asks only whether this event converts.
+        let is_wide = self.directory.is_wide(program.id);
+        let asked = |posting: &Posting<'_>| !is_wide || changed.contains(&posting.fact);
+        let postings = postings.into_iter().filter(asked).map(Posting::told).collect();
         let qualified_at = evaluation.qualified.get(&person.id).copied();
         held.extend(evaluation.held);
         Ok(Priced { postings, held, qualified_at })
@@ -142,7 +146,7 @@ impl Decision<'_> {
         cells: &mut Cells,
         program: &Program,
         event: Option<i64>,
-        posting: &Posting,
+        posting: &Posting<'_>,
     ) -> Result<()> {
         let id = CommissionId((self.next_id)());
         let approved = program.settings.auto_approve.unwrap_or(posting.auto_approve);
@@ -165,16 +169,15 @@ impl Decision<'_> {
             last: Some(posting.terms()),
         };
         cells.posted.insert(posting.cell_text.clone(), posted);
-        let outcome = &mut self.view.outcome;
-        outcome.cells.retain(|c| c.person_id != owner.0 || c.cell != posting.cell_text);
-        outcome.cells.push(CellPut {
+        let put = CellPut {
             person_id: owner.0,
             cell: posting.cell_text.clone(),
             posted: after.0,
             last_commission_id: id.0,
             cut_off: posting.cut_off_after.0,
-        });
-        outcome.commissions.push(NewCommission {
+        };
+        self.view.cells.insert((owner.0, posting.cell_text.clone()), put);
+        self.view.outcome.commissions.push(NewCommission {
             id: id.0,
             account_id: program.account.0,
             program_id: program.id.0,
@@ -196,7 +199,7 @@ impl Decision<'_> {
             plan: posting.plan.clone(),
             plan_number: posting.version,
             posted_before: posting.posted_before.0,
-            explanation: posting.explanation.to_string(),
+            explanation: posting.explanation(),
             created_at: self.now.0,
         });
         let bookings = accrual(payee, posting.amount, stage).into_iter().map(|transfer| Booking {
@@ -212,7 +215,7 @@ impl Decision<'_> {
     }
 
     /// The zone of the plan that priced the posting cuts its periods; without a plan, the program's.
-    fn zone_of(&self, program: &Program, posting: &Posting) -> Result<Zone> {
+    fn zone_of(&self, program: &Program, posting: &Posting<'_>) -> Result<Zone> {
         let plan = self.directory.plan(program.account, &posting.plan);
         let version = plan.and_then(|plan| plan.timeline.iter().find(|version| version.version == posting.version));
         if let Some(version) = version {
@@ -223,19 +226,15 @@ impl Decision<'_> {
 
     /// What the person has held now takes the place of what was held before.
     pub(super) fn hold(&mut self, person: PersonId, account: AccountId, program: ProgramId, held: &[Held]) {
-        let id = person.0;
-        let outcome = &mut self.view.outcome;
-        outcome.held_persons.retain(|p| p.person_id != id);
-        outcome.held_persons.push(HeldPerson { person_id: id });
-        outcome.held.retain(|h| h.person_id != id);
-        outcome.held.extend(held.iter().map(|held| NewHeld {
+        let held = held.iter().map(|held| NewHeld {
             fact_id: held.fact.0,
             reason: held.reason.name().to_owned(),
             account_id: account.0,
             program_id: program.0,
-            person_id: id,
+            person_id: person.0,
             detail: held.detail.clone(),
             since: self.now.0,
-        }));
+        });
+        self.view.held.insert(person.0, held.collect());
     }
 }

@@ -11,7 +11,7 @@ use headwater_domain::source::Source;
 use headwater_domain::time::Instant;
 use headwater_store::inbox::{EventClaim, IdempotencyAnswer, IdempotencyClaim};
 use headwater_store::ingest::{AccountPut, AccountRow};
-use headwater_store::outcome::Outcome;
+use headwater_store::outcome::{CellPut, NewHeld, Outcome};
 use headwater_store::repricing::Served;
 use headwater_store::settlement::{EventRow, Number};
 use std::collections::{BTreeMap, BTreeSet};
@@ -182,6 +182,10 @@ pub(super) struct View {
     pub common_cells: BTreeMap<ProgramId, Cells>,
     pub bookings: Vec<Booking>,
     pub outcome: Outcome,
+    /// The cells that were posted in, by person and text; what a batch says of one last is written.
+    pub cells: BTreeMap<(i64, String), CellPut>,
+    /// What each person that was priced has held now.
+    pub held: BTreeMap<i64, Vec<NewHeld>>,
     pub reserved: Reserved,
     pub known: Known,
     /// Programs that add up over all persons, and what changed in them.
@@ -211,6 +215,8 @@ impl View {
             common_cells: BTreeMap::new(),
             bookings: Vec::new(),
             outcome: Outcome::default(),
+            cells: BTreeMap::new(),
+            held: BTreeMap::new(),
             reserved: Reserved::default(),
             known: Known::default(),
             dirty: BTreeMap::new(),

@@ -68,7 +68,7 @@ pub fn evaluate<'a>(persons: &'a [PersonView], terms: &'a Terms<'a>) -> Evaluati
     brackets::apply(&mut claims, &volumes);
     price(&mut claims, &people);
     let shared = share::all(&mut claims, &volumes);
-    let worths = sum::cells(&mut claims, &shared);
+    let worths = sum::cells(&mut claims, shared);
     let bindings = people.iter().filter_map(|person| person.first?.bindings.last());
     let fallback =
         bindings.filter_map(|binding| terms.partners.get(&binding.partner)?.plans.last()).next_back().cloned();

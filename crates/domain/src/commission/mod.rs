@@ -54,6 +54,7 @@ pub use cpa_ladder::{CpaLadder, LadderOf, LadderStep};
 pub use eligibility::Eligibility;
 pub use evaluate::{Evaluation, evaluate};
 pub use exchange::{ExchangeRates, Quote};
+pub use explain::full_explanation;
 pub use external::External;
 pub use flat::Flat;
 pub use held::{Held, HeldReason};
