@@ -89,7 +89,7 @@ impl Decision<'_> {
                 fact_key: key.clone(),
                 revision: None,
                 at: row.occurred_at,
-                body: body.to_json().to_string(),
+                body: body.to_stored(),
                 source: Source::Events.name().into(),
                 event_id: Some(row.id),
                 received_at: self.now.0,

@@ -127,7 +127,7 @@ impl Decision<'_> {
             fact_key: fact.key.clone(),
             revision: fact.revision,
             at: fact.at.0,
-            body: fact.body.to_json().to_string(),
+            body: fact.body.to_stored(),
             source: ingest.source.name().into(),
             event_id: None,
             received_at: self.now.0,
