@@ -20,9 +20,14 @@ enum Of {
     Anything,
 }
 
+/// Whether nothing of the person is held for where it came from.
+pub(super) fn admits_all(person: &PersonRecord, sources: &BTreeMap<String, Source>) -> bool {
+    sources.is_empty() && person.placeholders.is_empty() && comes_one_way(person)
+}
+
 /// What is priced, and what is held instead.
 pub(super) fn admitted(person: &PersonRecord, sources: &BTreeMap<String, Source>) -> (Vec<Fact>, Vec<Held>) {
-    if sources.is_empty() && person.placeholders.is_empty() && comes_one_way(person) {
+    if admits_all(person, sources) {
         return (person.facts.clone(), Vec::new());
     }
     let truth = Truth::of(person, sources);

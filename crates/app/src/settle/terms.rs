@@ -1,7 +1,7 @@
 //! What a person's facts are priced by, out of the configuration: for settling, and for reading history back.
 
 use super::load::unreadable;
-use super::sources::admitted;
+use super::sources::{admits_all, admitted};
 use super::view::PersonRecord;
 use crate::directory::{Directory, Program, Unreadable};
 use headwater_domain::commission::{CustomerView, Held, PartnerTerms, PersonView};
@@ -39,6 +39,20 @@ impl Directory {
         let program = program.ok_or_else(|| unreadable("program", person.program))?;
         let (facts, held) = admitted(person, &program.settings.sources);
         Ok((PersonView { person: person.id, customers: self.brought(person)?, facts }, held))
+    }
+
+    /// [`Self::person_view`] without a copy of the facts, where all of them are priced: they are the view's then, until they
+    /// are given back. Gives whether they are.
+    pub(super) fn person_view_lent(&self, person: &mut PersonRecord) -> Result<(PersonView, Vec<Held>, bool)> {
+        let program = self.program(person.account, person.program);
+        let program = program.ok_or_else(|| unreadable("program", person.program))?;
+        if !admits_all(person, &program.settings.sources) {
+            let (view, held) = self.person_view(person)?;
+            return Ok((view, held, false));
+        }
+        let customers = self.brought(person)?;
+        let facts = std::mem::take(&mut person.facts);
+        Ok((PersonView { person: person.id, customers, facts }, Vec::new(), true))
     }
 
     /// The accounts that are known, each with the link that brought it, and its campaign: that of its record, else the
