@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 /// More than any answer of ours has.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// A server that is silent for this long has lost the request.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What came of one run of the load.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
