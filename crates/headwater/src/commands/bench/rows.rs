@@ -79,7 +79,7 @@ impl Rows {
             block,
             customer: (block % groups) * customers_of_block + index / per_day,
             instrument: INSTRUMENTS[place],
-            lots: if changed && index % 2 == 0 { 2 } else { 1 },
+            lots: if changed && index.is_multiple_of(2) { 2 } else { 1 },
             number: block * BLOCK_ROWS + index,
         }
     }
