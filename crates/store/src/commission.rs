@@ -106,6 +106,11 @@ batch! {
     pub struct LifePut { id: i64 = "int8", was: String = "text", status: String = "text", due_at: Option<i64> = "int8" }
 }
 
+batch! {
+    /// By how much more of a cell is denied.
+    struct CellDenied { person_id: i64 = "int8", cell: String = "text", change: i64 = "int8" }
+}
+
 /// Locks postings of this account with those that they correct and those that correct them, in their order, and reads what
 /// a decision depends on.
 pub async fn commissions_lock(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> Result<Vec<LifeRow>> {
@@ -123,7 +128,7 @@ pub async fn commissions_lock(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> R
     tx.batch_all(statement, &[&account_id], ids).await
 }
 
-/// Moves postings whose status is still the one that was read; all or none.
+/// Moves postings whose status is still the one that was read; all or none. Their cells know how much of them was denied.
 pub async fn commissions_decide(tx: &Tx<'_>, account_id: i64, at: i64, rows: &[LifePut]) -> Result<()> {
     let statement = batch_sql!(
         LifePut,
@@ -132,6 +137,23 @@ pub async fn commissions_decide(tx: &Tx<'_>, account_id: i64, at: i64, rows: &[L
          WHERE commission.id = batch.id AND commission.account_id = $1 AND commission.status = batch.was"
     );
     let moved = tx.batch(statement, &[&account_id, &at], rows).await?;
+    let denied: Vec<_> = rows.iter().filter(|row| row.status == "denied").map(|row| Number { id: row.id }).collect();
+    let sums = batch_sql!(
+        Number,
+        0,
+        "SELECT person_id, cell, CAST(SUM(amount) AS BIGINT) FROM commission WHERE id IN (SELECT id FROM {batch}) \
+         GROUP BY person_id, cell"
+    );
+    let sums: Vec<(i64, String, i64)> = tx.batch_all(sums, &[], &denied).await?;
+    let changes: Vec<_> =
+        sums.into_iter().map(|(person_id, cell, change)| CellDenied { person_id, cell, change }).collect();
+    let cells = batch_sql!(
+        CellDenied,
+        0,
+        "UPDATE cell SET denied = cell.denied + batch.change FROM {batch} \
+         WHERE cell.person_id = batch.person_id AND cell.cell = batch.cell"
+    );
+    tx.batch(cells, &[], &changes).await?;
     if moved == rows.len() as u64 {
         Ok(())
     } else {

@@ -3,4 +3,5 @@
 pub mod brand;
 pub mod forex;
 pub mod management;
+pub mod postback;
 pub mod referral;

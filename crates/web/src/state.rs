@@ -12,7 +12,7 @@ use std::sync::Arc;
 const REQUESTS_PER_MINUTE: u32 = 600;
 /// Keys whose buckets are remembered.
 const KEYS_MAX: usize = 100_000;
-/// Requests a minute of the brand dialect for each program, and of the forex dialect for each access token (the same).
+/// Requests a minute of the brand dialect for each program, and of the forex dialect for each access token (the same); of inbound postbacks for each program (ours).
 const BULK_REQUESTS_PER_MINUTE: u32 = 1000;
 
 /// Cheap to clone.
@@ -26,6 +26,8 @@ pub struct WebState {
     pub brand_rate: Arc<RateLimit<ProgramId>>,
     /// Requests of the forex dialect per access token, by its hash.
     pub bearer_rate: Arc<RateLimit<String>>,
+    /// Inbound postbacks per program.
+    pub postback_rate: Arc<RateLimit<ProgramId>>,
     /// Requests under an `Idempotency-Key` that are being carried out.
     pub running: Running,
     /// Where addresses are.
@@ -42,6 +44,17 @@ impl WebState {
         let rate = Arc::new(RateLimit::new(REQUESTS_PER_MINUTE, KEYS_MAX));
         let brand_rate = Arc::new(RateLimit::new(BULK_REQUESTS_PER_MINUTE, KEYS_MAX));
         let bearer_rate = Arc::new(RateLimit::new(BULK_REQUESTS_PER_MINUTE, KEYS_MAX));
-        Self { app, rate, brand_rate, bearer_rate, running: Running::default(), countries, proxies, metrics }
+        let postback_rate = Arc::new(RateLimit::new(BULK_REQUESTS_PER_MINUTE, KEYS_MAX));
+        Self {
+            app,
+            rate,
+            brand_rate,
+            bearer_rate,
+            postback_rate,
+            running: Running::default(),
+            countries,
+            proxies,
+            metrics,
+        }
     }
 }

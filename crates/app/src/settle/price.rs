@@ -10,7 +10,7 @@ use crate::directory::Program;
 use crate::ledger::book::Booking;
 use headwater_domain::commission::{self, Held, Kind, PartnerTerms, Payee, PostedCell, Posting, Terms};
 use headwater_domain::ids::{AccountId, CommissionId, FactId, PartnerId, PersonId, ProgramId};
-use headwater_domain::ledger::{Owner, Stage, accrual};
+use headwater_domain::ledger::{Before, Owner, Stage, accrual};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::{Instant, Period, Zone};
 use headwater_store::backend::Result;
@@ -126,7 +126,9 @@ impl Decision<'_> {
             return Ok(false);
         }
         let terms = self.directory.terms_of(program, binding.partner)?;
-        let Some(version) = terms.plans.iter().rev().find(|version| version.from <= occurred_at) else {
+        let registered_at = person.customers.first().map_or(occurred_at, |first| first.registered_at);
+        let mut versions = terms.plans_of(registered_at).iter().rev();
+        let Some(version) = versions.find(|version| version.from <= occurred_at) else {
             return Ok(false);
         };
         if version.plan.qualification.is_some() {
@@ -162,9 +164,16 @@ impl Decision<'_> {
         let open = Period::holding(posting.for_period.length, today).max(posting.for_period);
         let due = posting.payable_at <= self.now;
         let corrected = cells.last_commissions.get(&posting.cell_text).copied();
-        let stage = Stage::posted(posting.amount, corrected.and_then(|last| last.denied), approved, due);
-        let denied = (stage == Stage::Denied).then_some(posting.amount);
-        cells.last_commissions.insert(posting.cell_text.clone(), LastCommission { id, denied });
+        let before = Before {
+            posted: posting.posted_before,
+            denied: corrected.map_or(Decimal::ZERO, |last| last.denied),
+            is_last_denied: corrected.is_some_and(|last| last.is_denied),
+        };
+        let stage = Stage::posted(posting.amount, before, approved, due);
+        let is_denied = stage == Stage::Denied;
+        let denied_change = if is_denied { posting.amount } else { Decimal::ZERO };
+        let denied = before.denied.checked_add(denied_change).expect("it takes back no more than was denied");
+        cells.last_commissions.insert(posting.cell_text.clone(), LastCommission { id, is_denied, denied });
         let after = posting.posted_before.checked_add(posting.amount).expect("both were rounded within range");
         let posted = PostedCell {
             cell: posting.cell.clone(),
@@ -173,14 +182,18 @@ impl Decision<'_> {
             last: Some(posting.terms()),
         };
         cells.posted.insert(posting.cell_text.clone(), posted);
+        let place = (owner.0, posting.cell_text.clone());
+        let denied_earlier = self.view.cells.get(&place).map_or(0, |put| put.denied_change);
         let put = CellPut {
             person_id: owner.0,
             cell: posting.cell_text.clone(),
             posted: after.0,
             last_commission_id: id.0,
             cut_off: posting.cut_off_after.0,
+            denied_change: denied_earlier + denied_change.0,
+            payee_id: (owner.0 < 0).then_some(partner.or(customer)).flatten(),
         };
-        self.view.cells.insert((owner.0, posting.cell_text.clone()), put);
+        self.view.cells.insert(place, put);
         self.view.outcome.commissions.push(NewCommission {
             id: id.0,
             account_id: program.account.0,

@@ -1,7 +1,7 @@
 //! What a person's facts are priced by, out of the configuration: for settling, and for reading history back.
 
 use super::load::unreadable;
-use super::sources::{admits_all, admitted};
+use super::sources::{admitted, are_all_admitted};
 use super::view::PersonRecord;
 use crate::directory::{Directory, Program, Unreadable};
 use headwater_domain::commission::{CustomerView, Held, PartnerTerms, PersonView};
@@ -46,13 +46,24 @@ impl Directory {
     pub(super) fn person_view_lent(&self, person: &mut PersonRecord) -> Result<(PersonView, Vec<Held>, bool)> {
         let program = self.program(person.account, person.program);
         let program = program.ok_or_else(|| unreadable("program", person.program))?;
-        if !admits_all(person, &program.settings.sources) {
+        if !are_all_admitted(person, &program.settings.sources) {
             let (view, held) = self.person_view(person)?;
             return Ok((view, held, false));
         }
         let customers = self.brought(person)?;
         let facts = std::mem::take(&mut person.facts);
         Ok((PersonView { person: person.id, customers, facts }, Vec::new(), true))
+    }
+
+    /// The same where the record is not needed any more: what it holds is moved, not copied.
+    pub(crate) fn into_person_view(&self, mut person: PersonRecord) -> Result<PersonView> {
+        let program = self.program(person.account, person.program);
+        let program = program.ok_or_else(|| unreadable("program", person.program))?;
+        if !are_all_admitted(&person, &program.settings.sources) {
+            return Ok(self.person_view(&person)?.0);
+        }
+        let facts = std::mem::take(&mut person.facts);
+        Ok(PersonView { person: person.id, customers: self.brought(&person)?, facts })
     }
 
     /// The accounts that are known, each with the link that brought it, and its campaign: that of its record, else the

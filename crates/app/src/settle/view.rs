@@ -5,7 +5,9 @@ use crate::ledger::book::Booking;
 use headwater_domain::attribution::Binding;
 use headwater_domain::commission::{CustomerView, PostedCell};
 use headwater_domain::fact::Fact;
-use headwater_domain::ids::{AccountId, CommissionId, CustomerId, EventId, FactId, KeyId, PersonId, ProgramId};
+use headwater_domain::ids::{
+    AccountId, CommissionId, CustomerId, EventId, FactId, KeyId, PartnerId, PersonId, ProgramId,
+};
 use headwater_domain::money::Decimal;
 use headwater_domain::source::Source;
 use headwater_domain::time::Instant;
@@ -52,8 +54,10 @@ pub(crate) struct PersonRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LastCommission {
     pub id: CommissionId,
-    /// Its amount, where it was denied.
-    pub denied: Option<Decimal>,
+    /// Whether it was denied.
+    pub is_denied: bool,
+    /// How much of all that was posted in the cell was denied.
+    pub denied: Decimal,
 }
 
 /// By which way a fact came, and the number of its first revision.
@@ -188,13 +192,17 @@ pub(super) struct View {
     pub held: BTreeMap<i64, Vec<NewHeld>>,
     pub reserved: Reserved,
     pub known: Known,
-    /// Programs that add up over all persons, and what changed in them.
+    /// Programs whose rules look beyond a person, and what changed in them.
     pub dirty: BTreeMap<ProgramId, Dirty>,
+    /// The partners whose persons were all read, of programs whose rules look beyond a person.
+    pub circles: BTreeMap<ProgramId, BTreeSet<PartnerId>>,
+    /// Marks of whoever was read for those.
+    pub marks: BTreeMap<ProgramId, Vec<Served>>,
     /// Marks that are served with this settlement.
     pub served: Vec<Served>,
 }
 
-/// What changed in a program that is priced as a whole.
+/// What changed in a program whose rules look beyond a person.
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
     pub changed: Vec<FactId>,
@@ -220,6 +228,8 @@ impl View {
             reserved: Reserved::default(),
             known: Known::default(),
             dirty: BTreeMap::new(),
+            circles: BTreeMap::new(),
+            marks: BTreeMap::new(),
             served: Vec::new(),
         }
     }

@@ -125,9 +125,8 @@ fn keep_within_budget(claims: &mut Claims<'_>, shares: &mut [Share]) {
     for (index, share) in shares.iter().enumerate() {
         let claim = &claims.all[share.claim];
         let is_traded = matches!(claim.fact.body, FactBody::TradingDay(_) | FactBody::Trade(_));
-        let is_of_fact = !matches!(claim.rule().kind, Kind::Flat(_) | Kind::Cpa(_) | Kind::CpaLadder(_));
-        let counts = claim.rule().unit.is_money() && claim.rule().carry.is_none();
-        if claim.place.setting.version.plan.budget.is_some() && is_traded && is_of_fact && counts {
+        let counts = claim.rule().unit.is_money() && claim.is_for_fact && claim.rule().is_for_fact();
+        if claim.place.setting.version.plan.budget.is_some() && is_traded && counts {
             by_fact.entry(claim.fact.id).or_default().push(index);
         }
     }
