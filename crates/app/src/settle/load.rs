@@ -405,7 +405,9 @@ fn read_facts(person: &mut PersonRecord, rows: &[&FactRow]) -> Result<()> {
             *standing = row;
         }
     }
-    for (row, first) in current.into_values() {
+    let mut standing: Vec<_> = current.into_values().collect();
+    standing.sort_unstable_by_key(|(row, _)| row.id);
+    for (row, first) in standing {
         let body = FactBody::from_stored(&row.kind, &row.body);
         let source = Source::parse(&row.source).ok_or_else(|| unreadable("source of fact", row.id))?;
         person.arrivals.insert(FactId(row.id), Arrival { source, first: FactId(first) });
