@@ -24,6 +24,7 @@ pub mod kpi;
 pub mod ledger;
 pub mod link;
 pub mod listing;
+pub mod membership;
 pub mod node;
 pub mod oauth;
 pub mod onboarding;

@@ -24,6 +24,7 @@ pub mod ingest;
 pub mod ledger;
 pub mod link;
 pub mod listing;
+pub mod membership;
 pub mod migrate;
 pub mod node;
 pub mod oauth;
