@@ -34,6 +34,8 @@ pub mod partner;
 pub mod payout;
 pub mod plan;
 pub mod pricing_lock;
+pub mod promo_code;
+pub mod referral;
 pub mod repricing;
 pub mod scratch;
 pub mod seal_check;
