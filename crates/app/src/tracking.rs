@@ -78,6 +78,8 @@ pub struct Tracked {
     pub id: FactId,
     /// Whose it is.
     pub referral: Referral,
+    /// The caller's key, where it has one.
+    pub event_id: Option<String>,
     /// When it happened.
     pub at: Instant,
     /// What was sold or given back, and in what.
@@ -203,7 +205,7 @@ impl App {
         if sale.status != RecordStatus::Created {
             return Err(TrackFailure::Repeated);
         }
-        self.told(account, sale.customer, &[sale, event], now, Some((amount, currency))).await
+        self.told(account, sale.customer, &[sale, event], now, Some((&bought, amount, currency))).await
     }
 
     /// A sale, or a part of it, is given back; `None` where the referral has no sale that it could be of.
@@ -251,7 +253,7 @@ impl App {
             return Err(TrackFailure::Repeated);
         }
         let facts: Vec<&Recorded> = recorded.iter().collect();
-        self.told(account, refund.customer, &facts, self.clock.now(), Some((amount, currency))).await.map(Some)
+        self.told(account, refund.customer, &facts, self.clock.now(), Some((&bought, amount, currency))).await.map(Some)
     }
 
     /// A referral stops buying.
@@ -350,7 +352,7 @@ impl App {
         customer: Option<CustomerId>,
         facts: &[&Recorded],
         at: Instant,
-        amount: Option<(Decimal, Currency)>,
+        sold: Option<(&Bought, Decimal, Currency)>,
     ) -> Outcome<Tracked> {
         let referral = self.referral_read(account, customer.ok_or(TrackFailure::UnknownReferral)?).await?;
         let mut commissions = Vec::new();
@@ -360,7 +362,9 @@ impl App {
         }
         commissions.sort_by_key(|row| row.id);
         let id = facts.first().and_then(|recorded| recorded.fact).ok_or(TrackFailure::UnknownReferral)?;
-        Ok(Tracked { id, referral, at, amount, commissions })
+        let amount = sold.map(|(_, amount, currency)| (amount, currency));
+        let event_id = sold.map(|(bought, ..)| bought.event_id.clone());
+        Ok(Tracked { id, referral, event_id, at, amount, commissions })
     }
 
     /// The amount in its currency's minor units.
