@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod brand;
+pub mod campaign;
 pub mod cases;
 pub mod click;
 pub mod clock;
@@ -37,6 +38,8 @@ pub mod progress;
 pub mod promo_code;
 pub mod referral;
 pub mod reprice;
+pub mod reward;
+pub mod reward_plan;
 pub mod secrets;
 pub mod settle;
 pub mod simulate;
