@@ -36,6 +36,7 @@ pub mod plan;
 pub mod program;
 pub mod progress;
 pub mod promo_code;
+pub mod promoter;
 pub mod referral;
 pub mod reprice;
 pub mod reward;

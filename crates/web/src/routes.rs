@@ -10,7 +10,7 @@ use crate::api::management::{
     simulations,
 };
 use crate::api::referral::{dead_letters, endpoints, events, handlers};
-use crate::api::rewards::{event_types, track};
+use crate::api::rewards::{campaigns, event_types, reward, track};
 use crate::auth::require_secret_key;
 use crate::document::finish_document;
 use crate::idempotency::answer_once;
@@ -123,6 +123,12 @@ fn rewards_people() -> OpenApiRouter<WebState> {
         .routes(routes!(track::sale))
         .routes(routes!(track::refund))
         .routes(routes!(track::cancellation))
+        .routes(routes!(campaigns::list, campaigns::create))
+        .routes(routes!(campaigns::read, campaigns::update, campaigns::delete))
+        .routes(routes!(reward::list, reward::create))
+        .routes(routes!(reward::read, reward::update))
+        .routes(routes!(reward::hide))
+        .routes(routes!(reward::products, reward::product_create))
 }
 
 fn management() -> OpenApiRouter<WebState> {

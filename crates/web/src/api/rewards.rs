@@ -7,8 +7,10 @@
 pub mod amount;
 pub mod asked;
 pub mod caller;
+pub mod campaigns;
 pub mod event_types;
 pub mod ids;
 pub mod page;
 pub mod problem;
+pub mod reward;
 pub mod track;
