@@ -155,9 +155,9 @@ impl App {
         self.email_must_be_free(account, &email, None).await?;
         let directory = self.directory();
         let program = match program {
-            Some(program) => self.campaign_read(account, program).map_err(|_| {
-                Error::invalid("initial_campaign_id", "must be the id of a campaign")
-            })?,
+            Some(program) => self
+                .campaign_read(account, program)
+                .map_err(|_| Error::invalid("initial_campaign_id", "must be the id of a campaign"))?,
             None => directory.default_program(account).cloned().ok_or(Error::NotFound("campaign"))?,
         };
         let mut said = asked.said;
@@ -184,7 +184,12 @@ impl App {
     }
 
     /// Changes what is given.
-    pub async fn promoter_patch(&self, account: AccountId, id: PartnerId, asked: PromoterRequest) -> Result<Arc<Partner>> {
+    pub async fn promoter_patch(
+        &self,
+        account: AccountId,
+        id: PartnerId,
+        asked: PromoterRequest,
+    ) -> Result<Arc<Partner>> {
         let before = self.promoter_by_id(account, id)?;
         if let Some(email) = &asked.email {
             self.email_must_be_free(account, email, Some(id)).await?;

@@ -10,7 +10,7 @@ use crate::api::management::{
     simulations,
 };
 use crate::api::referral::{dead_letters, endpoints, events, handlers};
-use crate::api::rewards::{campaigns, event_types, reward, track};
+use crate::api::rewards::{campaigns, event_types, memberships, promo_codes, promoters, referrals, reward, track};
 use crate::auth::require_secret_key;
 use crate::document::finish_document;
 use crate::idempotency::answer_once;
@@ -129,6 +129,29 @@ fn rewards_people() -> OpenApiRouter<WebState> {
         .routes(routes!(reward::read, reward::update))
         .routes(routes!(reward::hide))
         .routes(routes!(reward::products, reward::product_create))
+        .routes(routes!(promo_codes::list, promo_codes::create))
+        .routes(routes!(promo_codes::update, promo_codes::delete))
+        .routes(routes!(promoters::list, promoters::create))
+        .routes(routes!(promoters::read, promoters::update))
+        .routes(routes!(promoters::accept))
+        .routes(routes!(promoters::reject))
+        .routes(routes!(promoters::block))
+        .routes(routes!(promoters::archive))
+        .routes(routes!(promoters::restore))
+        .routes(routes!(promoters::add_to_campaign))
+        .routes(routes!(promoters::move_to_campaign))
+        .routes(routes!(promoters::assign_parent))
+        .routes(routes!(memberships::list))
+        .routes(routes!(memberships::search))
+        .routes(routes!(memberships::update))
+        .routes(routes!(memberships::links))
+        .routes(routes!(memberships::chart))
+        .routes(routes!(referrals::list, referrals::create, referrals::delete))
+        .routes(routes!(referrals::read, referrals::update))
+        .routes(routes!(referrals::approve))
+        .routes(routes!(referrals::enable))
+        .routes(routes!(referrals::disable))
+        .routes(routes!(referrals::move_to_promoter))
 }
 
 fn management() -> OpenApiRouter<WebState> {
