@@ -17,6 +17,8 @@ mod plan_diff;
 mod postback_signature;
 mod receiver;
 mod reference;
+mod rewards_campaigns;
+mod rewards_people;
 mod rewards_track;
 mod same_event;
 mod server;
