@@ -12,6 +12,7 @@ use crate::plan::PlanFailure;
 use crate::reward::{REWARDS_MAX, Reward, RewardFailure, currency_of};
 use crate::reward_plan::{Recipient, document_with, make};
 use headwater_domain::ids::{AccountId, ProgramId};
+use headwater_domain::program::Settings;
 use headwater_domain::time::Instant;
 use headwater_store::backend::Tx;
 use headwater_store::reward::reward_list;
@@ -68,6 +69,11 @@ impl App {
         }
         let (fields, _) = fields_of(&Map::new(), asked)?;
         self.lists_check(account, asked).await?;
+        // What cannot be paid is refused before anything is made.
+        let campaign = fields.get("campaign").and_then(Value::as_object).cloned().unwrap_or_default();
+        let rewards = self.rewards_of(account, &campaign, None).await?;
+        let terms: Vec<_> = rewards.iter().map(|(reward, recipient)| (reward.terms(), *recipient)).collect();
+        make(&terms, currency_of(&Settings::default().currency)?)?;
         let program = self.program_create(account, &fields, Keep::nothing()).await.map_err(renamed)?;
         if LISTS.iter().any(|(list, _)| program.settings.campaign.get(*list).is_some_and(|list| *list != json!([]))) {
             self.campaign_plan_save(account, program.id).await?;
