@@ -41,3 +41,4 @@ pub mod statement;
 pub mod tenant;
 pub mod track;
 pub mod verify;
+pub mod webhook;

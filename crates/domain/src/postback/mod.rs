@@ -4,6 +4,7 @@
 //! number or resolves a name; the wall around internal networks ([`target`]) is judged here and enforced there.
 
 pub mod envelope;
+pub mod header;
 pub mod retry;
 pub mod rewards_event;
 pub mod signature;
