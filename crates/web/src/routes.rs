@@ -10,7 +10,7 @@ use crate::api::management::{
     simulations,
 };
 use crate::api::referral::{dead_letters, endpoints, events, handlers};
-use crate::api::rewards::event_types;
+use crate::api::rewards::{webhook_deliveries, webhooks};
 use crate::auth::require_secret_key;
 use crate::document::finish_document;
 use crate::idempotency::answer_once;
@@ -113,7 +113,15 @@ fn bulk() -> OpenApiRouter<WebState> {
 
 /// The rewards dialect, whose repeated calls change nothing.
 fn rewards() -> OpenApiRouter<WebState> {
-    OpenApiRouter::new().routes(routes!(event_types::list))
+    OpenApiRouter::new()
+        .routes(routes!(webhooks::event_types))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::get, webhooks::put, webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhook_deliveries::list))
+        .routes(routes!(webhook_deliveries::get))
+        .routes(routes!(webhook_deliveries::retry))
 }
 
 fn management() -> OpenApiRouter<WebState> {

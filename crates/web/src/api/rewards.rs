@@ -7,7 +7,8 @@
 pub mod amount;
 pub mod asked;
 pub mod caller;
-pub mod event_types;
 pub mod ids;
 pub mod page;
 pub mod problem;
+pub mod webhook_deliveries;
+pub mod webhooks;
