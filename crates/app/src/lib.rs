@@ -2,6 +2,7 @@
 //!
 //! `app` holds what runs; `settle` is the heart, a batch of events in and answers out; every other module is one noun.
 
+pub mod announce;
 pub mod app;
 pub mod brand;
 pub mod cases;
