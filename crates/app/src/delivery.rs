@@ -27,8 +27,9 @@ pub use headwater_store::backend::Error as StoreError;
 use headwater_store::delivery::{self as rows, AttemptRow, DueRow, Finish};
 use headwater_store::endpoint::{self as endpoint_rows, Health};
 
-/// How long a claim lasts: longer than any attempt, short enough that a dead node's work moves on soon.
-const LEASE_SECONDS: i64 = 30;
+/// How much longer than its attempt a claim lasts: short enough that a dead node's work moves on soon.
+const LEASE_GRACE_MICROS: i64 = 20_000_000;
+
 /// A delivery that this worker may send.
 #[derive(Debug, Clone)]
 pub struct ClaimedDelivery {
@@ -100,11 +101,10 @@ pub async fn delivery_claim(
 ) -> Result<Vec<ClaimedDelivery>, Error> {
     let token = worker_token.to_owned();
     let (total, failing) = (i64::try_from(room.total).unwrap_or(0), i64::try_from(room.failing).unwrap_or(0));
-    let until = now.plus_seconds(LEASE_SECONDS);
     let due = outbox
         .store
         .money
-        .write(async move |tx| rows::delivery_claim(tx, now.0, until.0, &token, total, failing).await)
+        .write(async move |tx| rows::delivery_claim(tx, now.0, LEASE_GRACE_MICROS, &token, total, failing).await)
         .await?;
     // One secret that does not open must not stop the others; its delivery stays where it is.
     let opened = due.into_iter().filter_map(|row| {

@@ -4,3 +4,4 @@ pub mod brand;
 pub mod forex;
 pub mod management;
 pub mod referral;
+pub mod rewards;

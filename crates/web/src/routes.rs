@@ -10,6 +10,7 @@ use crate::api::management::{
     simulations,
 };
 use crate::api::referral::{dead_letters, endpoints, events, handlers};
+use crate::api::rewards::event_types;
 use crate::auth::require_secret_key;
 use crate::document::finish_document;
 use crate::idempotency::answer_once;
@@ -47,6 +48,7 @@ pub fn routes(state: &WebState) -> Result<Router, serde_json::Error> {
         .merge(referral.route_layer(once.clone()))
         .merge(Router::from(tracking()))
         .merge(Router::from(bulk()))
+        .merge(Router::from(rewards()))
         .merge(management.route_layer(once).route_layer(keyed))
         .with_state(state.clone())
         .merge(Router::from(visitor()).with_state(visitors))
@@ -63,7 +65,7 @@ pub fn routes(state: &WebState) -> Result<Router, serde_json::Error> {
 
 /// What the routes say of themselves.
 pub fn described() -> OpenApi {
-    let mut document = referral().merge(tracking()).merge(bulk()).merge(management()).into_openapi();
+    let mut document = referral().merge(tracking()).merge(bulk()).merge(rewards()).merge(management()).into_openapi();
     document.merge(visitor().into_openapi());
     document
 }
@@ -107,6 +109,11 @@ fn bulk() -> OpenApiRouter<WebState> {
         .routes(routes!(tables::transactions))
         .routes(routes!(tables::trading_activity))
         .routes(routes!(tables::trades))
+}
+
+/// The rewards dialect, whose repeated calls change nothing.
+fn rewards() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new().routes(routes!(event_types::list))
 }
 
 fn management() -> OpenApiRouter<WebState> {

@@ -5,6 +5,7 @@
 
 pub mod envelope;
 pub mod retry;
+pub mod rewards_event;
 pub mod signature;
 pub mod subscription;
 pub mod target;

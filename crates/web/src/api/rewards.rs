@@ -1,0 +1,13 @@
+//! The rewards dialect (FirstPromoter v2): commissions in money and in reward units, their approval and fulfilment,
+//! payouts and webhooks (`rewards-api.md`).
+//!
+//! `caller` knows who asks, `problem` the error body, `asked` and `page` the query and its lists, `ids` the bulk body,
+//! `amount` minor units. Each of the others is one noun of the dialect with its calls.
+
+pub mod amount;
+pub mod asked;
+pub mod caller;
+pub mod event_types;
+pub mod ids;
+pub mod page;
+pub mod problem;
