@@ -10,7 +10,7 @@ use crate::api::management::{
     simulations,
 };
 use crate::api::referral::{dead_letters, endpoints, events, handlers};
-use crate::api::rewards::event_types;
+use crate::api::rewards::{event_types, track};
 use crate::auth::require_secret_key;
 use crate::document::finish_document;
 use crate::idempotency::answer_once;
@@ -113,7 +113,16 @@ fn bulk() -> OpenApiRouter<WebState> {
 
 /// The rewards dialect, whose repeated calls change nothing.
 fn rewards() -> OpenApiRouter<WebState> {
-    OpenApiRouter::new().routes(routes!(event_types::list))
+    OpenApiRouter::new().routes(routes!(event_types::list)).merge(rewards_people())
+}
+
+/// Promoters, their memberships and referrals, campaigns, rewards, and tracking.
+fn rewards_people() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(track::signup))
+        .routes(routes!(track::sale))
+        .routes(routes!(track::refund))
+        .routes(routes!(track::cancellation))
 }
 
 fn management() -> OpenApiRouter<WebState> {

@@ -11,3 +11,4 @@ pub mod event_types;
 pub mod ids;
 pub mod page;
 pub mod problem;
+pub mod track;
