@@ -13,6 +13,7 @@ use headwater_store::customer::{
     attribution_put, bindings_of_person, clicks_erase, clicks_of_person, customer_by_external_id, customers_of_person,
     person_erase, person_of_customer,
 };
+use headwater_store::membership::membership_ensure;
 use headwater_store::repricing::mark_person;
 use headwater_store::settlement::{Number, programs_lock};
 
@@ -72,6 +73,7 @@ impl App {
             programs_lock(tx, &[Number { id: program }]).await?;
             let Some(person) = person_of_customer(tx, account.0, customer.0).await? else { return Ok(()) };
             attribution_put(tx, account.0, customer.0, from.0, partner.0, &reason, now.0).await?;
+            membership_ensure(tx, account.0, program, partner.0, now.0).await?;
             mark_person(tx, person.id, mark).await
         };
         self.store.money.write(bind).await?;

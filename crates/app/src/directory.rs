@@ -4,8 +4,9 @@
 //! (`store::counter`). Every look-up names its account, so nothing crosses it.
 
 use crate::key::Credential;
+use crate::membership::{Membership, Memberships};
 use headwater_domain::commission::{ExchangeRates, PartnerTerms, PlanVersion, lint};
-use headwater_domain::ids::{AccountId, LinkId, PartnerId, ProgramId};
+use headwater_domain::ids::{AccountId, LinkId, MembershipId, PartnerId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::postback::subscription::{EnabledEvents, EndpointStatus};
 use headwater_domain::program::Settings;
@@ -116,6 +117,7 @@ pub struct Directory {
     exchange: HashMap<AccountId, Arc<ExchangeRates>>,
     /// Programs with a plan in which one person's facts can change what another's are worth.
     wide: BTreeSet<ProgramId>,
+    memberships: Memberships,
 }
 
 impl Directory {
@@ -147,6 +149,7 @@ impl Directory {
                 p.suspended.insert(row.from_at, row.suspended);
             });
         }
+        self.memberships.apply(changes.memberships, &changes.membership_statuses);
         self.apply_plans(changes.plan_versions, changes.plan_activations);
         for row in changes.links {
             let id = LinkId(row.id);
@@ -289,6 +292,22 @@ impl Directory {
         all.sort_by_key(|p| p.id);
         all
     }
+    /// A partner's membership in a program.
+    pub fn membership_in(&self, program: ProgramId, partner: PartnerId) -> Option<&Arc<Membership>> {
+        self.memberships.of(program, partner)
+    }
+    /// A membership of this account by its number.
+    pub fn membership(&self, account: AccountId, id: MembershipId) -> Option<&Arc<Membership>> {
+        self.memberships.get(id).filter(|membership| membership.account == account)
+    }
+    /// A membership of this account by its token.
+    pub fn membership_by_token(&self, account: AccountId, token: &str) -> Option<&Arc<Membership>> {
+        self.memberships.by_token(account, token)
+    }
+    /// All memberships of this account, oldest first.
+    pub fn memberships(&self, account: AccountId) -> impl Iterator<Item = &Arc<Membership>> {
+        self.memberships.all().filter(move |membership| membership.account == account)
+    }
     /// A link of this account.
     pub fn link(&self, account: AccountId, id: LinkId) -> Option<&Arc<LinkRow>> {
         self.links.get(&id).filter(|l| l.account_id == account.0)
@@ -378,7 +397,10 @@ impl Directory {
         Ok(PartnerTerms {
             plans: plan.map(|p| p.timeline.clone()).unwrap_or_default(),
             rates: partner.rates.clone(),
-            suspended: partner.suspended.iter().map(|(at, suspended)| (Instant(*at), *suspended)).collect(),
+            suspended: match self.memberships.of(program.id, id).filter(|membership| !membership.barred.is_empty()) {
+                None => partner.suspended.iter().map(|(at, suspended)| (Instant(*at), *suspended)).collect(),
+                Some(membership) => either(&partner.suspended, &membership.barred),
+            },
             parents: partner.parents.iter().map(|(at, parent)| (Instant(*at), *parent)).collect(),
         })
     }
@@ -388,6 +410,13 @@ impl Directory {
 fn hears_of(programs: &str, program: ProgramId) -> bool {
     let programs: Vec<i64> = serde_json::from_str(programs).unwrap_or_else(|_| vec![0]);
     programs.is_empty() || programs.contains(&program.0)
+}
+
+/// From when on either holds, and from when on neither does.
+fn either(one: &BTreeMap<i64, bool>, other: &BTreeMap<i64, bool>) -> Vec<(Instant, bool)> {
+    let holds = |dated: &BTreeMap<i64, bool>, at: i64| dated.range(..=at).next_back().is_some_and(|(_, holds)| *holds);
+    let moments: BTreeSet<i64> = one.keys().chain(other.keys()).copied().collect();
+    moments.into_iter().map(|at| (Instant(at), holds(one, at) || holds(other, at))).collect()
 }
 
 fn stored_rates(text: &str) -> Option<BTreeMap<String, Decimal>> {

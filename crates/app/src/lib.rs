@@ -2,6 +2,7 @@
 //!
 //! `app` holds what runs; `settle` is the heart, a batch of events in and answers out; every other module is one noun.
 
+pub mod announce;
 pub mod app;
 pub mod brand;
 pub mod cases;
@@ -24,6 +25,7 @@ pub mod kpi;
 pub mod ledger;
 pub mod link;
 pub mod listing;
+pub mod membership;
 pub mod node;
 pub mod oauth;
 pub mod onboarding;
@@ -33,6 +35,8 @@ pub mod payout;
 pub mod plan;
 pub mod program;
 pub mod progress;
+pub mod promo_code;
+pub mod referral;
 pub mod reprice;
 pub mod secrets;
 pub mod settle;
@@ -40,5 +44,6 @@ pub mod simulate;
 pub mod statement;
 pub mod tenant;
 pub mod track;
+pub mod tracking;
 pub mod verify;
 pub mod webhook;

@@ -31,6 +31,16 @@ record! {
     pub struct PartnerStatusRow { partner_id: i64, from_at: i64, suspended: bool }
 }
 record! {
+    /// A partner in a program; `data` is JSON.
+    pub struct MembershipRow {
+        id: i64, account_id: i64, program_id: i64, partner_id: i64, state: String, ref_token: String, data: String, created_at: i64,
+    }
+}
+record! {
+    /// Whether a membership is barred from an instant on.
+    pub struct MembershipStatusRow { membership_id: i64, from_at: i64, barred: bool }
+}
+record! {
     /// A saved plan document.
     pub struct PlanVersionRow { id: i64, account_id: i64, name: String, number: i64, document: String, created_at: i64 }
 }
@@ -78,6 +88,8 @@ pub struct Changes {
     pub partners: Vec<PartnerRow>,
     pub partner_parents: Vec<PartnerParentRow>,
     pub partner_statuses: Vec<PartnerStatusRow>,
+    pub memberships: Vec<MembershipRow>,
+    pub membership_statuses: Vec<MembershipStatusRow>,
     pub plan_versions: Vec<PlanVersionRow>,
     pub plan_activations: Vec<PlanActivationRow>,
     pub links: Vec<LinkRow>,
@@ -115,6 +127,18 @@ pub async fn changes_since(tx: &Tx<'_>, seen: i64) -> Result<Changes> {
             .await?,
         partner_statuses: tx
             .all(sql!("SELECT partner_id, from_at, suspended FROM partner_status WHERE version > $1"), &[&seen])
+            .await?,
+        memberships: tx
+            .all(
+                sql!(
+                    "SELECT id, account_id, program_id, partner_id, state, ref_token, data, created_at FROM membership \
+                     WHERE version > $1"
+                ),
+                &[&seen],
+            )
+            .await?,
+        membership_statuses: tx
+            .all(sql!("SELECT membership_id, from_at, barred FROM membership_status WHERE version > $1"), &[&seen])
             .await?,
         plan_versions: tx
             .all(

@@ -10,7 +10,7 @@ use crate::api::management::{
     simulations,
 };
 use crate::api::referral::{dead_letters, endpoints, events, handlers};
-use crate::api::rewards::{webhook_deliveries, webhooks};
+use crate::api::rewards::{track, webhook_deliveries, webhooks};
 use crate::auth::require_secret_key;
 use crate::document::finish_document;
 use crate::idempotency::answer_once;
@@ -122,6 +122,16 @@ fn rewards() -> OpenApiRouter<WebState> {
         .routes(routes!(webhook_deliveries::list))
         .routes(routes!(webhook_deliveries::get))
         .routes(routes!(webhook_deliveries::retry))
+        .merge(rewards_people())
+}
+
+/// Promoters, their memberships and referrals, campaigns, rewards, and tracking.
+fn rewards_people() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(track::signup))
+        .routes(routes!(track::sale))
+        .routes(routes!(track::refund))
+        .routes(routes!(track::cancellation))
 }
 
 fn management() -> OpenApiRouter<WebState> {

@@ -17,6 +17,7 @@ mod plan_diff;
 mod postback_signature;
 mod receiver;
 mod reference;
+mod rewards_track;
 mod same_event;
 mod server;
 mod starting;

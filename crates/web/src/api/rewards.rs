@@ -10,5 +10,6 @@ pub mod caller;
 pub mod ids;
 pub mod page;
 pub mod problem;
+pub mod track;
 pub mod webhook_deliveries;
 pub mod webhooks;

@@ -24,13 +24,14 @@ pub struct RewardsError {
     code: &'static str,
     message: String,
     errors: BTreeMap<String, Vec<String>>,
+    extra: Option<(&'static str, String)>,
     allowance: Option<Allowance>,
 }
 
 impl RewardsError {
     /// Any error of this dialect.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), errors: BTreeMap::new(), allowance: None }
+        Self { status, code, message: message.into(), errors: BTreeMap::new(), extra: None, allowance: None }
     }
 
     /// 401, as published.
@@ -60,9 +61,20 @@ impl RewardsError {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_params", message)
     }
 
+    /// 422 with the complaint of one field, about something that cannot be expressed here.
+    pub fn inexpressible(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, code: "invalid_params", ..Self::invalid(field, message) }
+    }
+
     /// 422 `operation_failed`: the state of things does not allow it.
     pub fn operation_failed(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "operation_failed", message)
+    }
+
+    /// 422 of a sign-up that is there already: its field is one that no request has, as published.
+    pub fn signed_up(message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { extra: Some(("transaction_id", message.clone())), ..Self::operation_failed(message) }
     }
 
     /// 429 with the headers of the limit.
@@ -139,6 +151,9 @@ impl IntoResponse for RewardsError {
         let mut body = json!({"message": self.message, "code": self.code});
         if !self.errors.is_empty() {
             body["errors"] = json!(self.errors);
+        }
+        if let Some((name, text)) = self.extra {
+            body[name] = text.into();
         }
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
