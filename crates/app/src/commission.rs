@@ -4,6 +4,7 @@
 //! `ledger::moves`.
 
 pub(crate) mod acts;
+pub mod shown;
 
 use crate::app::App;
 use crate::error::{Error, Result};

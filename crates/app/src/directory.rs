@@ -351,13 +351,24 @@ impl Directory {
         program: ProgramId,
         event_type: &str,
     ) -> impl Iterator<Item = &Arc<EndpointRow>> {
+        self.webhooks_of_account(account, event_type).filter(move |e| hears_of(&e.programs, program))
+    }
+    /// The webhooks of this account that listen to this event type, in whatever program.
+    pub fn webhooks_of_account(&self, account: AccountId, event_type: &str) -> impl Iterator<Item = &Arc<EndpointRow>> {
         let wants = move |e: &&Arc<EndpointRow>| {
             e.dialect == REWARDS_DIALECT
                 && EndpointStatus::parse(&e.status) == Some(EndpointStatus::Enabled)
                 && EnabledEvents::from_json(&e.enabled_events).want(event_type)
-                && hears_of(&e.programs, program)
         };
         self.endpoints(account).filter(wants)
+    }
+    /// Whether any webhook of this account listens to anything in this program.
+    pub fn has_webhooks(&self, account: AccountId, program: ProgramId) -> bool {
+        self.endpoints(account).any(|e| {
+            e.dialect == REWARDS_DIALECT
+                && EndpointStatus::parse(&e.status) == Some(EndpointStatus::Enabled)
+                && hears_of(&e.programs, program)
+        })
     }
     /// An endpoint of this account, deleted or not.
     pub fn endpoint(&self, account: AccountId, id: i64) -> Option<&Arc<EndpointRow>> {

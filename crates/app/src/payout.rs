@@ -3,6 +3,8 @@
 //! A run is one transaction per partner and unit: one that is cut short has made whole payouts, and the next run makes
 //! the others. Amounts stay in `payable` until a payout is completed: a debt is one until it is paid.
 
+pub mod shown;
+
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::ledger::moves::{Moves, given_up, numbers};

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod backend;
 pub mod click;
 pub mod commission;
+pub mod commission_shown;
 pub mod counter;
 pub mod customer;
 pub mod delivery;
