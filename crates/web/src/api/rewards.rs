@@ -6,7 +6,10 @@
 
 pub mod amount;
 pub mod asked;
+pub mod batches;
 pub mod caller;
+pub mod commission_actions;
+pub mod commissions;
 pub mod ids;
 pub mod page;
 pub mod problem;
