@@ -4,6 +4,7 @@
 
 pub mod announce;
 pub mod app;
+pub mod batch;
 pub mod brand;
 pub mod cases;
 pub mod click;

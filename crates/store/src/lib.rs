@@ -6,6 +6,7 @@
 pub mod api_key;
 pub mod audit;
 pub mod backend;
+pub mod batch_process;
 pub mod click;
 pub mod commission;
 pub mod commission_shown;

@@ -6,12 +6,15 @@
 use super::Verdict;
 use crate::announce::Told;
 use crate::ledger::moves::{Moves, Refusal, not_found, refusal};
-use headwater_domain::ledger::{Act, Stage};
+use headwater_domain::ledger::{Act, Owner, Stage};
 use headwater_domain::money::{Decimal, Unit};
-use headwater_domain::payout::{PayoutOrigin, PayoutSettings, PayoutStatus};
+use headwater_domain::payout::{PayoutOrigin, PayoutSettings, PayoutStatus, payee};
 use headwater_domain::time::Instant;
+use headwater_store::backend::{Error as StoreError, Result as StoreResult, Tx};
 use headwater_store::commission::LifeRow;
+use headwater_store::payout::partner_payout;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// Whether what was decided once can be decided again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +147,7 @@ impl Moves<'_> {
     }
 
     /// Denies what is not denied yet, and takes it out of sight.
-    pub(crate) fn destroy(&mut self, id: i64, now: Instant) -> Result<bool, Refusal> {
+    pub(crate) fn destroy(&mut self, id: i64) -> Result<bool, Refusal> {
         let row = self.commission(id).cloned().ok_or_else(not_found)?;
         if row.is_hidden {
             return Ok(false);
@@ -163,17 +166,72 @@ impl Moves<'_> {
             }
         }
         self.hide(id)?;
-        let _ = now;
         self.deed("commission", id, "deleted", &json!({"amount": Decimal(row.amount).to_string()}));
         self.tell(Told::commission_deleted(row.account_id, row.program_id, id));
         Ok(true)
     }
 
-    /// Whether money of this commission can be put into a payout now.
-    pub(crate) fn payable(&self, id: i64) -> Result<LifeRow, Refusal> {
+    /// Puts commissions into payouts: those of one payee, program and unit into one, each reward into one of its own.
+    pub(crate) async fn generate_payouts(
+        &mut self,
+        tx: &Tx<'_>,
+        ids: &[i64],
+    ) -> StoreResult<Vec<(i64, Result<(), Refusal>)>> {
+        let mut outcomes = Vec::with_capacity(ids.len());
+        let mut groups: BTreeMap<(i64, Owner, String), Vec<i64>> = BTreeMap::new();
+        for id in ids {
+            let row = match self.payable(*id) {
+                Ok(row) => row,
+                Err(refusal) => {
+                    outcomes.push((*id, Err(refusal)));
+                    continue;
+                }
+            };
+            if Unit::is_money_name(&row.unit) {
+                let owner = payee(row.partner_id, row.customer_id);
+                groups.entry((row.program_id, owner, row.unit.clone())).or_default().push(*id);
+            } else {
+                outcomes.push((*id, self.reward(*id)));
+            }
+        }
+        for ((_, owner, _), group) in groups {
+            let done = self.generate_one(tx, owner, &group).await?;
+            outcomes.extend(group.into_iter().map(|id| (id, done.clone())));
+        }
+        Ok(outcomes)
+    }
+
+    async fn generate_one(&mut self, tx: &Tx<'_>, owner: Owner, group: &[i64]) -> StoreResult<Result<(), Refusal>> {
+        let rows: Vec<LifeRow> = group.iter().filter_map(|id| self.commission(*id).cloned()).collect();
+        let sum: i128 = rows.iter().map(|row| i128::from(row.amount)).sum();
+        if sum <= 0 {
+            return Ok(Err(refusal("nothing_due", "nothing is due")));
+        }
+        let Some(first) = rows.first() else { return Ok(Ok(())) };
+        let mut settings = PayoutSettings::default();
+        if let Owner::Partner(partner) = owner {
+            if self.is_suspended(first.account_id, partner) {
+                return Ok(Err(refusal("partner_suspended", "the promoter is suspended")));
+            }
+            if let Some(text) = partner_payout(tx, first.account_id, partner.0).await? {
+                let stored = serde_json::from_str(&text).ok().and_then(|value| PayoutSettings::from_json(&value).ok());
+                settings = stored.ok_or_else(|| {
+                    StoreError::Abandoned(format!("the stored payout setting of partner {partner} cannot be read"))
+                })?;
+            }
+        }
+        let until = rows.iter().map(|row| row.payable_at).max().unwrap_or_default();
+        Ok(self.issue(group, PayoutOrigin::Picked, &settings, Instant(until)).map(|_| ()))
+    }
+
+    /// A commission that can be put into a payout now.
+    fn payable(&self, id: i64) -> Result<LifeRow, Refusal> {
         let row = self.seen(id)?;
+        let is_reward = !Unit::is_money_name(&row.unit);
         match self.stage(id)? {
+            Stage::Held | Stage::Payable if row.payout_id.is_some() => Err(refusal("has_payout", "has a payout")),
             Stage::Payable => Ok(row),
+            Stage::Held if is_reward => Ok(row),
             Stage::Held => Err(refusal("on_hold", format!("on hold until {}", Instant(row.payable_at).iso8601()))),
             Stage::InPayout | Stage::Paid | Stage::Fulfilled { .. } => Err(refusal("has_payout", "has a payout")),
             Stage::Pending | Stage::Denied => Err(refusal("not_approved", "not approved")),

@@ -8,6 +8,7 @@
 use super::book::{Booking, book};
 use crate::announce::{Told, announce};
 use crate::app::App;
+use headwater_domain::ids::{AccountId, PartnerId};
 use headwater_domain::ledger::{AccountName, Act, Stage, Transfer};
 use headwater_domain::money::{Decimal, Unit};
 use headwater_domain::payout::{PayoutOrigin, PayoutSettings, PayoutStatus, payee};
@@ -124,6 +125,13 @@ impl<'a> Moves<'a> {
         let row = self.commission(id).ok_or_else(not_found)?;
         Stage::of(&row.status, row.due_at.is_some())
             .ok_or_else(|| refusal("commission_unreadable", format!("It has the unknown status {}.", row.status)))
+    }
+
+    /// Whether a partner is suspended now.
+    pub(crate) fn is_suspended(&self, account_id: i64, partner: PartnerId) -> bool {
+        let directory = self.app.directory();
+        let partner = directory.partner_by_id(AccountId(account_id), partner);
+        partner.is_none_or(|partner| partner.is_suspended_at(self.now))
     }
 
     /// Says what is announced with this transaction.
