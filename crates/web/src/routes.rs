@@ -10,7 +10,7 @@ use crate::api::management::{
     simulations,
 };
 use crate::api::referral::{dead_letters, endpoints, events, handlers};
-use crate::api::rewards::{batches, commission_actions, commissions, track, webhook_deliveries, webhooks};
+use crate::api::rewards::{self, batches, commission_actions, track, webhook_deliveries, webhooks};
 use crate::auth::require_secret_key;
 use crate::document::finish_document;
 use crate::idempotency::answer_once;
@@ -122,8 +122,8 @@ fn rewards() -> OpenApiRouter<WebState> {
         .routes(routes!(webhook_deliveries::list))
         .routes(routes!(webhook_deliveries::get))
         .routes(routes!(webhook_deliveries::retry))
-        .routes(routes!(commissions::list))
-        .routes(routes!(commissions::get, commissions::put))
+        .routes(routes!(rewards::commissions::list))
+        .routes(routes!(rewards::commissions::get, rewards::commissions::put))
         .routes(routes!(commission_actions::approve))
         .routes(routes!(commission_actions::deny))
         .routes(routes!(commission_actions::mark_fulfilled))

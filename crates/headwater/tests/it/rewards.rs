@@ -67,12 +67,17 @@ async fn the_complete_flow_can_be_followed(engine: Engine) {
         let told = receiver.next().await;
         assert_eq!(told.header("x-event-type"), "commission.created");
         let told = told.json();
-        assert_eq!((&told["action"], &told["changes"], &told["data"]["status"]), (&"created".into(), &json!({}), &"pending".into()));
+        assert_eq!(
+            (&told["action"], &told["changes"], &told["data"]["status"]),
+            (&"created".into(), &json!({}), &"pending".into())
+        );
         created.insert(told["entity_id"].as_i64().expect("a number"), told["data"].clone());
     }
     let points: Vec<_> = created.iter().filter(|(_, data)| data["unit"] == "points").collect();
-    let recipients: BTreeSet<_> =
-        points.iter().map(|(_, data)| (data["recipient"]["type"].as_str().expect("a type"), data["amount"].as_i64())).collect();
+    let recipients: BTreeSet<_> = points
+        .iter()
+        .map(|(_, data)| (data["recipient"]["type"].as_str().expect("a type"), data["amount"].as_i64()))
+        .collect();
     assert_eq!(recipients, BTreeSet::from([("promoter", Some(250)), ("referral", Some(50))]));
 
     // The second step is somebody's approval.
@@ -86,7 +91,10 @@ async fn the_complete_flow_can_be_followed(engine: Engine) {
         let told = receiver.next().await.json();
         assert_eq!(told["event_type"], "commission.updated", "{told}");
         assert_eq!(told["changes"]["status"], json!(["pending", "approved"]), "{told}");
-        assert!(told["data"]["promoter_id"].is_i64() && told["data"]["referral"]["email"] == "maria@example.org", "{told}");
+        assert!(
+            told["data"]["promoter_id"].is_i64() && told["data"]["referral"]["email"] == "maria@example.org",
+            "{told}"
+        );
         fulfilled.insert(told["entity_id"].as_i64().expect("a number"));
     }
     assert_eq!(fulfilled, ids(&pending).into_iter().collect());
@@ -99,7 +107,10 @@ async fn the_complete_flow_can_be_followed(engine: Engine) {
     let (status, batch) = act(&broker, "mark_fulfilled", &[one]).await;
     assert_eq!((status, &batch["failed_count"]), (200, &0.into()), "{batch}");
     let told = receiver.next().await.json();
-    assert_eq!((&told["event_type"], &told["changes"]["status"]), (&"payout.updated".into(), &json!(["pending", "completed"])));
+    assert_eq!(
+        (&told["event_type"], &told["changes"]["status"]),
+        (&"payout.updated".into(), &json!(["pending", "completed"]))
+    );
     assert_eq!(told["data"]["commission_ids"], json!([one]), "each reward has a payout of its own: {told}");
     let (status, again) = act(&broker, "mark_fulfilled", &[one]).await;
     assert_eq!((status, &again["failed_count"]), (200, &0.into()), "a repeated move succeeds: {again}");
@@ -138,7 +149,10 @@ async fn six_ids_go_on_in_a_batch(engine: Engine) {
         }
         tokio::time::sleep(STEP).await;
     }
-    assert_eq!((&polled["status"], &polled["processed_count"], &polled["progress"]), (&"completed".into(), &12.into(), &100.into()));
+    assert_eq!(
+        (&polled["status"], &polled["processed_count"], &polled["progress"]),
+        (&"completed".into(), &12.into(), &100.into())
+    );
     assert_eq!(listed(&broker, "status=approved&unit=points").await.len(), 12);
     let (_, running) = company(&broker, Method::GET, "/batch_processes", &Value::Null).await;
     assert_eq!(running, json!([]));
@@ -183,7 +197,10 @@ async fn lists_have_pages_filters_and_notes(engine: Engine) {
     let response = request.send().await.expect("it answers");
     let headers = response.headers().clone();
     let (total, next) = (headers["x-total-count"].to_str().expect("text"), headers.get("link"));
-    assert_eq!((total, next, &headers["x-page"], &headers["x-per-page"]), ("6", None, &"2".parse().expect("v"), &"4".parse().expect("v")));
+    assert_eq!(
+        (total, next, &headers["x-page"], &headers["x-per-page"]),
+        ("6", None, &"2".parse().expect("v"), &"4".parse().expect("v"))
+    );
     assert_eq!(response.json::<Vec<Value>>().await.expect("an array").len(), 2);
     assert_eq!(listed(&broker, "q=BUYER1@").await.len(), 3);
     let inv = listed(&broker, "q=inv_2&filters[plan_id]=pro&sorting[amount]=desc&unit=points").await;
@@ -193,14 +210,24 @@ async fn lists_have_pages_filters_and_notes(engine: Engine) {
     assert_eq!(ids(&listed(&broker, &own).await), ids(&inv[..1]));
     assert_eq!(listed(&broker, "filters[created_at][to]=2020-01-01").await.len(), 0);
     assert_eq!((&row["sale_amount"], &row["tier"], &row["plan_id"]), (&4900.into(), &1.into(), &"pro".into()), "{row}");
-    for query in ["status=paid", "filters[color]=red", "per_page=101", "sorting[status]=asc", "status=pending&filters[status]=denied"] {
+    for query in [
+        "status=paid",
+        "filters[color]=red",
+        "per_page=101",
+        "sorting[status]=asc",
+        "status=pending&filters[status]=denied",
+    ] {
         let (status, error) = company(&broker, Method::GET, &format!("/commissions?{query}"), &Value::Null).await;
         assert_eq!((status, &error["code"]), (422, &"invalid_params".into()), "{query}: {error}");
     }
     let path = format!("/commissions/{}", row["id"]);
     let note = json!({"internal_note": "seen", "status": "approved"});
     let (status, noted) = company(&broker, Method::PUT, &path, &note).await;
-    assert_eq!((status, &noted["internal_note"], &noted["status"]), (200, &"seen".into(), &"pending".into()), "{noted}");
+    assert_eq!(
+        (status, &noted["internal_note"], &noted["status"]),
+        (200, &"seen".into(), &"pending".into()),
+        "{noted}"
+    );
     assert_eq!(company(&broker, Method::GET, &path, &Value::Null).await.1, noted);
     for path in ["/commissions/4711", "/commissions/x"] {
         let (status, error) = company(&broker, Method::GET, path, &Value::Null).await;

@@ -4,20 +4,19 @@ use crate::broker::Broker;
 use crate::receiver::Receiver;
 use crate::rewards_track::rewards;
 use crate::server::Engine;
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use headwater_domain::postback::signature::{Secret, Signers, headers};
 use reqwest::Method;
 use serde_json::{Value, json};
-use sha2::Sha256;
 
 async fn webhooks(broker: &Broker, method: Method, path: &str, body: &Value) -> (u16, Value) {
     rewards(broker, method, &format!("/api/v2/company/webhooks{path}"), body).await
 }
 
-/// The published rule: HMAC-SHA256 of the body under the text of the key.
+/// `X-Webhook-Signature` of this body under the key that was shown; `postback_signature` checks the rule itself.
 fn signature(secret_key: &str, body: &[u8]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret_key.as_bytes()).expect("any length");
-    mac.update(body);
-    hex::encode(mac.finalize().into_bytes())
+    let secret = Secret::from_bytes(&hex::decode(secret_key).expect("hex")).expect("32 bytes");
+    let signed = headers(Signers::one(&secret), "x", 0, body);
+    signed.into_iter().find(|(name, _)| *name == "X-Webhook-Signature").expect("there").1
 }
 
 async fn a_webhook_can_be_made_changed_and_deleted(engine: Engine) {
@@ -42,8 +41,15 @@ async fn a_webhook_can_be_made_changed_and_deleted(engine: Engine) {
     let program: i64 = broker.program().parse().expect("a number");
     let change = json!({"max_retries": 5, "active": false, "campaign_ids": [program]});
     let (status, changed) = webhooks(&broker, Method::PUT, &path, &change).await;
-    assert_eq!((status, &changed["retry_profile"], &changed["max_retries"]), (200, &"linear20".into(), &5.into()), "{changed}");
-    assert_eq!((&changed["active"], &changed["campaign_ids"], &changed["url"]), (&false.into(), &json!([program]), &made["url"]));
+    assert_eq!(
+        (status, &changed["retry_profile"], &changed["max_retries"]),
+        (200, &"linear20".into(), &5.into()),
+        "{changed}"
+    );
+    assert_eq!(
+        (&changed["active"], &changed["campaign_ids"], &changed["url"]),
+        (&false.into(), &json!([program]), &made["url"])
+    );
     let (status, rotated) = webhooks(&broker, Method::POST, &format!("{path}/rotate_secret"), &Value::Null).await;
     assert_eq!(status, 200);
     assert!(rotated["secret_key"].as_str().is_some_and(|new| new.len() == 64 && new != secret));
@@ -56,7 +62,10 @@ async fn a_webhook_can_be_made_changed_and_deleted(engine: Engine) {
         ("event_types", json!({"url": "https://crm.broker.example/", "event_types": []})),
         ("event_types", json!({"url": "https://crm.broker.example/", "event_types": ["FIRST_DEPOSIT"]})),
         ("timeout", json!({"url": "https://crm.broker.example/", "event_types": ["commission.created"], "timeout": 0})),
-        ("campaign_ids", json!({"url": "https://crm.broker.example/", "event_types": ["commission.created"], "campaign_ids": [4711]})),
+        (
+            "campaign_ids",
+            json!({"url": "https://crm.broker.example/", "event_types": ["commission.created"], "campaign_ids": [4711]}),
+        ),
     ] {
         let (status, error) = webhooks(&broker, Method::POST, "", &wrong).await;
         assert_eq!((status, &error["code"]), (400, &"invalid_record".into()), "{wrong}: {error}");
@@ -104,7 +113,11 @@ async fn a_delivery_is_signed_and_can_be_looked_at(engine: Engine) {
         tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     }
     let row = &list[0];
-    assert_eq!((&row["status"], &row["attempts"], &row["response_code"]), (&"delivered".into(), &1.into(), &204.into()), "{list}");
+    assert_eq!(
+        (&row["status"], &row["attempts"], &row["response_code"]),
+        (&"delivered".into(), &1.into(), &204.into()),
+        "{list}"
+    );
     assert_eq!((&row["entity_type"], row["delivered_at"].is_string()), (&"commission".into(), true));
     let one = format!("{path}/{}", row["id"]);
     assert_eq!(webhooks(&broker, Method::GET, &one, &Value::Null).await, (200, row.clone()));

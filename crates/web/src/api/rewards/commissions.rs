@@ -190,7 +190,11 @@ mod tests {
     fn both_spellings_mean_the_same() {
         for text in ["status=approved&unit=points", "filters[status]=approved&filters[unit]=points"] {
             let filter = read_filter(text).expect(text);
-            assert_eq!((filter.status.as_deref(), filter.unit.as_deref()), (Some("approved"), Some("points")), "{text}");
+            assert_eq!(
+                (filter.status.as_deref(), filter.unit.as_deref()),
+                (Some("approved"), Some("points")),
+                "{text}"
+            );
         }
     }
 
