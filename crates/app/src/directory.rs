@@ -8,11 +8,15 @@ use crate::membership::{Membership, Memberships};
 use headwater_domain::commission::{ExchangeRates, PartnerTerms, PlanVersion, lint};
 use headwater_domain::ids::{AccountId, LinkId, MembershipId, PartnerId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
+use headwater_domain::postback::subscription::{EnabledEvents, EndpointStatus};
 use headwater_domain::program::Settings;
 use headwater_domain::time::{Date, Instant};
 use headwater_store::directory::{Changes, EndpointRow, LinkRow, PartnerRow, PlanVersionRow, ProgramRow};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+
+/// The kind of endpoints that are webhooks of the rewards dialect.
+pub const REWARDS_DIALECT: &str = "rewards";
 
 /// A program and its parsed settings.
 #[derive(Debug, Clone)]
@@ -340,6 +344,32 @@ impl Directory {
     pub fn endpoints(&self, account: AccountId) -> impl Iterator<Item = &Arc<EndpointRow>> {
         self.endpoints.values().filter(move |e| e.account_id == account.0 && e.deleted_at.is_none())
     }
+    /// The webhooks of this account that listen to this event type in this program.
+    pub fn webhooks(
+        &self,
+        account: AccountId,
+        program: ProgramId,
+        event_type: &str,
+    ) -> impl Iterator<Item = &Arc<EndpointRow>> {
+        self.webhooks_of_account(account, event_type).filter(move |e| hears_of(&e.programs, program))
+    }
+    /// The webhooks of this account that listen to this event type, in whatever program.
+    pub fn webhooks_of_account(&self, account: AccountId, event_type: &str) -> impl Iterator<Item = &Arc<EndpointRow>> {
+        let wants = move |e: &&Arc<EndpointRow>| {
+            e.dialect == REWARDS_DIALECT
+                && EndpointStatus::parse(&e.status) == Some(EndpointStatus::Enabled)
+                && EnabledEvents::from_json(&e.enabled_events).want(event_type)
+        };
+        self.endpoints(account).filter(wants)
+    }
+    /// Whether any webhook of this account listens to anything in this program.
+    pub fn has_webhooks(&self, account: AccountId, program: ProgramId) -> bool {
+        self.endpoints(account).any(|e| {
+            e.dialect == REWARDS_DIALECT
+                && EndpointStatus::parse(&e.status) == Some(EndpointStatus::Enabled)
+                && hears_of(&e.programs, program)
+        })
+    }
     /// An endpoint of this account, deleted or not.
     pub fn endpoint(&self, account: AccountId, id: i64) -> Option<&Arc<EndpointRow>> {
         self.endpoints.get(&id).filter(|e| e.account_id == account.0)
@@ -385,6 +415,12 @@ impl Directory {
             parents: partner.parents.iter().map(|(at, parent)| (Instant(*at), *parent)).collect(),
         })
     }
+}
+
+/// Whether a webhook with this list of programs hears of this one; none named: all.
+fn hears_of(programs: &str, program: ProgramId) -> bool {
+    let programs: Vec<i64> = serde_json::from_str(programs).unwrap_or_else(|_| vec![0]);
+    programs.is_empty() || programs.contains(&program.0)
 }
 
 /// From when on either holds, and from when on neither does.

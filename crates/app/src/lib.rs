@@ -2,7 +2,9 @@
 //!
 //! `app` holds what runs; `settle` is the heart, a batch of events in and answers out; every other module is one noun.
 
+pub mod announce;
 pub mod app;
+pub mod batch;
 pub mod brand;
 pub mod campaign;
 pub mod cases;
@@ -49,3 +51,4 @@ pub mod tenant;
 pub mod track;
 pub mod tracking;
 pub mod verify;
+pub mod webhook;

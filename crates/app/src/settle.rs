@@ -20,6 +20,7 @@ mod queue;
 mod record;
 mod refuse;
 mod revision;
+mod rewards;
 mod sources;
 pub mod sweep;
 mod terms;
@@ -215,8 +216,8 @@ async fn settle_batch(app: &Arc<App>, commands: Vec<Command>) -> Result<Vec<Answ
                 decision.all(&commands)?
             };
             let delivers = !view.outcome.deliveries.is_empty();
-            books::commit(tx, &shared, view, now).await?;
-            Ok((answers, delivers))
+            let announces = books::commit(tx, &shared, view, now).await?;
+            Ok((answers, delivers || announces))
         })
         .await?;
     if delivers {

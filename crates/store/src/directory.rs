@@ -64,11 +64,13 @@ record! {
     }
 }
 record! {
-    /// A postback endpoint; `enabled_events` and `metadata` are JSON, secrets are sealed.
+    /// A postback endpoint or a webhook; `enabled_events`, `metadata`, `programs` and `headers` are JSON, secrets are sealed.
     pub struct EndpointRow {
         id: i64, account_id: i64, url: String, enabled_events: String, description: Option<String>, metadata: String,
         payload_style: String, status: String, sealed_secret: String, sealed_previous: Option<String>,
         previous_until: Option<i64>, secret_hint: String, deleted_at: Option<i64>, created_at: i64,
+        dialect: String, programs: String, timeout_seconds: i64, retry_profile: String, max_retries: i64, headers: String,
+        basic_auth_user: Option<String>, sealed_basic_auth: Option<String>, basic_auth_enabled: bool, updated_at: i64,
     }
 }
 record! {
@@ -171,7 +173,9 @@ pub async fn changes_since(tx: &Tx<'_>, seen: i64) -> Result<Changes> {
             .all(
                 sql!(
                     "SELECT id, account_id, url, enabled_events, description, metadata, payload_style, status, sealed_secret, \
-                     sealed_previous, previous_until, secret_hint, deleted_at, created_at FROM endpoint WHERE version > $1"
+                     sealed_previous, previous_until, secret_hint, deleted_at, created_at, dialect, programs, timeout_seconds, \
+                     retry_profile, max_retries, headers, basic_auth_user, sealed_basic_auth, basic_auth_enabled, updated_at \
+                     FROM endpoint WHERE version > $1"
                 ),
                 &[&seen],
             )

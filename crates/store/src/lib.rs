@@ -6,8 +6,10 @@
 pub mod api_key;
 pub mod audit;
 pub mod backend;
+pub mod batch_process;
 pub mod click;
 pub mod commission;
+pub mod commission_shown;
 pub mod counter;
 pub mod customer;
 pub mod delivery;
@@ -43,5 +45,6 @@ pub mod seal_check;
 pub mod settlement;
 pub mod simulation;
 pub mod tenant;
+pub mod webhook;
 
 pub use open::{Place, Store};

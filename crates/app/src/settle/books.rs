@@ -1,6 +1,7 @@
 //! The last half of a settlement's transaction: everything decided is written, what was reserved for nothing is taken
 //! back, and the ledger follows (`ledger::book`).
 
+use super::rewards;
 use super::view::View;
 use crate::app::App;
 use crate::ledger::book::book;
@@ -14,7 +15,8 @@ use headwater_store::repricing::marks_served;
 use headwater_store::settlement::person_unclaim;
 use std::collections::BTreeSet;
 
-pub(super) async fn commit(tx: &Tx<'_>, app: &App, mut view: View, now: Instant) -> Result<()> {
+/// Writes everything; gives whether rewards were announced.
+pub(super) async fn commit(tx: &Tx<'_>, app: &App, mut view: View, now: Instant) -> Result<bool> {
     view.outcome.accounts = view.accounts_changed(now);
     outcome_write(tx, &view.outcome).await?;
     join(tx, &view, now).await?;
@@ -22,7 +24,8 @@ pub(super) async fn commit(tx: &Tx<'_>, app: &App, mut view: View, now: Instant)
     person_unclaim(tx, &view.unused_persons()).await?;
     marks_served(tx, &view.served).await?;
     idempotency_finish(tx, &view.reserved.idempotency, &view.answers(now)).await?;
-    book(tx, app, &view.bookings, now).await
+    book(tx, app, &view.bookings, now).await?;
+    rewards::follow(tx, app, &view.outcome.commissions, now).await
 }
 
 /// Whoever gets a customer is a member of its program.

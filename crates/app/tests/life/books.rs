@@ -120,6 +120,8 @@ impl Books {
             posted_before: 0,
             explanation: "{}".into(),
             created_at: now.0,
+            sale_amount: None,
+            sale_currency: None,
         };
         let (owner, amount) = (Owner::Partner(posting.partner), Decimal(posting.amount));
         let stage = Stage::posted(amount, None, posting.approved, payable_at <= now);

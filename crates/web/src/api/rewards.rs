@@ -6,10 +6,11 @@
 
 pub mod amount;
 pub mod asked;
+pub mod batches;
 pub mod caller;
 pub mod campaigns;
-pub mod each;
-pub mod event_types;
+pub mod commission_actions;
+pub mod commissions;
 pub mod ids;
 pub mod memberships;
 pub mod page;
@@ -20,3 +21,5 @@ pub mod promoters;
 pub mod referrals;
 pub mod reward;
 pub mod track;
+pub mod webhook_deliveries;
+pub mod webhooks;

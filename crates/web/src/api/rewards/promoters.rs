@@ -4,8 +4,8 @@
 
 use super::amount;
 use super::asked::{Address, Query, one_of, yes_or_no};
-use super::caller::with_rewards_key;
-use super::each::each;
+use super::batches;
+use super::caller::{Caller, with_rewards_key};
 use super::ids::ids;
 use super::memberships;
 use super::page::{PER_PAGE, Page};
@@ -20,9 +20,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::app::App;
+use headwater_app::batch::BatchAction;
 use headwater_app::directory::Partner;
 use headwater_app::membership::MemberState;
-use headwater_app::promoter::{Figures, FindBy, PromoterAct, archived_at, cust_id, said};
+use headwater_app::promoter::{Figures, FindBy, archived_at, cust_id, said};
 use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::money::{Currency, Unit};
 use headwater_domain::time::Instant;
@@ -130,7 +131,7 @@ pub async fn update(
     security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
 pub async fn accept(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        become_all(&state, caller.account, &headers, body, "accept", MemberState::Accepted).await
+        become_all(&state, &caller, &headers, body, BatchAction::PromoterAccept).await
     })
 }
 
@@ -141,7 +142,7 @@ pub async fn accept(State(state): State<WebState>, headers: HeaderMap, body: Bod
     security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
 pub async fn reject(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        become_all(&state, caller.account, &headers, body, "reject", MemberState::Rejected).await
+        become_all(&state, &caller, &headers, body, BatchAction::PromoterReject).await
     })
 }
 
@@ -152,7 +153,7 @@ pub async fn reject(State(state): State<WebState>, headers: HeaderMap, body: Bod
     security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
 pub async fn block(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        become_all(&state, caller.account, &headers, body, "block", MemberState::Blocked).await
+        become_all(&state, &caller, &headers, body, BatchAction::PromoterBlock).await
     })
 }
 
@@ -161,7 +162,7 @@ pub async fn block(State(state): State<WebState>, headers: HeaderMap, body: Body
     security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
 pub async fn add_to_campaign(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        become_all(&state, caller.account, &headers, body, "add_to_campaign", MemberState::Accepted).await
+        become_all(&state, &caller, &headers, body, BatchAction::PromoterAddToCampaign).await
     })
 }
 
@@ -173,7 +174,7 @@ pub async fn add_to_campaign(State(state): State<WebState>, headers: HeaderMap, 
 pub async fn archive(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
     with_rewards_key!(state, headers, |caller| {
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
-        act_all(&state, caller.account, &parse_object(&body)?, "archive", PromoterAct::Archive).await
+        act_all(&state, &caller, &parse_object(&body)?, BatchAction::PromoterArchive, json!({})).await
     })
 }
 
@@ -183,7 +184,7 @@ pub async fn archive(State(state): State<WebState>, headers: HeaderMap, body: Bo
 pub async fn restore(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
     with_rewards_key!(state, headers, |caller| {
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
-        act_all(&state, caller.account, &parse_object(&body)?, "restore", PromoterAct::Restore).await
+        act_all(&state, &caller, &parse_object(&body)?, BatchAction::PromoterRestore, json!({})).await
     })
 }
 
@@ -202,7 +203,8 @@ pub async fn move_to_campaign(State(state): State<WebState>, headers: HeaderMap,
         }
         let from = campaign(&state.app, caller.account, &fields, "from_campaign_id")?;
         let to = campaign(&state.app, caller.account, &fields, "to_campaign_id")?;
-        act_all(&state, caller.account, &fields, "move_to_campaign", PromoterAct::Move(from, to)).await
+        let parameters = json!({"from_campaign_id": from.0, "to_campaign_id": to.0});
+        act_all(&state, &caller, &fields, BatchAction::PromoterMoveToCampaign, parameters).await
     })
 }
 
@@ -213,35 +215,34 @@ pub async fn assign_parent(State(state): State<WebState>, headers: HeaderMap, bo
     with_rewards_key!(state, headers, |caller| {
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
         let fields = parse_object(&body)?;
-        let parent = PartnerId(fields.required_integer("parent_promoter_id")?);
-        act_all(&state, caller.account, &fields, "assign_parent", PromoterAct::Under(parent)).await
+        let parameters = json!({"parent_promoter_id": fields.required_integer("parent_promoter_id")?});
+        act_all(&state, &caller, &fields, BatchAction::PromoterAssignParent, parameters).await
     })
 }
 
 async fn become_all(
     state: &WebState,
-    account: AccountId,
+    caller: &Caller,
     headers: &HeaderMap,
     body: Body,
-    label: &str,
-    to: MemberState,
+    action: BatchAction,
 ) -> Result<Response, RewardsError> {
     let body = read_body(headers, body, REFERRAL_BYTES_MAX).await?;
     let fields = parse_object(&body)?;
-    let program = campaign(&state.app, account, &fields, "campaign_id")?;
-    act_all(state, account, &fields, label, PromoterAct::Become(program, to)).await
+    let program = campaign(&state.app, caller.account, &fields, "campaign_id")?;
+    act_all(state, caller, &fields, action, json!({"campaign_id": program.0})).await
 }
 
 async fn act_all(
     state: &WebState,
-    account: AccountId,
+    caller: &Caller,
     fields: &Fields<'_>,
-    label: &str,
-    act: PromoterAct,
+    action: BatchAction,
+    parameters: Value,
 ) -> Result<Response, RewardsError> {
-    let (app, act) = (&state.app, &act);
-    let label = format!("promoter/{label}");
-    each(&label, app.clock.now(), ids(fields)?, async |id| app.promoter_act(account, PartnerId(id), act).await).await
+    let parameters = parameters.as_object().cloned().unwrap_or_default();
+    let story = batches::start(state, caller, action, ids(fields)?, parameters).await?;
+    Ok(batches::answer(&story, batches::to_wire(&story)))
 }
 
 fn campaign(app: &App, account: AccountId, fields: &Fields<'_>, name: &str) -> Result<ProgramId, RewardsError> {

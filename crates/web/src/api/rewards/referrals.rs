@@ -3,8 +3,8 @@
 //! Leaves tracking to `track`. Shares of one referral between several promoters are refused: a plan pays one partner.
 
 use super::asked::{Address, Query, number_in_path, one_of};
+use super::batches;
 use super::caller::with_rewards_key;
-use super::each::each;
 use super::ids::ids;
 use super::memberships;
 use super::page::{PER_PAGE, Page};
@@ -19,7 +19,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::app::App;
-use headwater_app::referral::{Named, Referral, ReferralChange, ReferralFilter, STATE};
+use headwater_app::batch::BatchAction;
+use headwater_app::referral::{Named, Referral, ReferralChange, ReferralFilter};
 use headwater_domain::ids::{AccountId, CustomerId, MembershipId};
 use headwater_domain::time::Instant;
 use http::HeaderMap;
@@ -149,33 +150,21 @@ pub async fn update(
 #[utoipa::path(delete, path = "/api/v2/company/referrals", operation_id = "rewards_referral_delete", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
 pub async fn delete(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
-    with_rewards_key!(state, headers, |caller| {
-        let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
-        let (app, account) = (&state.app, caller.account);
-        each("referral/delete", app.clock.now(), ids(&parse_object(&body)?)?, async |id| {
-            app.referral_read(account, CustomerId(id)).await?;
-            app.customer_erase(account, CustomerId(id)).await.map(drop)
-        })
-        .await
-    })
+    batches::act(state, headers, body, BatchAction::ReferralDelete).await
 }
 
 /// Approve referrals
 #[utoipa::path(post, path = "/api/v2/company/referrals/approve", operation_id = "rewards_referral_approve", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
 pub async fn approve(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
-    with_rewards_key!(state, headers, |caller| {
-        put_state(&state, caller.account, &headers, body, "referral/approve", Value::Null).await
-    })
+    batches::act(state, headers, body, BatchAction::ReferralApprove).await
 }
 
 /// Enable referrals
 #[utoipa::path(post, path = "/api/v2/company/referrals/enable", operation_id = "rewards_referral_enable", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
 pub async fn enable(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
-    with_rewards_key!(state, headers, |caller| {
-        put_state(&state, caller.account, &headers, body, "referral/enable", Value::Null).await
-    })
+    batches::act(state, headers, body, BatchAction::ReferralEnable).await
 }
 
 /// Disable referrals
@@ -184,9 +173,7 @@ pub async fn enable(State(state): State<WebState>, headers: HeaderMap, body: Bod
 #[utoipa::path(post, path = "/api/v2/company/referrals/disable", operation_id = "rewards_referral_disable", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
 pub async fn disable(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
-    with_rewards_key!(state, headers, |caller| {
-        put_state(&state, caller.account, &headers, body, "referral/disable", "denied".into()).await
-    })
+    batches::act(state, headers, body, BatchAction::ReferralDisable).await
 }
 
 /// Move referrals to another promoter
@@ -201,30 +188,12 @@ pub async fn move_to_promoter(State(state): State<WebState>, headers: HeaderMap,
         let to = MembershipId(fields.required_integer("promoter_campaign_id")?);
         let to = state.app.membership_read(caller.account, to)?;
         let with_commissions = fields.optional_bool("move_associated_commissions")?.unwrap_or(false);
-        let (app, account) = (&state.app, caller.account);
-        each("referral/move_to_promoter", app.clock.now(), ids(&fields)?, async |id| {
-            app.referral_move(account, CustomerId(id), &to, with_commissions).await.map(drop)
-        })
-        .await
+        let parameters = json!({"promoter_campaign_id": to.id.0, "move_associated_commissions": with_commissions});
+        let parameters = parameters.as_object().cloned().unwrap_or_default();
+        let story =
+            batches::start(&state, &caller, BatchAction::ReferralMoveToPromoter, ids(&fields)?, parameters).await?;
+        Ok(batches::answer(&story, batches::to_wire(&story)))
     })
-}
-
-async fn put_state(
-    state: &WebState,
-    account: AccountId,
-    headers: &HeaderMap,
-    body: Body,
-    label: &str,
-    to: Value,
-) -> Result<Response, RewardsError> {
-    let body = read_body(headers, body, REFERRAL_BYTES_MAX).await?;
-    let app = &state.app;
-    each(label, app.clock.now(), ids(&parse_object(&body)?)?, async |id| {
-        let attributes = Map::from_iter([(STATE.to_owned(), to.clone())]);
-        let change = ReferralChange { attributes, ..ReferralChange::default() };
-        app.referral_patch(account, CustomerId(id), change).await.map(drop)
-    })
-    .await
 }
 
 /// A plan pays one partner for a customer.
