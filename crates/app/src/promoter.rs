@@ -145,7 +145,7 @@ impl App {
 
     /// A new promoter, a member of its first program.
     pub async fn promoter_create(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         asked: PromoterRequest,
         program: Option<ProgramId>,
@@ -185,7 +185,7 @@ impl App {
 
     /// Changes what is given.
     pub async fn promoter_patch(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         id: PartnerId,
         asked: PromoterRequest,
@@ -212,7 +212,7 @@ impl App {
     }
 
     /// Does it, for one promoter. What is so already is done.
-    pub async fn promoter_act(&self, account: AccountId, id: PartnerId, act: &PromoterAct) -> Result<()> {
+    pub async fn promoter_act(self: &Arc<Self>, account: AccountId, id: PartnerId, act: &PromoterAct) -> Result<()> {
         let partner = self.promoter_by_id(account, id)?;
         match act {
             PromoterAct::Become(program, state) => {
@@ -238,7 +238,7 @@ impl App {
         Ok(())
     }
 
-    async fn archive(&self, account: AccountId, partner: &Partner, at: Value) -> Result<()> {
+    async fn archive(self: &Arc<Self>, account: AccountId, partner: &Partner, at: Value) -> Result<()> {
         if archived_at(partner).is_some() != at.is_null() {
             return Ok(());
         }

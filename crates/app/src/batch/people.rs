@@ -10,10 +10,11 @@ use crate::promoter::PromoterAct;
 use crate::referral::{ReferralChange, STATE};
 use headwater_domain::ids::{AccountId, CustomerId, MembershipId, PartnerId, ProgramId};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// Does it with one promoter or referral.
 pub(super) async fn act(
-    app: &App,
+    app: &Arc<App>,
     account: AccountId,
     action: BatchAction,
     id: i64,
