@@ -17,8 +17,8 @@ use headwater_domain::time::Instant;
 use headwater_store::backend::{Result as StoreResult, Tx};
 pub use headwater_store::batch_process::BatchRow;
 use headwater_store::batch_process::{
-    ItemDone, NewItem, WaitingItem, batch_by_id, batch_claim, batch_errors, batch_insert, batch_list, batch_lock,
-    batches_forget, items_done, items_waiting,
+    ItemDone, NewItem, WaitingItem, batch_by_id, batch_claim, batch_count, batch_errors, batch_insert, batch_list,
+    batch_lock, batches_forget, items_done, items_waiting,
 };
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -142,6 +142,11 @@ impl App {
             Ok(Some(BatchStory { batch, errors: batch_errors(tx, account.0, id).await? }))
         };
         self.store.money.read(read).await?.ok_or(Error::NotFound("batch process"))
+    }
+
+    /// How many batches of this account there are: those of a status, or those that are not over.
+    pub async fn batch_count(&self, account: AccountId, status: Option<String>) -> Result<i64> {
+        Ok(self.store.money.read(async move |tx| batch_count(tx, account.0, status.as_deref()).await).await?)
     }
 
     /// Batches of this account, newest first: those of a status, or those that are not over; `page` counts from 1.

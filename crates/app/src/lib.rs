@@ -47,3 +47,4 @@ pub mod tenant;
 pub mod track;
 pub mod tracking;
 pub mod verify;
+pub mod webhook;

@@ -121,6 +121,16 @@ pub async fn batch_errors(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<Vec<(
     tx.all(statement, &[&account_id, &id]).await
 }
 
+/// How many batches of this account there are: those of a status, or those that are not over.
+pub async fn batch_count(tx: &Tx<'_>, account_id: i64, status: Option<&str>) -> Result<i64> {
+    let statement = sql!(
+        "SELECT COUNT(*) FROM batch_process WHERE account_id = $1 \
+         AND ((CAST($2 AS TEXT) IS NULL AND finished_at IS NULL) OR status = $2)"
+    );
+    let (count,): (i64,) = tx.one(statement, &[&account_id, &status]).await?;
+    Ok(count)
+}
+
 /// Batches of this account, newest first: those of a status, or those that are not over.
 pub async fn batch_list(
     tx: &Tx<'_>,

@@ -45,5 +45,6 @@ pub mod seal_check;
 pub mod settlement;
 pub mod simulation;
 pub mod tenant;
+pub mod webhook;
 
 pub use open::{Place, Store};

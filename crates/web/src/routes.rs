@@ -10,7 +10,7 @@ use crate::api::management::{
     simulations,
 };
 use crate::api::referral::{dead_letters, endpoints, events, handlers};
-use crate::api::rewards::{event_types, track};
+use crate::api::rewards::{self, batches, commission_actions, track, webhook_deliveries, webhooks};
 use crate::auth::require_secret_key;
 use crate::document::finish_document;
 use crate::idempotency::answer_once;
@@ -113,7 +113,27 @@ fn bulk() -> OpenApiRouter<WebState> {
 
 /// The rewards dialect, whose repeated calls change nothing.
 fn rewards() -> OpenApiRouter<WebState> {
-    OpenApiRouter::new().routes(routes!(event_types::list)).merge(rewards_people())
+    OpenApiRouter::new()
+        .routes(routes!(webhooks::event_types))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::get, webhooks::put, webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhook_deliveries::list))
+        .routes(routes!(webhook_deliveries::get))
+        .routes(routes!(webhook_deliveries::retry))
+        .routes(routes!(rewards::commissions::list))
+        .routes(routes!(rewards::commissions::get, rewards::commissions::put))
+        .routes(routes!(commission_actions::approve))
+        .routes(routes!(commission_actions::deny))
+        .routes(routes!(commission_actions::mark_fulfilled))
+        .routes(routes!(commission_actions::mark_unfulfilled))
+        .routes(routes!(commission_actions::generate_payouts))
+        .routes(routes!(commission_actions::destroy))
+        .routes(routes!(batches::list))
+        .routes(routes!(batches::progress))
+        .routes(routes!(batches::get))
+        .merge(rewards_people())
 }
 
 /// Promoters, their memberships and referrals, campaigns, rewards, and tracking.

@@ -5,6 +5,7 @@
 
 pub mod entity;
 pub mod envelope;
+pub mod header;
 pub mod retry;
 pub mod rewards_event;
 pub mod signature;

@@ -6,9 +6,13 @@
 
 pub mod amount;
 pub mod asked;
+pub mod batches;
 pub mod caller;
-pub mod event_types;
+pub mod commission_actions;
+pub mod commissions;
 pub mod ids;
 pub mod page;
 pub mod problem;
 pub mod track;
+pub mod webhook_deliveries;
+pub mod webhooks;
