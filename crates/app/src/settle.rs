@@ -20,7 +20,7 @@ mod queue;
 mod record;
 mod refuse;
 mod revision;
-mod rewards;
+pub(crate) mod rewards;
 mod sources;
 pub mod sweep;
 mod terms;
