@@ -22,7 +22,7 @@ use headwater_domain::ids::{CommissionId, CustomerId, MembershipId};
 use headwater_domain::money::{Currency, Unit};
 use headwater_domain::postback::entity::CommissionEntity;
 use http::HeaderMap;
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 const NOTE_CHARS_MAX: usize = 2000;
 const UNITS: [&str; 6] = ["cash", "points", "credits", "free_months", "mon_discount", "discount_per"];
