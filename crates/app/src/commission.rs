@@ -4,6 +4,7 @@
 //! `ledger::moves`.
 
 pub(crate) mod acts;
+pub mod custom;
 pub mod shown;
 
 use crate::app::App;

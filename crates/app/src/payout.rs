@@ -3,6 +3,7 @@
 //! A run is one transaction per partner and unit: one that is cut short has made whole payouts, and the next run makes
 //! the others. Amounts stay in `payable` until a payout is completed: a debt is one until it is paid.
 
+pub mod payments;
 pub mod shown;
 
 use crate::app::App;

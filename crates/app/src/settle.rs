@@ -21,7 +21,7 @@ mod record;
 mod referrals;
 mod refuse;
 mod revision;
-mod rewards;
+pub(crate) mod rewards;
 mod sources;
 pub mod sweep;
 mod terms;

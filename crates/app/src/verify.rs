@@ -1,5 +1,5 @@
 //! Recomputes every cell from facts and configuration, and checks the books in themselves: cells against their commissions,
-//! transactions against nothing, chains against their hashes.
+//! transactions against nothing, chains against their hashes, payouts against their commissions and what was paid.
 //!
 //! Reads beside a running server: what differs is looked at again before it is called a difference, because a
 //! settlement may have been half way.
@@ -12,7 +12,8 @@ use headwater_domain::ledger::{GENESIS, entry_hash};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
 use headwater_store::history::{
-    ChainedEntry, LedgerHead, cell_unequal, entries_after, figures, ledger_heads, transaction_unbalanced,
+    ChainedEntry, LedgerHead, cell_unequal, commission_astray, entries_after, figures, ledger_heads, paid_unequal,
+    payout_unequal, transaction_unbalanced,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -104,6 +105,9 @@ impl History {
         if let Some(transaction) = transaction {
             return Ok(Some(format!("the entries of transaction {transaction} do not add up to nothing")));
         }
+        if let Some(difference) = self.payouts().await? {
+            return Ok(Some(difference));
+        }
         let mut chains: BTreeMap<i64, Chain> = BTreeMap::new();
         let mut last = (i64::MIN, 0);
         loop {
@@ -122,6 +126,30 @@ impl History {
             }
         }
         Ok(heads.iter().find_map(|head| chains.remove(&head.id).unwrap_or_default().differs_from(head)))
+    }
+}
+
+impl History {
+    /// Payouts against their commissions and against what the ledger says was paid.
+    async fn payouts(&self) -> Result<Option<String>> {
+        let read = async |tx: &headwater_store::backend::Tx<'_>| {
+            Ok((payout_unequal(tx).await?, commission_astray(tx).await?, paid_unequal(tx).await?))
+        };
+        let (payout, commission, paid) = self.store.money.read(read).await?;
+        if let Some(payout) = payout {
+            let (amount, sum) = (Decimal(payout.amount), Decimal(payout.commissions));
+            return Ok(Some(format!(
+                "payout {}, {} of {amount}: its commissions do not stand with it, or add up to {sum}",
+                payout.id, payout.status
+            )));
+        }
+        if let Some(commission) = commission {
+            return Ok(Some(format!("commission {commission} says that it was paid out, and no payout has it")));
+        }
+        Ok(paid.map(|paid| {
+            let (balance, sum) = (Decimal(paid.paid), Decimal(paid.completed));
+            format!("{} was paid {balance} {}, its completed payouts add up to {sum}", paid.owner, paid.unit)
+        }))
     }
 }
 

@@ -168,6 +168,12 @@ pub async fn commissions_promote(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<(i64
     tx.batch_all(statement, &[], ids).await
 }
 
+/// Names who made a posting by hand.
+pub async fn commission_made_by(tx: &Tx<'_>, id: i64, made_by: Option<&str>) -> Result<()> {
+    tx.execute(sql!("UPDATE commission SET made_by = $2 WHERE id = $1"), &[&id, &made_by]).await?;
+    Ok(())
+}
+
 record! {
     /// A posting that fell due; its amount is in `held`.
     pub struct FallenDue {

@@ -84,3 +84,54 @@ pub async fn ledger_heads(tx: &Tx<'_>) -> Result<Vec<LedgerHead>> {
 pub async fn figures(tx: &Tx<'_>) -> Result<(i64, i64)> {
     tx.one(sql!("SELECT (SELECT COUNT(*) FROM commission), (SELECT COUNT(*) FROM repricing)"), &[]).await
 }
+
+record! {
+    /// A payout that does not agree with its commissions: its number, what it says, and what they do.
+    pub struct UnequalPayout { id: i64, status: String, amount: i64, commissions: i64 }
+}
+record! {
+    /// What was paid to somebody in a unit, as the ledger has it and as the completed payouts add up to.
+    pub struct UnequalPaid { owner: String, unit: String, paid: i64, completed: i64 }
+}
+
+/// The first payout that is not the sum of what it took, or whose commissions do not stand where it does.
+pub async fn payout_unequal(tx: &Tx<'_>) -> Result<Option<UnequalPayout>> {
+    let statement = sql!(
+        "SELECT p.id, p.status, p.amount, CAST(COALESCE(SUM(c.amount), 0) AS BIGINT) FROM payout p \
+         LEFT JOIN payout_item i ON i.payout_id = p.id LEFT JOIN commission c ON c.id = i.commission_id \
+         GROUP BY p.id, p.status, p.amount, p.commissions \
+         HAVING p.amount <> COALESCE(SUM(c.amount), 0) OR p.commissions <> COUNT(c.id) \
+         OR COUNT(CASE WHEN c.unit <> p.unit OR COALESCE(c.partner_id, -c.customer_id) <> COALESCE(p.partner_id, -p.customer_id) THEN 1 END) > 0 \
+         OR COUNT(CASE WHEN i.live <> (p.status IN ('pending', 'processing', 'completed')) THEN 1 END) > 0 \
+         OR COUNT(CASE WHEN NOT i.live THEN NULL \
+           WHEN p.unit IN ('points', 'credits', 'free_months', 'mon_discount', 'discount_per') AND p.status = 'completed' \
+             THEN CASE WHEN c.status <> 'fulfilled' THEN 1 END \
+           WHEN p.unit IN ('points', 'credits', 'free_months', 'mon_discount', 'discount_per') \
+             THEN CASE WHEN c.status <> 'approved' THEN 1 END \
+           WHEN p.status = 'completed' THEN CASE WHEN c.status <> 'paid' THEN 1 END \
+           ELSE CASE WHEN c.status <> 'in_payout' THEN 1 END END) > 0 ORDER BY p.id LIMIT 1"
+    );
+    tx.maybe(statement, &[]).await
+}
+
+/// The first commission that says it is in a payout, paid or fulfilled, and that no payout has.
+pub async fn commission_astray(tx: &Tx<'_>) -> Result<Option<i64>> {
+    let statement = sql!(
+        "SELECT id FROM commission WHERE status IN ('in_payout', 'paid', 'fulfilled') \
+         AND NOT EXISTS (SELECT 1 FROM payout_item i WHERE i.commission_id = commission.id AND i.live) ORDER BY id LIMIT 1"
+    );
+    let found: Option<(i64,)> = tx.maybe(statement, &[]).await?;
+    Ok(found.map(|(id,)| id))
+}
+
+/// The first account `paid` that the completed payouts of its owner do not add up to.
+pub async fn paid_unequal(tx: &Tx<'_>) -> Result<Option<UnequalPaid>> {
+    let statement = sql!(
+        "SELECT a.owner, a.unit, a.balance, CAST(COALESCE(s.total, 0) AS BIGINT) FROM ledger_account a LEFT JOIN \
+         (SELECT program_id, unit, CASE WHEN partner_id IS NULL THEN 'customer:' || CAST(customer_id AS TEXT) \
+         ELSE 'partner:' || CAST(partner_id AS TEXT) END AS owner, SUM(amount) AS total FROM payout WHERE status = 'completed' \
+         GROUP BY program_id, unit, partner_id, customer_id) s ON s.program_id = a.program_id AND s.unit = a.unit AND s.owner = a.owner \
+         WHERE a.name = 'paid' AND a.balance <> COALESCE(s.total, 0) ORDER BY a.id LIMIT 1"
+    );
+    tx.maybe(statement, &[]).await
+}

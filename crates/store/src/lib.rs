@@ -34,6 +34,7 @@ mod open;
 pub mod outcome;
 pub mod partner;
 pub mod payout;
+pub mod payout_shown;
 pub mod plan;
 pub mod pricing_lock;
 pub mod promo_code;

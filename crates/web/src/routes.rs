@@ -11,8 +11,8 @@ use crate::api::management::{
 };
 use crate::api::referral::{dead_letters, endpoints, events, handlers};
 use crate::api::rewards::{
-    self, batches, campaigns, commission_actions, memberships, promo_codes, promoters, referrals, reward, track,
-    webhook_deliveries, webhooks,
+    self, batches, campaigns, commission_actions, commission_create, memberships, payout_actions, promo_codes,
+    promoters, referrals, reward, track, webhook_deliveries, webhooks,
 };
 use crate::auth::require_secret_key;
 use crate::document::finish_document;
@@ -125,7 +125,7 @@ fn rewards() -> OpenApiRouter<WebState> {
         .routes(routes!(webhook_deliveries::list))
         .routes(routes!(webhook_deliveries::get))
         .routes(routes!(webhook_deliveries::retry))
-        .routes(routes!(rewards::commissions::list))
+        .routes(routes!(rewards::commissions::list, commission_create::create))
         .routes(routes!(rewards::commissions::get, rewards::commissions::put))
         .routes(routes!(commission_actions::approve))
         .routes(routes!(commission_actions::deny))
@@ -133,6 +133,16 @@ fn rewards() -> OpenApiRouter<WebState> {
         .routes(routes!(commission_actions::mark_unfulfilled))
         .routes(routes!(commission_actions::generate_payouts))
         .routes(routes!(commission_actions::destroy))
+        .routes(routes!(rewards::payouts::list))
+        .routes(routes!(rewards::payouts::stats))
+        .routes(routes!(rewards::payouts::due_stats))
+        .routes(routes!(rewards::payouts::group_by_promoters))
+        .routes(routes!(payout_actions::mark_as_paid))
+        .routes(routes!(payout_actions::mark_as_unpaid))
+        .routes(routes!(payout_actions::destroy))
+        .routes(routes!(payout_actions::create_payments))
+        .routes(routes!(payout_actions::pay))
+        .routes(routes!(payout_actions::delete_payments))
         .routes(routes!(batches::list))
         .routes(routes!(batches::progress))
         .routes(routes!(batches::get))

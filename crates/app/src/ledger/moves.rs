@@ -8,6 +8,7 @@
 use super::book::{Booking, book};
 use crate::announce::{Told, announce};
 use crate::app::App;
+use crate::payout::payments;
 use headwater_domain::ids::{AccountId, PartnerId};
 use headwater_domain::ledger::{AccountName, Act, Stage, Transfer};
 use headwater_domain::money::{Decimal, Unit};
@@ -20,6 +21,7 @@ use headwater_store::payout::{
     PayoutItem, PayoutNew, PayoutPut, PayoutRow, payout_items, payout_items_beside, payout_items_live, payouts_insert,
     payouts_lock, payouts_move,
 };
+use headwater_store::payout_shown::payouts_send;
 use headwater_store::settlement::Number;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -393,18 +395,36 @@ impl<'a> Moves<'a> {
     }
 
     /// Writes it all; gives whether there is something to deliver.
-    pub(crate) async fn write(self, tx: &Tx<'_>) -> StoreResult<bool> {
-        let puts: Vec<_> = self.puts.into_values().collect();
+    pub(crate) async fn write(mut self, tx: &Tx<'_>) -> StoreResult<bool> {
+        let puts: Vec<_> = self.puts.values().cloned().collect();
         commissions_move(tx, &puts).await?;
         let of = |live| numbers(self.claims.iter().filter(move |(_, is)| **is == live).map(|(id, _)| *id));
         payout_items_live(tx, &of(false), false).await?;
         payouts_insert(tx, &self.new, &self.new_items).await?;
-        let payout_puts: Vec<_> = self.payout_puts.into_values().collect();
+        let payout_puts: Vec<_> = self.payout_puts.values().cloned().collect();
         payouts_move(tx, &payout_puts).await?;
         payout_items_live(tx, &of(true), true).await?;
+        self.payments(tx).await?;
         book(tx, self.app, &self.bookings, self.now).await?;
         audit_insert(tx, &self.deeds).await?;
         announce(tx, self.app, &self.told, self.now).await
+    }
+}
+
+impl Moves<'_> {
+    /// Payments stand where their payouts do; one that can be sent again is in none.
+    async fn payments(&mut self, tx: &Tx<'_>) -> StoreResult<()> {
+        let sent = |id: &i64| self.payouts.get(id).filter(|row| row.payments_batch_id.is_some());
+        let moved: Vec<&PayoutRow> = self.payout_puts.keys().filter_map(sent).collect();
+        let again = |row: &&&PayoutRow| {
+            let was = self.payout_puts.get(&row.id).map(|put| put.was.as_str());
+            row.status == PayoutStatus::Cancelled.name()
+                || (row.status == PayoutStatus::Pending.name() && was != Some(row.status.as_str()))
+        };
+        payouts_send(tx, None, &numbers(moved.iter().filter(again).map(|row| row.id))).await?;
+        let payments: BTreeSet<i64> = moved.iter().filter_map(|row| row.payments_batch_id).collect();
+        self.told.extend(payments::follow(tx, &payments, self.now).await?);
+        Ok(())
     }
 }
 

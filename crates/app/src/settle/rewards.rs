@@ -15,7 +15,8 @@ use headwater_store::commission::{LifeRow, commissions_promote};
 use headwater_store::outcome::NewCommission;
 use std::collections::BTreeMap;
 
-pub(super) async fn follow(tx: &Tx<'_>, app: &App, posted: &[NewCommission], now: Instant) -> Result<bool> {
+/// Makes the payouts of rewards that were approved, and announces; gives whether there is something to deliver.
+pub(crate) async fn follow(tx: &Tx<'_>, app: &App, posted: &[NewCommission], now: Instant) -> Result<bool> {
     let for_customers = posted.iter().filter(|row| row.partner_id.is_none()).map(|row| row.id);
     let promoters: BTreeMap<i64, Option<i64>> =
         commissions_promote(tx, &numbers(for_customers)).await?.into_iter().collect();

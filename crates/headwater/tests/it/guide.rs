@@ -74,6 +74,12 @@ async fn a_pushing_guide_can_be_followed(engine: Engine, guide: &str, proofs: &[
 
 /// At 2.00 a lot the sample's day is worth 24.90.
 const BRAND_PROOFS: [&str; 3] = [r#""status":"created""#, "}24.90\n", "true Customers have arrived"];
+const REWARDS_PROOFS: [&str; 4] = [
+    r#""action_label":"commission/approve""#,
+    "\"is_fulfilled\": true",
+    r#""action_label":"commission/deny""#,
+    r#""action_label":"commission/mark_unfulfilled""#,
+];
 const FOREX_PROOFS: [&str; 4] =
     [r#""token_type":"Bearer""#, r#""created":1"#, r#""amount_currency":1000"#, "\ntrading-activity\n"];
 
@@ -159,6 +165,16 @@ async fn the_brand_guide_can_be_followed_on_sqlite() {
 #[tokio::test]
 async fn the_brand_guide_can_be_followed_on_postgres() {
     a_pushing_guide_can_be_followed(Engine::Postgres, "docs/api/brand.md", &BRAND_PROOFS).await;
+}
+
+#[tokio::test]
+async fn the_rewards_guide_can_be_followed_on_sqlite() {
+    a_pushing_guide_can_be_followed(Engine::Sqlite, "docs/api/rewards.md", &REWARDS_PROOFS).await;
+}
+
+#[tokio::test]
+async fn the_rewards_guide_can_be_followed_on_postgres() {
+    a_pushing_guide_can_be_followed(Engine::Postgres, "docs/api/rewards.md", &REWARDS_PROOFS).await;
 }
 
 #[tokio::test]

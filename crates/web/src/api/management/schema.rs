@@ -465,7 +465,7 @@ pub struct NewKey {
 
 /// A new key, shown once.
 #[derive(Debug, ToSchema)]
-#[schema(example = json!({"id": 12, "kind": "publishable", "key": "pk_4f1c…", "client_id": null}))]
+#[schema(example = json!({"id": 12, "kind": "publishable", "key": "pk_4f1c…", "client_id": null, "account_id": "1"}))]
 pub struct IssuedKey {
     /// Its number.
     pub id: i64,
@@ -476,6 +476,8 @@ pub struct IssuedKey {
     /// The id of an OAuth client.
     #[schema(required)]
     pub client_id: Option<String>,
+    /// The account that it is of: `Account-ID` of the rewards dialect.
+    pub account_id: String,
 }
 
 /// A key, without its text.

@@ -103,6 +103,11 @@ impl Query {
         self.value(name, &[])
     }
 
+    /// Whether `group[name]` is there, whatever its value is.
+    pub fn is_set(&self, group: &str, name: &str) -> bool {
+        self.0.iter().any(|p| p.name == group && p.keys == [name])
+    }
+
     /// `filters[name]`.
     pub fn filter(&self, name: &str) -> Option<&str> {
         self.value("filters", &[name])

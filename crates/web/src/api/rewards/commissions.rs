@@ -155,13 +155,14 @@ fn filter(query: &Query) -> Result<ShownFilter, RewardsError> {
     })
 }
 
-fn numbers(query: &Query, name: &str) -> Result<Option<String>, RewardsError> {
+/// Several numbers of a filter, as the store takes lists.
+pub(super) fn numbers(query: &Query, name: &str) -> Result<Option<String>, RewardsError> {
     let numbers = query.filter_numbers(name)?;
     Ok((!numbers.is_empty()).then(|| between_commas(&numbers)))
 }
 
 /// `,1,2,`, as the store takes lists.
-fn between_commas<T: ToString>(values: &[T]) -> String {
+pub(super) fn between_commas<T: ToString>(values: &[T]) -> String {
     values.iter().fold(",".to_owned(), |list, value| format!("{list}{},", value.to_string()))
 }
 

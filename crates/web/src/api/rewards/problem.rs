@@ -90,6 +90,11 @@ impl RewardsError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "internal_error", message)
     }
 
+    /// Its sentence.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Its code.
     pub fn code(&self) -> &'static str {
         self.code

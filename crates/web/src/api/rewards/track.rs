@@ -150,7 +150,8 @@ fn bought(fields: &Fields<'_>) -> Result<Bought, RewardsError> {
     Ok(Bought { named, visitor, event_id, amount_minor, currency, sale_event_id, attributes })
 }
 
-fn refused(failure: TrackFailure, what: &str) -> RewardsError {
+/// A failure of tracking as this dialect answers it.
+pub fn refused(failure: TrackFailure, what: &str) -> RewardsError {
     let message = failure.to_string();
     match failure {
         TrackFailure::Blank => {
