@@ -20,6 +20,7 @@ mod reference;
 mod rewards;
 mod rewards_campaigns;
 mod rewards_people;
+mod rewards_told;
 mod rewards_track;
 mod rewards_webhooks;
 mod same_event;

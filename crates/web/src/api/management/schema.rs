@@ -72,6 +72,8 @@ pub struct ProgramSettings {
     pub auto_approve: Option<bool>,
     /// What a payout has at least: a decimal, in the program's currency.
     pub payout_minimum: Option<String>,
+    /// What the rewards dialect keeps of it: its lists of rewards, and how its links name a member.
+    pub campaign: Option<Object>,
     /// Where a visitor goes whose link cannot be used.
     #[schema(default = "/")]
     pub default_landing_page: Option<String>,
