@@ -5,5 +5,6 @@
 mod books;
 mod lives;
 mod money;
+mod outage;
 mod story;
 mod tales;

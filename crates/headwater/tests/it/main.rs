@@ -18,6 +18,7 @@ mod postback_signature;
 mod receiver;
 mod reference;
 mod rewards;
+mod rewards_payouts;
 mod rewards_track;
 mod rewards_webhooks;
 mod same_event;
