@@ -12,6 +12,7 @@ mod guide;
 mod idempotency;
 mod keys;
 mod killed;
+mod killed_batch;
 mod money;
 mod plan_diff;
 mod postback_signature;
