@@ -114,6 +114,19 @@ impl Told {
         Self { account_id: row.account_id, program_id: Some(row.program_id), subject, id: row.id, names }
     }
 
+    /// Something about another entity changed: its data as it is now, and under which names.
+    pub(crate) fn other(
+        account: AccountId,
+        program: impl Into<Option<ProgramId>>,
+        entity: &'static str,
+        id: i64,
+        data: Value,
+        names: Vec<(&'static str, Value)>,
+    ) -> Self {
+        let program_id = program.into().map(|program| program.0);
+        Self { account_id: account.0, program_id, subject: Subject::Other(entity, data), id, names }
+    }
+
     /// A payout was taken out of sight.
     pub(crate) fn payout_deleted(row: &PayoutRow) -> Self {
         let subject = Subject::Payout(PayoutStatus::parse(&row.status).unwrap_or(PayoutStatus::Cancelled).name());

@@ -5,6 +5,7 @@
 //! on a batch. Leaves what each action does to its noun (`action`).
 
 mod action;
+mod people;
 
 pub use action::BatchAction;
 

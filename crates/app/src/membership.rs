@@ -4,15 +4,17 @@
 //! by hand, changing, and barring. Invariant: a rejected or blocked member is barred from that moment on: it brings no new
 //! clients and earns nothing in that program, as a suspended partner does in all of them.
 
+use crate::announce::{Told, announce};
 use crate::app::App;
+use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::reprice::Mark;
 use headwater_domain::ids::{AccountId, MembershipId, PartnerId, ProgramId};
 use headwater_domain::time::Instant;
 use headwater_store::backend::Tx;
 use headwater_store::directory::{MembershipRow, MembershipStatusRow};
-use headwater_store::membership::{membership_insert, membership_status_put, membership_update};
-use serde_json::{Map, Value};
+use headwater_store::membership::{first_token, membership_insert, membership_status_put, membership_update};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -159,10 +161,53 @@ pub struct MembershipChange {
     pub data: Map<String, Value>,
 }
 
+/// The `data` of a membership's webhooks, and how other entities name it.
+pub(crate) fn entity(directory: &Directory, membership: &Membership) -> Value {
+    let partner = directory.partner_by_id(membership.account, membership.partner);
+    let program = directory.program(membership.account, membership.program);
+    json!({
+        "id": membership.id.0, "campaign_id": membership.program.0, "promoter_id": membership.partner.0,
+        "state": membership.state.name(), "ref_token": membership.row.ref_token,
+        "created_at": Instant(membership.row.created_at).iso8601(),
+        "promoter": partner.map(|p| json!({"id": p.row.id, "email": p.row.email, "name": p.row.name})),
+        "campaign": program.map(|p| json!({"id": p.row.id, "name": p.row.name})),
+    })
+}
+
+/// A membership that was just made.
+pub(crate) fn joined(directory: &Directory, membership: &Membership) -> Told {
+    let state = membership.state.name();
+    let names = vec![("created", json!({})), (state, json!({"state": [null, state]}))];
+    let data = entity(directory, membership);
+    Told::other(membership.account, membership.program, "promoter_campaign", membership.id.0, data, names)
+}
+
+/// A membership as the directory will have it.
+pub(crate) fn made(
+    id: i64,
+    account: AccountId,
+    program: ProgramId,
+    partner: PartnerId,
+    state: MemberState,
+    at: Instant,
+) -> Membership {
+    let row = MembershipRow {
+        id,
+        account_id: account.0,
+        program_id: program.0,
+        partner_id: partner.0,
+        state: state.name().to_owned(),
+        ref_token: first_token(program.0, partner.0),
+        data: "{}".into(),
+        created_at: at.0,
+    };
+    Membership { id: MembershipId(id), account, program, partner, state, row, barred: BTreeMap::new() }
+}
+
 impl App {
     /// Makes a partner a member of a program, unless it is one; gives the membership and whether it is new.
     pub async fn membership_create(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         program: ProgramId,
         partner: PartnerId,
@@ -171,14 +216,20 @@ impl App {
         self.program_read(account, program)?;
         self.directory().partner_by_id(account, partner).ok_or(Error::NotFound("partner"))?;
         let now = self.clock.now();
+        let app = Arc::clone(self);
         let insert = async move |tx: &Tx<'_>| {
             let (id, is_new) = membership_insert(tx, account.0, program.0, partner.0, state.name(), now.0).await?;
             if is_new && state.is_barred() {
                 membership_status_put(tx, id, now.0, true).await?;
             }
-            Ok((id, is_new))
+            let made = made(id, account, program, partner, state, now);
+            let told = if is_new { vec![joined(&app.directory(), &made)] } else { Vec::new() };
+            Ok((id, is_new, announce(tx, &app, &told, now).await?))
         };
-        let (id, is_new) = self.store.money.write(insert).await?;
+        let (id, is_new, delivers) = self.store.money.write(insert).await?;
+        if delivers {
+            self.outbox.ring();
+        }
         self.refresh_committed().await;
         Ok((self.membership_read(account, MembershipId(id))?, is_new))
     }
@@ -197,7 +248,7 @@ impl App {
 
     /// Changes what is given. Barring and letting in again hold from now on; what was earned before stays.
     pub async fn membership_patch(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         id: MembershipId,
         change: MembershipChange,
@@ -224,24 +275,47 @@ impl App {
         let now = self.clock.now();
         let barred = state.is_barred();
         let mark = (barred != before.is_barred_at(now)).then(|| self.mark_from(account, now));
+        let told = changed(&self.directory(), &before, state, &token);
+        let app = Arc::clone(self);
         let update = async move |tx: &Tx<'_>| {
             Mark::begin(tx).await?;
             if !membership_update(tx, account.0, id.0, state.name(), &token, &data).await? {
-                return Ok(false);
+                return Ok(None);
             }
             if let Some(mark) = mark {
                 membership_status_put(tx, id.0, now.0, barred).await?;
                 mark.set(tx).await?;
             }
-            Ok(true)
+            Ok(Some(announce(tx, &app, std::slice::from_ref(&told), now).await?))
         };
-        let is_changed = self.store.money.write(update).await?;
+        let delivers = self.store.money.write(update).await?;
         self.refresh_committed().await;
-        if !is_changed {
-            return Err(Error::invalid("ref_token", "has already been taken"));
+        let delivers = delivers.ok_or_else(|| Error::invalid("ref_token", "has already been taken"))?;
+        if delivers {
+            self.outbox.ring();
         }
         self.membership_read(account, id)
     }
+}
+
+/// A membership that was changed: under `updated`, and under the name of a new state.
+fn changed(directory: &Directory, before: &Membership, state: MemberState, token: &str) -> Told {
+    let mut next = Membership { state, ..before.clone() };
+    token.clone_into(&mut next.row.ref_token);
+    let mut changes = Map::new();
+    if token != before.row.ref_token {
+        changes.insert("ref_token".into(), json!([before.row.ref_token, token]));
+    }
+    let of_state = json!([before.state.name(), state.name()]);
+    if state != before.state {
+        changes.insert("state".into(), of_state.clone());
+    }
+    let mut names = vec![("updated", Value::Object(changes))];
+    if state != before.state {
+        names.push((state.name(), json!({"state": of_state})));
+    }
+    let data = entity(directory, &next);
+    Told::other(before.account, before.program, "promoter_campaign", before.id.0, data, names)
 }
 
 /// A token that a caller may choose: no URL needs to escape it, and no membership to come will have it from the start.

@@ -5,6 +5,7 @@
 //! record of anything; a referral is its customer.
 
 use crate::app::App;
+use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::ingest::{CustomerRecord, Field, Ingest, Record, Referrer, Source};
 use crate::membership::Membership;
@@ -13,7 +14,7 @@ use headwater_domain::time::Instant;
 use headwater_store::backend::Tx;
 use headwater_store::referral::{ProgramName, referral_list, referrals_by_external_id, referrals_by_person};
 pub use headwater_store::referral::{ReferralFilter, ReferralRow};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// Before the email of a customer whose caller gave no id.
@@ -91,10 +92,7 @@ impl Referral {
     }
     /// The caller's id, where it gave one.
     pub fn uid(&self) -> Option<String> {
-        match self.row.external_id.as_deref() {
-            Some(id) if !id.starts_with(EMAIL_PREFIX) => Some(id.to_owned()),
-            _ => self.attributes().get(UID).and_then(Value::as_str).map(str::to_owned),
-        }
+        uid_of(self.row.external_id.as_deref(), self.row.attributes.as_deref())
     }
     /// Whether it, or who brought it, earns nothing at `at`.
     pub fn is_barred_at(&self, app: &App, at: Instant) -> bool {
@@ -109,6 +107,51 @@ impl Referral {
                     .and_then(|account| directory.partner_by_id(account, partner).cloned())
                     .is_some_and(|partner| partner.is_suspended_at(at))
             })
+    }
+}
+
+/// A referral as webhooks show it.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown {
+    pub id: i64,
+    pub email: Option<String>,
+    pub external_id: Option<String>,
+    /// JSON text.
+    pub attributes: Option<String>,
+    pub state: String,
+    pub created_at: Instant,
+}
+
+impl Shown {
+    pub(crate) fn of_row(row: &ReferralRow) -> Self {
+        Self {
+            id: row.id,
+            email: row.email.clone(),
+            external_id: row.external_id.clone(),
+            attributes: row.attributes.clone(),
+            state: row.state.clone(),
+            created_at: Instant(row.created_at),
+        }
+    }
+}
+
+/// The `data` of a referral's webhooks.
+pub(crate) fn entity(directory: &Directory, shown: &Shown, membership: Option<&Arc<Membership>>) -> Value {
+    json!({
+        "id": shown.id, "email": shown.email, "uid": uid_of(shown.external_id.as_deref(), shown.attributes.as_deref()),
+        "state": shown.state, "created_at": shown.created_at.iso8601(),
+        "promoter_campaign": membership.map(|membership| crate::membership::entity(directory, membership)),
+    })
+}
+
+/// The caller's id of a referral, where it gave one.
+fn uid_of(external_id: Option<&str>, attributes: Option<&str>) -> Option<String> {
+    match external_id {
+        Some(id) if !id.starts_with(EMAIL_PREFIX) => Some(id.to_owned()),
+        _ => {
+            let attributes: Value = serde_json::from_str(attributes?).ok()?;
+            attributes[UID].as_str().map(str::to_owned)
+        }
     }
 }
 
@@ -239,7 +282,7 @@ impl App {
 
     /// Gives its referral to another member of the same program, from the beginning or from now on.
     pub async fn referral_move(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         id: CustomerId,
         to: &Membership,

@@ -18,6 +18,7 @@ mod names;
 mod price;
 mod queue;
 mod record;
+mod referrals;
 mod refuse;
 mod revision;
 pub(crate) mod rewards;

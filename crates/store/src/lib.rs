@@ -40,6 +40,7 @@ pub mod pricing_lock;
 pub mod promo_code;
 pub mod referral;
 pub mod repricing;
+pub mod reward;
 pub mod scratch;
 pub mod seal_check;
 pub mod settlement;

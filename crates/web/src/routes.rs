@@ -11,7 +11,8 @@ use crate::api::management::{
 };
 use crate::api::referral::{dead_letters, endpoints, events, handlers};
 use crate::api::rewards::{
-    self, batches, commission_actions, commission_create, payout_actions, track, webhook_deliveries, webhooks,
+    self, batches, campaigns, commission_actions, commission_create, memberships, payout_actions, promo_codes,
+    promoters, referrals, reward, track, webhook_deliveries, webhooks,
 };
 use crate::auth::require_secret_key;
 use crate::document::finish_document;
@@ -155,6 +156,35 @@ fn rewards_people() -> OpenApiRouter<WebState> {
         .routes(routes!(track::sale))
         .routes(routes!(track::refund))
         .routes(routes!(track::cancellation))
+        .routes(routes!(campaigns::list, campaigns::create))
+        .routes(routes!(campaigns::read, campaigns::update, campaigns::delete))
+        .routes(routes!(reward::list, reward::create))
+        .routes(routes!(reward::read, reward::update))
+        .routes(routes!(reward::hide))
+        .routes(routes!(reward::products, reward::product_create))
+        .routes(routes!(promo_codes::list, promo_codes::create))
+        .routes(routes!(promo_codes::update, promo_codes::delete))
+        .routes(routes!(promoters::list, promoters::create))
+        .routes(routes!(promoters::read, promoters::update))
+        .routes(routes!(promoters::accept))
+        .routes(routes!(promoters::reject))
+        .routes(routes!(promoters::block))
+        .routes(routes!(promoters::archive))
+        .routes(routes!(promoters::restore))
+        .routes(routes!(promoters::add_to_campaign))
+        .routes(routes!(promoters::move_to_campaign))
+        .routes(routes!(promoters::assign_parent))
+        .routes(routes!(memberships::list))
+        .routes(routes!(memberships::search))
+        .routes(routes!(memberships::update))
+        .routes(routes!(memberships::links))
+        .routes(routes!(memberships::chart))
+        .routes(routes!(referrals::list, referrals::create, referrals::delete))
+        .routes(routes!(referrals::read, referrals::update))
+        .routes(routes!(referrals::approve))
+        .routes(routes!(referrals::enable))
+        .routes(routes!(referrals::disable))
+        .routes(routes!(referrals::move_to_promoter))
 }
 
 fn management() -> OpenApiRouter<WebState> {

@@ -3,9 +3,10 @@
 //! To add an action, name it in the list and give it its function: within the transaction that marks its items, or outside
 //! where the operation has transactions of its own and changes nothing when it is repeated.
 
+use super::people;
 use crate::app::App;
 use crate::commission::{Finality, Verdict};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ledger::moves::{Moves, Refusal, refusal};
 use headwater_domain::ids::AccountId;
 use headwater_domain::payout::PayoutStatus;
@@ -30,11 +31,24 @@ pub enum BatchAction {
     PayoutMarkAsPaid,
     PayoutMarkAsUnpaid,
     PayoutDestroy,
+    PromoterAccept,
+    PromoterReject,
+    PromoterBlock,
+    PromoterArchive,
+    PromoterRestore,
+    PromoterAddToCampaign,
+    PromoterMoveToCampaign,
+    PromoterAssignParent,
+    ReferralDelete,
+    ReferralApprove,
+    ReferralEnable,
+    ReferralDisable,
+    ReferralMoveToPromoter,
 }
 
 impl BatchAction {
     /// Each of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 22] = [
         Self::CommissionApprove,
         Self::CommissionDeny,
         Self::CommissionMarkFulfilled,
@@ -44,6 +58,19 @@ impl BatchAction {
         Self::PayoutMarkAsPaid,
         Self::PayoutMarkAsUnpaid,
         Self::PayoutDestroy,
+        Self::PromoterAccept,
+        Self::PromoterReject,
+        Self::PromoterBlock,
+        Self::PromoterArchive,
+        Self::PromoterRestore,
+        Self::PromoterAddToCampaign,
+        Self::PromoterMoveToCampaign,
+        Self::PromoterAssignParent,
+        Self::ReferralDelete,
+        Self::ReferralApprove,
+        Self::ReferralEnable,
+        Self::ReferralDisable,
+        Self::ReferralMoveToPromoter,
     ];
 
     /// `entity/action`, on the wire and in the store.
@@ -58,6 +85,19 @@ impl BatchAction {
             Self::PayoutMarkAsPaid => "payout/mark_as_paid",
             Self::PayoutMarkAsUnpaid => "payout/mark_as_unpaid",
             Self::PayoutDestroy => "payout/destroy",
+            Self::PromoterAccept => "promoter/accept",
+            Self::PromoterReject => "promoter/reject",
+            Self::PromoterBlock => "promoter/block",
+            Self::PromoterArchive => "promoter/archive",
+            Self::PromoterRestore => "promoter/restore",
+            Self::PromoterAddToCampaign => "promoter/add_to_campaign",
+            Self::PromoterMoveToCampaign => "promoter/move_to_campaign",
+            Self::PromoterAssignParent => "promoter/assign_parent",
+            Self::ReferralDelete => "referral/delete",
+            Self::ReferralApprove => "referral/approve",
+            Self::ReferralEnable => "referral/enable",
+            Self::ReferralDisable => "referral/disable",
+            Self::ReferralMoveToPromoter => "referral/move_to_promoter",
         }
     }
 
@@ -78,6 +118,19 @@ impl BatchAction {
             | Self::PayoutMarkAsPaid
             | Self::PayoutMarkAsUnpaid
             | Self::PayoutDestroy => true,
+            Self::PromoterAccept
+            | Self::PromoterReject
+            | Self::PromoterBlock
+            | Self::PromoterArchive
+            | Self::PromoterRestore
+            | Self::PromoterAddToCampaign
+            | Self::PromoterMoveToCampaign
+            | Self::PromoterAssignParent
+            | Self::ReferralDelete
+            | Self::ReferralApprove
+            | Self::ReferralEnable
+            | Self::ReferralDisable
+            | Self::ReferralMoveToPromoter => false,
         }
     }
 
@@ -130,6 +183,7 @@ fn one(moves: &mut Moves<'_>, action: BatchAction, id: i64, now: Instant) -> Res
         },
         BatchAction::PayoutDestroy => moves.payout_hide(id),
         BatchAction::CommissionGeneratePayouts => Err(refusal("one_piece", "is done for all at once")),
+        _ => Err(refusal("outside", "is done by an operation of its own")),
     }
 }
 
@@ -150,9 +204,17 @@ pub(crate) async fn outside(
     parameters: &Map<String, Value>,
     actor: &str,
 ) -> Result<Vec<Outcome>> {
-    tracing::error!(action = action.label(), account = account.0, actor, ?parameters, "an action without an operation");
-    let _ = app;
-    Ok(ids.iter().map(|id| (*id, Err("cannot be done".to_owned()))).collect())
+    tracing::debug!(action = action.label(), account = account.0, actor, "a part of a batch");
+    let mut outcomes = Vec::new();
+    for id in ids {
+        outcomes.push(match people::act(app, account, action, *id, parameters).await {
+            Ok(()) => (*id, Ok(())),
+            Err(error @ (Error::Busy | Error::Store(_))) => return Err(error),
+            Err(Error::NotFound(noun)) => (*id, Err(format!("{noun} not found"))),
+            Err(error) => (*id, Err(error.to_string())),
+        });
+    }
+    Ok(outcomes)
 }
 
 /// A refusal in the words of `processing_errors`.

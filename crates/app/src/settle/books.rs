@@ -1,8 +1,8 @@
 //! The last half of a settlement's transaction: everything decided is written, what was reserved for nothing is taken
 //! back, and the ledger follows (`ledger::book`).
 
-use super::rewards;
 use super::view::View;
+use super::{referrals, rewards};
 use crate::app::App;
 use crate::ledger::book::book;
 use headwater_domain::ids::{PartnerId, PersonId};
@@ -25,7 +25,8 @@ pub(super) async fn commit(tx: &Tx<'_>, app: &App, mut view: View, now: Instant)
     marks_served(tx, &view.served).await?;
     idempotency_finish(tx, &view.reserved.idempotency, &view.answers(now)).await?;
     book(tx, app, &view.bookings, now).await?;
-    rewards::follow(tx, app, &view.outcome.commissions, now).await
+    let is_told = referrals::announce_referrals(tx, app, &view, now).await?;
+    Ok(rewards::follow(tx, app, &view.outcome.commissions, now).await? || is_told)
 }
 
 /// Whoever gets a customer is a member of its program.

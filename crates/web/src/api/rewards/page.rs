@@ -43,6 +43,19 @@ impl Page {
         self.answer_body(address, &Value::Array(rows), total)
     }
 
+    /// This page of a list that is in memory as a whole.
+    pub fn answer_all<T>(self, address: &Address, all: &[T], to_wire: impl Fn(&T) -> Value) -> Response {
+        let rows = self.of_all(all).iter().map(to_wire).collect();
+        self.answer(address, rows, i64::try_from(all.len()).unwrap_or(i64::MAX))
+    }
+
+    /// The part of a whole list that is this page.
+    pub fn of_all<T>(self, all: &[T]) -> &[T] {
+        let from = usize::try_from(self.offset()).unwrap_or(usize::MAX).min(all.len());
+        let count = usize::try_from(self.per_page).unwrap_or(usize::MAX);
+        &all[from..all.len().min(from.saturating_add(count))]
+    }
+
     /// The same in a body of another shape.
     pub fn answer_body(self, address: &Address, body: &Value, total: i64) -> Response {
         let mut response = Json(body).into_response();

@@ -13,11 +13,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::app::App;
-use headwater_app::commission::CommissionRow;
 use headwater_app::referral::{Named, Referral};
 use headwater_app::tracking::{Bought, TrackFailure, Tracked, Visitor};
-use headwater_domain::ids::{AccountId, MembershipId, PartnerId, ProgramId};
-use headwater_domain::money::{Currency, Decimal, Unit};
+use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
+use headwater_domain::money::{Currency, Unit};
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
@@ -42,7 +41,7 @@ pub async fn signup(State(state): State<WebState>, headers: HeaderMap, body: Bod
         let at = instant(&fields, "created_at")?;
         let made = state.app.track_signup(caller.account, &named, &visitor, at, attributes).await;
         let made = made.map_err(|failure| refused(failure, "signup"))?;
-        Ok(Json(event(&state.app, &caller, "signup", &made, &Map::new())).into_response())
+        Ok(Json(event(&state.app, &caller, "signup", &made, &Map::new()).await?).into_response())
     })
 }
 
@@ -59,7 +58,7 @@ pub async fn sale(State(state): State<WebState>, headers: HeaderMap, body: Body)
         let bought = bought(&parse_object(&body)?)?;
         let attributes = bought.attributes.clone();
         let made = state.app.track_sale(caller.account, bought).await.map_err(|failure| refused(failure, "sale"))?;
-        Ok(Json(event(&state.app, &caller, "sale", &made, &attributes)).into_response())
+        Ok(Json(event(&state.app, &caller, "sale", &made, &attributes).await?).into_response())
     })
 }
 
@@ -79,7 +78,7 @@ pub async fn refund(State(state): State<WebState>, headers: HeaderMap, body: Bod
         let made =
             state.app.track_refund(caller.account, bought).await.map_err(|failure| refused(failure, "refund"))?;
         let Some(made) = made else { return Ok(StatusCode::NO_CONTENT.into_response()) };
-        let mut shown = event(&state.app, &caller, "refund", &made, &attributes);
+        let mut shown = event(&state.app, &caller, "refund", &made, &attributes).await?;
         add_older_keys(&state.app, caller.account, &mut shown, &made);
         Ok(Json(shown).into_response())
     })
@@ -97,7 +96,7 @@ pub async fn cancellation(State(state): State<WebState>, headers: HeaderMap, bod
         let named = named(&parse_object(&body)?)?;
         let made = state.app.track_cancellation(caller.account, &named).await;
         let made = made.map_err(|failure| refused(failure, "cancellation"))?;
-        let mut shown = event(&state.app, &caller, "cancellation", &made, &Map::new());
+        let mut shown = event(&state.app, &caller, "cancellation", &made, &Map::new()).await?;
         shown["type"] = "cancellation".into();
         Ok(Json(shown).into_response())
     })
@@ -172,17 +171,29 @@ pub fn refused(failure: TrackFailure, what: &str) -> RewardsError {
 }
 
 /// The event as both published shapes have it.
-fn event(app: &App, caller: &Caller, kind: &str, made: &Tracked, attributes: &Map<String, Value>) -> Value {
+async fn event(
+    app: &App,
+    caller: &Caller,
+    kind: &str,
+    made: &Tracked,
+    attributes: &Map<String, Value>,
+) -> Result<Value, RewardsError> {
     let minor = made.amount.map(|(amount, currency)| amount::to_wire(amount, Unit::Currency(currency)));
     let own = program_currency(app, caller.account, &made.referral);
     let foreign = made.amount.map(|(_, currency)| currency).filter(|currency| Some(*currency) != own);
-    let commissions: Vec<Value> = made.commissions.iter().map(|row| commission(app, caller.account, row)).collect();
-    json!({
+    let commissions = made.commissions.iter().map(|row| row.id).collect::<Vec<_>>();
+    let commissions = if commissions.is_empty() {
+        Vec::new()
+    } else {
+        app.commissions_shown_by_id(caller.account, commissions).await?
+    };
+    let commissions: Vec<Value> = commissions.iter().map(|commission| commission.to_json()).collect();
+    Ok(json!({
         "id": made.id.0, "etype": kind, "sale_amount": minor, "original_sale_amount": minor,
         "original_sale_currency": foreign.map(|currency| currency.code().to_owned()), "event_id": made.event_id,
         "plan_id": attributes.get(PLAN), "billing_period": attributes.get(BILLING_PERIOD),
         "created_at": made.at.iso8601(), "referral": referral_named(&made.referral), "commissions": commissions,
-    })
+    }))
 }
 
 fn program_currency(app: &App, account: AccountId, referral: &Referral) -> Option<Currency> {
@@ -193,27 +204,6 @@ fn program_currency(app: &App, account: AccountId, referral: &Referral) -> Optio
 /// A referral as other objects name it.
 pub fn referral_named(referral: &Referral) -> Value {
     json!({"id": referral.row.id, "email": referral.row.email, "uid": referral.uid()})
-}
-
-/// A commission as a tracked event shows it.
-fn commission(app: &App, account: AccountId, row: &CommissionRow) -> Value {
-    let program = app.program_read(account, ProgramId(row.program_id)).ok();
-    let currency = program.as_ref().and_then(|program| Currency::parse(&program.settings.currency));
-    let unit = currency.and_then(|currency| Unit::parse(&row.unit, currency));
-    let recipient = match row.partner_id {
-        Some(partner) => json!({"type": "promoter", "id": partner}),
-        None => json!({"type": "referral", "id": row.customer_id}),
-    };
-    let partner = row.partner_id.map(PartnerId);
-    let membership: Option<MembershipId> = partner.and_then(|partner| {
-        app.membership_of(account, ProgramId(row.program_id), partner).ok().map(|membership| membership.id)
-    });
-    json!({
-        "id": row.id, "status": row.status, "unit": unit.map(amount::unit_name),
-        "amount": unit.map(|unit| amount::to_wire(Decimal(row.amount), unit)), "tier": row.level + 1,
-        "recipient": recipient, "promoter_campaign_id": membership.map(|id| id.0),
-        "created_at": Instant(row.created_at).iso8601(),
-    })
 }
 
 /// What the older published answer of a refund has beside the other's keys.
