@@ -70,10 +70,8 @@ pub struct ClaimedDelivery {
     pub is_test: bool,
     /// The endpoint's last attempt failed.
     pub is_failing: bool,
-    /// It is of a webhook of the rewards dialect.
-    pub is_webhook: bool,
-    /// How long the attempt may take in all.
-    pub timeout_seconds: u64,
+    /// How long the attempt may take in all; only a webhook of the rewards dialect says so.
+    pub timeout_seconds: Option<u64>,
     /// When it is tried again.
     pub schedule: Schedule,
     /// Whether an exhausted delivery is probed with later.
@@ -152,8 +150,7 @@ fn claimed(outbox: &Outbox, row: DueRow, token: &str, now: Instant) -> Result<Cl
         own_headers,
         schedule: profile.schedule(counted(row.max_retries)),
         is_probed: is_webhook && row.max_retries > 0,
-        is_webhook,
-        timeout_seconds: u64::try_from(row.timeout_seconds).unwrap_or(1),
+        timeout_seconds: is_webhook.then(|| u64::try_from(row.timeout_seconds).unwrap_or(1)),
         id,
         public_id: delivery_public_id(id, created_at),
         endpoint,
@@ -222,7 +219,7 @@ async fn judge(
     if outcome == Outcome::Delivered {
         if !claimed.is_test {
             endpoint_rows::endpoint_health(tx, claimed.endpoint.0, Health::Well).await?;
-            if claimed.is_webhook {
+            if claimed.timeout_seconds.is_some() {
                 let made_after = now.plus_seconds(-PROBE_UNTIL_SECONDS);
                 webhook_rows::dead_letters_revive(tx, claimed.endpoint.0, made_after.0, now.0).await?;
             }

@@ -290,11 +290,11 @@ fn apply(row: &mut EndpointRow, change: &WebhookChange, sealed_password: Option<
     }
     if let Some(types) = &change.event_types {
         let mut once: Vec<&String> = Vec::new();
-        types.iter().for_each(|name| {
+        for name in types {
             if !once.contains(&name) {
-                once.push(name)
+                once.push(name);
             }
-        });
+        }
         row.enabled_events = serde_json::json!(once).to_string();
     }
     if let Some(programs) = &change.programs {

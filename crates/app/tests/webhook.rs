@@ -281,7 +281,7 @@ async fn an_attempt_has_the_owners_headers_and_time(fresh: TestStore) {
     let claimed = scene.claim().await;
     let basic = ("Authorization".to_owned(), "Basic Y3JtOnDDpDpzcw==".to_owned());
     assert_eq!(claimed[0].own_headers, [("X-Tenant".to_owned(), "7".to_owned()), basic]);
-    assert_eq!(claimed[0].timeout_seconds, 120);
+    assert_eq!(claimed[0].timeout_seconds, Some(120));
     scene.stand_at(START.plus_seconds(139));
     assert!(scene.claim().await.is_empty(), "leased for as long as the attempt may take");
     leases_release_of(&scene.app.outbox, "w").await.expect("released");

@@ -98,7 +98,7 @@ fn outgoing(claimed: &ClaimedDelivery, now: Instant) -> Outgoing {
     let named = envelope::headers(claimed.payload_style, &claimed.public_id, &claimed.event_type, claimed.attempt);
     let ours = named.into_iter().chain(signed).map(|(name, value)| (name.to_owned(), value));
     let headers = ours.chain(claimed.own_headers.iter().cloned()).collect();
-    let deadline = claimed.is_webhook.then(|| Duration::from_secs(claimed.timeout_seconds));
+    let deadline = claimed.timeout_seconds.map(Duration::from_secs);
     Outgoing { url: claimed.url.clone(), headers, body: claimed.body.clone(), deadline }
 }
 

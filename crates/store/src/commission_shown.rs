@@ -197,7 +197,11 @@ pub async fn commissions_shown_by_id(tx: &Tx<'_>, account_id: i64, ids: &[Number
     let statement = batch_sql!(
         Number,
         1,
-        concat!("SELECT 0, ", shown!(), "WHERE c.account_id = $1 AND c.id IN (SELECT id FROM {batch}) ORDER BY c.id")
+        concat!(
+            "SELECT CAST(0 AS BIGINT), ",
+            shown!(),
+            "WHERE c.account_id = $1 AND c.id IN (SELECT id FROM {batch}) ORDER BY c.id"
+        )
     );
     tx.batch_all(statement, &[&account_id], ids).await
 }

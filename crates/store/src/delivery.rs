@@ -121,7 +121,7 @@ pub async fn delivery_claim(
         due.extend(tx.all::<DueRow>(failing, &[&now, &room]).await?);
     }
     let until = |row: &DueRow| now + row.timeout_seconds * 1_000_000 + grace_micros;
-    let leases: Vec<_> = due.iter().map(|row| DeliveryLease { id: row.id, lease_until: until(row) }).collect();
+    let claims: Vec<_> = due.iter().map(|row| DeliveryLease { id: row.id, lease_until: until(row) }).collect();
     let lease = batch_sql!(
         DeliveryLease,
         2,
@@ -129,7 +129,7 @@ pub async fn delivery_claim(
          AND delivery.status = 'pending' AND (delivery.lease_until IS NULL OR delivery.lease_until <= $1) \
          RETURNING delivery.id"
     );
-    let leased: Vec<(i64,)> = tx.batch_all(lease, &[&now, &token], &leases).await?;
+    let leased: Vec<(i64,)> = tx.batch_all(lease, &[&now, &token], &claims).await?;
     // Another node may have leased some of them since they were read: the guarded update decides.
     due.retain(|row| leased.iter().any(|(id,)| *id == row.id));
     Ok(due)

@@ -186,8 +186,8 @@ pub(crate) fn commission_entity(directory: &Directory, row: &ShownCommission) ->
     }
 }
 
-/// Which reward a rule of a plan stands for: rules that rewards were written as are named `reward-8`.
+/// Which reward a rule of a plan stands for: rules that rewards were written as are named `reward:8:promoter:0`.
 fn reward_of(rule: &str) -> Option<(i64, String)> {
-    let id = rule.strip_prefix("reward-")?.split('-').next()?.parse().ok()?;
+    let id = rule.strip_prefix("reward:")?.split(':').next()?.parse().ok()?;
     Some((id, rule.to_owned()))
 }

@@ -156,6 +156,7 @@ async fn post(books: &Books, model: &mut Model, random: &mut Random, corrects: O
         approved: random.below(3) > 0,
         hold_seconds: [0, 0, 60, 3600][random.below(4)],
         corrects: None,
+        customer: None,
     };
     if let Some(id) = corrects {
         let corrected = &model.commissions[&id].posting;
