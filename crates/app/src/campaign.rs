@@ -17,7 +17,7 @@ use headwater_domain::time::Instant;
 use headwater_store::backend::Tx;
 use headwater_store::reward::reward_list;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The two lists and who gets what stands in them.
@@ -211,9 +211,9 @@ impl App {
         let currency = currency_of(code)?;
         let terms: Vec<_> = rewards.iter().map(|(reward, recipient)| (reward.terms(), *recipient)).collect();
         let made = make(&terms, currency)?;
-        let had_tiers = program.settings.campaign.get(HAS_TIERS) == Some(&Value::Bool(true));
+        let replaces_tiers = program.settings.campaign.get(HAS_TIERS) == Some(&Value::Bool(true));
         let has_tiers = made.tiers.is_some();
-        Ok(CampaignPlan { document: document_with(base, made, had_tiers)?, has_tiers })
+        Ok(CampaignPlan { document: document_with(base, made, replaces_tiers)?, has_tiers })
     }
 
     /// The rewards of a campaign's lists.
@@ -241,7 +241,7 @@ impl App {
     async fn lists_check(&self, account: AccountId, asked: &Map<String, Value>) -> Result<(), RewardFailure> {
         let all = async move |tx: &Tx<'_>| reward_list(tx, account.0, None, REWARDS_MAX, 0).await;
         let known = self.store.money.read(all).await.map_err(Error::from)?;
-        let known: BTreeMap<i64, ()> = known.into_iter().map(|row| (row.id, ())).collect();
+        let known: BTreeSet<i64> = known.into_iter().map(|row| row.id).collect();
         for (list, _) in LISTS {
             let Some(asked) = asked.get(list).filter(|list| !list.is_null()) else { continue };
             let at = |index: usize, name: &str| format!("{list}[{index}].{name}");
@@ -249,7 +249,7 @@ impl App {
             let mut seen = Vec::new();
             for (index, entry) in entries.iter().enumerate() {
                 let id = entry.get("reward_id").and_then(Value::as_i64);
-                let Some(id) = id.filter(|id| known.contains_key(id)) else {
+                let Some(id) = id.filter(|id| known.contains(id)) else {
                     return Err(RewardFailure::wrong(&at(index, "reward_id"), "must be the id of a reward"));
                 };
                 if seen.contains(&id) {

@@ -167,7 +167,7 @@ impl App {
 
     /// A new product.
     pub async fn product_create(&self, account: AccountId, document: Map<String, Value>) -> Result<ProductRow, Error> {
-        if !document.get("name").and_then(Value::as_str).is_some_and(|name| !name.trim().is_empty()) {
+        if document.get("name").and_then(Value::as_str).is_none_or(|name| name.trim().is_empty()) {
             return Err(Error::invalid("name", "is required"));
         }
         let (text, now) = (Value::Object(document).to_string(), self.clock.now());

@@ -151,7 +151,7 @@ impl App {
         let known = self.referral_named(account, Some(member.program), named).await?;
         let customer = known.and_then(|known| known.row.external_id).unwrap_or(customer);
         let at = at.unwrap_or_else(|| self.clock.now());
-        let records = self.lead(named, &customer, referrer, source, at, attributes);
+        let records = lead(named, &customer, referrer, source, at, attributes);
         let recorded = self.record_tracked(account, member.program, records).await?;
         let [lead, registration] = &recorded[..] else { return Err(TrackFailure::UnknownReferral) };
         if !matches!(registration.status, RecordStatus::Created) {
@@ -165,27 +165,23 @@ impl App {
         let (now, named) = (self.clock.now(), &bought.named);
         let own_id = named.own_id().ok_or(TrackFailure::Blank)?;
         let known = self.referral_named(account, None, named).await?;
-        let (program, customer, mut records) = match known {
-            Some(referral) => {
-                if referral.is_barred_at(self, now) {
-                    return Err(TrackFailure::Banned);
-                }
-                let program = ProgramId(referral.row.program_id);
-                match referral.row.external_id {
-                    Some(customer) => (program, customer, Vec::new()),
-                    // Known by events alone: this is its first record.
-                    None => {
-                        let record = named.record(own_id.clone(), Referrer::Unsaid);
-                        (program, own_id, vec![Record::Customer(Box::new(record))])
-                    }
-                }
+        let (program, customer, mut records) = if let Some(referral) = known {
+            if referral.is_barred_at(self, now) {
+                return Err(TrackFailure::Banned);
             }
-            None => {
-                let found = self.visitor_member(account, &bought.visitor).await?;
-                let (member, referrer, source) = found.ok_or(TrackFailure::UnknownReferral)?;
-                let records = self.lead(named, &own_id, referrer, source, now, Map::new());
-                (member.program, own_id, records)
+            let program = ProgramId(referral.row.program_id);
+            if let Some(customer) = referral.row.external_id {
+                (program, customer, Vec::new())
+            } else {
+                // Known by events alone: this is its first record.
+                let record = named.record(own_id.clone(), Referrer::Unsaid);
+                (program, own_id, vec![Record::Customer(Box::new(record))])
             }
+        } else {
+            let found = self.visitor_member(account, &bought.visitor).await?;
+            let (member, referrer, source) = found.ok_or(TrackFailure::UnknownReferral)?;
+            let records = lead(named, &own_id, referrer, source, now, Map::new());
+            (member.program, own_id, records)
         };
         let (amount, currency) = self.amount_of(account, program, &bought)?;
         let record = |body: FactBody| FactRecord {
@@ -221,13 +217,12 @@ impl App {
         if is_repeated {
             return Err(TrackFailure::Repeated);
         }
-        let of = match &bought.sale_event_id {
-            Some(key) => sales.iter().find(|sold| sold.key == *key),
-            None => {
-                let fits = |sold: &&Sold| sold.currency == currency && sold.left() > Decimal::ZERO;
-                let all = || sales.iter().rev().filter(fits);
-                all().find(|sold| sold.left() >= amount).or_else(|| all().next())
-            }
+        let of = if let Some(key) = &bought.sale_event_id {
+            sales.iter().find(|sold| sold.key == *key)
+        } else {
+            let fits = |sold: &&Sold| sold.currency == currency && sold.left() > Decimal::ZERO;
+            let all = || sales.iter().rev().filter(fits);
+            all().find(|sold| sold.left() >= amount).or_else(|| all().next())
         };
         // A sale that is named and not known may still arrive; what is given back waits for it.
         let Some(key) = of.map(|sold| sold.key.clone()).or_else(|| bought.sale_event_id.clone()) else {
@@ -304,24 +299,6 @@ impl App {
         Ok(found.filter(|(member, ..)| {
             !member.is_barred_at(now) && partner(member).is_some_and(|partner| !partner.is_suspended_at(now))
         }))
-    }
-
-    /// The records of a new lead: the customer, and that it signed up.
-    fn lead(
-        &self,
-        named: &Named,
-        customer: &str,
-        referrer: Referrer,
-        source: &str,
-        at: Instant,
-        attributes: Map<String, Value>,
-    ) -> Vec<Record> {
-        let mut lead = named.record(customer.to_owned(), referrer);
-        lead.registered_at = Some(at);
-        lead.attributes.insert("entry_source".into(), source.into());
-        lead.name = Field::Keep;
-        let key = FactKey::Own(format!("signup:{customer}"));
-        vec![Record::Customer(Box::new(lead)), event(customer, REGISTRATION, key, at, attributes)]
     }
 
     /// Records all or nothing; a key that stands for something else is a repeated one.
@@ -405,6 +382,23 @@ impl App {
         sales.sort_by_key(|(first, _)| *first);
         Ok((sales.into_iter().map(|(_, sold)| sold).collect(), is_repeated))
     }
+}
+
+/// The records of a new lead: the customer, and that it signed up.
+fn lead(
+    named: &Named,
+    customer: &str,
+    referrer: Referrer,
+    source: &str,
+    at: Instant,
+    attributes: Map<String, Value>,
+) -> Vec<Record> {
+    let mut lead = named.record(customer.to_owned(), referrer);
+    lead.registered_at = Some(at);
+    lead.attributes.insert("entry_source".into(), source.into());
+    lead.name = Field::Keep;
+    let key = FactKey::Own(format!("signup:{customer}"));
+    vec![Record::Customer(Box::new(lead)), event(customer, REGISTRATION, key, at, attributes)]
 }
 
 /// Minor units as an exact amount; `None` where it is out of range.

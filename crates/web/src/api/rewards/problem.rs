@@ -24,14 +24,15 @@ pub struct RewardsError {
     code: &'static str,
     message: String,
     errors: BTreeMap<String, Vec<String>>,
-    extra: Option<(&'static str, String)>,
+    /// Whether the message stands under `transaction_id` too.
+    is_signed_up: bool,
     allowance: Option<Allowance>,
 }
 
 impl RewardsError {
     /// Any error of this dialect.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), errors: BTreeMap::new(), extra: None, allowance: None }
+        Self { status, code, message: message.into(), errors: BTreeMap::new(), is_signed_up: false, allowance: None }
     }
 
     /// 401, as published.
@@ -73,8 +74,7 @@ impl RewardsError {
 
     /// 422 of a sign-up that is there already: its field is one that no request has, as published.
     pub fn signed_up(message: impl Into<String>) -> Self {
-        let message = message.into();
-        Self { extra: Some(("transaction_id", message.clone())), ..Self::operation_failed(message) }
+        Self { is_signed_up: true, ..Self::operation_failed(message) }
     }
 
     /// 429 with the headers of the limit.
@@ -157,8 +157,8 @@ impl IntoResponse for RewardsError {
         if !self.errors.is_empty() {
             body["errors"] = json!(self.errors);
         }
-        if let Some((name, text)) = self.extra {
-            body[name] = text.into();
+        if self.is_signed_up {
+            body["transaction_id"] = body["message"].clone();
         }
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
