@@ -88,7 +88,7 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Bod
 
 /// Read a promoter
 ///
-/// `find_by` email, cust_id, auth_token, ref_token or promo_code makes the id that value.
+/// `find_by` `email`, `cust_id`, `auth_token`, `ref_token` or `promo_code` makes the id that value.
 #[utoipa::path(get, path = "/api/v2/company/promoters/{id}", operation_id = "rewards_promoter_read", tag = "Rewards",
     security(("rewards_key" = [])), params(("id" = String, Path, description = "Its number, or what `find_by` says")),
     responses((status = 200, description = "The promoter", body = Value)))]

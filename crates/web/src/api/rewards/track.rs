@@ -17,6 +17,7 @@ use headwater_app::referral::{Named, Referral};
 use headwater_app::tracking::{Bought, TrackFailure, Tracked, Visitor};
 use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::money::{Currency, Unit};
+use headwater_domain::postback::entity::CommissionEntity;
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
@@ -187,7 +188,7 @@ async fn event(
     } else {
         app.commissions_shown_by_id(caller.account, commissions).await?
     };
-    let commissions: Vec<Value> = commissions.iter().map(|commission| commission.to_json()).collect();
+    let commissions: Vec<Value> = commissions.iter().map(CommissionEntity::to_json).collect();
     Ok(json!({
         "id": made.id.0, "etype": kind, "sale_amount": minor, "original_sale_amount": minor,
         "original_sale_currency": foreign.map(|currency| currency.code().to_owned()), "event_id": made.event_id,
