@@ -11,5 +11,6 @@ mod nodes;
 mod programs;
 mod race;
 mod records;
+mod rewards;
 mod sources;
 mod wide;
