@@ -67,7 +67,8 @@ impl App {
         for row in due {
             let partner = PartnerId(row.partner_id);
             let paid_by = self.partner_payout(account, partner).await?;
-            let minimum = paid_by.minimum.or(settings.payout_minimum);
+            // Both are in the program's currency: what is due in another one has no minimum.
+            let minimum = paid_by.minimum.or(settings.payout_minimum).filter(|_| row.unit == settings.currency);
             let suspended =
                 self.directory().partner_by_id(account, partner).is_none_or(|known| known.is_suspended_at(now));
             let refused = if !Unit::is_money_name(&row.unit) {
