@@ -19,17 +19,18 @@ cargo clippy --workspace --all-targets --quiet -- -D warnings
 step "the visitor's script"
 node --test sdk/js/test/*.test.mjs
 
-# Receivers of postbacks check them with the Standard Webhooks libraries; so do our tests.
-step "Standard Webhooks libraries"
+# What integrations use against the server, so do our tests: the Standard Webhooks libraries check postbacks, OAuth clients get
+# and use access tokens.
+step "libraries of others"
 tools=target/test-tools
 mkdir -p "$tools"
-if ! "$tools/venv/bin/python" -c 'import standardwebhooks' 2>/dev/null; then
+if ! "$tools/venv/bin/python" -c 'import requests_oauthlib, standardwebhooks' 2>/dev/null; then
   rm -rf "$tools/venv"
   python3 -m venv "$tools/venv"
-  "$tools/venv/bin/pip" install --quiet --disable-pip-version-check standardwebhooks
+  "$tools/venv/bin/pip" install --quiet --disable-pip-version-check requests-oauthlib standardwebhooks
 fi
-if [ ! -e "$tools/node_modules/standardwebhooks/package.json" ]; then
-  npm install --prefix "$tools" --no-save --no-audit --no-fund --loglevel=error standardwebhooks
+if [ ! -e "$tools/node_modules/standardwebhooks/package.json" ] || [ ! -e "$tools/node_modules/simple-oauth2/package.json" ]; then
+  npm install --prefix "$tools" --no-save --no-audit --no-fund --loglevel=error simple-oauth2 standardwebhooks
 fi
 export HEADWATER_TEST_PYTHON="$PWD/$tools/venv/bin/python"
 export HEADWATER_TEST_NODE_MODULES="$PWD/$tools/node_modules"

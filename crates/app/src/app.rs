@@ -17,7 +17,7 @@ use headwater_store::batch_process::batch_leases_end;
 use headwater_store::seal_check::seal_check_keep;
 use headwater_store::{Store, counter, directory};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// What every operation works on. Cheap to share: it lives in an [`Arc`].
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub struct App {
     pub(crate) node: Node,
     /// Rung when a batch was made.
     pub(crate) batches: Arc<Notify>,
+    /// A permit for each simulation that runs.
+    pub(crate) simulating: Arc<Semaphore>,
     /// Where links point; `None` until the listener is known.
     public_url: RwLock<String>,
 }
@@ -79,9 +81,11 @@ impl App {
             ids: Mutex::new(IdSource::new(node.number(), greatest)),
             node,
             batches: Arc::default(),
+            simulating: Arc::new(Semaphore::new(crate::simulate::AT_ONCE_MAX)),
             public_url: RwLock::new(start.public_url),
         });
         app.refresh().await?;
+        app.simulations_left().await?;
         tokio::spawn(crate::settle::run(Arc::downgrade(&app), settling));
         tokio::spawn(refresh_every_second(Arc::downgrade(&app)));
         tokio::spawn(crate::commission::fall_due_every_second(Arc::downgrade(&app)));
@@ -120,6 +124,17 @@ impl App {
     /// Whether the store answers.
     pub async fn is_reachable(&self) -> bool {
         self.store.is_reachable().await
+    }
+
+    /// Takes over what was committed before this transaction: what is decided in it is decided on that, not on what this
+    /// node saw last.
+    pub(crate) async fn refresh_in(
+        &self,
+        tx: &headwater_store::backend::Tx<'_>,
+    ) -> headwater_store::backend::Result<()> {
+        let seen = self.directory().version;
+        self.apply(directory::changes_since(tx, seen).await?);
+        Ok(())
     }
 
     pub(crate) fn apply(&self, changes: directory::Changes) {

@@ -58,7 +58,7 @@ impl App {
 
     /// A new campaign, which is a program.
     pub async fn campaign_create(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         asked: &Map<String, Value>,
     ) -> Result<Arc<Program>, RewardFailure> {
@@ -83,7 +83,7 @@ impl App {
 
     /// Changes what is given; new lists are a new version of the plan, in force at once.
     pub async fn campaign_patch(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         id: ProgramId,
         asked: &Map<String, Value>,
@@ -104,7 +104,7 @@ impl App {
     }
 
     /// Takes a campaign off the lists. Its members, customers and books stay: nothing that money points to goes.
-    pub async fn campaign_archive(&self, account: AccountId, id: ProgramId) -> Result<Arc<Program>, Error> {
+    pub async fn campaign_archive(self: &Arc<Self>, account: AccountId, id: ProgramId) -> Result<Arc<Program>, Error> {
         let before = self.campaign_read(account, id)?;
         if self.campaign_list(account).len() == 1 {
             let message = "The only campaign of an account cannot be deleted.".into();
@@ -118,7 +118,7 @@ impl App {
 
     /// The plan that the campaign's lists make, perhaps with a reward as it is to become; nothing is written.
     pub(crate) async fn campaign_plan(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         id: ProgramId,
         changed: Option<&Reward>,
@@ -129,7 +129,11 @@ impl App {
     }
 
     /// Saves the plan that the campaign's lists make, and puts it in force.
-    pub(crate) async fn campaign_plan_save(&self, account: AccountId, id: ProgramId) -> Result<(), RewardFailure> {
+    pub(crate) async fn campaign_plan_save(
+        self: &Arc<Self>,
+        account: AccountId,
+        id: ProgramId,
+    ) -> Result<(), RewardFailure> {
         let program = self.program_read(account, id)?;
         let plan = self.campaign_plan(account, id, None).await?;
         let name = plan_name(id);
@@ -150,7 +154,12 @@ impl App {
     }
 
     /// What was in force of the plan that the program had, under the campaign's own name.
-    async fn history_copy(&self, account: AccountId, program: &Program, name: &str) -> Result<(), RewardFailure> {
+    async fn history_copy(
+        self: &Arc<Self>,
+        account: AccountId,
+        program: &Program,
+        name: &str,
+    ) -> Result<(), RewardFailure> {
         let Some(before) = &program.settings.plan else { return Ok(()) };
         let directory = self.directory();
         if directory.plan(account, name).is_some() {
@@ -169,7 +178,7 @@ impl App {
     }
 
     async fn version_save(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         document: Map<String, Value>,
         from: Instant,
@@ -218,7 +227,7 @@ impl App {
 
     /// The rewards of a campaign's lists.
     async fn rewards_of(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         campaign: &Map<String, Value>,
         changed: Option<&Reward>,
@@ -238,7 +247,11 @@ impl App {
     }
 
     /// Lists name rewards of the account that are not hidden, each once, for every sale.
-    async fn lists_check(&self, account: AccountId, asked: &Map<String, Value>) -> Result<(), RewardFailure> {
+    async fn lists_check(
+        self: &Arc<Self>,
+        account: AccountId,
+        asked: &Map<String, Value>,
+    ) -> Result<(), RewardFailure> {
         let all = async move |tx: &Tx<'_>| reward_list(tx, account.0, None, REWARDS_MAX, 0).await;
         let known = self.store.money.read(all).await.map_err(Error::from)?;
         let known: BTreeSet<i64> = known.into_iter().map(|row| row.id).collect();

@@ -30,7 +30,7 @@ pub fn run_case(document: &Value) -> Result<(), Vec<String>> {
 ///
 /// # Errors
 /// Why the case cannot be opened. A step that is refused makes no postings.
-pub fn case_postings(document: &Value) -> Result<Vec<Posting>, String> {
+pub fn case_postings(document: &Value) -> Result<Vec<Posting<'static>>, String> {
     let mut world = World::open(document)?;
     let mut postings = Vec::new();
     for step in list(document, "steps") {

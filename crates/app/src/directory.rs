@@ -5,7 +5,7 @@
 
 use crate::key::Credential;
 use crate::membership::{Membership, Memberships};
-use headwater_domain::commission::{ExchangeRates, PartnerTerms, PlanVersion, lint};
+use headwater_domain::commission::{ExchangeRates, PartnerTerms, Plan, PlanVersion, lint};
 use headwater_domain::ids::{AccountId, LinkId, MembershipId, PartnerId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::postback::subscription::{EnabledEvents, EndpointStatus};
@@ -92,6 +92,8 @@ pub struct PlanHistory {
     /// Whether any version that was ever saved looks further than one person. It stays: what was posted by it has to be taken
     /// back by whatever follows.
     pub is_wide: bool,
+    /// The same of versions by which partners of one tree share cells.
+    pub is_along_trees: bool,
     /// The first version in force that could not be read: nothing is priced by this plan until it can be.
     pub unreadable: Option<i64>,
 }
@@ -118,6 +120,10 @@ pub struct Directory {
     /// Programs with a plan in which one person's facts can change what another's are worth.
     wide: BTreeSet<ProgramId>,
     memberships: Memberships,
+    /// Accounts with a plan that looks along the tree.
+    along_trees: BTreeSet<AccountId>,
+    /// Who ever stood directly under a partner.
+    children: HashMap<PartnerId, BTreeSet<PartnerId>>,
 }
 
 impl Directory {
@@ -143,6 +149,9 @@ impl Directory {
             self.change_partner(row.partner_id, |p| {
                 p.parents.insert(row.from_at, row.parent_id.map(PartnerId));
             });
+            if let Some(parent) = row.parent_id {
+                self.children.entry(PartnerId(parent)).or_default().insert(PartnerId(row.partner_id));
+            }
         }
         for row in changes.partner_statuses {
             self.change_partner(row.partner_id, |p| {
@@ -183,16 +192,29 @@ impl Directory {
             self.plans.iter().filter(|(_, history)| history.is_wide).map(|((account, _), _)| *account).collect();
         let wide = self.programs.values().filter(|program| accounts.contains(&program.account));
         self.wide = wide.map(|program| program.id).collect();
+        let along_trees = self.plans.iter().filter(|(_, history)| history.is_along_trees);
+        self.along_trees = along_trees.map(|((account, _), _)| *account).collect();
     }
 
     /// Whether one person's facts can change what another's are worth in this program.
     pub fn is_wide(&self, program: ProgramId) -> bool {
         self.wide.contains(&program)
     }
-    /// Those programs of this account.
-    pub fn wide_programs(&self, account: AccountId) -> impl Iterator<Item = ProgramId> {
-        let of_account = move |id: &&ProgramId| self.program(account, **id).is_some();
-        self.wide.iter().filter(of_account).copied()
+    /// The partners whose cells hold something of each other's clients: the partner alone, or its tree where any plan of its
+    /// account looks along it; also by places that were left since.
+    pub fn stands_with(&self, partner: PartnerId) -> BTreeSet<PartnerId> {
+        let mut found = BTreeSet::from([partner]);
+        let Some(account) = self.partners.get(&partner).map(|partner| partner.account) else { return found };
+        if !self.along_trees.contains(&account) {
+            return found;
+        }
+        let mut open = vec![partner];
+        while let Some(partner) = open.pop() {
+            let above = self.partners.get(&partner).into_iter().flat_map(|p| p.parents.values().flatten());
+            let below = self.children.get(&partner).into_iter().flatten();
+            open.extend(above.chain(below).filter(|next| found.insert(**next)));
+        }
+        found
     }
     /// Every program of every account, for what time alone does.
     pub fn programs_of_all_accounts(&self) -> impl Iterator<Item = &Arc<Program>> {
@@ -228,7 +250,8 @@ impl Directory {
             let name = (AccountId(row.account_id), row.name.clone());
             let history = self.plans.entry(name.clone()).or_default();
             let plan = serde_json::from_str(&row.document).ok().and_then(|document| lint(&document).ok());
-            history.is_wide |= plan.is_some_and(|plan| plan.reaches_beyond_a_person());
+            history.is_wide |= plan.as_ref().is_some_and(Plan::reaches_beyond_a_person);
+            history.is_along_trees |= plan.as_ref().is_some_and(Plan::reaches_along_the_tree);
             history.versions.insert(row.number, row);
             touched.insert(name);
         }
@@ -413,6 +436,7 @@ impl Directory {
                 Some(membership) => either(&partner.suspended, &membership.barred),
             },
             parents: partner.parents.iter().map(|(at, parent)| (Instant(*at), *parent)).collect(),
+            keeps_acquired_plan: program.settings.keeps_acquired_plan,
         })
     }
 }

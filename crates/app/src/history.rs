@@ -7,7 +7,7 @@ use crate::directory::{Directory, Program};
 use crate::error::Result;
 use crate::settle;
 use headwater_domain::commission::{
-    Evaluation, ExchangeRates, PartnerTerms, Payee, PersonView, Plan, PostedCell, Terms, evaluate,
+    Evaluation, ExchangeRates, PartnerTerms, PersonView, Plan, PostedCell, Terms, evaluate,
 };
 use headwater_domain::ids::{PartnerId, PersonId};
 use headwater_domain::time::Date;
@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Persons that are read at once where each stands for itself.
-const PERSONS_AT_ONCE: usize = 256;
+const PERSONS_AT_ONCE: usize = 64;
 
 /// A store and the configuration that it holds.
 #[derive(Debug)]
@@ -67,11 +67,14 @@ impl History {
         Ok(Self { store, directory })
     }
 
-    /// The circles of a program, as these plans and its own make them.
+    /// The circles of a program, as its plans make them, or this draft.
     pub(crate) async fn circles(&self, program: &Program, draft: Option<&Plan>) -> Result<Vec<Circle>> {
         let id = program.id.0;
         let bound = self.store.money.read(async move |tx| persons_bound(tx, id).await).await?;
-        let looks_further = self.directory.is_wide(program.id) || draft.is_some_and(Plan::reaches_beyond_a_person);
+        let looks_further = draft.map_or_else(
+            || self.directory.is_wide(program.id),
+            |draft| draft.reaches_beyond_a_person() && !draft.looks_beyond_by_sums(),
+        );
         if !looks_further {
             let mut persons: Vec<(PersonId, Vec<PartnerId>)> = Vec::new();
             for row in bound {
@@ -115,24 +118,35 @@ impl History {
         circles.into_values().collect()
     }
 
+    /// A circle's persons with their facts.
+    pub(crate) async fn persons_of(&self, circle: &Circle) -> Result<Vec<PersonView>> {
+        let ids: Vec<_> = circle.persons.iter().map(|person| Number { id: person.0 }).collect();
+        let read = async move |tx: &headwater_store::backend::Tx<'_>| settle::people_unposted(tx, &ids).await;
+        let people = self.store.money.read(read).await?.into_iter();
+        let views = people.map(|person| self.directory.into_person_view(person));
+        Ok(views.collect::<headwater_store::backend::Result<_>>()?)
+    }
+
     /// A circle as it is recorded now.
     pub(crate) async fn recorded(&self, program: &Program, circle: &Circle) -> Result<Recorded> {
         let ids: Vec<_> = circle.persons.iter().map(|person| Number { id: person.0 }).collect();
         let (id, is_wide) = (program.id, self.directory.is_wide(program.id));
+        let partners = self.directory.partners_from(circle.partners.iter().copied().collect(), program)?;
+        let payees: Vec<PartnerId> = partners.keys().copied().collect();
         let read = async move |tx: &headwater_store::backend::Tx<'_>| {
             let people = settle::people(tx, &ids).await?;
-            let common = if is_wide { Some(settle::common_cells(tx, id).await?) } else { None };
+            let customers = people.iter().flat_map(|person| &person.customers).map(|customer| customer.customer);
+            let common = if is_wide {
+                Some(settle::common_cells(tx, id, payees.iter().copied(), customers).await?)
+            } else {
+                None
+            };
             Ok((people, common))
         };
         let (people, common) = self.store.money.read(read).await?;
-        let partners = self.directory.partners_from(circle.partners.iter().copied().collect(), program)?;
         let mut posted: BTreeMap<String, PostedCell> =
             people.iter().flat_map(|person| person.cells.posted.clone()).collect();
-        let in_circle = |cell: &PostedCell| match cell.cell.payee {
-            Payee::Partner(partner) => partners.contains_key(&partner),
-            Payee::Customer(_) => true,
-        };
-        posted.extend(common.into_iter().flat_map(|cells| cells.posted).filter(|(_, cell)| in_circle(cell)));
+        posted.extend(common.into_iter().flat_map(|cells| cells.posted));
         let persons = people.iter().map(|person| Ok(self.directory.person_view(person)?.0));
         Ok(Recorded {
             persons: persons.collect::<headwater_store::backend::Result<_>>()?,

@@ -6,6 +6,7 @@
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::keep::Keep;
 use crate::settle::{Answer, Command};
 use headwater_domain::attribution::Touch;
 use headwater_domain::fact::FactBody;
@@ -18,6 +19,9 @@ use serde_json::{Map, Value};
 pub const RECORDS_MAX: usize = 8000;
 /// What a caller may say of one record beside what is read.
 const ATTRIBUTES_BYTES_MAX: usize = 16 * 1024;
+
+/// The attribute that stays as it is once its account is somebody's: what it was brought by (`brand-api.md` §3).
+pub const KEPT_ONCE_BOUND: &str = "tracking_data";
 
 /// Records of one sender, decided together.
 #[derive(Debug, Clone)]
@@ -32,6 +36,8 @@ pub struct Ingest {
     pub all_or_nothing: bool,
     /// At most [`RECORDS_MAX`].
     pub records: Vec<Record>,
+    /// How the caller's answer is kept with what it answers, where the caller sent an `Idempotency-Key`.
+    pub keep: Keep<Vec<Recorded>>,
 }
 
 /// One record.

@@ -14,6 +14,7 @@ use headwater_domain::ids::KeyId;
 use headwater_store::backend::{Error as StoreError, Tx};
 use headwater_store::idempotency::{KeptAnswer, answer_insert, answer_read};
 use std::fmt;
+use std::sync::Arc;
 
 /// Before the text of a sealed answer; the answers of events are plain JSON.
 const SEALED: &str = "sealed:";
@@ -49,14 +50,23 @@ pub enum Known {
     OtherRequest,
 }
 
-type Render<T> = Box<dyn Fn(&T) -> Given + Send + Sync>;
+type Render<T> = Box<dyn Fn(&T) -> Option<Given> + Send + Sync>;
+
+/// The attempt, what seals its answer, when it came, and how it is answered.
+type Kept<T> = (Attempt, Secrets, i64, Render<T>);
 
 /// How the answer about a `T` that is being made is kept, where the caller sent a key.
-pub struct Keep<T>(Option<(Attempt, Secrets, i64, Render<T>)>);
+pub struct Keep<T>(Option<Arc<Kept<T>>>);
 
 impl<T> fmt::Debug for Keep<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Keep").field(&self.0.as_ref().map(|(attempt, ..)| attempt)).finish()
+        f.debug_tuple("Keep").field(&self.attempt()).finish()
+    }
+}
+
+impl<T> Clone for Keep<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
     }
 }
 
@@ -66,11 +76,17 @@ impl<T> Keep<T> {
         Self(None)
     }
 
+    /// The caller's attempt, where there is one.
+    pub(crate) fn attempt(&self) -> Option<&Attempt> {
+        self.0.as_deref().map(|(attempt, ..)| attempt)
+    }
+
     /// Inside the operation's transaction, after its effect. Where another node has answered the same attempt
     /// meanwhile, the whole transaction is given up: that answer stands.
     pub(crate) async fn keep(&self, tx: &Tx<'_>, made: &T) -> Result<(), StoreError> {
-        let Some((attempt, secrets, now, render)) = &self.0 else { return Ok(()) };
-        let row = kept(attempt, secrets, *now, &render(made));
+        let Some((attempt, secrets, now, render)) = self.0.as_deref() else { return Ok(()) };
+        let Some(given) = render(made) else { return Ok(()) };
+        let row = kept(attempt, secrets, *now, &given);
         if answer_insert(tx, &row).await? {
             return Ok(());
         }
@@ -81,9 +97,18 @@ impl<T> Keep<T> {
 impl App {
     /// Keeps what `render` says of the thing that an operation makes.
     pub fn keep<T>(&self, attempt: Option<Attempt>, render: impl Fn(&T) -> Given + Send + Sync + 'static) -> Keep<T> {
+        self.keep_if(attempt, move |made| Some(render(made)))
+    }
+
+    /// The same, where not every answer is kept: a refusal is not, so that the mended request can have its key.
+    pub fn keep_if<T>(
+        &self,
+        attempt: Option<Attempt>,
+        render: impl Fn(&T) -> Option<Given> + Send + Sync + 'static,
+    ) -> Keep<T> {
         Keep(attempt.map(|attempt| {
             let render: Render<T> = Box::new(render);
-            (attempt, self.secrets.clone(), self.clock.now().0, render)
+            Arc::new((attempt, self.secrets.clone(), self.clock.now().0, render))
         }))
     }
 

@@ -152,9 +152,14 @@ impl Record<'_> {
             Self::add(&mut numbers, "Value", self.meaning_of_value(), value)?;
         }
         for other in &self.activity.others {
-            match other.number.zip(self.meaning_of(&other.name)) {
-                Some((number, meaning)) => Self::add(&mut numbers, &other.name, meaning, number)?,
-                None => drop(attributes.insert(other.name.clone(), other.value.clone())),
+            match (other.number, self.meaning_of(&other.name)) {
+                (Some(number), Some(meaning)) => Self::add(&mut numbers, &other.name, meaning, number)?,
+                // What is counted is not kept as a remark because it cannot be read: nobody would miss it before payday.
+                (None, Some(_)) if !other.value.is_null() => {
+                    let message = format!("{} must be a plain decimal, such as 12.45.", other.name);
+                    return Err(NoActivity { field: other.name.clone(), rule: "decimal", message });
+                }
+                _ => drop(attributes.insert(other.name.clone(), other.value.clone())),
             }
         }
         // A daily row replaces the one before it whole, so what it leaves out is nothing.
@@ -375,6 +380,7 @@ mod tests {
             (activity("DailyStats", "2025-07-21", None, &[("note", "x")]), "Value", "required"),
             (activity("Lots", "2025-07-21", Some("1"), &[("Lots", "1")]), "Lots", "duplicate"),
             (activity("Deposit", "2025-07-21", Some("-1"), &[]), "Value", "minimum"),
+            (activity("DailyStats", "2025-07-21", None, &[("Trades", "3"), ("Lots", "12,45")]), "Lots", "decimal"),
         ] {
             let refused = facts_of(&record, &Settings::default(), &Zone::UTC, Instant(0)).expect_err(rule);
             assert_eq!((refused.field.as_str(), refused.rule), (field, rule));

@@ -35,6 +35,7 @@ pub mod outbox;
 pub mod partner;
 pub mod payout;
 pub mod plan;
+pub mod postback;
 pub mod program;
 pub mod progress;
 pub mod promo_code;

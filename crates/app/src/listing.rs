@@ -4,11 +4,13 @@ use crate::app::App;
 use crate::error::Result;
 use headwater_domain::ids::{PartnerId, ProgramId};
 pub use headwater_store::listing::{CustomerFilter, FactFilter, ListedCustomer, ListedFact, Part};
-use headwater_store::listing::{KnownId, customers_bound, customers_known, customers_listed, facts_listed};
+use headwater_store::listing::{
+    KnownId, customers_bound, customers_known, customers_listed, facts_counted, facts_listed,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What stands before everything: shows how many fit, where a part is empty.
-const FIRST: Part = Part { after_id: 0, limit: 1, offset: 0 };
+const FIRST: Part = Part { after_id: 0, limit: 1, offset: 0, is_counted: true };
 
 impl App {
     /// Which of these customers the program knows.
@@ -32,6 +34,7 @@ impl App {
             let rows = customers_listed(tx, &filter, part).await?;
             let total = match rows.first() {
                 Some(row) => Some(row.total),
+                None if !part.is_counted => None,
                 None => customers_listed(tx, &filter, FIRST).await?.first().map(|row| row.total),
             };
             Ok((rows, total.unwrap_or(0)))
@@ -39,15 +42,12 @@ impl App {
         Ok(self.store.money.read(read).await?)
     }
 
-    /// A part of the facts that fit, and how many fit in all.
+    /// A part of the facts that fit, and how many fit in all where that is asked.
     pub async fn facts_listed(&self, filter: FactFilter, part: Part) -> Result<(Vec<ListedFact>, i64)> {
         let read = async move |tx: &headwater_store::backend::Tx<'_>| {
             let rows = facts_listed(tx, &filter, part).await?;
-            let total = match rows.first() {
-                Some(row) => Some(row.total),
-                None => facts_listed(tx, &filter, FIRST).await?.first().map(|row| row.total),
-            };
-            Ok((rows, total.unwrap_or(0)))
+            let total = if part.is_counted { facts_counted(tx, &filter).await? } else { 0 };
+            Ok((rows, total))
         };
         Ok(self.store.money.read(read).await?)
     }

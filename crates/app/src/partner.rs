@@ -1,6 +1,7 @@
 //! Partners: creating, changing, suspending and moving them. Reading is the directory's.
 //!
-//! Status and parent are dated: a change says from when. Invariant: nobody is above himself at any instant.
+//! Status and parent are dated: a change says from when. A change is worked out on what is stored when its turn has come, so
+//! two at once both stand. Invariant: nobody is above himself at any instant.
 
 use crate::announce::{Told, announce};
 use crate::app::App;
@@ -40,6 +41,16 @@ pub struct PartnerRequest {
     pub rates: Option<BTreeMap<String, Decimal>>,
     /// JSON text.
     pub metadata: Option<String>,
+}
+
+/// A change of a partner, worked out on what is stored while nobody else changes it.
+struct Change {
+    id: PartnerId,
+    next: NewPartner,
+    parent: Option<Option<PartnerId>>,
+    reprices_from: Option<Instant>,
+    /// What webhooks hear of it.
+    told: Vec<Told>,
 }
 
 impl App {
@@ -102,47 +113,56 @@ impl App {
         name: &str,
         asked: PartnerRequest,
     ) -> Result<Arc<Partner>> {
-        let before = self.partner_read(account, name)?;
+        self.partner_read(account, name)?;
         self.partner_check(account, &asked)?;
+        let (app, asked_name, now) = (Arc::clone(self), name.to_owned(), self.clock.now());
+        let update = async move |tx: &Tx<'_>| {
+            Mark::begin(tx).await?;
+            app.refresh_in(tx).await?;
+            let change = match app.partner_change(account, &asked_name, &asked, now) {
+                Ok(change) => change,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            partner_update(tx, change.id.0, &change.next).await?;
+            if let Some(parent) = change.parent {
+                partner_parent_put(tx, change.id.0, now.0, parent.map(|p| p.0)).await?;
+            }
+            if let Some(from) = change.reprices_from {
+                app.mark_from(account, from).set(tx).await?;
+            }
+            Ok(Ok(announce(tx, &app, &change.told, now).await?))
+        };
+        if self.store.money.write(update).await?? {
+            self.outbox.ring();
+        }
+        self.refresh_committed().await;
+        self.partner_read(account, name)
+    }
+
+    /// What a request makes of a partner as it is now.
+    fn partner_change(&self, account: AccountId, name: &str, asked: &PartnerRequest, now: Instant) -> Result<Change> {
+        let before = self.partner_read(account, name)?;
         let row = &before.row;
         let next = NewPartner {
             account_id: account.0,
             external_id: Some(row.external_id.clone()),
-            name: asked.name.unwrap_or_else(|| row.name.clone()),
-            email: asked.email.unwrap_or_else(|| row.email.clone()),
+            name: asked.name.clone().unwrap_or_else(|| row.name.clone()),
+            email: asked.email.clone().unwrap_or_else(|| row.email.clone()),
             program_id: asked.program.map_or(row.program_id, |program| program.map(|p| p.0)),
             parent_id: None,
-            plan: asked.plan.unwrap_or_else(|| row.plan.clone()),
-            rates: asked.rates.map_or_else(|| row.rates.clone(), |rates| rates_json(&rates)),
-            metadata: asked.metadata.unwrap_or_else(|| row.metadata.clone()),
+            plan: asked.plan.clone().unwrap_or_else(|| row.plan.clone()),
+            rates: asked.rates.as_ref().map_or_else(|| row.rates.clone(), rates_json),
+            metadata: asked.metadata.clone().unwrap_or_else(|| row.metadata.clone()),
             created_at: row.created_at,
         };
-        let (id, now) = (before.id, self.clock.now());
         let parent = match &asked.parent {
             None => None,
             Some(parent) => Some(self.new_parent(account, &before, parent.as_deref(), now)?),
         };
         let reprices = next.plan != row.plan || next.rates != row.rates || next.program_id != row.program_id;
-        let from = if reprices { Some(Instant(0)) } else { parent.map(|_| now) };
-        let mark = from.map(|from| self.mark_from(account, from));
+        let reprices_from = if reprices { Some(Instant(0)) } else { parent.map(|_| now) };
         let told = changed(&before, &next);
-        let app = Arc::clone(self);
-        let update = async move |tx: &Tx<'_>| {
-            Mark::begin(tx).await?;
-            partner_update(tx, id.0, &next).await?;
-            if let Some(parent) = parent {
-                partner_parent_put(tx, id.0, now.0, parent.map(|p| p.0)).await?;
-            }
-            if let Some(mark) = &mark {
-                mark.set(tx).await?;
-            }
-            announce(tx, &app, &told, now).await
-        };
-        if self.store.money.write(update).await? {
-            self.outbox.ring();
-        }
-        self.refresh_committed().await;
-        self.partner_read(account, name)
+        Ok(Change { id: before.id, next, parent, reprices_from, told })
     }
 
     /// Suspends or restores a partner from `at` on; `None`: now.
@@ -170,25 +190,29 @@ impl App {
 
     /// Puts a partner under another, or under none, from `at` on; `None`: now.
     pub async fn partner_move(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         name: &str,
         parent: Option<&str>,
         at: Option<Instant>,
     ) -> Result<Arc<Partner>> {
-        let moved = self.partner_read(account, name)?;
         let at = at.unwrap_or_else(|| self.clock.now());
-        let parent = self.new_parent(account, &moved, parent, at)?;
-        let (id, parent) = (moved.id.0, parent.map(|p| p.0));
-        let mark = self.mark_from(account, at);
-        self.store
-            .money
-            .write(async move |tx| {
-                Mark::begin(tx).await?;
-                partner_parent_put(tx, id, at.0, parent).await?;
-                mark.set(tx).await
-            })
-            .await?;
+        let (app, moved_name, parent) = (Arc::clone(self), name.to_owned(), parent.map(str::to_owned));
+        let put = async move |tx: &Tx<'_>| {
+            Mark::begin(tx).await?;
+            app.refresh_in(tx).await?;
+            let moved = app.partner_read(account, &moved_name);
+            let placed =
+                moved.and_then(|moved| Ok((moved.id, app.new_parent(account, &moved, parent.as_deref(), at)?)));
+            let (id, parent) = match placed {
+                Ok(placed) => placed,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            partner_parent_put(tx, id.0, at.0, parent.map(|p| p.0)).await?;
+            app.mark_from(account, at).set(tx).await?;
+            Ok(Ok(()))
+        };
+        self.store.money.write(put).await??;
         self.refresh_committed().await;
         self.partner_read(account, name)
     }

@@ -67,7 +67,8 @@ impl App {
         for row in due {
             let partner = PartnerId(row.partner_id);
             let paid_by = self.partner_payout(account, partner).await?;
-            let minimum = paid_by.minimum.or(settings.payout_minimum);
+            // Both are in the program's currency: what is due in another one has no minimum.
+            let minimum = paid_by.minimum.or(settings.payout_minimum).filter(|_| row.unit == settings.currency);
             let suspended =
                 self.directory().partner_by_id(account, partner).is_none_or(|known| known.is_suspended_at(now));
             let refused = if !Unit::is_money_name(&row.unit) {
@@ -112,7 +113,8 @@ impl App {
             let mut moves = Moves::new(&app, Some(&actor), now);
             moves.load(tx, claim.account_id, &due.iter().copied().collect()).await?;
             let amounts = due.iter().filter_map(|id| moves.commission(*id)).map(|row| Decimal(row.amount));
-            let sum = amounts.fold(Some(Decimal::ZERO), |sum, amount| sum?.checked_add(amount));
+            let mut amounts = amounts.collect::<Vec<_>>().into_iter();
+            let sum = amounts.try_fold(Decimal::ZERO, Decimal::checked_add);
             let amount = sum.ok_or_else(|| abandoned("what is due to a partner leaves 64 bits"))?;
             if !is_paid(amount, minimum) {
                 let reason = if amount > Decimal::ZERO { "below_minimum" } else { "nothing_due" };
@@ -171,9 +173,9 @@ impl App {
             if status == PayoutStatus::Failed && payout.status == PayoutStatus::Pending.name() {
                 moves.payout_move(id, PayoutStatus::Processing, None).map_err(given_up)?;
             }
-            let moved = moves.payout_move(id, status, error.as_deref());
+            let done = moves.payout_move(id, status, error.as_deref());
             let payout = moves.payout(id).cloned().expect("it was just found");
-            Ok(Some(match moved {
+            Ok(Some(match done {
                 Ok(_) => (Ok(payout), moves.write(tx).await?),
                 Err(refusal) => (Err(refusal), false),
             }))

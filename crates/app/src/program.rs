@@ -7,8 +7,11 @@ use crate::directory::Program;
 use crate::error::{Error, Result};
 use crate::keep::Keep;
 use crate::reprice::Mark;
+use crate::secrets::random;
 use headwater_domain::ids::{AccountId, ProgramId};
+use headwater_domain::inbound::HASHED;
 use headwater_domain::program::{Settings, check_site_url};
+use headwater_store::backend::Tx;
 use headwater_store::directory::ProgramRow;
 use headwater_store::repricing::mark_program;
 use headwater_store::tenant::{program_insert, program_update};
@@ -27,7 +30,7 @@ impl App {
         let site_url = text(fields, "site_url")?.ok_or_else(|| Error::invalid("site_url", "is required"))?;
         let settings = self.settings(account, &Settings::default(), fields, &site_url)?;
         let now = self.clock.now().0;
-        let insert = async move |tx: &headwater_store::backend::Tx<'_>| {
+        let insert = async move |tx: &Tx<'_>| {
             let id = program_insert(tx, account.0, &name, &site_url, &settings, now).await?;
             let (name, site_url, settings) = (name.clone(), site_url.clone(), settings.clone());
             let row = ProgramRow {
@@ -48,27 +51,55 @@ impl App {
         self.program_read(account, ProgramId(id))
     }
 
-    /// Changes the fields that are given.
+    /// Changes the fields that are given, of the program as it is when the change's turn has come.
     pub async fn program_patch(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         id: ProgramId,
         fields: &Map<String, Value>,
     ) -> Result<Arc<Program>> {
+        let reprices =
+            ["plan", "time_zone", "auto_approve", "sources", "plan_of"].iter().any(|key| fields.contains_key(*key));
+        let mark = self.next_id(self.clock.now());
+        let (app, fields) = (Arc::clone(self), fields.clone());
+        let update = async move |tx: &Tx<'_>| {
+            Mark::begin(tx).await?;
+            app.refresh_in(tx).await?;
+            let (name, site_url, settings) = match app.program_change(account, id, &fields) {
+                Ok(change) => change,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            program_update(tx, account.0, id.0, &name, &site_url, &settings).await?;
+            if reprices {
+                mark_program(tx, id.0, mark).await?;
+            }
+            Ok(Ok(()))
+        };
+        self.store.money.write(update).await??;
+        self.refresh_committed().await;
+        self.program_read(account, id)
+    }
+
+    /// The name, the site and the settings that a request makes of a program as it is now.
+    fn program_change(
+        &self,
+        account: AccountId,
+        id: ProgramId,
+        fields: &Map<String, Value>,
+    ) -> Result<(String, String, String)> {
         let before = self.program_read(account, id)?;
         let name = text(fields, "name")?.unwrap_or_else(|| before.row.name.clone());
         let site_url = text(fields, "site_url")?.unwrap_or_else(|| before.row.site_url.clone());
         let settings = self.settings(account, &before.settings, fields, &site_url)?;
-        let reprices = ["plan", "time_zone", "auto_approve", "sources"].iter().any(|key| fields.contains_key(*key));
-        let mark = self.next_id(self.clock.now());
-        let update = async move |tx: &headwater_store::backend::Tx<'_>| {
-            Mark::begin(tx).await?;
-            program_update(tx, account.0, id.0, &name, &site_url, &settings).await?;
-            if reprices { mark_program(tx, id.0, mark).await } else { Ok(()) }
-        };
-        self.store.money.write(update).await?;
-        self.refresh_committed().await;
-        self.program_read(account, id)
+        Ok((name, site_url, settings))
+    }
+
+    /// A new token for inbound postbacks; the one before it opens nothing any more. The only time that its text is known.
+    pub async fn postback_token_rotate(self: &Arc<Self>, account: AccountId, id: ProgramId) -> Result<String> {
+        let text = format!("pt_{}", hex::encode(random::<20>()));
+        let fields = Map::from_iter([("postback_token".to_owned(), Value::from(text.as_str()))]);
+        self.program_patch(account, id, &fields).await?;
+        Ok(text)
     }
 
     /// A program of this account.
@@ -89,6 +120,10 @@ impl App {
             fields.iter().filter(|(k, _)| !matches!(k.as_str(), "name" | "site_url")).map(own).collect();
         if let Some(unknown) = changes.keys().find(|key| !known.contains_key(*key)) {
             return Err(Error::invalid(unknown, "is not a setting of a program in this version"));
+        }
+        let token = changes.get("postback_token").and_then(Value::as_str).unwrap_or_default();
+        if token.starts_with(HASHED) {
+            return Err(Error::invalid("postback_token", format!("must not start with {HASHED}")));
         }
         let settings = before.with(&changes).map_err(|error| Error::invalid(error.key, error.message))?;
         self.plan_must_exist(account, settings.plan.as_deref())?;

@@ -307,7 +307,14 @@ impl App {
         record: CustomerRecord,
     ) -> Result<CustomerId> {
         let records = vec![Record::Customer(Box::new(record))];
-        let ingest = Ingest { account, program, source: Source::Push, all_or_nothing: true, records };
+        let ingest = Ingest {
+            account,
+            program,
+            source: Source::Push,
+            all_or_nothing: true,
+            records,
+            keep: crate::keep::Keep::nothing(),
+        };
         let recorded = self.record(ingest).await?;
         recorded.first().and_then(|recorded| recorded.customer).ok_or(Error::NotFound("referral"))
     }

@@ -12,6 +12,7 @@ use headwater_store::backend::Tx;
 pub use headwater_store::reward::{ProductRow, RewardRow};
 use headwater_store::reward::{product_insert, product_list, reward_insert, reward_list, reward_update};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// Rewards of one account that are looked at together.
 pub(crate) const REWARDS_MAX: i64 = 10_000;
@@ -65,7 +66,7 @@ impl Reward {
 impl App {
     /// A new reward, which can be paid in the currency of the account's first program.
     pub async fn reward_create(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         document: Map<String, Value>,
     ) -> Result<Reward, RewardFailure> {
@@ -78,7 +79,7 @@ impl App {
 
     /// Changes what is given, also in the plans of the campaigns that have it.
     pub async fn reward_patch(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         id: i64,
         changes: Map<String, Value>,
@@ -101,13 +102,13 @@ impl App {
     }
 
     /// Takes a reward off the lists. Campaigns that have it go on paying it.
-    pub async fn reward_hide(&self, account: AccountId, id: i64) -> Result<Reward, Error> {
+    pub async fn reward_hide(self: &Arc<Self>, account: AccountId, id: i64) -> Result<Reward, Error> {
         let reward = self.reward_read(account, id).await?;
         self.reward_store(account, &reward, true).await?;
         self.reward_read(account, id).await
     }
 
-    async fn reward_store(&self, account: AccountId, reward: &Reward, is_hidden: bool) -> Result<(), Error> {
+    async fn reward_store(self: &Arc<Self>, account: AccountId, reward: &Reward, is_hidden: bool) -> Result<(), Error> {
         let (id, text) = (reward.row.id, Value::Object(reward.document.clone()).to_string());
         let update = async move |tx: &Tx<'_>| reward_update(tx, account.0, id, &text, is_hidden).await;
         self.store.money.write(update).await?;
@@ -115,14 +116,19 @@ impl App {
     }
 
     /// A reward of this account, hidden or not.
-    pub async fn reward_read(&self, account: AccountId, id: i64) -> Result<Reward, Error> {
+    pub async fn reward_read(self: &Arc<Self>, account: AccountId, id: i64) -> Result<Reward, Error> {
         let read = async move |tx: &Tx<'_>| reward_list(tx, account.0, Some(id), 1, 0).await;
         let found = self.store.money.read(read).await?.into_iter().next();
         found.map(Reward::from_row).ok_or(Error::NotFound("reward"))
     }
 
     /// Rewards that are not hidden, newest first, and how many there are.
-    pub async fn reward_list(&self, account: AccountId, limit: i64, offset: i64) -> Result<(Vec<Reward>, i64), Error> {
+    pub async fn reward_list(
+        self: &Arc<Self>,
+        account: AccountId,
+        limit: i64,
+        offset: i64,
+    ) -> Result<(Vec<Reward>, i64), Error> {
         let read = async move |tx: &Tx<'_>| {
             let rows = reward_list(tx, account.0, None, limit, offset).await?;
             let total = match rows.first() {
@@ -166,7 +172,11 @@ impl App {
     }
 
     /// A new product.
-    pub async fn product_create(&self, account: AccountId, document: Map<String, Value>) -> Result<ProductRow, Error> {
+    pub async fn product_create(
+        self: &Arc<Self>,
+        account: AccountId,
+        document: Map<String, Value>,
+    ) -> Result<ProductRow, Error> {
         if document.get("name").and_then(Value::as_str).is_none_or(|name| name.trim().is_empty()) {
             return Err(Error::invalid("name", "is required"));
         }
@@ -179,7 +189,7 @@ impl App {
 
     /// Products, newest first, and how many there are.
     pub async fn product_list(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         limit: i64,
         offset: i64,

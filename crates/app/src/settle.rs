@@ -8,6 +8,7 @@ mod account;
 mod again;
 mod bind;
 mod books;
+mod circle;
 mod confirm;
 mod decide;
 mod deliver;
@@ -29,7 +30,7 @@ mod view;
 mod wide;
 
 pub(crate) use deliver::event_of;
-pub(crate) use load::{common_cells, people};
+pub(crate) use load::{common_cells, people, people_unposted};
 pub(crate) use queue::{Queue, queue, run};
 
 use crate::app::App;
@@ -40,6 +41,7 @@ use headwater_domain::attribution::Touch;
 use headwater_domain::ids::{AccountId, EventId, KeyId, PersonId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::Instant;
+use headwater_store::backend::{Error as StoreError, Tx};
 use std::sync::Arc;
 
 /// What a caller may say of an event beside what we read (`data`): it is kept, and read with every event of the client.
@@ -199,6 +201,22 @@ impl App {
     }
 }
 
+/// Keeps the answers about records under their callers' keys. In the order of the keys, so that two nodes that keep
+/// several cannot wait for each other.
+async fn keep_answers(tx: &Tx<'_>, commands: &[Command], answers: &[Answer]) -> Result<(), StoreError> {
+    let mut keeps = Vec::new();
+    for both in commands.iter().zip(answers) {
+        if let (Command::Record(ingest), Answer::Recorded(recorded)) = both {
+            keeps.push((&ingest.keep, recorded));
+        }
+    }
+    keeps.sort_by_key(|(keep, _)| keep.attempt().map(|attempt| (attempt.key, attempt.scope.clone())));
+    for (keep, recorded) in keeps {
+        keep.keep(tx, recorded).await?;
+    }
+    Ok(())
+}
+
 /// One transaction for the whole batch; answers in the order of the commands.
 async fn settle_batch(app: &Arc<App>, commands: Vec<Command>) -> Result<Vec<Answer>> {
     let commands = Arc::new(commands);
@@ -218,6 +236,7 @@ async fn settle_batch(app: &Arc<App>, commands: Vec<Command>) -> Result<Vec<Answ
             };
             let delivers = !view.outcome.deliveries.is_empty();
             let announces = books::commit(tx, &shared, view, now).await?;
+            keep_answers(tx, &commands, &answers).await?;
             Ok((answers, delivers || announces))
         })
         .await?;

@@ -1,25 +1,38 @@
-//! A draft plan over recorded history, per partner and customer, against what the plans in force are worth. Writes nothing.
+//! A draft plan over recorded history, per partner and customer, against what was posted. Writes nothing but its result.
 //!
-//! Circles stream through all cores, each on one; what is kept is one sum for each partner, customer and unit.
+//! A few persons at a time stream through all cores, each priced alone. Where the draft looks further by sums alone
+//! (steps by a partner's volume), they stream twice: first the sums are added up, then everybody is priced by them. Only a
+//! draft that follows a running total over persons (marginal steps, caps and carry over a period, conditions on a partner)
+//! needs whole circles of partners at once. Invariant: what is kept does not grow with facts, but for such circles.
+
+mod compared;
+mod shown;
 
 use crate::app::App;
 use crate::directory::Program;
 use crate::error::{Error, Result};
-use crate::history::{Circle, History, Recorded};
-use headwater_domain::commission::{Evaluation, PartnerTerms, Payee, Plan, PlanVersion};
+use crate::history::{Circle, History};
+use compared::Window;
+pub use compared::{Compared, Simulation};
+use headwater_domain::commission::{
+    PartnerTerms, PersonView, Plan, PlanVersion, Reached, Terms, evaluate, evaluate_among, reached,
+};
 use headwater_domain::ids::{AccountId, CustomerId, PartnerId, ProgramId};
-use headwater_domain::money::{Decimal, Unit};
+use headwater_domain::money::{OutOfRange, Unit};
 use headwater_domain::time::{Date, Instant};
 use headwater_store::backend::Tx;
+use headwater_store::history::posted_within;
 pub use headwater_store::simulation::SimulationRow;
-use headwater_store::simulation::{simulation_finish, simulation_insert, simulation_read};
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use headwater_store::simulation::{simulation_finish, simulation_insert, simulation_read, simulations_orphaned};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a request waits for what it asked; then it reads it later.
 const CALLER_WAITS: Duration = Duration::from_secs(20);
+/// Simulations that run at the same time: each takes all cores, and reads everything.
+pub(crate) const AT_ONCE_MAX: usize = 2;
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -30,36 +43,20 @@ pub struct SimulationRequest {
     pub program: ProgramId,
     /// The draft; it stands for the plan of every partner, from the beginning of time.
     pub plan: Plan,
-    /// Periods that begin on this day or later
+    /// Facts from the start of this day on, in the draft's zone,
     pub from: Date,
-    /// and before this one.
+    /// and before the start of this one.
     pub to: Date,
 }
 
-/// Posted against simulated, for one payee or customer and unit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Compared {
-    /// By the plans in force.
-    pub posted: i128,
-    /// By the draft.
-    pub simulated: i128,
-}
-
-/// What a simulation found; amounts are millionths.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Simulation {
-    /// Persons that were looked at.
-    pub persons: usize,
-    /// Facts that were priced.
-    pub facts: usize,
-    /// By unit.
-    pub totals: BTreeMap<Unit, Compared>,
-    /// By partner and unit.
-    pub partners: BTreeMap<(PartnerId, Unit), Compared>,
-    /// What clients themselves get, by customer and unit.
-    pub customers: BTreeMap<(CustomerId, Unit), Compared>,
-    /// Facts that the draft would hold, by reason.
-    pub held: BTreeMap<&'static str, usize>,
+/// What every core works on.
+struct Run {
+    history: Arc<History>,
+    program: Arc<Program>,
+    draft: Arc<PlanVersion>,
+    window: Window,
+    /// Where the draft looks further by sums alone, and they are there.
+    reached: Option<Reached>,
 }
 
 impl History {
@@ -70,85 +67,121 @@ impl History {
     pub async fn simulate(self: &Arc<Self>, asked: SimulationRequest) -> Result<Simulation> {
         let found = self.directory.program(asked.account, asked.program).cloned();
         let program = found.ok_or(Error::NotFound("program"))?;
-        let version = PlanVersion {
-            name: asked.plan.name.clone(),
-            version: 0,
-            from: Instant(i64::MIN),
-            plan: asked.plan.clone(),
-        };
-        let draft = Arc::new(version);
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let (mut running, mut simulation) = (tokio::task::JoinSet::new(), Simulation::default());
-        for circle in self.circles(&program, Some(&asked.plan)).await? {
-            if running.len() >= cores {
-                simulation.add(joined(running.join_next().await)?);
-            }
-            let (history, program, draft) = (Arc::clone(self), Arc::clone(&program), Arc::clone(&draft));
-            let (from, to) = (asked.from, asked.to);
-            running.spawn(async move { history.simulate_circle(&program, &circle, &draft, from, to).await });
+        let by_sums = asked.plan.reaches_beyond_a_person() && asked.plan.looks_beyond_by_sums();
+        let window = Window { from: asked.plan.zone.start_of(asked.from), to: asked.plan.zone.start_of(asked.to) };
+        let circles: Arc<[Circle]> = self.circles(&program, Some(&asked.plan)).await?.into();
+        let mut simulation = self.posted(&program, window, &asked.plan).await?;
+        let plan = asked.plan;
+        let draft = PlanVersion { name: plan.name.clone(), version: 0, from: Instant(i64::MIN), plan };
+        let run = Run { history: Arc::clone(self), program, draft: Arc::new(draft), window, reached: None };
+        let mut run = Arc::new(run);
+        if by_sums {
+            let mut reached = Reached::default();
+            each(&run, &circles, Run::reached, |part| reached.add(part)).await?;
+            let run = Arc::get_mut(&mut run).expect("all that counted have ended");
+            run.reached = Some(reached);
         }
-        while let Some(done) = running.join_next().await {
-            simulation.add(joined(Some(done))?);
+        each(&run, &circles, Run::price, |part| simulation.add(part)).await?;
+        simulation.finish().map_err(out_of_range)
+    }
+
+    /// What was posted for facts of the window.
+    async fn posted(&self, program: &Program, window: Window, draft: &Plan) -> Result<Simulation> {
+        let (id, from, to) = (program.id.0, window.from.0, window.to.0);
+        let mut simulation = Simulation::default();
+        for row in self.store.money.read(async move |tx| posted_within(tx, id, from, to).await).await? {
+            let Some(unit) = Unit::parse(&row.unit, draft.currency) else { continue };
+            simulation.take_posted(row.partner_id.map(PartnerId), CustomerId(row.customer_id), unit, row.amount);
         }
         Ok(simulation)
     }
 
-    async fn simulate_circle(
-        &self,
-        program: &Program,
-        circle: &Circle,
-        draft: &Arc<PlanVersion>,
-        from: Date,
-        to: Date,
-    ) -> Result<Simulation> {
-        let recorded = self.recorded(program, circle).await?;
-        let by_draft: BTreeMap<PartnerId, PartnerTerms> = recorded
-            .partners
-            .iter()
-            .map(|(partner, terms)| (*partner, PartnerTerms { plans: vec![Arc::clone(draft)], ..terms.clone() }))
-            .collect();
-        // Pricing is computation alone: the other tasks of this core go on elsewhere.
-        let priced = tokio::task::spawn_blocking(move || price(&recorded, &by_draft, from, to)).await;
-        priced.map_err(|_| Error::Store(headwater_store::backend::Error::Closed))
-    }
-}
-
-impl History {
     /// The account of a program.
     pub fn account_of(&self, program: ProgramId) -> Option<AccountId> {
         self.directory.program_of_any_account(program).map(|program| program.account)
     }
+}
 
-    /// The simulation as it is shown: who gains most leads, who loses most comes last.
-    pub fn simulation_json(&self, account: AccountId, found: &Simulation) -> Value {
-        let partner = |id: PartnerId| {
-            let known = self.directory.partner_by_id(account, id).map(|partner| partner.row.external_id.clone());
-            known.unwrap_or_else(|| id.to_string())
-        };
-        let totals = found.totals.iter().map(|(unit, compared)| row(None, *unit, *compared));
-        let partners = found.partners.iter();
-        let partners = partners.map(|((id, unit), compared)| row(Some(("partner", partner(*id))), *unit, *compared));
-        let customers = found.customers.iter();
-        let customers =
-            customers.map(|((id, unit), compared)| row(Some(("customer", id.to_string())), *unit, *compared));
-        let (partners, customers) = (ranked(partners), ranked(customers));
-        let gains =
-            |sign: &dyn Fn(&i128) -> bool| found.partners.values().filter(|c| sign(&(c.simulated - c.posted))).count();
-        json!({
-            "persons": found.persons,
-            "facts": found.facts,
-            "totals": totals.map(|(_, row)| row).collect::<Vec<_>>(),
-            "partners": partners,
-            "customers": customers,
-            "gain": gains(&|difference| *difference > 0),
-            "lose": gains(&|difference| *difference < 0),
-            "held": found.held,
-        })
+/// Works on every circle, as many at a time as there are cores, and takes what comes of each.
+async fn each<T: Send + 'static>(
+    run: &Arc<Run>,
+    circles: &Arc<[Circle]>,
+    work: fn(&Run, &[PersonView], &Terms<'_>) -> Result<T, OutOfRange>,
+    mut take: impl FnMut(T) -> Result<(), OutOfRange>,
+) -> Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut running = tokio::task::JoinSet::new();
+    for place in 0..circles.len() {
+        // One more than there are cores: it is read while they compute.
+        if running.len() > cores {
+            take(joined(running.join_next().await)?).map_err(out_of_range)?;
+        }
+        let (run, circles) = (Arc::clone(run), Arc::clone(circles));
+        running.spawn(async move {
+            let persons = run.history.persons_of(&circles[place]).await?;
+            let partners = run.partners(&circles[place])?;
+            // Pricing is computation alone: the other tasks of this core go on elsewhere.
+            let done = tokio::task::spawn_blocking(move || {
+                let exchange = run.history.directory.exchange(run.program.account);
+                let closed_before = run.program.closed_before;
+                work(&run, &persons, &Terms { partners: &partners, exchange: &exchange, closed_before })
+            });
+            done.await.map_err(|_| closed())?.map_err(out_of_range)
+        });
+    }
+    while let Some(done) = running.join_next().await {
+        take(joined(Some(done))?).map_err(out_of_range)?;
+    }
+    Ok(())
+}
+
+impl Run {
+    /// The terms of a circle's partners, with the draft as everybody's plan.
+    fn partners(&self, circle: &Circle) -> Result<BTreeMap<PartnerId, PartnerTerms>> {
+        let partners = circle.partners.iter().copied().collect();
+        let partners = self.history.directory.partners_from(partners, &self.program)?.into_iter();
+        let by_draft = |terms: PartnerTerms| PartnerTerms { plans: vec![Arc::clone(&self.draft)], ..terms };
+        Ok(partners.map(|(partner, terms)| (partner, by_draft(terms))).collect())
+    }
+
+    fn reached(&self, persons: &[PersonView], terms: &Terms<'_>) -> Result<Reached, OutOfRange> {
+        let mut sums = Reached::default();
+        for person in persons {
+            sums.add(reached(std::slice::from_ref(person), terms)?)?;
+        }
+        Ok(sums)
+    }
+
+    fn price(&self, persons: &[PersonView], terms: &Terms<'_>) -> Result<Simulation, OutOfRange> {
+        let is_within = |at: &Instant| self.window.holds(*at);
+        let facts = persons.iter().flat_map(|person| person.facts.iter().map(|fact| fact.at)).filter(is_within);
+        let mut simulation = Simulation { persons: persons.len(), facts: facts.count(), ..Simulation::default() };
+        // Persons of a circle have cells in common; all others are priced one by one, which takes the least memory.
+        let is_circle = self.draft.plan.reaches_beyond_a_person() && self.reached.is_none();
+        for persons in persons.chunks(if is_circle { persons.len().max(1) } else { 1 }) {
+            let evaluation = match &self.reached {
+                Some(reached) => evaluate_among(persons, terms, reached),
+                None => evaluate(persons, terms),
+            };
+            simulation.take(&evaluation, self.window, self.reached.is_none())?;
+            if evaluation.held.is_empty() {
+                continue;
+            }
+            let within = persons.iter().flat_map(|person| &person.facts).filter(|fact| self.window.holds(fact.at));
+            let within: BTreeSet<_> = within.map(|fact| fact.id).collect();
+            for held in evaluation.held.iter().filter(|held| within.contains(&held.fact)) {
+                *simulation.held.entry(held.reason.name()).or_default() += 1;
+            }
+        }
+        Ok(simulation)
     }
 }
 
 impl App {
     /// Runs a simulation; gives its row, `running` where it takes longer than a caller waits.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] where as many run as may.
     pub async fn simulation_create(
         self: &Arc<Self>,
         asked: SimulationRequest,
@@ -159,11 +192,13 @@ impl App {
         if self.directory().program(account, program).is_none() {
             return Err(Error::NotFound("program"));
         }
+        let permit = Arc::clone(&self.simulating).try_acquire_owned().map_err(|_| Error::Busy)?;
         let text = as_asked.to_string();
         let insert = async move |tx: &Tx<'_>| simulation_insert(tx, id, account.0, program.0, &text, now.0).await;
         self.store.money.write(insert).await?;
         let app = Arc::clone(self);
         let running = tokio::spawn(async move {
+            let _permit = permit;
             let (status, body) = match app.simulated(asked).await {
                 Ok(found) => ("done".to_owned(), found.to_string()),
                 Err(error) => {
@@ -189,6 +224,17 @@ impl App {
         Ok(history.simulation_json(account, &found))
     }
 
+    /// What was left running by a process that is no more has failed. To be called before anything runs here.
+    pub(crate) async fn simulations_left(&self) -> Result<()> {
+        for id in self.store.money.read(async |tx| simulations_orphaned(tx).await).await? {
+            tracing::warn!(simulation = id, "a simulation was left running, and failed");
+            let at = self.clock.now();
+            let finish = async move |tx: &Tx<'_>| simulation_finish(tx, id, "failed", "{}", at.0).await;
+            self.store.money.write(finish).await?;
+        }
+        Ok(())
+    }
+
     /// A simulation of this account.
     pub async fn simulation_read(&self, account: AccountId, id: i64) -> Result<SimulationRow> {
         let read = async move |tx: &Tx<'_>| simulation_read(tx, account.0, id).await;
@@ -196,83 +242,14 @@ impl App {
     }
 }
 
-fn row(who: Option<(&str, String)>, unit: Unit, compared: Compared) -> (i128, Value) {
-    let difference = compared.simulated - compared.posted;
-    let shown = |micros: i128| {
-        i64::try_from(micros).map_or_else(|_| micros.to_string(), |micros| Decimal(micros).to_text(unit.minor_digits()))
-    };
-    let mut row = json!({
-        "unit": unit.name(),
-        "posted": shown(compared.posted),
-        "simulated": shown(compared.simulated),
-        "difference": shown(difference),
-    });
-    if let Some((kind, name)) = who {
-        row[kind] = name.into();
-    }
-    (difference, row)
+fn joined<T>(done: Option<Result<Result<T>, tokio::task::JoinError>>) -> Result<T> {
+    done.and_then(std::result::Result::ok).ok_or_else(closed)?
 }
 
-fn ranked(rows: impl Iterator<Item = (i128, Value)>) -> Vec<Value> {
-    let mut rows: Vec<_> = rows.collect();
-    rows.sort_by_key(|(difference, _)| std::cmp::Reverse(*difference));
-    rows.into_iter().map(|(_, row)| row).collect()
+fn closed() -> Error {
+    Error::Store(headwater_store::backend::Error::Closed)
 }
 
-fn joined(done: Option<Result<Result<Simulation>, tokio::task::JoinError>>) -> Result<Simulation> {
-    done.and_then(std::result::Result::ok).ok_or(Error::Store(headwater_store::backend::Error::Closed))?
-}
-
-fn price(recorded: &Recorded, by_draft: &BTreeMap<PartnerId, PartnerTerms>, from: Date, to: Date) -> Simulation {
-    let mut simulation = Simulation {
-        persons: recorded.persons.len(),
-        facts: recorded.persons.iter().map(|person| person.facts.len()).sum(),
-        ..Simulation::default()
-    };
-    recorded.evaluate(&recorded.partners, |evaluation| {
-        simulation.take(evaluation, from, to, |compared, amount| compared.posted += amount);
-    });
-    recorded.evaluate(by_draft, |evaluation| {
-        simulation.take(evaluation, from, to, |compared, amount| compared.simulated += amount);
-        for held in &evaluation.held {
-            *simulation.held.entry(held.reason.name()).or_default() += 1;
-        }
-    });
-    simulation
-}
-
-impl Simulation {
-    fn take(&mut self, evaluation: &Evaluation<'_>, from: Date, to: Date, add: impl Fn(&mut Compared, i128)) {
-        for worth in evaluation.worths.values() {
-            let (Decimal(amount), unit) = (worth.rounded, worth.cell.unit);
-            if amount == 0 || !(from..to).contains(&worth.for_period.first_day) {
-                continue;
-            }
-            let amount = i128::from(amount);
-            add(self.totals.entry(unit).or_default(), amount);
-            match worth.cell.payee {
-                Payee::Partner(partner) => add(self.partners.entry((partner, unit)).or_default(), amount),
-                Payee::Customer(customer) => add(self.customers.entry((customer, unit)).or_default(), amount),
-            }
-        }
-    }
-
-    fn add(&mut self, other: Self) {
-        self.persons += other.persons;
-        self.facts += other.facts;
-        merge(&mut self.totals, other.totals);
-        merge(&mut self.partners, other.partners);
-        merge(&mut self.customers, other.customers);
-        for (reason, count) in other.held {
-            *self.held.entry(reason).or_default() += count;
-        }
-    }
-}
-
-fn merge<K: Ord>(into: &mut BTreeMap<K, Compared>, other: BTreeMap<K, Compared>) {
-    for (key, compared) in other {
-        let sum = into.entry(key).or_default();
-        sum.posted += compared.posted;
-        sum.simulated += compared.simulated;
-    }
+fn out_of_range(error: OutOfRange) -> Error {
+    Error::Store(headwater_store::backend::Error::Abandoned(error.to_string()))
 }

@@ -309,7 +309,14 @@ impl App {
         records: Vec<Record>,
     ) -> Outcome<Vec<Recorded>> {
         let is_signup = records.len() == 2 && matches!(records.first(), Some(Record::Customer(_)));
-        let ingest = Ingest { account, program, source: Source::Push, all_or_nothing: true, records };
+        let ingest = Ingest {
+            account,
+            program,
+            source: Source::Push,
+            all_or_nothing: true,
+            records,
+            keep: crate::keep::Keep::nothing(),
+        };
         let recorded = self.record(ingest).await?;
         for record in &recorded {
             match &record.status {

@@ -1,5 +1,6 @@
 //! Recomputes every cell from facts and configuration, and checks the books in themselves: cells against their commissions,
-//! transactions against nothing, chains against their hashes, payouts against their commissions and what was paid.
+//! commissions against their entries and payouts, transactions against nothing, chains against their hashes, and what the
+//! ledger says was paid against payouts.
 //!
 //! Reads beside a running server: what differs is looked at again before it is called a difference, because a
 //! settlement may have been half way.
@@ -11,9 +12,13 @@ use headwater_domain::commission::postings;
 use headwater_domain::ledger::{GENESIS, entry_hash};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
+use headwater_store::backend::Tx;
+use headwater_store::books::{
+    commission_out_of_payout, commission_unbooked, commission_without_cell, entry_unfounded, paid_unequal,
+    payout_unequal,
+};
 use headwater_store::history::{
-    ChainedEntry, LedgerHead, cell_unequal, commission_astray, entries_after, figures, ledger_heads, paid_unequal,
-    payout_unequal, transaction_unbalanced,
+    ChainedEntry, LedgerHead, cell_unequal, entries_after, figures, ledger_heads, transaction_unbalanced,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -94,26 +99,29 @@ impl History {
 
     /// The books against themselves: cells against commissions, transactions against nothing, chains against hashes.
     async fn books(&self, checked: &mut usize) -> Result<Option<String>> {
-        let read = async |tx: &headwater_store::backend::Tx<'_>| {
-            Ok((cell_unequal(tx).await?, transaction_unbalanced(tx).await?, ledger_heads(tx).await?))
+        let read = async |tx: &Tx<'_>| {
+            let found = (cell_unequal(tx).await?, transaction_unbalanced(tx).await?, unfounded(tx).await?);
+            Ok((found, ledger_heads(tx).await?))
         };
-        let (cell, transaction, heads) = self.store.money.read(read).await?;
+        let ((cell, transaction, unfounded), heads) = self.store.money.read(read).await?;
         if let Some(cell) = cell {
             let (posted, sum) = (Decimal(cell.posted), Decimal(cell.commissions));
-            return Ok(Some(format!("cell {} says {posted}, its commissions add up to {sum}", cell.cell)));
+            if posted != sum {
+                return Ok(Some(format!("cell {} says {posted}, its commissions add up to {sum}", cell.cell)));
+            }
+            let (denied, sum) = (Decimal(cell.denied), Decimal(cell.commissions_denied));
+            return Ok(Some(format!("cell {} says that {denied} was denied, it was {sum}", cell.cell)));
         }
         if let Some(transaction) = transaction {
             return Ok(Some(format!("the entries of transaction {transaction} do not add up to nothing")));
         }
-        if let Some(difference) = self.payouts().await? {
-            return Ok(Some(difference));
+        if unfounded.is_some() {
+            return Ok(unfounded);
         }
         let mut chains: BTreeMap<i64, Chain> = BTreeMap::new();
         let mut last = (i64::MIN, 0);
         loop {
-            let page = async move |tx: &headwater_store::backend::Tx<'_>| {
-                entries_after(tx, last.0, last.1, ENTRIES_AT_ONCE).await
-            };
+            let page = async move |tx: &Tx<'_>| entries_after(tx, last.0, last.1, ENTRIES_AT_ONCE).await;
             let entries = self.store.money.read(page).await?;
             let Some(end) = entries.last() else { break };
             last = (end.ledger_account_id, end.number);
@@ -129,28 +137,36 @@ impl History {
     }
 }
 
-impl History {
-    /// Payouts against their commissions and against what the ledger says was paid.
-    async fn payouts(&self) -> Result<Option<String>> {
-        let read = async |tx: &headwater_store::backend::Tx<'_>| {
-            Ok((payout_unequal(tx).await?, commission_astray(tx).await?, paid_unequal(tx).await?))
-        };
-        let (payout, commission, paid) = self.store.money.read(read).await?;
-        if let Some(payout) = payout {
-            let (amount, sum) = (Decimal(payout.amount), Decimal(payout.commissions));
-            return Ok(Some(format!(
-                "payout {}, {} of {amount}: its commissions do not stand with it, or add up to {sum}",
-                payout.id, payout.status
-            )));
-        }
-        if let Some(commission) = commission {
-            return Ok(Some(format!("commission {commission} says that it was paid out, and no payout has it")));
-        }
-        Ok(paid.map(|paid| {
-            let (balance, sum) = (Decimal(paid.paid), Decimal(paid.completed));
-            format!("{} was paid {balance} {}, its completed payouts add up to {sum}", paid.owner, paid.unit)
-        }))
+/// The first posting, entry or payout that is not what another one says of it.
+async fn unfounded(tx: &Tx<'_>) -> headwater_store::backend::Result<Option<String>> {
+    if let Some(id) = commission_without_cell(tx).await? {
+        return Ok(Some(format!("commission {id} is in no cell")));
     }
+    if let Some(found) = commission_unbooked(tx).await? {
+        let (amount, status) = (Decimal(found.amount), found.status);
+        let [accrued, held, payable] = [found.accrued, found.held, found.payable].map(Decimal);
+        return Ok(Some(format!(
+            "commission {} of {amount} is {status}, its entries say accrued {accrued}, held {held}, payable {payable}",
+            found.id
+        )));
+    }
+    if let Some(id) = entry_unfounded(tx).await? {
+        return Ok(Some(format!("ledger entry {id} is for no commission and no payout of its payee")));
+    }
+    if let Some(found) = payout_unequal(tx).await? {
+        let [amount, sum, booked] = [found.amount, found.sum, found.booked].map(Decimal);
+        return Ok(Some(format!(
+            "payout {} says {amount} for {} commissions, it took {} of {sum} and was booked with {booked}",
+            found.id, found.commissions, found.taken
+        )));
+    }
+    if let Some(id) = commission_out_of_payout(tx).await? {
+        return Ok(Some(format!("commission {id} has another status than its payout")));
+    }
+    Ok(paid_unequal(tx).await?.map(|paid| {
+        let (balance, sum) = (Decimal(paid.paid), Decimal(paid.completed));
+        format!("{} was paid {balance} {}, its completed payouts add up to {sum}", paid.owner, paid.unit)
+    }))
 }
 
 /// What the entries of one account add up to.

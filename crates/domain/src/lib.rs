@@ -9,6 +9,7 @@ pub mod commission;
 pub mod event;
 pub mod fact;
 pub mod ids;
+pub mod inbound;
 pub mod kpi;
 pub mod ledger;
 pub mod link;

@@ -43,15 +43,18 @@ impl Decimal {
         if whole.is_empty() || !digits(whole) || !digits(fraction) || (whole.len() > 1 && whole.starts_with('0')) {
             return Err(NotADecimal);
         }
-        let significant = format!("{whole}{fraction}");
-        if significant.trim_start_matches('0').len() > SIGNIFICANT_DIGITS_MAX {
+        let leading = whole.trim_start_matches('0');
+        let significant =
+            if leading.is_empty() { fraction.trim_start_matches('0').len() } else { leading.len() + fraction.len() };
+        if significant > SIGNIFICANT_DIGITS_MAX {
             return Err(NotADecimal);
         }
         let whole: i64 = whole.parse().map_err(|_| NotADecimal)?;
         if whole >= UNITS_MAX {
             return Err(NotADecimal);
         }
-        let fraction: i64 = format!("{fraction:0<6}").parse().map_err(|_| NotADecimal)?;
+        let padded = fraction.bytes().chain(std::iter::repeat(b'0')).take(6);
+        let fraction = padded.fold(0_i64, |sum, digit| sum * 10 + i64::from(digit - b'0'));
         let micros = whole.checked_mul(MICROS).and_then(|w| w.checked_add(fraction)).ok_or(NotADecimal)?;
         Ok(Self(if text.starts_with('-') { -micros } else { micros }))
     }
@@ -164,9 +167,11 @@ pub struct Currency([u8; 3], u8);
 impl Currency {
     /// Reads a code in either case; `None` where ISO 4217 does not have it.
     pub fn parse(code: &str) -> Option<Self> {
-        let upper = code.to_ascii_uppercase();
-        let minor_digits = iso_currency::Currency::from_code(&upper)?.exponent().unwrap_or(2);
-        Some(Self(upper.as_bytes().try_into().ok()?, u8::try_from(minor_digits).ok()?))
+        let mut upper: [u8; 3] = code.as_bytes().try_into().ok()?;
+        upper.make_ascii_uppercase();
+        let minor_digits =
+            iso_currency::Currency::from_code(std::str::from_utf8(&upper).ok()?)?.exponent().unwrap_or(2);
+        Some(Self(upper, u8::try_from(minor_digits).ok()?))
     }
     /// Three capital letters.
     pub fn code(&self) -> &str {

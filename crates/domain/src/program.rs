@@ -2,6 +2,7 @@
 //!
 //! They are stored as one JSON object; absent keys have the defaults that `management.md` and `conventions.md` §11 give.
 
+use crate::inbound::Inbound;
 use crate::kpi::{self, EventConfiguration};
 use crate::money::Decimal;
 use crate::source::Source;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub currency: String,
     /// The default plan's name.
     pub plan: Option<String>,
+    /// A customer keeps the plan version of its acquisition (`plan_of`).
+    pub keeps_acquired_plan: bool,
     /// Overrides the plan's `auto_approve`.
     pub auto_approve: Option<bool>,
     /// Where a visitor goes whose link cannot be used.
@@ -55,6 +58,8 @@ pub struct Settings {
     pub holds_unknown_customers: bool,
     /// How pushed activity is read, one for each event name.
     pub kpis: Vec<EventConfiguration>,
+    /// Who may report events by an address alone, and by which names.
+    pub inbound: Inbound,
     /// Partners that set no minimum of their own are paid from this amount on.
     pub payout_minimum: Option<Decimal>,
     /// What the rewards dialect keeps of it that nothing else is decided by.
@@ -80,6 +85,7 @@ impl Default for Settings {
             time_zone: "UTC".into(),
             currency: "USD".into(),
             plan: None,
+            keeps_acquired_plan: false,
             auto_approve: None,
             default_landing_page: "/".into(),
             fingerprint: false,
@@ -89,6 +95,7 @@ impl Default for Settings {
             sources: BTreeMap::new(),
             holds_unknown_customers: false,
             kpis: Vec::new(),
+            inbound: Inbound::default(),
             payout_minimum: None,
             campaign: Map::new(),
         }
@@ -106,6 +113,9 @@ impl Settings {
     }
 
     fn put(&mut self, key: &str, value: &Value) -> Result<(), &'static str> {
+        if let Some(put) = self.inbound.put(key, value) {
+            return put;
+        }
         let text = || value.as_str().map(str::to_owned).ok_or("must be a string");
         match key {
             "regional_domains" => self.regional_domains = regional_domains(value)?,
@@ -130,6 +140,13 @@ impl Settings {
                 code.code().clone_into(&mut self.currency);
             }
             "plan" => self.plan = if value.is_null() { None } else { Some(text()?) },
+            "plan_of" => {
+                self.keeps_acquired_plan = match value.as_str() {
+                    Some("acquisition") => true,
+                    Some("current") => false,
+                    _ => return Err("must be current or acquisition"),
+                }
+            }
             "auto_approve" => {
                 self.auto_approve =
                     if value.is_null() { None } else { Some(value.as_bool().ok_or("must be true or false")?) };
@@ -178,7 +195,8 @@ impl Settings {
         };
         let value = json!({
             "regional_domains": domains, "attribution": attribution, "window_days": self.window_days,
-            "time_zone": self.time_zone, "currency": self.currency, "plan": self.plan, "auto_approve": self.auto_approve,
+            "time_zone": self.time_zone, "currency": self.currency, "plan": self.plan, "plan_of": if self.keeps_acquired_plan { "acquisition" } else { "current" },
+            "auto_approve": self.auto_approve,
             "default_landing_page": self.default_landing_page, "fingerprint": self.fingerprint,
             "unverified_types": self.unverified_types, "payout_minimum": self.payout_minimum.map(|m| m.to_string()),
             "sources": self.sources.iter().map(|(figure, source)| (figure.clone(), source.name().into())).collect::<Map<_, Value>>(),
@@ -186,10 +204,9 @@ impl Settings {
             "campaign": self.campaign,
             "kpis": self.kpis.iter().map(EventConfiguration::to_json).collect::<Vec<_>>(),
         });
-        match value {
-            Value::Object(map) => map,
-            _ => Map::new(),
-        }
+        let Value::Object(mut map) = value else { return Map::new() };
+        self.inbound.write(&mut map);
+        map
     }
 }
 
@@ -236,6 +253,8 @@ mod tests {
     fn settings_read_back_what_they_wrote() {
         let changes = json!({"attribution": "last_click", "window_days": 7, "plan": "ib", "currency": "eur", "payout_minimum": "50",
             "sources": {"deposit": "forex", "kpi:Rebate": "push"}, "unknown_customer": "hold",
+            "plan_of": "acquisition", "postback_token": "a-token-of-our-own", "postback_ips": ["10.0.0.0/8", "::1"],
+            "postback_events": {"dep": "FIRST_DEPOSIT"},
             "regional_domains": [{"url": "https://de.broker.example", "countries": ["de", "AT"]}]});
         let Value::Object(changes) = changes else { panic!("an object") };
         let settings = Settings::default().with(&changes).expect("valid");
@@ -249,6 +268,10 @@ mod tests {
             ("window_days", json!(0)),
             ("time_zone", json!("Mars")),
             ("attribution", json!("any")),
+            ("plan_of", json!("first")),
+            ("postback_token", json!("short")),
+            ("postback_ips", json!(["10.0.0.0/64"])),
+            ("postback_events", json!({"dep": "first_deposit"})),
             ("sources", json!({"lots": "mail"})),
         ] {
             let changes = Map::from_iter([(key.to_owned(), value)]);

@@ -130,7 +130,8 @@ fn booked(case: &Case) -> i64 {
     let mut person = PersonView { person: PersonId(1), customers: vec![view_of(1), view_of(2)], facts: Vec::new() };
     let mut books: BTreeMap<String, PostedCell> = BTreeMap::new();
     let mut settle = |person: &PersonView, changed: &[FactId]| {
-        let differences = postings(&evaluate(std::slice::from_ref(person), &terms), &books, changed);
+        let evaluation = evaluate(std::slice::from_ref(person), &terms);
+        let differences = postings(&evaluation, &books, changed);
         for posting in &differences {
             let nothing =
                 || PostedCell { cell: posting.cell.clone(), amount: Decimal::ZERO, cut_off: Decimal::ZERO, last: None };

@@ -112,6 +112,11 @@ batch! {
     }
 }
 
+batch! {
+    /// By how much more of a cell is denied.
+    struct CellDenied { person_id: i64 = "int8", cell: String = "text", change: i64 = "int8" }
+}
+
 /// Locks postings of this account with those that they correct and those that correct them, in their order, and reads what
 /// a move depends on. It is read after the lock, so that it is true until the end of the transaction.
 pub async fn commissions_lock(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> Result<Vec<LifeRow>> {
@@ -138,7 +143,7 @@ pub async fn commissions_lock(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> R
     tx.batch_all(read, &[&account_id], ids).await
 }
 
-/// Moves postings whose status is still the one that was read; all or none.
+/// Moves postings whose status is still the one that was read; all or none. Their cells know how much of them is denied.
 pub async fn commissions_move(tx: &Tx<'_>, rows: &[LifePut]) -> Result<()> {
     let statement = batch_sql!(
         LifePut,
@@ -148,11 +153,40 @@ pub async fn commissions_move(tx: &Tx<'_>, rows: &[LifePut]) -> Result<()> {
          FROM {batch} WHERE commission.id = batch.id AND commission.status = batch.was"
     );
     let moved = tx.batch(statement, &[], rows).await?;
+    for (is_denied, sign) in [(true, 1), (false, -1)] {
+        let turned = rows.iter().filter(|row| {
+            let (was, is) = (row.was == "denied", row.status == "denied");
+            was != is && is == is_denied
+        });
+        let turned: Vec<_> = turned.map(|row| Number { id: row.id }).collect();
+        cells_deny(tx, &turned, sign).await?;
+    }
     if moved == rows.len() as u64 {
         Ok(())
     } else {
         Err(Error::Abandoned("a locked posting changed its status".into()))
     }
+}
+
+/// So much more of their cells is denied, or with the other sign less, as these postings add up to.
+async fn cells_deny(tx: &Tx<'_>, postings: &[Number], sign: i64) -> Result<()> {
+    let sums = batch_sql!(
+        Number,
+        0,
+        "SELECT person_id, cell, CAST(SUM(amount) AS BIGINT) FROM commission WHERE id IN (SELECT id FROM {batch}) \
+         GROUP BY person_id, cell"
+    );
+    let sums: Vec<(i64, String, i64)> = tx.batch_all(sums, &[], postings).await?;
+    let changes: Vec<_> =
+        sums.into_iter().map(|(person_id, cell, sum)| CellDenied { person_id, cell, change: sign * sum }).collect();
+    let cells = batch_sql!(
+        CellDenied,
+        0,
+        "UPDATE cell SET denied = cell.denied + batch.change FROM {batch} \
+         WHERE cell.person_id = batch.person_id AND cell.cell = batch.cell"
+    );
+    tx.batch(cells, &[], &changes).await?;
+    Ok(())
 }
 
 /// Says of postings for customers who brought these; gives what is known.

@@ -2,6 +2,7 @@
 //! rest (`ingest`, `outcome`).
 
 use crate::backend::{Result, Tx};
+use crate::circle::person_rebind;
 use crate::{record, sql};
 
 record! {
@@ -77,7 +78,9 @@ pub async fn attribution_put(
          ON CONFLICT (person_id, customer_id, from_at) DO UPDATE SET partner_id = excluded.partner_id, link_id = NULL, \
          click_id = NULL, clicked_at = NULL, evidence = excluded.evidence, reason = excluded.reason, recorded_at = excluded.recorded_at"
     );
-    tx.execute(statement, &[&account_id, &id, &from_at, &partner_id, &reason, &recorded_at]).await
+    let bound = tx.execute(statement, &[&account_id, &id, &from_at, &partner_id, &reason, &recorded_at]).await?;
+    person_rebind(tx, account_id, id).await?;
+    Ok(bound)
 }
 
 /// Forgets who a person is: what it and its accounts are known by and what callers said of it beside what is priced. What

@@ -3,7 +3,7 @@
 //! Never locks and never writes.
 
 use crate::backend::{Result, Tx};
-use crate::settlement::{Number, PersonRow};
+use crate::settlement::{FactRow, Number, PersonRow, PersonState};
 use crate::{batch_sql, record, sql};
 
 record! {
@@ -11,8 +11,8 @@ record! {
     pub struct BoundRow { person_id: i64, partner_id: i64 }
 }
 record! {
-    /// A cell whose commissions do not add up to what it says.
-    pub struct UnequalCell { person_id: i64, cell: String, posted: i64, commissions: i64 }
+    /// A cell whose commissions, or those that were denied, do not add up to what it says.
+    pub struct UnequalCell { person_id: i64, cell: String, posted: i64, commissions: i64, denied: i64, commissions_denied: i64 }
 }
 record! {
     /// An entry as it is chained.
@@ -28,7 +28,7 @@ record! {
 /// Every person of a program with every partner that it was bound to.
 pub async fn persons_bound(tx: &Tx<'_>, program_id: i64) -> Result<Vec<BoundRow>> {
     let statement = sql!(
-        "SELECT DISTINCT p.id, COALESCE(a.partner_id, 0) FROM person p LEFT JOIN attribution a ON a.person_id = p.id \
+        "SELECT p.id, COALESCE(b.partner_id, 0) FROM person p LEFT JOIN bound b ON b.person_id = p.id \
          WHERE p.program_id = $1 AND p.merged_into IS NULL ORDER BY p.id"
     );
     tx.all(statement, &[&program_id]).await
@@ -45,12 +45,62 @@ pub async fn persons_read(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRow>>
     tx.batch_all(statement, &[], ids).await
 }
 
+/// What persons' facts are priced by and the facts, without what was posted for them.
+pub async fn person_facts(tx: &Tx<'_>, persons: &[Number]) -> Result<PersonState> {
+    let customers = batch_sql!(
+        Number,
+        0,
+        "SELECT c.id, c.person_id, c.country, c.account_type, c.registered_at, c.campaign, c.is_placeholder, c.is_registered \
+         FROM {batch} CROSS JOIN customer c WHERE c.person_id = batch.id ORDER BY c.registered_at, c.id"
+    );
+    let attributions = batch_sql!(
+        Number,
+        0,
+        "SELECT a.person_id, a.customer_id, a.from_at, a.partner_id, a.link_id, a.click_id FROM {batch} \
+         CROSS JOIN attribution a WHERE a.person_id = batch.id"
+    );
+    Ok(PersonState {
+        customers: tx.batch_all(customers, &[], persons).await?,
+        attributions: tx.batch_all(attributions, &[], persons).await?,
+        facts: facts_of_persons(tx, persons).await?,
+        cells: Vec::new(),
+        unverified: Vec::new(),
+    })
+}
+
+/// Every revision of the facts of these persons.
+pub async fn facts_of_persons(tx: &Tx<'_>, persons: &[Number]) -> Result<Vec<FactRow>> {
+    let statement = batch_sql!(
+        Number,
+        0,
+        "SELECT f.id, f.person_id, f.customer_id, f.type, f.fact_key, f.revision, f.at, f.body, f.source \
+         FROM {batch} CROSS JOIN fact f WHERE f.person_id = batch.id ORDER BY f.id"
+    );
+    tx.batch_all(statement, &[], persons).await
+}
+
+record! {
+    /// What was posted to a partner, or to customers where there is none, for the facts of a customer.
+    pub struct PostedRow { partner_id: Option<i64>, customer_id: i64, unit: String, amount: i64 }
+}
+
+/// What was posted in a program, and not denied, for facts of `[from, to)`.
+pub async fn posted_within(tx: &Tx<'_>, program_id: i64, from: i64, to: i64) -> Result<Vec<PostedRow>> {
+    let statement = sql!(
+        "SELECT m.partner_id, f.customer_id, m.unit, CAST(SUM(m.amount) AS BIGINT) FROM commission m \
+         JOIN fact f ON f.id = m.fact_id WHERE m.program_id = $1 AND m.status <> 'denied' AND f.at >= $2 AND f.at < $3 \
+         GROUP BY m.partner_id, f.customer_id, m.unit"
+    );
+    tx.all(statement, &[&program_id, &from, &to]).await
+}
+
 /// The first cell that its commissions do not add up to.
 pub async fn cell_unequal(tx: &Tx<'_>) -> Result<Option<UnequalCell>> {
     let statement = sql!(
-        "SELECT c.person_id, c.cell, c.posted, CAST(COALESCE(s.total, 0) AS BIGINT) FROM cell c LEFT JOIN \
-         (SELECT person_id, cell, SUM(amount) AS total FROM commission GROUP BY person_id, cell) s \
-         ON s.person_id = c.person_id AND s.cell = c.cell WHERE c.posted <> COALESCE(s.total, 0) \
+        "SELECT c.person_id, c.cell, c.posted, CAST(COALESCE(s.total, 0) AS BIGINT), c.denied, CAST(COALESCE(s.denied, 0) AS BIGINT) \
+         FROM cell c LEFT JOIN (SELECT person_id, cell, SUM(amount) AS total, \
+         SUM(CASE WHEN status = 'denied' THEN amount ELSE 0 END) AS denied FROM commission GROUP BY person_id, cell) s \
+         ON s.person_id = c.person_id AND s.cell = c.cell WHERE c.posted <> COALESCE(s.total, 0) OR c.denied <> COALESCE(s.denied, 0) \
          ORDER BY c.person_id, c.cell LIMIT 1"
     );
     tx.maybe(statement, &[]).await
@@ -83,55 +133,4 @@ pub async fn ledger_heads(tx: &Tx<'_>) -> Result<Vec<LedgerHead>> {
 /// How many commissions there are, and how many persons wait for a dated change to be priced.
 pub async fn figures(tx: &Tx<'_>) -> Result<(i64, i64)> {
     tx.one(sql!("SELECT (SELECT COUNT(*) FROM commission), (SELECT COUNT(*) FROM repricing)"), &[]).await
-}
-
-record! {
-    /// A payout that does not agree with its commissions: its number, what it says, and what they do.
-    pub struct UnequalPayout { id: i64, status: String, amount: i64, commissions: i64 }
-}
-record! {
-    /// What was paid to somebody in a unit, as the ledger has it and as the completed payouts add up to.
-    pub struct UnequalPaid { owner: String, unit: String, paid: i64, completed: i64 }
-}
-
-/// The first payout that is not the sum of what it took, or whose commissions do not stand where it does.
-pub async fn payout_unequal(tx: &Tx<'_>) -> Result<Option<UnequalPayout>> {
-    let statement = sql!(
-        "SELECT p.id, p.status, p.amount, CAST(COALESCE(SUM(c.amount), 0) AS BIGINT) FROM payout p \
-         LEFT JOIN payout_item i ON i.payout_id = p.id LEFT JOIN commission c ON c.id = i.commission_id \
-         GROUP BY p.id, p.status, p.amount, p.commissions \
-         HAVING p.amount <> COALESCE(SUM(c.amount), 0) OR p.commissions <> COUNT(c.id) \
-         OR COUNT(CASE WHEN c.unit <> p.unit OR COALESCE(c.partner_id, -c.customer_id) <> COALESCE(p.partner_id, -p.customer_id) THEN 1 END) > 0 \
-         OR COUNT(CASE WHEN i.live <> (p.status IN ('pending', 'processing', 'completed')) THEN 1 END) > 0 \
-         OR COUNT(CASE WHEN NOT i.live THEN NULL \
-           WHEN p.unit IN ('points', 'credits', 'free_months', 'mon_discount', 'discount_per') AND p.status = 'completed' \
-             THEN CASE WHEN c.status <> 'fulfilled' THEN 1 END \
-           WHEN p.unit IN ('points', 'credits', 'free_months', 'mon_discount', 'discount_per') \
-             THEN CASE WHEN c.status <> 'approved' THEN 1 END \
-           WHEN p.status = 'completed' THEN CASE WHEN c.status <> 'paid' THEN 1 END \
-           ELSE CASE WHEN c.status <> 'in_payout' THEN 1 END END) > 0 ORDER BY p.id LIMIT 1"
-    );
-    tx.maybe(statement, &[]).await
-}
-
-/// The first commission that says it is in a payout, paid or fulfilled, and that no payout has.
-pub async fn commission_astray(tx: &Tx<'_>) -> Result<Option<i64>> {
-    let statement = sql!(
-        "SELECT id FROM commission WHERE status IN ('in_payout', 'paid', 'fulfilled') \
-         AND NOT EXISTS (SELECT 1 FROM payout_item i WHERE i.commission_id = commission.id AND i.live) ORDER BY id LIMIT 1"
-    );
-    let found: Option<(i64,)> = tx.maybe(statement, &[]).await?;
-    Ok(found.map(|(id,)| id))
-}
-
-/// The first account `paid` that the completed payouts of its owner do not add up to.
-pub async fn paid_unequal(tx: &Tx<'_>) -> Result<Option<UnequalPaid>> {
-    let statement = sql!(
-        "SELECT a.owner, a.unit, a.balance, CAST(COALESCE(s.total, 0) AS BIGINT) FROM ledger_account a LEFT JOIN \
-         (SELECT program_id, unit, CASE WHEN partner_id IS NULL THEN 'customer:' || CAST(customer_id AS TEXT) \
-         ELSE 'partner:' || CAST(partner_id AS TEXT) END AS owner, SUM(amount) AS total FROM payout WHERE status = 'completed' \
-         GROUP BY program_id, unit, partner_id, customer_id) s ON s.program_id = a.program_id AND s.unit = a.unit AND s.owner = a.owner \
-         WHERE a.name = 'paid' AND a.balance <> COALESCE(s.total, 0) ORDER BY a.id LIMIT 1"
-    );
-    tx.maybe(statement, &[]).await
 }

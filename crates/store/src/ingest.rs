@@ -4,6 +4,7 @@
 //! their clients' locks. Invariant: a merged person is a name of a person that is not merged.
 
 use crate::backend::{Result, Tx};
+use crate::circle::persons_join;
 use crate::settlement::Number;
 use crate::{batch, batch_sql, record};
 
@@ -149,7 +150,7 @@ pub async fn persons_merge(tx: &Tx<'_>, merges: &[Merge]) -> Result<()> {
     ] {
         tx.batch(statement, &[], merges).await?;
     }
-    Ok(())
+    persons_join(tx, merges).await
 }
 
 /// Makes accounts, and changes those that are there.

@@ -7,6 +7,8 @@ pub mod api_key;
 pub mod audit;
 pub mod backend;
 pub mod batch_process;
+pub mod books;
+pub mod circle;
 pub mod click;
 pub mod commission;
 pub mod commission_shown;

@@ -1,6 +1,6 @@
 //! Customers and facts of one program by the caller's ids, as the forex dialect lists them. Writing is in `ingest`.
 //!
-//! Each list is counted whole and walked upwards from a cursor. A fact keeps its place in the list when it is revised: its
+//! A list is counted where a walk begins, and walked upwards from a cursor. A fact keeps its place in the list when it is revised: its
 //! position is that of its first revision, what is shown its last. Filters on JSON look for the exact text of a pair, which
 //! our own writer wrote without spaces; unlike `LIKE` that tells capitals apart on both engines.
 
@@ -20,9 +20,9 @@ record! {
     }
 }
 record! {
-    /// A fact in its last revision; `body` and `data` are JSON, `total` how many fit.
+    /// A fact in its last revision; `body` and `data` are JSON.
     pub struct ListedFact {
-        total: i64, id: i64, customer: String, kind: String, fact_key: String, revision: Option<i64>, at: i64, body: String,
+        id: i64, customer: String, kind: String, fact_key: String, revision: Option<i64>, at: i64, body: String,
         data: Option<String>,
     }
 }
@@ -35,6 +35,8 @@ record! {
 /// Which part of a list is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Part {
+    /// Whether all that fit are counted; else `total` is 0.
+    pub is_counted: bool,
     /// Only what stands after this position.
     pub after_id: i64,
     /// At most this many.
@@ -64,8 +66,10 @@ pub struct FactFilter {
     pub account_id: i64,
     pub program_id: i64,
     pub source: String,
-    /// Types, each between commas: `,deposit,withdrawal,`.
+    /// Types that are one entity, each between commas: `,deposit,withdrawal,`. A key is one record of it.
     pub kinds: String,
+    /// One of these types.
+    pub kind: Option<String>,
     /// The caller's id.
     pub customer: Option<String>,
     /// Inclusive.
@@ -110,7 +114,7 @@ pub async fn customers_listed(tx: &Tx<'_>, filter: &CustomerFilter, part: Part) 
          AND (CAST($4 AS TEXT) IS NULL OR replace(COALESCE(c.attributes, ''), $4, '') <> COALESCE(c.attributes, '')) \
          AND (CAST($5 AS BIGINT) IS NULL OR c.revision >= $5)), \
          fits AS (SELECT * FROM bound WHERE CAST($6 AS BIGINT) IS NULL OR partner_id = $6) \
-         SELECT (SELECT COUNT(*) FROM fits), id, external_id, partner_id, revision, name, email, country, account_type, \
+         SELECT CASE WHEN $10 THEN (SELECT COUNT(*) FROM fits) ELSE 0 END, id, external_id, partner_id, revision, name, email, country, account_type, \
          campaign, attributes, registered_at FROM fits WHERE id > $7 ORDER BY id LIMIT $8 OFFSET $9"
     );
     let (filter, part) = (filter, &part);
@@ -126,23 +130,57 @@ pub async fn customers_listed(tx: &Tx<'_>, filter: &CustomerFilter, part: Part) 
             &part.after_id,
             &part.limit,
             &part.offset,
+            &part.is_counted,
         ],
     )
     .await
 }
 
-/// Facts that fit, oldest first.
-pub async fn facts_listed(tx: &Tx<'_>, filter: &FactFilter, part: Part) -> Result<Vec<ListedFact>> {
+/// How many facts fit: all of the program's are read.
+pub async fn facts_counted(tx: &Tx<'_>, filter: &FactFilter) -> Result<i64> {
     let statement = sql!(
-        "WITH named AS (SELECT MIN(id) AS first_id, MAX(id) AS last_id FROM fact WHERE account_id = $1 AND program_id = $2 \
-         AND source = $3 AND source <> 'events' AND $4 LIKE '%,' || type || ',%' GROUP BY type, fact_key), \
-         fits AS (SELECT n.first_id AS id, c.external_id, f.type, f.fact_key, f.revision, f.at, f.body, f.data \
-         FROM named n JOIN fact f ON f.id = n.last_id JOIN customer c ON c.id = f.customer_id \
+        "WITH named AS (SELECT MAX(id) AS last_id FROM fact WHERE account_id = $1 AND program_id = $2 \
+         AND source = $3 AND source <> 'events' AND $4 LIKE '%,' || type || ',%' GROUP BY fact_key) \
+         SELECT COUNT(*) FROM named n JOIN fact f ON f.id = n.last_id JOIN customer c ON c.id = f.customer_id \
          WHERE (CAST($5 AS TEXT) IS NULL OR c.external_id = $5) AND (CAST($6 AS BIGINT) IS NULL OR f.at >= $6) \
          AND (CAST($7 AS BIGINT) IS NULL OR f.at < $7) \
-         AND (CAST($8 AS TEXT) IS NULL OR replace(f.body, $8, '') <> f.body)) \
-         SELECT (SELECT COUNT(*) FROM fits), id, COALESCE(external_id, ''), type, fact_key, revision, at, body, data \
-         FROM fits WHERE id > $9 ORDER BY id LIMIT $10 OFFSET $11"
+         AND (CAST($8 AS TEXT) IS NULL OR replace(f.body, $8, '') <> f.body) \
+         AND (CAST($9 AS TEXT) IS NULL OR f.type = $9)"
+    );
+    let (count,): (i64,) = tx
+        .one(
+            statement,
+            &[
+                &filter.account_id,
+                &filter.program_id,
+                &filter.source,
+                &filter.kinds,
+                &filter.customer,
+                &filter.from_at,
+                &filter.to_at,
+                &filter.pair,
+                &filter.kind,
+            ],
+        )
+        .await?;
+    Ok(count)
+}
+
+/// Facts that fit, oldest first: from the part's position upwards in the order of the table, until there are enough.
+pub async fn facts_listed(tx: &Tx<'_>, filter: &FactFilter, part: Part) -> Result<Vec<ListedFact>> {
+    let statement = sql!(
+        "SELECT n.id, COALESCE(c.external_id, ''), f.type, f.fact_key, f.revision, f.at, f.body, f.data \
+         FROM fact n JOIN fact f ON f.id = (SELECT MAX(l.id) FROM fact l WHERE l.program_id = $2 AND l.source = $3 \
+         AND l.source <> 'events' AND l.fact_key = n.fact_key AND $4 LIKE '%,' || l.type || ',%') \
+         JOIN customer c ON c.id = f.customer_id \
+         WHERE n.id > $9 AND n.account_id = $1 AND n.program_id = $2 AND n.source = $3 AND n.source <> 'events' \
+         AND $4 LIKE '%,' || n.type || ',%' AND NOT EXISTS (SELECT 1 FROM fact e WHERE e.program_id = n.program_id \
+         AND e.source = n.source AND e.source <> 'events' AND e.fact_key = n.fact_key AND e.id < n.id \
+         AND $4 LIKE '%,' || e.type || ',%') \
+         AND (CAST($5 AS TEXT) IS NULL OR c.external_id = $5) AND (CAST($6 AS BIGINT) IS NULL OR f.at >= $6) \
+         AND (CAST($7 AS BIGINT) IS NULL OR f.at < $7) \
+         AND (CAST($8 AS TEXT) IS NULL OR replace(f.body, $8, '') <> f.body) \
+         AND (CAST($12 AS TEXT) IS NULL OR f.type = $12) ORDER BY n.id LIMIT $10 OFFSET $11"
     );
     tx.all(
         statement,
@@ -158,6 +196,7 @@ pub async fn facts_listed(tx: &Tx<'_>, filter: &FactFilter, part: Part) -> Resul
             &part.after_id,
             &part.limit,
             &part.offset,
+            &filter.kind,
         ],
     )
     .await

@@ -4,6 +4,7 @@
 //! decided once.
 
 use crate::backend::{Error, Result, Tx};
+use crate::circle::persons_bind;
 use crate::delivery::{NewDelivery, deliveries_insert};
 use crate::inbox::{EventClaim, event_claims_move};
 use crate::ingest::{Absorbed, AccountPut, FactMove, Merge, accounts_absorb, accounts_put, facts_move, persons_merge};
@@ -67,8 +68,9 @@ batch! {
     }
 }
 batch! {
-    /// What a cell has posted after this settlement.
-    pub struct CellPut { person_id: i64 = "int8", cell: String = "text", posted: i64 = "int8", last_commission_id: i64 = "int8", cut_off: i64 = "int8" }
+    /// What a cell has posted after this settlement; `payee_id`: whose it is, where it belongs to no person; `denied_change`: by how
+    /// much more of it is denied.
+    pub struct CellPut { person_id: i64 = "int8", cell: String = "text", posted: i64 = "int8", last_commission_id: i64 = "int8", cut_off: i64 = "int8", payee_id: Option<i64> = "int8", denied_change: i64 = "int8" }
 }
 batch! {
     /// A posting to add.
@@ -156,6 +158,7 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
          SELECT person_id, customer_id, from_at, account_id, partner_id, link_id, click_id, clicked_at, evidence, recorded_at FROM {batch} WHERE true"
     );
     tx.batch(attributions, &[], &outcome.attributions).await?;
+    persons_bind(tx, &outcome.attributions).await?;
     let facts = batch_sql!(
         NewFact,
         0,
@@ -170,9 +173,10 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
     let cells = batch_sql!(
         CellPut,
         0,
-        "INSERT INTO cell (person_id, cell, posted, last_commission_id, cut_off) \
-         SELECT person_id, cell, posted, last_commission_id, cut_off FROM {batch} WHERE true ON CONFLICT (person_id, cell) \
-         DO UPDATE SET posted = excluded.posted, last_commission_id = excluded.last_commission_id, cut_off = excluded.cut_off"
+        "INSERT INTO cell (person_id, cell, posted, last_commission_id, cut_off, payee_id, denied) \
+         SELECT person_id, cell, posted, last_commission_id, cut_off, payee_id, denied_change FROM {batch} WHERE true ON CONFLICT (person_id, cell) \
+         DO UPDATE SET posted = excluded.posted, last_commission_id = excluded.last_commission_id, cut_off = excluded.cut_off, \
+         denied = cell.denied + excluded.denied"
     );
     tx.batch(cells, &[], &outcome.cells).await?;
     // Approved with its hold over: posted as payable, and so it is due (`store::commission`).

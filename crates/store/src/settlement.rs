@@ -35,8 +35,8 @@ record! {
     pub struct FactRow { id: i64, person_id: i64, customer_id: i64, kind: String, fact_key: String, revision: Option<i64>, at: i64, body: String, source: String }
 }
 record! {
-    /// What a cell has posted; `last_denied`: the amount of its last commission, where that was denied.
-    pub struct CellRow { person_id: i64, cell: String, posted: i64, last_commission_id: i64, cut_off: i64, last_denied: Option<i64>,
+    /// What a cell has posted; `denied`: how much of that was denied; `last_is_denied`: whether its last commission was.
+    pub struct CellRow { person_id: i64, cell: String, posted: i64, last_commission_id: i64, cut_off: i64, denied: i64, last_is_denied: bool,
         last_fact: i64, last_period: String, last_payable_at: i64, last_plan: String, last_plan_number: i64,
     }
 }
@@ -152,17 +152,6 @@ pub async fn programs_lock(tx: &Tx<'_>, programs: &[Number]) -> Result<()> {
     Ok(())
 }
 
-/// Every person of these programs.
-pub async fn persons_of_programs(tx: &Tx<'_>, programs: &[Number]) -> Result<Vec<Number>> {
-    let statement = batch_sql!(
-        Number,
-        0,
-        "SELECT id FROM person WHERE merged_into IS NULL AND program_id IN (SELECT id FROM {batch})"
-    );
-    let rows: Vec<(i64,)> = tx.batch_all(statement, &[], programs).await?;
-    Ok(rows.into_iter().map(|(id,)| Number { id }).collect())
-}
-
 /// Everything that these persons' cells depend on.
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "each field is the rows of its own name")]
@@ -198,7 +187,7 @@ pub async fn person_state(tx: &Tx<'_>, persons: &[Number]) -> Result<PersonState
         Number,
         0,
         "SELECT c.person_id, c.cell, c.posted, c.last_commission_id, c.cut_off, \
-         CASE WHEN m.status = 'denied' THEN m.amount END, m.fact_id, m.for_period, m.payable_at, m.plan, m.plan_number \
+         c.denied, m.status = 'denied', m.fact_id, m.for_period, m.payable_at, m.plan, m.plan_number \
          FROM {batch} CROSS JOIN cell c JOIN commission m ON m.id = c.last_commission_id WHERE c.person_id = batch.id"
     );
     Ok(PersonState {

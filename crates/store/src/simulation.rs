@@ -1,6 +1,6 @@
 //! Simulations: what was asked and what was found.
 
-use crate::backend::{Result, Tx};
+use crate::backend::{Result, Statement, Tx};
 use crate::{record, sql};
 
 record! {
@@ -33,6 +33,22 @@ pub async fn simulation_finish(tx: &Tx<'_>, id: i64, status: &str, body: &str, f
         sql!("UPDATE simulation SET status = $2, body = $3, finished_at = $4 WHERE id = $1 AND status = 'running'");
     tx.execute(statement, &[&id, &status, &body, &finished_at]).await?;
     Ok(())
+}
+
+// The node that made a number is in it, above six bits of sequence (`domain::ids`).
+static ORPHANED: Statement = Statement::new(
+    "SELECT id FROM simulation s WHERE status = 'running' AND NOT EXISTS (SELECT 1 FROM node_lease l \
+     WHERE l.number = (s.id / 64) % 64 AND l.lease_until > CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)) \
+     ORDER BY id",
+);
+
+/// Those that no live node runs. A data folder has one process (`open`): to be asked when it has begun none yet.
+pub async fn simulations_orphaned(tx: &Tx<'_>) -> Result<Vec<i64>> {
+    let rows: Vec<(i64,)> = match tx {
+        Tx::Sqlite(_) => tx.all(sql!("SELECT id FROM simulation WHERE status = 'running' ORDER BY id"), &[]).await?,
+        Tx::Postgres(_) | Tx::PostgresRead(_) => tx.all(&ORPHANED, &[]).await?,
+    };
+    Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
 /// A simulation of this account.

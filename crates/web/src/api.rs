@@ -3,5 +3,6 @@
 pub mod brand;
 pub mod forex;
 pub mod management;
+pub mod postback;
 pub mod referral;
 pub mod rewards;

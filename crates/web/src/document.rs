@@ -104,6 +104,8 @@ pub fn finish_document(mut document: OpenApi, version: &str) -> OpenApi {
         for (is_post, operation) in operations_mut(item) {
             if operation.security.is_none() {
                 add_shared(operation, is_post, has_id);
+            } else if is_post && (has_tag(operation, "Brand") || takes_access_token(operation)) {
+                add_idempotency_key(operation);
             }
         }
     }
@@ -117,6 +119,15 @@ pub fn finish_document(mut document: OpenApi, version: &str) -> OpenApi {
         document.paths.paths.insert(path.into(), PathItem::new(HttpMethod::Get, open_page(path, text, kind)));
     }
     document
+}
+
+/// Not the route that makes one: its answer is a new token each time.
+fn takes_access_token(operation: &Operation) -> bool {
+    has_tag(operation, "Forex") && operation.request_body.is_some() && is_keyed(operation)
+}
+
+fn is_keyed(operation: &Operation) -> bool {
+    operation.security.as_ref().is_some_and(|all| all.iter().any(|one| *one != SecurityRequirement::default()))
 }
 
 fn has_tag(operation: &Operation, tag: &str) -> bool {
@@ -167,19 +178,23 @@ fn add_shared(operation: &mut Operation, is_post: bool, has_id: bool) {
     if is_post {
         let text = "The `Idempotency-Key` was used for another request, or the state of things does not allow it";
         refusals.push(("409", "idempotency_key_reused", "This Idempotency-Key was used for another request.", text));
-        let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).max_length(Some(255));
-        let key = ParameterBuilder::new()
-            .name("Idempotency-Key")
-            .parameter_in(ParameterIn::Header)
-            .description(Some("Yours. The same request under the same key is carried out once and answered alike."))
-            .schema(Some(text.build()))
-            .build();
-        operation.parameters.get_or_insert_default().push(key.into());
+        add_idempotency_key(operation);
     }
     for (status, code, message, text) in refusals {
         let example = json!({"error": {"code": code, "message": message}});
         operation.responses.responses.entry(status.into()).or_insert_with(|| refusal(text, example).into());
     }
+}
+
+fn add_idempotency_key(operation: &mut Operation) {
+    let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).max_length(Some(255));
+    let key = ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .description(Some("Yours. The same request under the same key is carried out once and answered alike."))
+        .schema(Some(text.build()))
+        .build();
+    operation.parameters.get_or_insert_default().push(key.into());
 }
 
 fn refusal(text: &str, example: Value) -> utoipa::openapi::Response {
@@ -278,9 +293,10 @@ mod tests {
                 assert_eq!(responses.contains_key(status), is_keyed, "{at}: {status}");
             }
             let once = parameters.iter().any(|p| p["name"] == "Idempotency-Key");
-            // Their records are known by keys of their own.
-            let is_bulk = ["Brand", "Forex", "Rewards"].contains(&tag);
-            assert_eq!(once, method == "post" && !is_bulk, "{at}: Idempotency-Key");
+            // Reports by an address are known by their transactions, and a token is new each time. What the rewards dialect is sent is
+            // known by keys of its own.
+            let has_none = path.starts_with("/postback") || path == "/oauth/token" || tag == "Rewards";
+            assert_eq!(once, method == "post" && !has_none, "{at}: Idempotency-Key");
         }
     }
 

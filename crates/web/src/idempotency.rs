@@ -5,8 +5,8 @@
 //! without harm, are kept after them. A twin that comes while the first is running is refused on this node; on another
 //! node the store decides, and the loser is told the winner's answer.
 //!
-//! Leaves to others: tracking, whose keys are settled with their events (`api::referral::events`), and what an answer
-//! says. Only answers of success are kept, so a refused request can be mended and sent again under its key.
+//! Leaves to others: tracking, whose keys are settled with their events (`api::referral::events`), the brand and the forex
+//! dialect (`once`), and what an answer says. Only answers of success are kept, so a refused request can be mended and sent again under its key.
 
 use crate::auth::authenticate;
 use crate::body::{REFERRAL_BYTES_MAX, read};
@@ -40,10 +40,12 @@ pub type Attempted = Option<Extension<Attempt>>;
 pub struct Running(Arc<Mutex<HashSet<(KeyId, String)>>>);
 
 /// Ends with its request, however that ends.
-struct RunningGuard(Running, (KeyId, String));
+#[derive(Debug)]
+pub(crate) struct RunningGuard(Running, (KeyId, String));
 
 impl Running {
-    fn start(&self, attempt: &Attempt) -> Option<RunningGuard> {
+    /// Begins an attempt, unless it is being carried out.
+    pub(crate) fn start(&self, attempt: &Attempt) -> Option<RunningGuard> {
         let entry = (attempt.key, attempt.scope.clone());
         let started = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.clone());
         started.then(|| RunningGuard(self.clone(), entry))
@@ -155,17 +157,20 @@ async fn known_answer(state: &WebState, attempt: &Attempt) -> Option<Result<Resp
             let message = "This Idempotency-Key was used for another request.";
             Some(Err(ApiError::conflict("idempotency_key_reused", message)))
         }
-        Ok(Known::Answered(given)) => {
-            let status = StatusCode::from_u16(given.status).unwrap_or(StatusCode::OK);
-            let mut response = (status, [(header::CONTENT_TYPE, "application/json")], given.body).into_response();
-            response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
-            Some(Ok(response))
-        }
+        Ok(Known::Answered(given)) => Some(Ok(replayed(given))),
         Err(error) => {
             tracing::error!(%error, "a kept answer could not be looked up");
             Some(Err(ApiError::unavailable()))
         }
     }
+}
+
+/// An answer as it was given, and says so.
+pub(crate) fn replayed(given: Given) -> Response {
+    let status = StatusCode::from_u16(given.status).unwrap_or(StatusCode::OK);
+    let mut response = (status, [(header::CONTENT_TYPE, "application/json")], given.body).into_response();
+    response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+    response
 }
 
 /// Keeps the answer of an operation that did not keep it itself.

@@ -13,6 +13,7 @@ pub mod idempotency;
 pub mod json;
 pub mod limits;
 pub mod listener;
+pub mod once;
 pub mod page;
 pub mod problem;
 pub mod reference;

@@ -3,7 +3,6 @@
 //! A route is registered by the description that its handler carries, so the reference (`document`) has them all and
 //! nothing else.
 
-use crate::api::brand;
 use crate::api::forex::{lists, pushes, tables, token};
 use crate::api::management::{
     commissions, customers, exchange_rates, facts, held, keys, ledger, onboarding, partners, payouts, plans, programs,
@@ -14,6 +13,7 @@ use crate::api::rewards::{
     self, batches, campaigns, commission_actions, commission_create, memberships, payout_actions, promo_codes,
     promoters, referrals, reward, track, webhook_deliveries, webhooks,
 };
+use crate::api::{brand, postback};
 use crate::auth::require_secret_key;
 use crate::document::finish_document;
 use crate::idempotency::answer_once;
@@ -52,6 +52,7 @@ pub fn routes(state: &WebState) -> Result<Router, serde_json::Error> {
         .merge(Router::from(tracking()))
         .merge(Router::from(bulk()))
         .merge(Router::from(rewards()))
+        .merge(Router::from(inbound()))
         .merge(management.route_layer(once).route_layer(keyed))
         .with_state(state.clone())
         .merge(Router::from(visitor()).with_state(visitors))
@@ -68,7 +69,8 @@ pub fn routes(state: &WebState) -> Result<Router, serde_json::Error> {
 
 /// What the routes say of themselves.
 pub fn described() -> OpenApi {
-    let mut document = referral().merge(tracking()).merge(bulk()).merge(rewards()).merge(management()).into_openapi();
+    let mut document =
+        referral().merge(tracking()).merge(bulk()).merge(rewards()).merge(inbound()).merge(management()).into_openapi();
     document.merge(visitor().into_openapi());
     document
 }
@@ -98,7 +100,14 @@ fn tracking() -> OpenApiRouter<WebState> {
         .routes(routes!(events::track_alias, events::preflight_alias))
 }
 
-/// The brand and the forex dialect, whose records are known by their own keys.
+/// What servers report by an address alone.
+fn inbound() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(postback::get, postback::post))
+        .routes(routes!(postback::get_gif, postback::post_gif))
+}
+
+/// The brand and the forex dialect, which judge an `Idempotency-Key` themselves (`once`).
 fn bulk() -> OpenApiRouter<WebState> {
     OpenApiRouter::new()
         .routes(routes!(brand::customers::push))
@@ -191,6 +200,7 @@ fn management() -> OpenApiRouter<WebState> {
     let routes = OpenApiRouter::new()
         .routes(routes!(programs::list, programs::create))
         .routes(routes!(programs::read, programs::patch))
+        .routes(routes!(programs::rotate_postback_token))
         .routes(routes!(onboarding::read))
         .routes(routes!(partners::list, partners::create))
         .routes(routes!(partners::read, partners::patch))

@@ -12,7 +12,7 @@ use std::sync::Arc;
 const REQUESTS_PER_MINUTE: u32 = 600;
 /// Keys whose buckets are remembered.
 const KEYS_MAX: usize = 100_000;
-/// Requests a minute of the brand dialect for each program, and of the forex dialect for each access token (the same).
+/// Requests a minute of the brand dialect for each program, and of the forex dialect for each access token (the same); of inbound postbacks for each program (ours).
 const BULK_REQUESTS_PER_MINUTE: u32 = 1000;
 /// Requests a minute of the rewards dialect for each account.
 const REWARDS_REQUESTS_PER_MINUTE: u32 = 400;
@@ -30,6 +30,8 @@ pub struct WebState {
     pub bearer_rate: Arc<RateLimit<String>>,
     /// Requests of the rewards dialect per account.
     pub rewards_rate: Arc<RateLimit<AccountId>>,
+    /// Inbound postbacks per program.
+    pub postback_rate: Arc<RateLimit<ProgramId>>,
     /// Requests under an `Idempotency-Key` that are being carried out.
     pub running: Running,
     /// Where addresses are.
@@ -47,7 +49,18 @@ impl WebState {
         let brand_rate = Arc::new(RateLimit::new(BULK_REQUESTS_PER_MINUTE, KEYS_MAX));
         let bearer_rate = Arc::new(RateLimit::new(BULK_REQUESTS_PER_MINUTE, KEYS_MAX));
         let rewards_rate = Arc::new(RateLimit::new(REWARDS_REQUESTS_PER_MINUTE, KEYS_MAX));
-        let running = Running::default();
-        Self { app, rate, brand_rate, bearer_rate, rewards_rate, running, countries, proxies, metrics }
+        let postback_rate = Arc::new(RateLimit::new(BULK_REQUESTS_PER_MINUTE, KEYS_MAX));
+        Self {
+            app,
+            rate,
+            brand_rate,
+            bearer_rate,
+            postback_rate,
+            rewards_rate,
+            running: Running::default(),
+            countries,
+            proxies,
+            metrics,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::world::World;
 use super::{find, plain};
-use headwater_domain::commission::{Payee, Posting, conditions};
+use headwater_domain::commission::{Payee, Posting, conditions, full_explanation};
 use headwater_domain::ids::CustomerId;
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
@@ -39,10 +39,10 @@ impl World {
         }
     }
 
-    fn check_postings(&self, expected: Option<&Value>, came: &[Posting]) -> Vec<String> {
+    fn check_postings(&self, expected: Option<&Value>, came: &[Posting<'_>]) -> Vec<String> {
         let Some(expected) = expected.and_then(Value::as_array) else { return Vec::new() };
         let mut failures = Vec::new();
-        let mut open: Vec<&Posting> = came.iter().collect();
+        let mut open: Vec<&Posting<'_>> = came.iter().collect();
         for wanted in expected {
             match open.iter().position(|posting| self.matches(wanted, posting)) {
                 Some(found) => drop(open.remove(found)),
@@ -59,7 +59,7 @@ impl World {
     }
 
     /// Whether every key of the expectation holds; a key that is not known here holds for nothing.
-    fn matches(&self, wanted: &Value, posting: &Posting) -> bool {
+    fn matches(&self, wanted: &Value, posting: &Posting<'_>) -> bool {
         let owner = self.owner_name(posting.cell.payee);
         wanted.as_object().is_some_and(|keys| {
             keys.iter().all(|(key, value)| {
@@ -73,7 +73,7 @@ impl World {
                     "level" => value.as_i64() == Some(i64::from(posting.cell.level)),
                     "for_period" => posting.for_period.to_string() == word,
                     "cut_off" => Decimal::parse(word) == Ok(posting.cut_off),
-                    "reason" => posting.explanation["reason"].as_str() == Some(word),
+                    "reason" => full_explanation(&posting.explanation())["reason"].as_str() == Some(word),
                     "payable_at" => Instant::parse(word) == Some(posting.payable_at),
                     _ => false,
                 }

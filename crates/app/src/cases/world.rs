@@ -39,7 +39,7 @@ pub(super) struct World {
 
 /// What a step did.
 pub(super) struct Outcome {
-    pub postings: Vec<Posting>,
+    pub postings: Vec<Posting<'static>>,
     pub newly_held: Vec<String>,
 }
 
@@ -139,7 +139,7 @@ impl World {
         let terms = self.dated();
         let evaluation = evaluate(&persons, &terms);
         held.extend(evaluation.held.iter().map(|held| (held.fact, held.reason.name().to_owned())));
-        let all = postings(&evaluation, &self.posted, changed);
+        let all: Vec<_> = postings(&evaluation, &self.posted, changed).into_iter().map(Posting::told).collect();
         for posting in &all {
             let nothing =
                 || PostedCell { cell: posting.cell.clone(), amount: Decimal::ZERO, cut_off: Decimal::ZERO, last: None };

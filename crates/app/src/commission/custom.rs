@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::ledger::book::{Booking, book};
 use crate::settle::rewards;
 use headwater_domain::ids::{AccountId, CommissionId, MembershipId, PartnerId};
-use headwater_domain::ledger::{Owner, Stage, accrual};
+use headwater_domain::ledger::{Before, Owner, Stage, accrual};
 use headwater_domain::money::{Currency, Decimal, Unit};
 use headwater_domain::postback::entity::CommissionEntity;
 use headwater_domain::time::{Period, PeriodLength, Zone};
@@ -59,7 +59,7 @@ impl App {
         let now = self.clock.now();
         let zone = Zone::parse(&program.settings.time_zone).unwrap_or(Zone::UTC);
         let period = Period::holding(PeriodLength::Month, zone.day_of(now)).to_string();
-        let stage = Stage::posted(custom.amount, None, program.settings.auto_approve.unwrap_or(true), true);
+        let stage = Stage::posted(custom.amount, Before::NOTHING, program.settings.auto_approve.unwrap_or(true), true);
         let id = self.next_id(now);
         let row = NewCommission {
             id,

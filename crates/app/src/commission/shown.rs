@@ -60,7 +60,8 @@ impl App {
 
     /// Commissions of these numbers that are not hidden, in the order of their numbers.
     pub async fn commissions_shown_by_id(&self, account: AccountId, ids: Vec<i64>) -> Result<Vec<CommissionEntity>> {
-        let list: String = ids.iter().map(|id| format!(",{id}")).collect::<String>() + ",";
+        let texts: Vec<String> = ids.iter().map(i64::to_string).collect();
+        let list = format!(",{},", texts.join(","));
         let filter = ShownFilter { ids: Some(list), ..ShownFilter::default() };
         let limit = i64::try_from(ids.len()).unwrap_or(i64::MAX);
         let read = async move |tx: &Tx<'_>| {

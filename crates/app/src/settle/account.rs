@@ -7,7 +7,7 @@ use super::decide::Decision;
 use super::names::{by_customer, by_email, by_person};
 use super::record::Touched;
 use crate::directory::Program;
-use crate::ingest::{CustomerRecord, Field, RecordStatus, RecordWarning, Recorded, Referrer};
+use crate::ingest::{CustomerRecord, Field, KEPT_ONCE_BOUND, RecordStatus, RecordWarning, Recorded, Referrer};
 use headwater_domain::attribution::{Binding, attribute};
 use headwater_domain::commission::CustomerView;
 use headwater_domain::ids::{CustomerId, PersonId};
@@ -48,7 +48,8 @@ impl Decision<'_> {
         next.external_id = Some(record.customer.clone());
         let customer = CustomerId(next.id);
         self.view.known.customers.insert(name, customer);
-        change(&mut next, record);
+        let is_locked = self.is_locked(person, &next, record);
+        change(&mut next, record, is_locked);
         let was_absorbed = self.absorb(person, customer);
         let is_changed = base.as_ref() != Some(&next);
         if is_changed {
@@ -64,7 +65,17 @@ impl Decision<'_> {
             (false, true) => RecordStatus::Updated,
             (false, false) => RecordStatus::Unchanged,
         };
+        let warning = if is_locked { Some(RecordWarning::AttributionLocked) } else { warning };
         Recorded { warnings: warning.into_iter().collect(), ..told(status, customer) }
+    }
+
+    /// Whether the record says otherwise what brought an account that is somebody's already.
+    fn is_locked(&self, person: PersonId, account: &AccountRow, record: &CustomerRecord) -> bool {
+        let bindings = self.view.persons.get(&person).map(|record| &record.bindings);
+        let Some(said) = record.attributes.get(KEPT_ONCE_BOUND) else { return false };
+        let stored = account.attributes.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let stored = stored.as_ref().and_then(|attributes| attributes.get(KEPT_ONCE_BOUND));
+        bindings.is_some_and(|all| all.contains_key(&CustomerId(account.id))) && stored.is_some_and(|s| s != said)
     }
 
     /// The one person of everything that the record is known by.
@@ -231,7 +242,7 @@ fn keep(set: &mut std::collections::BTreeSet<CustomerId>, customer: CustomerId, 
 }
 
 /// Present keys overwrite, absent ones stay.
-fn change(account: &mut AccountRow, record: &CustomerRecord) {
+fn change(account: &mut AccountRow, record: &CustomerRecord, is_locked: bool) {
     account.is_placeholder = false;
     account.revision = record.revision.max(account.revision);
     if let Some(at) = record.registered_at {
@@ -254,7 +265,7 @@ fn change(account: &mut AccountRow, record: &CustomerRecord) {
     if !record.attributes.is_empty() {
         let stored = account.attributes.as_deref().and_then(|text| serde_json::from_str(text).ok());
         let mut attributes: Map<String, Value> = stored.unwrap_or_default();
-        for (key, value) in &record.attributes {
+        for (key, value) in record.attributes.iter().filter(|(key, _)| !(is_locked && *key == KEPT_ONCE_BOUND)) {
             if value.is_null() {
                 attributes.remove(key);
             } else {

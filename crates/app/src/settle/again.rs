@@ -16,7 +16,7 @@ pub(super) fn persons(command: &Command) -> Vec<Number> {
 }
 
 impl Decision<'_> {
-    /// Prices each, or the whole program where its rules add up over all persons.
+    /// Prices each, or their circles where rules add up over several persons.
     pub(super) fn price_again(
         &mut self,
         account: AccountId,

@@ -10,7 +10,7 @@ use headwater_domain::time::Instant;
 use headwater_store::backend::{Result, Tx};
 use headwater_store::inbox::{event_claims_free, idempotency_finish};
 use headwater_store::membership::membership_ensure;
-use headwater_store::outcome::outcome_write;
+use headwater_store::outcome::{HeldPerson, outcome_write};
 use headwater_store::repricing::marks_served;
 use headwater_store::settlement::person_unclaim;
 use std::collections::BTreeSet;
@@ -18,6 +18,9 @@ use std::collections::BTreeSet;
 /// Writes everything; gives whether rewards were announced.
 pub(super) async fn commit(tx: &Tx<'_>, app: &App, mut view: View, now: Instant) -> Result<bool> {
     view.outcome.accounts = view.accounts_changed(now);
+    view.outcome.cells = std::mem::take(&mut view.cells).into_values().collect();
+    view.outcome.held_persons = view.held.keys().map(|person| HeldPerson { person_id: *person }).collect();
+    view.outcome.held = std::mem::take(&mut view.held).into_values().flatten().collect();
     outcome_write(tx, &view.outcome).await?;
     join(tx, &view, now).await?;
     event_claims_free(tx, &view.unused_claims()).await?;

@@ -5,7 +5,7 @@
 
 use super::names::Names;
 use super::view::{Arrival, Cells, Claimed, LastCommission, PersonRecord, Remembered, View};
-use super::{Command, Track, again, wide};
+use super::{Command, Track, again, circle, wide};
 use crate::app::App;
 use headwater_domain::attribution::Binding;
 use headwater_domain::commission::{self, CellKey, CustomerView, LastPosting, PostedCell};
@@ -17,20 +17,23 @@ use headwater_domain::money::Decimal;
 use headwater_domain::source::Source;
 use headwater_domain::time::{Instant, Period};
 use headwater_store::backend::{Error, Result, Tx};
-use headwater_store::directory::changes_since;
-use headwater_store::history::persons_read;
+use headwater_store::circle::{PayeeOf, marks_of_persons, programs_of_events};
+use headwater_store::history::{person_facts, persons_read};
 use headwater_store::inbox::{
     EventClaim, IdempotencyClaim, event_claim, event_claims_lock, idempotency_claim, idempotency_read,
 };
 use headwater_store::pricing_lock::pricing;
+use headwater_store::repricing::Served;
 use headwater_store::settlement::{self, CellRow, FactRow, Number, PersonClaim, PersonRow, PersonState};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], now: Instant) -> Result<View> {
     pricing(tx).await?;
-    refresh(tx, app).await?;
+    // A change that is committed later marks whom it concerns.
+    app.refresh_in(tx).await?;
     let directory = app.directory();
-    let programs = wide::programs(&directory, commands);
+    let confirmed: Vec<_> = commands.iter().filter_map(confirmed).collect();
+    let programs = wide::programs(&directory, commands, &programs_of_events(tx, &confirmed).await?);
     settlement::programs_lock(tx, &wide::locked(commands, &programs)).await?;
     let mut view = View::new(directory);
     let tracks: Vec<&Track> = commands.iter().filter_map(track_of).collect();
@@ -45,18 +48,26 @@ pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], now: Inst
     let events: BTreeSet<_> = events.into_iter().collect();
     let events: Vec<_> = events.into_iter().map(|event| Number { id: event.0 }).collect();
     let names = names_of(tx, app, commands, now).await?;
-    let mut further = settlement::persons_of_programs(tx, &programs).await?;
-    further.extend(commands.iter().flat_map(again::persons));
+    let mut further: Vec<Number> = commands.iter().flat_map(again::persons).collect();
     further.extend(names.persons.iter().cloned());
-    let claims = Claims { tracks: &tracks, names: &names.claims };
-    let persons = lock_persons(tx, app, &claims, &events, further, now, &mut view).await?;
+    let named = circle::named(commands);
+    let claims = Claims { tracks: &tracks, names: &names.claims, programs: &programs, named };
+    let persons = lock_persons(tx, app, claims, &events, further, now, &mut view).await?;
     for row in settlement::events_lock(tx, &events).await? {
         view.events.insert(EventId(row.id), row);
     }
     read_persons(tx, persons, &mut view).await?;
-    read_common_cells(tx, &programs, &mut view).await?;
+    read_common_cells(tx, &mut view).await?;
     names.resolve(tx, &view.persons, &view.person_by_email, &mut view.known).await?;
     Ok(view)
+}
+
+/// The event that a command confirms.
+fn confirmed(command: &Command) -> Option<Number> {
+    match command {
+        Command::Confirm { event, .. } => Some(Number { id: event.0 }),
+        Command::Track(_) | Command::Reject { .. } | Command::Record(_) | Command::Reprice { .. } => None,
+    }
 }
 
 fn track_of(command: &Command) -> Option<&Track> {
@@ -135,10 +146,12 @@ async fn claim_events(
     Ok(events)
 }
 
-/// Who is to be there: the clients of events, and the persons that records name.
+/// Who is to be there: the clients of events, the persons that records name, and in some programs who is priced with them.
 struct Claims<'a> {
     tracks: &'a [&'a Track],
     names: &'a [PersonClaim],
+    programs: &'a [Number],
+    named: BTreeSet<(ProgramId, PartnerId)>,
 }
 
 async fn names_of(tx: &Tx<'_>, app: &App, commands: &[Command], now: Instant) -> Result<Names> {
@@ -157,7 +170,7 @@ async fn names_of(tx: &Tx<'_>, app: &App, commands: &[Command], now: Instant) ->
 async fn lock_persons(
     tx: &Tx<'_>,
     app: &App,
-    asked: &Claims<'_>,
+    asked: Claims<'_>,
     events: &[Number],
     further: Vec<Number>,
     now: Instant,
@@ -191,12 +204,29 @@ async fn lock_persons(
     let mut ids: BTreeSet<i64> = by_name.iter().map(|(_, _, id)| *id).collect();
     ids.extend(further.iter().map(|number| number.id));
     ids.extend(settlement::persons_of_events(tx, events).await?.iter().map(|number| number.id));
+    let circles = circle::around(tx, &view.directory, asked.programs, &ids, asked.named).await?;
+    ids.extend(circles.persons);
+    view.circles = circles.partners;
+    read_marks(tx, &ids, view).await?;
     let (rows, merged) = lock_standing(tx, ids).await?;
     for (program, name, id) in by_name {
         let standing = merged.get(&id).copied().unwrap_or(id);
         view.person_by_email.insert((ProgramId(program), name), PersonId(standing));
     }
     Ok(rows)
+}
+
+/// Whoever is read for a circle is priced with it, so these marks are served with it. No dated change is committed before
+/// this settlement is.
+async fn read_marks(tx: &Tx<'_>, ids: &BTreeSet<i64>, view: &mut View) -> Result<()> {
+    if view.circles.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<_> = ids.iter().map(|id| Number { id: *id }).collect();
+    for (program, person_id, mark) in marks_of_persons(tx, &ids).await? {
+        view.marks.entry(ProgramId(program)).or_default().push(Served { person_id, mark });
+    }
+    Ok(())
 }
 
 /// Locks these persons; in the place of one that was merged meanwhile, the one that it became. Gives who became whom.
@@ -315,8 +345,12 @@ fn put_cell(cells: &mut Cells, stored: &CellRow) -> Result<()> {
     let (amount, cut_off) = (Decimal(stored.posted), Decimal(stored.cut_off));
     let posted = PostedCell { cell, amount, cut_off, last: Some(last) };
     cells.posted.insert(stored.cell.clone(), posted);
-    let (id, denied) = (CommissionId(stored.last_commission_id), stored.last_denied.map(Decimal));
-    cells.last_commissions.insert(stored.cell.clone(), LastCommission { id, denied });
+    let last = LastCommission {
+        id: CommissionId(stored.last_commission_id),
+        is_denied: stored.last_is_denied,
+        denied: Decimal(stored.denied),
+    };
+    cells.last_commissions.insert(stored.cell.clone(), last);
     Ok(())
 }
 
@@ -327,33 +361,35 @@ pub(crate) async fn people(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonReco
     Ok(records(&rows, &state)?.into_values().collect())
 }
 
-/// The cells of a program that belong to no person.
-pub(crate) async fn common_cells(tx: &Tx<'_>, program: ProgramId) -> Result<Cells> {
-    let state = settlement::person_state(tx, &[Number { id: -program.0 }]).await?;
+/// Persons as they are recorded, but for what was posted for them.
+pub(crate) async fn people_unposted(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRecord>> {
+    let rows = persons_read(tx, ids).await?;
+    let state = person_facts(tx, ids).await?;
+    Ok(records(&rows, &state)?.into_values().collect())
+}
+
+/// The cells of these payees in a program that belong to no person, which are kept under its number, negated.
+pub(crate) async fn common_cells(
+    tx: &Tx<'_>,
+    program: ProgramId,
+    partners: impl Iterator<Item = PartnerId>,
+    customers: impl Iterator<Item = CustomerId>,
+) -> Result<Cells> {
+    let payees = partners.map(|partner| partner.0).chain(customers.map(|customer| customer.0));
+    let payees: Vec<_> = payees.map(|payee_id| PayeeOf { owner_id: -program.0, payee_id }).collect();
     let mut cells = Cells::default();
-    state.cells.iter().try_for_each(|row| put_cell(&mut cells, row))?;
+    let rows = headwater_store::circle::common_cells(tx, &payees).await?;
+    rows.iter().try_for_each(|row| put_cell(&mut cells, row))?;
     Ok(cells)
 }
 
-/// Cells that add up over all persons of a program are kept under its number, negated.
-async fn read_common_cells(tx: &Tx<'_>, programs: &[Number], view: &mut View) -> Result<()> {
-    let owners: Vec<_> = programs.iter().map(|program| Number { id: -program.id }).collect();
-    let state = settlement::person_state(tx, &owners).await?;
-    for program in programs {
-        let mut cells = Cells::default();
-        for row in state.cells.iter().filter(|row| row.person_id == -program.id) {
-            put_cell(&mut cells, row)?;
-        }
-        view.common_cells.insert(ProgramId(program.id), cells);
+async fn read_common_cells(tx: &Tx<'_>, view: &mut View) -> Result<()> {
+    for (program, partners) in &view.circles {
+        let of_program = view.persons.values().filter(|person| person.program == *program);
+        let customers = of_program.flat_map(|person| &person.customers).map(|customer| customer.customer);
+        let cells = common_cells(tx, *program, partners.iter().copied(), customers).await?;
+        view.common_cells.insert(*program, cells);
     }
-    Ok(())
-}
-
-/// What is decided here is decided on the configuration that is committed now, not on what this node saw last. A change
-/// that is committed later marks whom it concerns.
-async fn refresh(tx: &Tx<'_>, app: &App) -> Result<()> {
-    let seen = app.directory().version;
-    app.apply(changes_since(tx, seen).await?);
     Ok(())
 }
 
@@ -369,7 +405,7 @@ fn read_facts(person: &mut PersonRecord, rows: &[&FactRow]) -> Result<()> {
         }
     }
     for (row, first) in current.into_values() {
-        let body = serde_json::from_str(&row.body).ok().and_then(|body| FactBody::from_json(&row.kind, &body));
+        let body = FactBody::from_stored(&row.kind, &row.body);
         let source = Source::parse(&row.source).ok_or_else(|| unreadable("source of fact", row.id))?;
         person.arrivals.insert(FactId(row.id), Arrival { source, first: FactId(first) });
         person.facts.push(Fact {

@@ -6,7 +6,7 @@
 use super::decide::Decision;
 use headwater_domain::ids::{CustomerId, PersonId};
 use headwater_store::ingest::Merge;
-use headwater_store::outcome::{HeldPerson, Outcome};
+use headwater_store::outcome::Outcome;
 
 impl Decision<'_> {
     /// Makes one person of these, the oldest; gives it, and whether anything was merged.
@@ -54,6 +54,14 @@ impl Decision<'_> {
         for person in self.view.person_by_email.values_mut().filter(|person| **person == from) {
             *person = into;
         }
+        let posted = std::mem::take(&mut self.view.cells).into_iter().map(|((person, text), mut put)| {
+            put.person_id = if person == from.0 { into.0 } else { person };
+            ((put.person_id, text), put)
+        });
+        self.view.cells = posted.collect();
+        self.view.held.remove(&from.0);
+        // What was held for it before is written anew with the other.
+        self.view.held.entry(into.0).or_default();
         let outcome = &mut self.view.outcome;
         rename(outcome, from.0, into.0);
         for merge in outcome.merges.iter_mut().filter(|merge| merge.into_id == from.0) {
@@ -78,14 +86,8 @@ fn rename(outcome: &mut Outcome, from: i64, into: i64) {
     outcome.events.iter_mut().for_each(|event| put_some(&mut event.person_id));
     outcome.attributions.iter_mut().for_each(|row| put(&mut row.person_id));
     outcome.facts.iter_mut().for_each(|row| put(&mut row.person_id));
-    outcome.cells.iter_mut().for_each(|row| put(&mut row.person_id));
     outcome.commissions.iter_mut().for_each(|row| put(&mut row.person_id));
     outcome.fact_moves.iter_mut().for_each(|row| put(&mut row.person_id));
     outcome.absorbed.iter_mut().for_each(|row| put(&mut row.person_id));
     outcome.persons.retain(|row| row.id != from);
-    outcome.held.retain(|row| row.person_id != from);
-    outcome.held_persons.retain(|row| row.person_id != from);
-    // What was held for it before is written anew with the other.
-    outcome.held_persons.retain(|row| row.person_id != into);
-    outcome.held_persons.push(HeldPerson { person_id: into });
 }

@@ -11,17 +11,17 @@ use crate::ledger::book::Booking;
 use headwater_domain::commission::{self, Held, Kind, PartnerTerms, Payee, PostedCell, Posting, Terms};
 use headwater_domain::fact::{Fact, FactBody};
 use headwater_domain::ids::{AccountId, CommissionId, FactId, PartnerId, PersonId, ProgramId};
-use headwater_domain::ledger::{Owner, Stage, accrual};
+use headwater_domain::ledger::{Before, Owner, Stage, accrual};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::{Instant, Period, Zone};
 use headwater_store::backend::Result;
-use headwater_store::outcome::{CellPut, HeldPerson, NewCommission, NewHeld};
+use headwater_store::outcome::{CellPut, NewCommission, NewHeld};
 use headwater_store::settlement::EventRow;
 use std::collections::BTreeMap;
 
 /// What the engine says of a person's facts.
 struct Priced {
-    postings: Vec<Posting>,
+    postings: Vec<Posting<'static>>,
     held: Vec<Held>,
     qualified_at: Option<Instant>,
 }
@@ -109,6 +109,10 @@ impl Decision<'_> {
         let terms = Terms { partners: &partners, exchange: &exchange, closed_before: program.closed_before };
         let evaluation = commission::evaluate(&persons, &terms);
         let postings = commission::postings(&evaluation, &person.cells.posted, changed);
+        // A program that is priced as a whole asks only whether this event converts.
+        let is_wide = self.directory.is_wide(program.id);
+        let asked = |posting: &Posting<'_>| !is_wide || changed.contains(&posting.fact);
+        let postings = postings.into_iter().filter(asked).map(Posting::told).collect();
         let qualified_at = evaluation.qualified.get(&person.id).copied();
         held.extend(evaluation.held);
         Ok(Priced { postings, held, qualified_at })
@@ -138,7 +142,9 @@ impl Decision<'_> {
             return Ok(false);
         }
         let terms = self.directory.terms_of(program, binding.partner)?;
-        let Some(version) = terms.plans.iter().rev().find(|version| version.from <= occurred_at) else {
+        let registered_at = person.customers.first().map_or(occurred_at, |first| first.registered_at);
+        let mut versions = terms.plans_of(registered_at).iter().rev();
+        let Some(version) = versions.find(|version| version.from <= occurred_at) else {
             return Ok(false);
         };
         if version.plan.qualification.is_some() {
@@ -162,7 +168,7 @@ impl Decision<'_> {
         cells: &mut Cells,
         program: &Program,
         brought: Brought,
-        posting: &Posting,
+        posting: &Posting<'_>,
     ) -> Result<()> {
         let id = CommissionId((self.next_id)());
         let approved = program.settings.auto_approve.unwrap_or(posting.auto_approve);
@@ -174,9 +180,16 @@ impl Decision<'_> {
         let open = Period::holding(posting.for_period.length, today).max(posting.for_period);
         let due = posting.payable_at <= self.now;
         let corrected = cells.last_commissions.get(&posting.cell_text).copied();
-        let stage = Stage::posted(posting.amount, corrected.and_then(|last| last.denied), approved, due);
-        let denied = (stage == Stage::Denied).then_some(posting.amount);
-        cells.last_commissions.insert(posting.cell_text.clone(), LastCommission { id, denied });
+        let before = Before {
+            posted: posting.posted_before,
+            denied: corrected.map_or(Decimal::ZERO, |last| last.denied),
+            is_last_denied: corrected.is_some_and(|last| last.is_denied),
+        };
+        let stage = Stage::posted(posting.amount, before, approved, due);
+        let is_denied = stage == Stage::Denied;
+        let denied_change = if is_denied { posting.amount } else { Decimal::ZERO };
+        let denied = before.denied.checked_add(denied_change).expect("it takes back no more than was denied");
+        cells.last_commissions.insert(posting.cell_text.clone(), LastCommission { id, is_denied, denied });
         let after = posting.posted_before.checked_add(posting.amount).expect("both were rounded within range");
         let posted = PostedCell {
             cell: posting.cell.clone(),
@@ -185,16 +198,19 @@ impl Decision<'_> {
             last: Some(posting.terms()),
         };
         cells.posted.insert(posting.cell_text.clone(), posted);
-        let outcome = &mut self.view.outcome;
-        outcome.cells.retain(|c| c.person_id != owner.0 || c.cell != posting.cell_text);
-        outcome.cells.push(CellPut {
+        let place = (owner.0, posting.cell_text.clone());
+        let denied_earlier = self.view.cells.get(&place).map_or(0, |put| put.denied_change);
+        let put = CellPut {
             person_id: owner.0,
             cell: posting.cell_text.clone(),
             posted: after.0,
             last_commission_id: id.0,
             cut_off: posting.cut_off_after.0,
-        });
-        outcome.commissions.push(NewCommission {
+            denied_change: denied_earlier + denied_change.0,
+            payee_id: (owner.0 < 0).then_some(partner.or(customer)).flatten(),
+        };
+        self.view.cells.insert(place, put);
+        self.view.outcome.commissions.push(NewCommission {
             id: id.0,
             account_id: program.account.0,
             program_id: program.id.0,
@@ -216,7 +232,7 @@ impl Decision<'_> {
             plan: posting.plan.clone(),
             plan_number: posting.version,
             posted_before: posting.posted_before.0,
-            explanation: posting.explanation.to_string(),
+            explanation: posting.explanation(),
             created_at: self.now.0,
             sale_amount: brought.sold.map(|(amount, _)| amount.0),
             sale_currency: brought.sold.map(|(_, currency)| currency.code().to_owned()),
@@ -234,7 +250,7 @@ impl Decision<'_> {
     }
 
     /// The zone of the plan that priced the posting cuts its periods; without a plan, the program's.
-    fn zone_of(&self, program: &Program, posting: &Posting) -> Result<Zone> {
+    fn zone_of(&self, program: &Program, posting: &Posting<'_>) -> Result<Zone> {
         let plan = self.directory.plan(program.account, &posting.plan);
         let version = plan.and_then(|plan| plan.timeline.iter().find(|version| version.version == posting.version));
         if let Some(version) = version {
@@ -245,19 +261,15 @@ impl Decision<'_> {
 
     /// What the person has held now takes the place of what was held before.
     pub(super) fn hold(&mut self, person: PersonId, account: AccountId, program: ProgramId, held: &[Held]) {
-        let id = person.0;
-        let outcome = &mut self.view.outcome;
-        outcome.held_persons.retain(|p| p.person_id != id);
-        outcome.held_persons.push(HeldPerson { person_id: id });
-        outcome.held.retain(|h| h.person_id != id);
-        outcome.held.extend(held.iter().map(|held| NewHeld {
+        let held = held.iter().map(|held| NewHeld {
             fact_id: held.fact.0,
             reason: held.reason.name().to_owned(),
             account_id: account.0,
             program_id: program.0,
-            person_id: id,
+            person_id: person.0,
             detail: held.detail.clone(),
             since: self.now.0,
-        }));
+        });
+        self.view.held.insert(person.0, held.collect());
     }
 }

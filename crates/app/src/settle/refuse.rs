@@ -61,7 +61,7 @@ impl Decision<'_> {
             let is_same_data = before.attributes == record.attributes;
             (before.customer == record.customer, &before.body, moment(before, None), is_same_data, before.revision)
         } else {
-            let (fact, data) = self.standing(&name)?;
+            let (fact, data) = self.last_of(&name, ingest, record)?;
             let customer = self.view.known.customers.get(&(ingest.program, record.customer.clone()));
             let is_same_data = data == data_of(record).as_deref();
             (customer == Some(&fact.customer), &fact.body, Some(fact.at), is_same_data, fact.revision)
@@ -75,6 +75,13 @@ impl Decision<'_> {
         let is_same_time = moment(record, at) == at;
         let is_equal = is_same_customer && *body == record.body && is_same_time && is_same_data;
         (!is_equal).then_some(Rejection::Conflict)
+    }
+
+    /// What was said last under the record's key: a transaction may have had another type then.
+    fn last_of(&self, name: &Named, ingest: &Ingest, record: &FactRecord) -> Option<(&Fact, Option<&str>)> {
+        let others = other_names(ingest, record);
+        let standing = others.iter().chain(std::iter::once(name)).filter_map(|name| self.standing(name));
+        standing.max_by_key(|(fact, _)| fact.id)
     }
 
     /// The standing fact of this name, and what its record says beside what is read.

@@ -54,21 +54,27 @@ impl Decision<'_> {
                 return told(RecordStatus::Unchanged, id);
             }
         }
-        self.call_off(ingest, record, touched);
+        let was_other = self.call_off(ingest, record, touched);
+        // Its last revision has the greatest number, whatever it was before.
+        let id = if was_other { FactId((self.next_id)()) } else { id };
+        let fact = Fact { id, ..fact };
         self.put_fact(ingest, name, person, fact, data, touched);
         touched.entry(person).or_default().push(id);
         let status = match before {
             _ if is_placeholder => RecordStatus::Held,
+            None if was_other => RecordStatus::Updated,
             None => RecordStatus::Created,
             Some(_) => RecordStatus::Updated,
         };
         told(status, id)
     }
 
-    /// A transaction that comes again with another type is what it was no more.
-    fn call_off(&mut self, ingest: &Ingest, record: &FactRecord, touched: &mut Touched) {
+    /// A transaction that comes again with another type is what it was no more; gives whether it was another.
+    fn call_off(&mut self, ingest: &Ingest, record: &FactRecord, touched: &mut Touched) -> bool {
+        let mut was_other = false;
         for name in other_names(ingest, record) {
             let Some((standing, data)) = self.standing(&name) else { continue };
+            was_other = true;
             let (standing, data) = (standing.clone(), data.map(str::to_owned));
             let FactBody::Money { kind, amount, currency, status } = standing.body else { continue };
             if status == MoneyStatus::Cancelled {
@@ -82,6 +88,7 @@ impl Decision<'_> {
             self.put_fact(ingest, name, person, fact, data, touched);
             touched.entry(person).or_default().push(id);
         }
+        was_other
     }
 
     /// The fact stands now; one that stood for another person leaves that one.

@@ -22,7 +22,7 @@ enum Of {
 
 /// What is priced, and what is held instead.
 pub(super) fn admitted(person: &PersonRecord, sources: &BTreeMap<String, Source>) -> (Vec<Fact>, Vec<Held>) {
-    if sources.is_empty() && person.placeholders.is_empty() && comes_one_way(person) {
+    if are_all_admitted(person, sources) {
         return (person.facts.clone(), Vec::new());
     }
     let truth = Truth::of(person, sources);
@@ -44,6 +44,11 @@ pub(super) fn admitted(person: &PersonRecord, sources: &BTreeMap<String, Source>
         facts.extend(without(&fact.body, &figures).map(|body| Fact { body, ..fact.clone() }));
     }
     (facts, held)
+}
+
+/// Whether every fact is priced as it came.
+pub(super) fn are_all_admitted(person: &PersonRecord, sources: &BTreeMap<String, Source>) -> bool {
+    sources.is_empty() && person.placeholders.is_empty() && comes_one_way(person)
 }
 
 /// All facts are of one source, and trading comes as trades or as daily rows.

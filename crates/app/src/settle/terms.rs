@@ -1,7 +1,7 @@
 //! What a person's facts are priced by, out of the configuration: for settling, and for reading history back.
 
 use super::load::unreadable;
-use super::sources::admitted;
+use super::sources::{admitted, are_all_admitted};
 use super::view::PersonRecord;
 use crate::directory::{Directory, Program, Unreadable};
 use headwater_domain::commission::{CustomerView, Held, PartnerTerms, PersonView};
@@ -39,6 +39,17 @@ impl Directory {
         let program = program.ok_or_else(|| unreadable("program", person.program))?;
         let (facts, held) = admitted(person, &program.settings.sources);
         Ok((PersonView { person: person.id, customers: self.brought(person)?, facts }, held))
+    }
+
+    /// The same where the record is not needed any more: what it holds is moved, not copied.
+    pub(crate) fn into_person_view(&self, mut person: PersonRecord) -> Result<PersonView> {
+        let program = self.program(person.account, person.program);
+        let program = program.ok_or_else(|| unreadable("program", person.program))?;
+        if !are_all_admitted(&person, &program.settings.sources) {
+            return Ok(self.person_view(&person)?.0);
+        }
+        let facts = std::mem::take(&mut person.facts);
+        Ok(PersonView { person: person.id, customers: self.brought(&person)?, facts })
     }
 
     /// The accounts that are known, each with the link that brought it, and its campaign: that of its record, else the

@@ -5,13 +5,15 @@ use crate::ledger::book::Booking;
 use headwater_domain::attribution::Binding;
 use headwater_domain::commission::{CustomerView, PostedCell};
 use headwater_domain::fact::Fact;
-use headwater_domain::ids::{AccountId, CommissionId, CustomerId, EventId, FactId, KeyId, PersonId, ProgramId};
+use headwater_domain::ids::{
+    AccountId, CommissionId, CustomerId, EventId, FactId, KeyId, PartnerId, PersonId, ProgramId,
+};
 use headwater_domain::money::Decimal;
 use headwater_domain::source::Source;
 use headwater_domain::time::Instant;
 use headwater_store::inbox::{EventClaim, IdempotencyAnswer, IdempotencyClaim};
 use headwater_store::ingest::{AccountPut, AccountRow};
-use headwater_store::outcome::Outcome;
+use headwater_store::outcome::{CellPut, NewHeld, Outcome};
 use headwater_store::repricing::Served;
 use headwater_store::settlement::{EventRow, Number};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,8 +54,10 @@ pub(crate) struct PersonRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LastCommission {
     pub id: CommissionId,
-    /// Its amount, where it was denied.
-    pub denied: Option<Decimal>,
+    /// Whether it was denied.
+    pub is_denied: bool,
+    /// How much of all that was posted in the cell was denied.
+    pub denied: Decimal,
 }
 
 /// By which way a fact came, and the number of its first revision.
@@ -175,15 +179,23 @@ pub(super) struct View {
     pub common_cells: BTreeMap<ProgramId, Cells>,
     pub bookings: Vec<Booking>,
     pub outcome: Outcome,
+    /// The cells that were posted in, by person and text; what a batch says of one last is written.
+    pub cells: BTreeMap<(i64, String), CellPut>,
+    /// What each person that was priced has held now.
+    pub held: BTreeMap<i64, Vec<NewHeld>>,
     pub reserved: Reserved,
     pub known: Known,
-    /// Programs that add up over all persons, and what changed in them.
+    /// Programs whose rules look beyond a person, and what changed in them.
     pub dirty: BTreeMap<ProgramId, Dirty>,
+    /// The partners whose persons were all read, of programs whose rules look beyond a person.
+    pub circles: BTreeMap<ProgramId, BTreeSet<PartnerId>>,
+    /// Marks of whoever was read for those.
+    pub marks: BTreeMap<ProgramId, Vec<Served>>,
     /// Marks that are served with this settlement.
     pub served: Vec<Served>,
 }
 
-/// What changed in a program that is priced as a whole.
+/// What changed in a program whose rules look beyond a person.
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
     pub changed: Vec<FactId>,
@@ -204,9 +216,13 @@ impl View {
             common_cells: BTreeMap::new(),
             bookings: Vec::new(),
             outcome: Outcome::default(),
+            cells: BTreeMap::new(),
+            held: BTreeMap::new(),
             reserved: Reserved::default(),
             known: Known::default(),
             dirty: BTreeMap::new(),
+            circles: BTreeMap::new(),
+            marks: BTreeMap::new(),
             served: Vec::new(),
         }
     }

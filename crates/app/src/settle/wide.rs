@@ -1,40 +1,30 @@
 //! Programs whose rules add up over all persons: brackets, carry, caps by day or period, conditions on a partner.
 //!
-//! Such a program is settled by one node at a time, and priced as a whole once for each batch, after all of the batch's
-//! events were recorded. Cells that belong to no person are kept under the program's number, negated.
+//! Such a program is settled by one node at a time. The circles of the persons that a batch touched (`circle`) are priced
+//! once, after all of its events were recorded. Cells that belong to no person are kept under the program's number, negated.
 
+use super::Command;
 use super::decide::Decision;
 use super::price::{Brought, sold};
 use super::view::{Cells, Dirty};
-use super::{Command, Track};
 use crate::directory::{Directory, Program};
 use headwater_domain::commission::{self, Held, PostedCell, Scope, Terms};
 use headwater_domain::ids::{CustomerId, FactId, PersonId, ProgramId};
-use headwater_store::backend::Result;
+use headwater_store::backend::{Error, Result};
 use headwater_store::settlement::Number;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The programs of a batch that are priced as a whole, in the order of their locks. What a confirmation is of is not
-/// known yet: every such program of its account may be meant.
-pub(super) fn programs(directory: &Directory, commands: &[Command]) -> Vec<Number> {
-    let mut wide = BTreeSet::new();
-    for command in commands {
-        match command {
-            Command::Track(track) => {
-                let Track { program, .. } = **track;
-                wide.extend(Some(program).filter(|program| directory.is_wide(*program)));
-            }
-            Command::Record(ingest) => {
-                wide.extend(Some(ingest.program).filter(|program| directory.is_wide(*program)));
-            }
-            Command::Reprice { program, .. } => {
-                wide.extend(Some(*program).filter(|program| directory.is_wide(*program)));
-            }
-            Command::Confirm { account, .. } | Command::Reject { account, .. } => {
-                wide.extend(directory.wide_programs(*account));
-            }
-        }
-    }
+/// The programs of a batch whose rules look beyond a person, in the order of their locks; `confirmed` are those of the
+/// events that it confirms. What is rejected is worth nothing, before and after.
+pub(super) fn programs(directory: &Directory, commands: &[Command], confirmed: &[i64]) -> Vec<Number> {
+    let named = commands.iter().filter_map(|command| match command {
+        Command::Track(track) => Some(track.program),
+        Command::Record(ingest) => Some(ingest.program),
+        Command::Reprice { program, .. } => Some(*program),
+        Command::Confirm { .. } | Command::Reject { .. } => None,
+    });
+    let programs = named.chain(confirmed.iter().map(|id| ProgramId(*id)));
+    let wide: BTreeSet<_> = programs.filter(|program| directory.is_wide(*program)).collect();
     wide.into_iter().map(|program| Number { id: program.0 }).collect()
 }
 
@@ -49,7 +39,7 @@ pub(super) fn locked(commands: &[Command], wide: &[Number]) -> Vec<Number> {
 }
 
 impl Decision<'_> {
-    /// Prices every program of the batch that is priced as a whole.
+    /// Prices the circles that were read of every program in which something changed.
     pub(super) fn price_programs(&mut self) -> Result<()> {
         for (program, dirty) in std::mem::take(&mut self.view.dirty) {
             let program = self.directory.program_of_any_account(program).cloned();
@@ -76,6 +66,9 @@ impl Decision<'_> {
             not_admitted.extend(held);
             persons.push(view);
         }
+        if partners.iter().any(|partner| !self.view.circles.get(&program.id).is_some_and(|c| c.contains(partner))) {
+            return Err(Error::Abandoned(format!("program {}: a person was bound outside its circle", program.id)));
+        }
         let partners = self.directory.partners_from(partners.into_iter().collect(), program)?;
         let exchange = self.directory.exchange(program.account);
         let terms = Terms { partners: &partners, exchange: &exchange, closed_before: program.closed_before };
@@ -91,6 +84,8 @@ impl Decision<'_> {
         }
         not_admitted.extend(evaluation.held);
         self.hold_all(&not_admitted, &person_of_fact, program.id);
+        // Whoever was read is priced now, whoever's mark asked for it.
+        self.view.served.extend(self.view.marks.remove(&program.id).unwrap_or_default());
         Ok(())
     }
 
@@ -105,7 +100,7 @@ impl Decision<'_> {
         }
     }
 
-    /// Every person of the program holds now what the evaluation says, and nothing else.
+    /// Every person of the circles holds now what the evaluation says, and nothing else.
     fn hold_all(&mut self, held: &[Held], person_of_fact: &BTreeMap<FactId, PersonId>, program: ProgramId) {
         let mut by_person: BTreeMap<PersonId, Vec<Held>> = BTreeMap::new();
         for held in held {

@@ -1,7 +1,13 @@
 //! Every worked case of the commission language, told to a program on a store by the operations that everybody calls: each
 //! step posts what the case says, and the ledger's accounts end at the case's totals.
 
+#[path = "../model/mod.rs"]
+#[expect(dead_code, reason = "the model is shared with the engine's own tests")]
+#[expect(clippy::unwrap_used, reason = "a case that makes no sense stops the model, which is all that is asked of it")]
+#[expect(clippy::similar_names, clippy::match_bool, clippy::needless_for_each, reason = "read like the contract")]
+mod model;
 mod orders;
+mod streams;
 mod world;
 
 use headwater_app::app::{App, Start};
@@ -18,7 +24,7 @@ use std::sync::Arc;
 use world::{World, list};
 
 /// As many as there are, so that losing one is seen.
-const CASES: usize = 142;
+const CASES: usize = 144;
 /// After everything that the cases tell.
 const NOW: Instant = Instant::from_seconds(1_790_000_000);
 

@@ -180,7 +180,7 @@ impl World {
     /// One settlement of pushed records, none of which may be refused.
     pub async fn record(&mut self, records: Vec<Record>) -> Vec<Recorded> {
         let (account, program, source) = (self.account, self.program, Source::Push);
-        let ingest = Ingest { account, program, source, all_or_nothing: false, records };
+        let ingest = Ingest { account, program, source, all_or_nothing: false, records, keep: Keep::nothing() };
         let recorded = self.app.record(ingest).await.expect("records");
         for answer in &recorded {
             assert!(!matches!(answer.status, RecordStatus::Rejected(_)), "{answer:?}");

@@ -7,7 +7,7 @@ use headwater_app::ledger::BalanceFilter;
 use headwater_app::ledger::book::{Booking, book};
 use headwater_app::statement::StatementRequest;
 use headwater_domain::ids::{AccountId, CommissionId, CustomerId, PartnerId, ProgramId};
-use headwater_domain::ledger::{Owner, Stage, accrual, statement};
+use headwater_domain::ledger::{Before, Owner, Stage, accrual, statement};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
 use headwater_store::outcome::{NewCommission, Outcome, outcome_write};
@@ -135,7 +135,7 @@ impl Books {
         };
         let owner = posting.customer.map_or(Owner::Partner(posting.partner), Owner::Customer);
         let amount = Decimal(posting.amount);
-        let stage = Stage::posted(amount, None, posting.approved, payable_at <= now);
+        let stage = Stage::posted(amount, Before::NOTHING, posting.approved, payable_at <= now);
         let transfer = accrual(owner, amount, stage).remove(0);
         let unit = posting.unit.to_owned();
         let booking = Booking { account_id, program_id, unit, transfer, commission: Some(id), payout: None };

@@ -59,7 +59,7 @@ pub fn cap(world: &World, items: &mut [Item]) {
     }
 }
 
-/// Replaces the items of rules with `carry` by one item per closed period.
+/// Cuts the items of rules with `carry` to what their closed periods are worth; open periods are worth nothing yet.
 pub fn carry<'w>(world: &World, items: Vec<Item<'w>>) -> Vec<Item<'w>> {
     let (carrying, mut others): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.rule.get("carry").is_some());
     let mut chains: BTreeMap<(String, String, String), Vec<Item>> = BTreeMap::new();
@@ -88,20 +88,21 @@ fn carry_chain<'w>(world: &World, chain: &[Item<'w>]) -> Vec<Item<'w>> {
     let mut carried = Vec::new();
     while period <= last && world.is_closed(period) {
         let items: Vec<&Item> = chain.iter().filter(|item| item.period == period).collect();
-        if let Some(stands_for) = items.last() {
-            carried.push(close(&mut memory, &items, stands_for));
-        }
+        carried.extend(close(&mut memory, &items));
         period = period.next();
     }
     carried
 }
 
-fn close<'w>(memory: &mut Memory, items: &[&Item<'w>], stands_for: &Item<'w>) -> Item<'w> {
-    let rules = &stands_for.rule["carry"];
-    let weight = fraction(stands_for.rule, "weight").unwrap_or(Fraction::ONE);
+/// Each item with its part of what the period is worth: who is paid for it, and whether, was decided at its own date.
+fn close<'w>(memory: &mut Memory, items: &[&Item<'w>]) -> Vec<Item<'w>> {
+    let Some(last) = items.last() else { return Vec::new() };
+    let rules = &last.rule["carry"];
+    let weight = fraction(last.rule, "weight").unwrap_or(Fraction::ONE);
     let of = rules["of"].as_str().unwrap_or("base");
+    let mut outside = BTreeMap::new();
     let value: Fraction = match of {
-        "base" => counted_base(memory, items, rules, weight),
+        "base" => counted_base(memory, items, rules, weight, &mut outside),
         _ => items.iter().map(|item| item.amount).sum(),
     };
     let left = if of == "none" { value } else { value + memory.deficit };
@@ -117,26 +118,29 @@ fn close<'w>(memory: &mut Memory, items: &[&Item<'w>], stands_for: &Item<'w>) ->
     if value > Fraction::ZERO {
         memory.positive_values.push(value);
     }
-
-    let mut item = stands_for.clone();
-    item.fact = None;
-    item.factor = weight;
-    if of == "base" {
-        let one_base = if item.kind() == "percent" { Fraction::ONE.percent() } else { Fraction::ONE };
-        item.base = worth;
-        item.quantity = worth * one_base;
-        item.amount = item.quantity * item.rate * weight;
-    } else {
-        item.amount = worth;
-        let unit_worth = item.rate * weight;
-        item.quantity = if unit_worth == Fraction::ZERO { Fraction::ZERO } else { worth / unit_worth };
-    }
-    item.uncut = item.amount;
-    item
+    let paid = if value == Fraction::ZERO { Fraction::ZERO } else { worth / value };
+    let part = |item: &&Item<'w>| {
+        let share = outside.get(&item.customer.name).copied().unwrap_or(Fraction::ONE) * paid;
+        let mut item = (*item).clone();
+        item.fact = None;
+        item.base = item.base * share;
+        item.quantity = item.quantity * share;
+        item.amount = item.amount * share;
+        item.uncut = item.amount;
+        item
+    };
+    items.iter().map(part).collect()
 }
 
-/// The base of the period without what is fenced: a customer far below zero pays off its own deficit alone.
-fn counted_base(memory: &mut Memory, items: &[&Item], rules: &Value, weight: Fraction) -> Fraction {
+/// The base of the period without what is fenced: a customer far below zero pays off its own deficit alone. Says how much
+/// of each such customer's base is outside its fence.
+fn counted_base(
+    memory: &mut Memory,
+    items: &[&Item],
+    rules: &Value,
+    weight: Fraction,
+    outside: &mut BTreeMap<String, Fraction>,
+) -> Fraction {
     let mut by_customer: BTreeMap<String, Fraction> = BTreeMap::new();
     for item in items {
         let base = item.base * item.factor / weight;
@@ -146,11 +150,20 @@ fn counted_base(memory: &mut Memory, items: &[&Item], rules: &Value, weight: Fra
     let Some(threshold) = fraction(rules, "quarantine") else { return by_customer.into_values().sum() };
     let mut counted = Fraction::ZERO;
     for (customer, base) in by_customer {
-        match memory.fences.remove(&customer) {
-            Some(fence) if (fence + base).is_negative() => drop(memory.fences.insert(customer, fence + base)),
-            Some(fence) => counted = counted + fence + base,
-            None if base < threshold => drop(memory.fences.insert(customer, base)),
-            None => counted = counted + base,
+        let fence = memory.fences.remove(&customer);
+        let counts = match fence {
+            Some(fence) if (fence + base).is_negative() => Err(fence + base),
+            Some(fence) => Ok(fence + base),
+            None if base < threshold => Err(base),
+            None => Ok(base),
+        };
+        let counts = counts.unwrap_or_else(|fenced| {
+            memory.fences.insert(customer.clone(), fenced);
+            Fraction::ZERO
+        });
+        counted = counted + counts;
+        if base != Fraction::ZERO {
+            outside.insert(customer, counts / base);
         }
     }
     counted

@@ -4,9 +4,10 @@
 //!
 //! Chosen where the contract is silent: a `flat` once a person pays the partner of the account registered first, at
 //! the first event of any account; a ladder is dated like a CPA, by the moment its first step was reached; who pays a
-//! customer pays it also while the partner is suspended.
+//! customer pays it also while the partner is suspended; an event is the customer's that it is of: sent again as another
+//! customer's, it is taken back from the one cell and posted to the other.
 
-use super::conditions::{Look, is_met_at};
+use super::conditions::{Look, is_met_at, met_at};
 use super::fraction::Fraction;
 use super::rates::has_rate;
 use super::world::{Customer, Fact, FactId, Micros, Seat, World, fraction, list, period_of, zone_of};
@@ -207,7 +208,7 @@ fn linear_of<'w>(
             };
             let period = period_of(plan, at);
             let scope = match (rule["kind"].as_str().unwrap(), rule["once_per"].as_str().unwrap_or("person")) {
-                ("flat", "event") => format!("event {}", fact.id.1),
+                ("flat", "event") => format!("event {} of {}", fact.id.1, customer.name),
                 ("flat", "customer") => format!("customer {}", customer.name),
                 ("flat", _) => format!("person {}", customer.person),
                 _ => format!("customer {} in {period}", customer.name),
@@ -308,7 +309,7 @@ pub fn acquisitions<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
                         rule,
                         order: (at, person.clone(), "person".to_owned()),
                         fact: None,
-                        trigger: look.fact_at(at),
+                        trigger: look.fact_at(met_by_itself(world, plan, rule, &accounts).unwrap_or(at)),
                         customer: first,
                         seats: standing.seats.clone(),
                         scope: scope_of(plan, rule, scope.clone(), period),
@@ -329,6 +330,12 @@ pub fn acquisitions<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
     items
 }
 
+/// When the customer itself met what is asked, where its partner has to as well: what it did then is what waits.
+fn met_by_itself(world: &World, plan: &Value, rule: &Value, accounts: &[&Customer]) -> Option<Micros> {
+    let mut asked = rule.get("qualify").or(plan.get("qualification"))?.clone();
+    asked.as_object_mut()?.remove("partner").and_then(|_| met_at(world, plan, accounts, &asked))
+}
+
 /// 1 for an acquisition, the amount of the step for a ladder, `None` where nothing is met.
 fn acquired(
     world: &World,
@@ -342,11 +349,23 @@ fn acquired(
         "cpa" => {
             let conditions = rule.get("qualify").or(plan.get("qualification"))?;
             hold_unpriced(world, plan, conditions, accounts, held);
+            let look = Look { world, plan, accounts, until: None, moment: at };
+            // Conditions are met by what they ask for: what else happens later meets nothing, also not by a later plan.
+            let meets = |(counted_at, fact): (Micros, &Fact)| counted_at == at && has_part(&look, conditions, fact);
+            if conditions.get("partner").is_none() && !look.counted(conditions).into_iter().any(meets) {
+                return None;
+            }
             is_met_at(world, plan, accounts, conditions, at).then_some(Fraction::ONE)
         }
         "cpa_ladder" => {
             let needed = serde_json::json!({ format!("min_{}", rule["of"].as_str().unwrap()): "0" });
             hold_unpriced(world, plan, &needed, accounts, held);
+            let all = Look { world, plan, accounts, until: None, moment: at };
+            let is_of_first = |fact: &Fact| rule["of"] != "first_deposit" || all.is_of_first_deposit(fact);
+            // What has no part in the deposits is no moment at which a step is reached.
+            if !all.counted(&needed).into_iter().any(|(counted_at, fact)| counted_at == at && is_of_first(fact)) {
+                return None;
+            }
             let reached = |until: Option<Micros>| {
                 let look = Look { world, plan, accounts, until, moment: at };
                 let value = match rule["of"].as_str().unwrap() {
@@ -359,6 +378,28 @@ fn acquired(
             reached(Some(at)).and(reached(None))
         }
         _ => None,
+    }
+}
+
+/// Whether the conditions ask for what the fact says.
+fn has_part(look: &Look, conditions: &Value, fact: &Fact) -> bool {
+    const NUMBERS: [&str; 6] =
+        ["min_first_deposit", "min_net_deposit", "min_deposits", "min_lots", "min_spread_cost", "min_trades"];
+    let is_asked = |key: &str| conditions.get(key).is_some();
+    if !NUMBERS.iter().any(|key| is_asked(key)) && !is_asked("kyc") {
+        return true;
+    }
+    let is_traded = is_asked("min_lots") || (is_asked("min_spread_cost") && fact.document.get("spread_cost").is_some());
+    match fact.kind() {
+        "event" => is_asked("kyc") && fact.text("event") == Some("KYC_COMPLETED"),
+        "deposit" => {
+            let is_of_first = is_asked("min_first_deposit") && look.is_of_first_deposit(fact);
+            counts(look.plan, fact) && (is_of_first || is_asked("min_net_deposit") || is_asked("min_deposits"))
+        }
+        "withdrawal" | "chargeback" => is_asked("min_net_deposit") && counts(look.plan, fact),
+        "trading_day" => is_traded,
+        "trade" => is_asked("min_trades") || (is_traded && !fact.is_open_trade()),
+        _ => false,
     }
 }
 
@@ -380,6 +421,7 @@ fn hold_unpriced(world: &World, plan: &Value, needs: &Value, accounts: &[&Custom
         if is_needed
             && !fact.is_open_trade()
             && counts(plan, fact)
+            && world.standing(accounts[0], at).is_some_and(|own| std::ptr::eq(world.version(&own.plan, at), plan))
             && world.exchange_rate(plan, currency, home, at).is_none()
         {
             held.insert((fact.id.clone(), "no_exchange_rate"));

@@ -9,7 +9,7 @@ use super::conditions::{Look, met_at};
 use super::fraction::Fraction;
 use super::items::{Item, Order, lots, moments};
 use super::world::{Customer, Fact, Micros, World, fraction, list, period_of, start_of};
-use super::worth::{eligibility, is_in_group, matches, sum_of_terms};
+use super::worth::{eligibility, is_in_group, matches, matches_customer, sum_of_terms};
 use headwater_domain::time::{Instant, Period};
 use serde_json::Value;
 
@@ -115,6 +115,10 @@ fn points(world: &World, partner: &str, plan: &Value, rule: &Value, period: Peri
     if metric == "ftd" {
         for person in world.persons() {
             let accounts = world.accounts(&person);
+            // Like every metric it counts what the rule is about.
+            if !matches_customer(rule, accounts[0]) {
+                continue;
+            }
             let at = match plan.get("qualification") {
                 Some(conditions) => met_at(world, plan, &accounts, conditions),
                 None => Look { world, plan, accounts: &accounts, until: None, moment: 0 }.first_deposit_at(),

@@ -62,7 +62,9 @@ fn shared_from_below(tiers: &Value, item: &Item) -> Vec<Fraction> {
         } else if amounts.is_empty() {
             received * *pass_up.get(level).or(pass_up.last()).unwrap()
         } else {
-            amounts.get(level).map_or(Fraction::ZERO, |amount| *amount * item.quantity * item.factor)
+            // Nobody passes up more than came to it.
+            let wanted = amounts.get(level).map_or(Fraction::ZERO, |amount| *amount * item.quantity * item.factor);
+            if received.is_negative() { wanted.max(received).min(Fraction::ZERO) } else { wanted.min(received) }
         };
         parts.push(received - passed);
         received = passed;

@@ -51,7 +51,7 @@ async fn random_commands_at_once_leave_books_that_add_up(store: TestStore) {
     let mut random = Random(seed);
     let mut commissions: BTreeMap<i64, Posting> = BTreeMap::new();
     for round in 0..ROUNDS {
-        for _ in 0..1 + random.below(3) {
+        for _ in 0..=random.below(3) {
             let (id, posting) = post(&books, &mut random, &commissions).await;
             commissions.insert(id, posting);
         }

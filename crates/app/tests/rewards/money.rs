@@ -95,9 +95,9 @@ async fn a_batch_of_many_goes_on_in_the_background(store: TestStore) {
         ids.push(books.post(points(&books)).await);
     }
     ids.insert(7, 1);
-    let story = act(&books, BatchAction::CommissionApprove, &ids).await;
-    assert_eq!((story.batch.total, story.batch.processed, story.batch.failed), (46, 46, 1));
-    assert_eq!((story.batch.status.as_str(), story.errors), ("completed", vec![(1, "not found".to_owned())]));
+    let ended = act(&books, BatchAction::CommissionApprove, &ids).await;
+    assert_eq!((ended.batch.total, ended.batch.processed, ended.batch.failed), (46, 46, 1));
+    assert_eq!((ended.batch.status.as_str(), ended.errors), ("completed", vec![(1, "not found".to_owned())]));
     let updated = told(&books).await.into_iter().filter(|(name, _)| name == "commission.updated").count();
     assert_eq!(updated, 45, "each was told once");
     for ids in [Vec::new(), (1..=i64::try_from(OBJECTS_MAX).expect("small") + 1).collect()] {

@@ -30,8 +30,8 @@ fn approve() -> BatchAction {
 async fn an_approved_reward_is_fulfilled_and_taken_back(store: TestStore) {
     let books = heard(store).await;
     let id = books.post(points(&books)).await;
-    let story = act(&books, approve(), &[id, id]).await;
-    assert_eq!((story.batch.status.as_str(), story.batch.total, story.progress()), ("completed", 1, 100));
+    let ended = act(&books, approve(), &[id, id]).await;
+    assert_eq!((ended.batch.status.as_str(), ended.batch.total, ended.progress()), ("completed", 1, 100));
     let shown = books.app.commission_shown(books.account, CommissionId(id)).await.expect("there").to_json();
     let payout = shown["payout_id"].as_i64().expect("a payout at once");
     assert_eq!(
@@ -100,9 +100,9 @@ async fn what_is_not_an_approved_reward_is_not_fulfilled(store: TestStore) {
     act(&books, BatchAction::CommissionDeny, &[denied]).await;
     let before = (told(&books).await.len(), books.balances().await);
     for action in [BatchAction::CommissionMarkFulfilled, BatchAction::CommissionMarkUnfulfilled] {
-        let story = act(&books, action, &[pending, denied, cash, 7]).await;
-        assert!(story.is_refused());
-        let errors: Vec<&str> = story.errors.iter().map(|(_, error)| error.as_str()).collect();
+        let ended = act(&books, action, &[pending, denied, cash, 7]).await;
+        assert!(ended.is_refused());
+        let errors: Vec<&str> = ended.errors.iter().map(|(_, error)| error.as_str()).collect();
         assert_eq!(errors, ["not approved", "not approved", "cash: pay its payout", "not found"]);
     }
     assert_eq!((told(&books).await.len(), books.balances().await), before, "nothing moved");
@@ -181,9 +181,9 @@ async fn another_account_moves_nothing(store: TestStore) {
             parameters: serde_json::Map::new(),
             actor: "key:9".into(),
         };
-        let story = books.app.batch_start(foreign, request).await.expect("answers");
-        assert!(story.is_refused(), "{action:?}");
-        assert!(books.app.batch_read(books.account, story.batch.id).await.is_err());
+        let ended = books.app.batch_start(foreign, request).await.expect("answers");
+        assert!(ended.is_refused(), "{action:?}");
+        assert!(books.app.batch_read(books.account, ended.batch.id).await.is_err());
     }
     assert_eq!(books.read(id).await.status, "pending");
     assert!(told(&books).await.is_empty());

@@ -5,6 +5,7 @@ use headwater_app::history::History;
 use headwater_app::ingest::{
     CustomerRecord, FactKey, FactRecord, Field, Ingest, OnRepeat, Record, RecordStatus, Recorded, Referrer, Source,
 };
+use headwater_app::keep::Keep;
 use headwater_domain::fact::{FactBody, MoneyKind, MoneyStatus, TradingDay};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::Instant;
@@ -89,7 +90,7 @@ pub fn fact(record: FactRecord) -> Record {
 impl Fixture {
     pub async fn send(&self, source: Source, records: Vec<Record>) -> Vec<Recorded> {
         let (account, program) = (self.account, self.program);
-        let ingest = Ingest { account, program, source, all_or_nothing: false, records };
+        let ingest = Ingest { account, program, source, all_or_nothing: false, records, keep: Keep::nothing() };
         self.app.record(ingest).await.expect("records")
     }
 

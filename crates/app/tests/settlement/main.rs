@@ -2,7 +2,9 @@
 
 mod accounts;
 mod brokers;
+mod circles;
 mod confirmation;
+mod denied;
 mod events;
 mod fixture;
 mod keys;
@@ -11,5 +13,9 @@ mod nodes;
 mod programs;
 mod race;
 mod records;
+mod rewards;
+mod simulate;
 mod sources;
+mod together;
+mod verified;
 mod wide;

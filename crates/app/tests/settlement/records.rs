@@ -5,6 +5,7 @@ use crate::fixture::{Fixture, fixture_with, node};
 use headwater_app::ingest::{
     FactKey, FactRecord, Ingest, OnRepeat, RECORDS_MAX, Record, RecordStatus, Recorded, Rejection, Source,
 };
+use headwater_app::keep::Keep;
 use headwater_domain::fact::{FactBody, MoneyKind, MoneyStatus};
 use headwater_domain::ids::FactId;
 use headwater_domain::money::Decimal;
@@ -109,7 +110,7 @@ async fn one_refused_record_refuses_all(store: TestStore) {
         fact(deposit("nobody", "d2", 300)),
     ];
     let (account, program, source) = (fixture.account, fixture.program, Source::Forex);
-    let ingest = Ingest { account, program, source, all_or_nothing: true, records };
+    let ingest = Ingest { account, program, source, all_or_nothing: true, records, keep: Keep::nothing() };
     let told: Vec<Recorded> = fixture.app.record(ingest).await.expect("answers");
     let told: Vec<_> = told.into_iter().map(|recorded| recorded.status).collect();
     assert_eq!(told, [Unchanged, Unchanged, Rejected(Rejection::UnknownCustomer)]);
@@ -176,7 +177,7 @@ async fn a_thousand_records_are_priced_once(store: TestStore) {
     fixture.sound().await;
     let over: Vec<_> = deposits(1).into_iter().cycle().take(RECORDS_MAX + 1).collect();
     let (account, program, source) = (fixture.account, fixture.program, Source::Push);
-    let over = Ingest { account, program, source, all_or_nothing: false, records: over };
+    let over = Ingest { account, program, source, all_or_nothing: false, records: over, keep: Keep::nothing() };
     assert!(fixture.app.record(over).await.is_err());
 }
 
@@ -193,7 +194,7 @@ async fn a_fact_is_one_customers_whichever_node_is_told() {
         sending.push(tokio::spawn(async move {
             for round in 0..20 {
                 let records = vec![fact(deposit(["c1", "c2"][round % 2], "d1", 300))];
-                let ingest = Ingest { account, program, source, all_or_nothing: false, records };
+                let ingest = Ingest { account, program, source, all_or_nothing: false, records, keep: Keep::nothing() };
                 app.record(ingest).await.expect("records");
             }
         }));

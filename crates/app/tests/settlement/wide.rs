@@ -1,19 +1,16 @@
-//! Rules that add up over all persons, dated changes, closed periods, and reading it all back: verify and simulate.
+//! Rules that add up over all persons, dated changes, closed periods, and reading it all back to verify it.
 
 use crate::fixture::{Fixture, NOW, fixture_with};
 use headwater_app::exchange::DayRate;
 use headwater_app::history::History;
 use headwater_app::keep::Keep;
 use headwater_app::settle::Track;
-use headwater_app::simulate::{Compared, SimulationRequest};
-use headwater_domain::commission::lint;
-use headwater_domain::money::{Currency, Decimal, Unit};
+use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::{Date, Instant, Zone};
 use headwater_store::backend::Statement;
 use headwater_testkit::count::{Figure, tamper};
 use headwater_testkit::database::TestStore;
 use headwater_testkit::on_both_stores;
-use std::sync::Arc;
 
 on_both_stores! {
     the_second_acquisition_raises_the_amount_of_both,
@@ -21,7 +18,6 @@ on_both_stores! {
     a_plan_put_in_force_in_the_past_prices_again,
     a_rate_that_arrives_prices_what_waited_for_it,
     verify_finds_what_was_changed_behind_its_back,
-    a_draft_is_compared_with_what_was_posted,
 }
 
 const STEPS: &str = r#"{"name":"ib","currency":"USD","qualification":{"min_first_deposit":"5"},"rules":[
@@ -119,28 +115,4 @@ async fn verify_finds_what_was_changed_behind_its_back(store: TestStore) {
     assert_eq!(verified(&fixture).await, None);
     tamper(&fixture.store.store, &RAISE_CELL).await;
     assert!(verified(&fixture).await.expect("a changed cell shows").contains("cell"));
-}
-
-async fn a_draft_is_compared_with_what_was_posted(store: TestStore) {
-    let fixture = fixture_with(store, FLAT).await;
-    fixture.settle(of("a", fixture.track("SUBSCRIPTION"))).await;
-    fixture.settle(of("b", fixture.track("SUBSCRIPTION"))).await;
-    let draft = lint(&serde_json::from_str(&FLAT.replace("\"10\"", "\"7\"")).expect("JSON")).expect("clean");
-    let history = Arc::new(History::read(fixture.store.store.clone()).await.expect("reads"));
-    let month = |day: Date| day.first_of_month();
-    let asked = SimulationRequest {
-        account: fixture.account,
-        program: fixture.program,
-        plan: draft,
-        from: month(today()),
-        to: month(Zone::UTC.day_of(NOW.plus_seconds(40 * 86_400))),
-    };
-    let usd = Unit::Currency(Currency::parse("USD").expect("known"));
-    let found = history.simulate(asked.clone()).await.expect("simulates");
-    let expected = Compared { posted: 20_000_000, simulated: 14_000_000 };
-    assert_eq!(found.partners.get(&(fixture.partner, usd)), Some(&expected));
-    assert_eq!((found.persons, found.totals.get(&usd)), (2, Some(&expected)));
-    let before = SimulationRequest { to: asked.from, from: Date::constant(2020, 1, 1), ..asked };
-    assert!(history.simulate(before).await.expect("simulates").totals.is_empty(), "periods outside are left out");
-    fixture.check(&[(Figure::Commissions, 2), (Figure::Paid, 20_000_000)]).await;
 }

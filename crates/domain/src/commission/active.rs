@@ -24,7 +24,7 @@ pub(super) fn moments(
     // The latest fact ends the search: nobody is active after it. A day row stands up to a day before its `at`.
     while at <= latest.plus_seconds(86_400) {
         let Some(partner) = Terms::partner_at(account, at) else { break };
-        let Some(version) = terms.plan_at(partner, at) else { break };
+        let Some(version) = terms.plan_at(partner, at, account.registered_at) else { break };
         let period = period_of(&version.plan, at);
         let end = version.plan.zone.start_of(period.next().first_day);
         if let Some(reached) = reached_at(asked, partner, period, &version.plan, people, terms) {
@@ -50,7 +50,7 @@ pub(super) fn count(
     terms: &Terms<'_>,
 ) -> i64 {
     let Some(partner) = Terms::partner_at(account, at) else { return 0 };
-    let Some(version) = terms.plan_at(partner, at) else { return 0 };
+    let Some(version) = terms.plan_at(partner, at, account.registered_at) else { return 0 };
     let period = period_of(&version.plan, at);
     let active = active(asked, partner, period, &version.plan, people, terms);
     i64::try_from(active.len()).unwrap_or(i64::MAX)

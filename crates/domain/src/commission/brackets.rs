@@ -100,6 +100,8 @@ impl Brackets {
 /// What was counted for a partner's rule, period by period, in time order.
 #[derive(Debug, Default)]
 pub(super) struct Volumes<'a> {
+    /// What everybody counted, where only a part of the persons is here.
+    reached: Option<&'a Reached>,
     counted: BTreeMap<(PartnerId, Arc<str>), BTreeMap<Period, Vec<Volume<'a>>>>,
 }
 
@@ -109,7 +111,49 @@ struct Volume<'a> {
     amount: Exact,
 }
 
+/// What partners' rules reached, period by period: all that steps need to know of persons who are not here, as long as
+/// they do not follow a running total (`marginal`).
+#[derive(Debug, Clone, Default)]
+pub struct Reached {
+    sums: BTreeMap<(PartnerId, Arc<str>), BTreeMap<Period, Exact>>,
+}
+
+impl Reached {
+    /// Adds what other persons reached.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] where a sum is too large to compute with.
+    pub fn add(&mut self, other: Self) -> Result<(), OutOfRange> {
+        for (key, periods) in other.sums {
+            let known = self.sums.entry(key).or_default();
+            for (period, amount) in periods {
+                let sum = known.entry(period).or_insert_with(Exact::zero);
+                *sum = sum.plus(&amount)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl<'a> Volumes<'a> {
+    /// With the sums of everybody, nothing is counted any more.
+    pub(super) fn of_everybody(reached: &'a Reached) -> Self {
+        Self { reached: Some(reached), ..Self::default() }
+    }
+
+    /// What was counted, period by period.
+    pub(super) fn into_reached(self) -> Result<Reached, OutOfRange> {
+        let mut reached = Reached::default();
+        for (key, periods) in self.counted {
+            let sums = periods.into_iter().map(|(period, volumes)| {
+                let sum = volumes.iter().try_fold(Exact::zero(), |sum, volume| sum.plus(&volume.amount));
+                sum.map(|sum| (period, sum))
+            });
+            reached.sums.insert(key, sums.collect::<Result<_, _>>()?);
+        }
+        Ok(reached)
+    }
+
     pub(super) fn add(
         &mut self,
         partner: PartnerId,
@@ -118,6 +162,9 @@ impl<'a> Volumes<'a> {
         order: (Instant, &'a str, FactId),
         amount: Exact,
     ) {
+        if self.reached.is_some() {
+            return;
+        }
         let periods = self.counted.entry((partner, Arc::clone(rule))).or_default();
         periods.entry(period).or_default().push(Volume { order, amount });
     }
@@ -135,6 +182,11 @@ impl<'a> Volumes<'a> {
     }
 
     fn total(&self, partner: PartnerId, rule: &Arc<str>, period: Period) -> Result<Exact, OutOfRange> {
+        if let Some(reached) = self.reached {
+            let periods = reached.sums.get(&(partner, Arc::clone(rule)));
+            let sum = periods.and_then(|periods| periods.get(&period));
+            return Ok(sum.cloned().unwrap_or_else(Exact::zero));
+        }
         self.of(partner, rule, period).iter().try_fold(Exact::zero(), |sum, volume| sum.plus(&volume.amount))
     }
 

@@ -49,6 +49,8 @@ pub(super) struct Claim<'a> {
     pub carry_share: Option<Exact>,
     /// What the direct partner's rule is worth, after caps and carry, before tiers.
     pub amount: Exact,
+    /// Whether it is paid for one fact, and so counts in that fact's budget. A bonus is paid for what its rule is paid for.
+    pub is_for_fact: bool,
     /// What the budget left, where it left less than all.
     pub budget_factor: Option<Exact>,
     pub detail: Detail,
@@ -90,6 +92,8 @@ pub(super) enum Detail {
 pub(super) struct Claims<'a> {
     pub terms: &'a Terms<'a>,
     pub all: Vec<Claim<'a>>,
+    /// Only for what steps are looked up by: rules without them claim nothing.
+    pub only_steps: bool,
     held: BTreeMap<(FactId, HeldReason), String>,
 }
 
@@ -119,7 +123,7 @@ impl Claim<'_> {
 
 impl<'a> Claims<'a> {
     pub(super) fn new(terms: &'a Terms<'a>) -> Self {
-        Self { terms, all: Vec::new(), held: BTreeMap::new() }
+        Self { terms, all: Vec::new(), only_steps: false, held: BTreeMap::new() }
     }
 
     pub(super) fn push(&mut self, claim: Claim<'a>) {
@@ -177,6 +181,7 @@ impl<'a> Matter<'a, '_> {
             cut_off: Exact::zero(),
             carry_share: None,
             amount: Exact::zero(),
+            is_for_fact: rule.is_for_fact(),
             budget_factor: None,
             detail,
         }

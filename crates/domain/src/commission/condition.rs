@@ -3,6 +3,8 @@
 //! One sweep over the facts in time order. It looks at what the facts say now; an amount that has no exchange rate is
 //! never guessed: money in counts as nothing until it is priced, and money out keeps `min_net_deposit` unmet.
 
+mod looked_at;
+
 use super::exchange::ExchangeRates;
 use super::held::HeldReason;
 use super::plan::Plan;
@@ -121,7 +123,8 @@ impl Sweep {
         facts: &[&Fact],
         exchange: &ExchangeRates,
     ) -> Self {
-        let mut timeline: Vec<(Instant, &Fact)> = facts.iter().map(|fact| (standing(fact, plan), *fact)).collect();
+        let looked_at = facts.iter().filter(|fact| conditions.look_at(fact));
+        let mut timeline: Vec<(Instant, &Fact)> = looked_at.map(|fact| (standing(fact, plan), *fact)).collect();
         timeline.sort_by_key(|(at, fact)| (*at, fact.body.type_name(), &fact.key));
         let first_deposit_at = timeline.iter().find(|(_, fact)| is_deposit(fact, plan)).map(|(at, _)| *at);
         let window = window(conditions, account, first_deposit_at);
@@ -212,17 +215,6 @@ impl Sweep {
 }
 
 impl Conditions {
-    /// Whether nothing that a customer does is asked for: then every fact is a moment.
-    pub(super) fn ask_for_nothing(&self) -> bool {
-        self.min_first_deposit.is_none()
-            && self.min_net_deposit.is_none()
-            && self.min_deposits.is_none()
-            && self.min_lots.is_none()
-            && self.min_spread_cost.is_none()
-            && self.min_trades.is_none()
-            && !self.kyc_approved
-    }
-
     fn are_met(&self, progress: &Progress) -> bool {
         let at_least = |minimum: Option<Decimal>, value: Exact| minimum.is_none_or(|min| value >= min.exact());
         at_least(self.min_first_deposit, progress.first_deposit.clone())

@@ -149,7 +149,7 @@ pub(super) fn first_met<'a>(
     }
     let mut at_moment = |at: Instant| {
         let partner = Terms::partner_at(judged.account, at)?;
-        match places.find(partner, at) {
+        match places.find(partner, at, judged.account.registered_at) {
             Standing::Priced(place) if holds(&place) => Some(place),
             _ => None,
         }
@@ -173,7 +173,7 @@ pub(super) fn hold_unpriced<'a>(
 ) {
     for (fact, at, reason, detail) in &sweep.unpriced {
         let Some(partner) = Terms::partner_at(judged.account, *at) else { continue };
-        let Standing::Priced(place) = places.find(partner, *at) else { continue };
+        let Standing::Priced(place) = places.find(partner, *at, judged.account.registered_at) else { continue };
         // Also while the partner is suspended: those above it may be paid all the same.
         if Arc::ptr_eq(&place.setting.version, version) {
             claims.hold(*fact, *reason, detail);

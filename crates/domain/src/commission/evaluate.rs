@@ -4,7 +4,7 @@
 //! rebates share them out; cells add them up. Leaves what was posted before to `posting`. The same persons, facts and
 //! terms give the same cells, whatever order the facts came in.
 
-use super::brackets::{self, Metric, Volumes};
+use super::brackets::{self, Metric, Reached, Volumes};
 use super::claim::{Claim, Claims, Matter};
 use super::eligibility::Eligible;
 use super::held::{Held, HeldReason};
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::fact::{Fact, FactBody};
 use crate::ids::{CustomerId, FactId, PersonId};
-use crate::money::Exact;
+use crate::money::{Exact, OutOfRange};
 use crate::time::Instant;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,9 +45,39 @@ pub struct Evaluation<'a> {
 /// Every cell of these persons, from nothing. Where a plan reaches beyond a person (brackets, carry, caps by day or
 /// period, conditions on a partner), they must be all the persons of the partners concerned.
 pub fn evaluate<'a>(persons: &'a [PersonView], terms: &'a Terms<'a>) -> Evaluation<'a> {
+    evaluate_with(persons, terms, Volumes::default())
+}
+
+/// The same for some of the persons of a program whose rules look beyond them through sums alone
+/// ([`super::Plan::looks_beyond_by_sums`]): `reached` is what everybody together reached.
+pub fn evaluate_among<'a>(persons: &'a [PersonView], terms: &'a Terms<'a>, reached: &'a Reached) -> Evaluation<'a> {
+    evaluate_with(persons, terms, Volumes::of_everybody(reached))
+}
+
+/// What these persons' facts add to what the steps of rules are looked up by.
+///
+/// # Errors
+/// [`OutOfRange`] where a sum is too large to compute with.
+pub fn reached(persons: &[PersonView], terms: &Terms<'_>) -> Result<Reached, OutOfRange> {
+    let (mut claims, mut places, mut volumes) = (Claims::new(terms), Places::new(terms), Volumes::default());
+    claims.only_steps = true;
+    let people: Vec<Person<'_>> = persons.iter().map(|person| Person::open(person, &mut claims)).collect();
+    let mut standings = Vec::new();
+    for person in &people {
+        for fact in &person.facts {
+            claim_of_fact(person, fact, &mut places, &mut claims, &mut volumes, &mut standings);
+        }
+        flat::claim(person, &mut places, &mut claims);
+        cpa::claim(person, &people, &mut places, &mut claims);
+    }
+    count_amounts(&claims, &mut volumes);
+    ftd::count(&people, &mut places, terms, &mut volumes);
+    volumes.into_reached()
+}
+
+fn evaluate_with<'a>(persons: &'a [PersonView], terms: &'a Terms<'a>, mut volumes: Volumes<'a>) -> Evaluation<'a> {
     let mut claims = Claims::new(terms);
     let mut places = Places::new(terms);
-    let mut volumes = Volumes::default();
     let people: Vec<Person<'a>> = persons.iter().map(|person| Person::open(person, &mut claims)).collect();
     let mut standings = Vec::new();
     let mut qualified = BTreeMap::new();
@@ -68,7 +98,7 @@ pub fn evaluate<'a>(persons: &'a [PersonView], terms: &'a Terms<'a>) -> Evaluati
     brackets::apply(&mut claims, &volumes);
     price(&mut claims, &people);
     let shared = share::all(&mut claims, &volumes);
-    let worths = sum::cells(&mut claims, &shared);
+    let worths = sum::cells(&mut claims, shared);
     let bindings = people.iter().filter_map(|person| person.first?.bindings.last());
     let fallback =
         bindings.filter_map(|binding| terms.partners.get(&binding.partner)?.plans.last()).next_back().cloned();
@@ -81,6 +111,16 @@ pub fn evaluate<'a>(persons: &'a [PersonView], terms: &'a Terms<'a>) -> Evaluati
         terms: Some(terms),
         volumes,
         held: held(claims),
+    }
+}
+
+impl Evaluation<'_> {
+    /// What the cell is made of: whose fact each part is of, when it stands, and what it is worth before rounding.
+    pub fn parts<'e>(&'e self, worth: &'e Worth) -> impl Iterator<Item = (CustomerId, Instant, &'e Exact)> {
+        worth.parts.iter().map(|part| {
+            let claim = &self.claims[part.claim];
+            (claim.account.customer, claim.place.at, &part.exact)
+        })
     }
 }
 
@@ -106,7 +146,7 @@ fn claim_of_fact<'a>(
             claims.hold(fact.id, HeldReason::Unattributed, "no partner brought the customer before this date");
             return;
         };
-        match places.find(partner, at) {
+        match places.find(partner, at, account.registered_at) {
             Standing::Unplanned => {}
             Standing::Held(reason, detail) => claims.hold(fact.id, reason, detail),
             Standing::Priced(place) => {
@@ -141,6 +181,9 @@ fn match_rules<'a>(
     volumes: &mut Volumes<'a>,
 ) {
     for rule_of in &place.setting.rules {
+        if claims.only_steps && rule_of.0.plan.rules[rule_of.1].brackets.is_none() {
+            continue;
+        }
         let matter = Matter { account, fact, place, rule_of };
         claim_of_rule(&matter, person, traded, claims, |claim| {
             let metric = claim.rule().brackets.as_ref().map(|brackets| brackets.metric);

@@ -3,7 +3,11 @@
 //! What it says multiplies out: an input's `direct` is Σ quantity × rate, times weight and credit share, less what a cap
 //! cut off, times what carry leaves; its `exact` is what `tier`, `budget_factor` and `rebate` make of that. The inputs, and
 //! what is summed up, add up to the cell's exact amount, which is rounded once: alone, or with the paths that it is of.
+//!
+//! It is the largest part of a stored row: what follows from the rest, or is as it mostly is, is left out, and [`full`]
+//! puts it back in for whoever reads it.
 
+mod full;
 mod level;
 
 use super::cell::CellKey;
@@ -11,116 +15,216 @@ use super::claim::{Claim, Detail};
 use super::condition::ConditionState;
 use super::evaluate::Evaluation;
 use super::percent::Revenue;
-use super::posting::PostedCell;
+use super::posting::Posting;
 use super::rates;
 use super::sum::{Part, PathPart, Worth};
 use crate::fact::FactBody;
 use crate::ids::FactId;
-use crate::money::{Currency, Exact};
+use crate::money::{Currency, Decimal, Exact, MICROS};
 use crate::time::Instant;
-use serde_json::{Map, Value, json};
+pub use full::full_explanation;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fmt::{Display, Write as _};
 
 /// Facts of a cell that an explanation shows one by one: it is stored with every posting, and a busy cell has thousands.
-const TOLD_PARTS_MAX: usize = 32;
+const TOLD_PARTS_MAX: usize = 8;
+
+/// A JSON object as it is written: keys are ours, values need no escaping but where `text` is asked for.
+struct Object(String);
+
+impl Object {
+    fn open() -> Self {
+        let mut text = String::with_capacity(256);
+        text.push('{');
+        Self(text)
+    }
+
+    fn close(mut self) -> String {
+        self.0.push('}');
+        self.0
+    }
+
+    fn key(&mut self, key: &str) {
+        let comma = if self.0.ends_with(['{', '[']) { "" } else { "," };
+        write!(self.0, "{comma}\"{key}\":").expect("text takes any text");
+    }
+
+    /// A number in quotes.
+    fn number(&mut self, key: &str, number: &impl Display) {
+        self.key(key);
+        write!(self.0, "\"{number}\"").expect("text takes any text");
+    }
+
+    /// A number without quotes.
+    fn whole(&mut self, key: &str, number: i64) {
+        self.key(key);
+        write!(self.0, "{number}").expect("text takes any text");
+    }
+
+    fn text(&mut self, key: &str, text: &str) {
+        self.key(key);
+        self.0.push_str(&Value::from(text).to_string());
+    }
+
+    fn value(&mut self, key: &str, value: &Value) {
+        self.key(key);
+        write!(self.0, "{value}").expect("text takes any text");
+    }
+
+    fn list<T>(&mut self, key: &str, items: impl IntoIterator<Item = T>, mut item: impl FnMut(&mut Self, T)) {
+        self.key(key);
+        self.0.push('[');
+        for (index, entry) in items.into_iter().enumerate() {
+            if index > 0 {
+                self.0.push(',');
+            }
+            item(self, entry);
+        }
+        self.0.push(']');
+    }
+
+    fn object(&mut self, of: impl FnOnce(&mut Self)) {
+        self.0.push('{');
+        of(self);
+        self.0.push('}');
+    }
+}
 
 impl Evaluation<'_> {
-    /// The explanation object of one cell. The facts that `changed` lead; where many count, the others are summed up.
-    pub fn explanation(&self, worth: &Worth, changed: &[FactId]) -> Value {
+    /// What is stored of one cell's explanation. The facts that `changed` (sorted) lead; where many count, the others are
+    /// summed up.
+    pub(super) fn explanation(&self, worth: &Worth, posting: &Posting<'_>, changed: &[FactId]) -> String {
         let of_latest = |part: &&Part| self.claims[part.claim].fact.id == worth.fact;
         let latest = worth.parts.iter().rev().find(of_latest).or(worth.parts.last());
         let latest = latest.map(|part| &self.claims[part.claim]);
         let (told, summed_up) = self.told(worth, changed);
-        let mut facts: BTreeMap<_, _> = BTreeMap::new();
+        let mut object = Object::open();
+        object.text("rule", &worth.cell.rule);
+        object.list("facts", self.facts(&told), |list, ((at, fact), revision)| {
+            let revision = revision.map_or_else(|| "null".to_owned(), |revision| revision.to_string());
+            write!(list.0, "[{},{revision},{}]", fact.0, at.0).expect("text takes any text");
+        });
+        object.list("inputs", told, |list, part| list.object(|input| self.input(part, &worth.cell, input)));
+        if let Some((count, exact)) = summed_up {
+            object.value("summed_up", &json!({"count": count, "exact": exact}));
+        }
+        if let Some(claim) = latest {
+            self.rate(claim, &mut object);
+        }
+        if worth.cut_off != Decimal::ZERO {
+            object.number("cut_off", &worth.cut_off.to_text(worth.cell.unit.minor_digits()));
+        }
+        object.number("exact", &worth.exact);
+        if !worth.paths.is_empty() {
+            object.value("paths", &worth.paths.iter().map(path).collect());
+        }
+        about(&mut object, posting);
+        object.close()
+    }
+
+    /// How the rate of the latest fact came about.
+    fn rate(&self, claim: &Claim<'_>, object: &mut Object) {
+        if let Some(piece) = claim.pieces().last() {
+            object.number("rate", &piece.rate);
+        }
+        object.value("candidates", &self.candidates(claim).into());
+        if let Detail::Conditions(states) = &claim.detail
+            && !states.is_empty()
+        {
+            object.value("conditions", &states.iter().map(condition).collect());
+        }
+        if let Some(quote) = self.exchange_rate(claim) {
+            object.value("exchange_rate", &quote);
+        }
+    }
+
+    /// The facts that the told parts count, in time order.
+    fn facts(&self, told: &[&Part]) -> BTreeMap<(Instant, FactId), Option<i64>> {
         let counted = told.iter().flat_map(|part| {
             let claim = &self.claims[part.claim];
             std::iter::once(&claim.counted).chain(&claim.also_counted)
         });
-        for counted in counted {
-            facts.insert((counted.at, counted.fact), counted.revision);
-        }
-        let fact = |((at, fact), revision): ((Instant, FactId), Option<i64>)| json!({"id": fact.0, "revision": revision, "at": at.iso8601()});
-        let rate = latest.and_then(|claim| claim.pieces().last()).map(|piece| piece.rate.to_string());
-        json!({
-            "rule": &*worth.cell.rule,
-            "plan": worth.plan,
-            "version": worth.version,
-            "facts": facts.into_iter().map(fact).collect::<Vec<_>>(),
-            "inputs": told.iter().map(|part| self.input(part, &worth.cell)).collect::<Vec<_>>(),
-            "summed_up": summed_up,
-            "rate": rate,
-            "candidates": latest.map(|claim| self.candidates(claim)),
-            "conditions": latest.map(|claim| match &claim.detail {
-                Detail::Conditions(states) => states.iter().map(condition).collect(),
-                _ => Vec::new(),
-            }),
-            "exchange_rate": latest.and_then(|claim| self.exchange_rate(claim)),
-            "cut_off": worth.cut_off.to_text(worth.cell.unit.minor_digits()),
-            "exact": worth.exact.to_string(),
-            "paths": worth.paths.iter().map(path).collect::<Vec<_>>(),
-            "unit": worth.cell.unit.name(),
-            "digits": worth.cell.unit.minor_digits(),
-            "rounded": worth.rounded.to_text(worth.cell.unit.minor_digits()),
-        })
+        counted.map(|counted| ((counted.at, counted.fact), counted.revision)).collect()
     }
 
-    /// The parts that are shown one by one, and the rest as one number.
-    fn told<'w>(&self, worth: &'w Worth, changed: &[FactId]) -> (Vec<&'w Part>, Option<Value>) {
-        if worth.parts.len() <= TOLD_PARTS_MAX {
-            return (worth.parts.iter().collect(), None);
-        }
+    /// The parts that are shown one by one, and the rest as their count and sum.
+    fn told<'w>(&self, worth: &'w Worth, changed: &[FactId]) -> (Vec<&'w Part>, Option<(usize, Option<String>)>) {
         let mut parts: Vec<&Part> = worth.parts.iter().collect();
-        parts.sort_by_key(|part| {
+        if parts.len() <= TOLD_PARTS_MAX {
+            return (parts, None);
+        }
+        let order = |part: &&Part| {
             let claim = &self.claims[part.claim];
-            (!changed.contains(&claim.fact.id), std::cmp::Reverse((claim.place.at, claim.fact.id)))
-        });
+            (changed.binary_search(&claim.fact.id).is_err(), std::cmp::Reverse((claim.place.at, claim.fact.id)))
+        };
+        parts.select_nth_unstable_by_key(TOLD_PARTS_MAX, order);
         let rest = parts.split_off(TOLD_PARTS_MAX);
+        parts.sort_by_key(order);
         let exact = rest.iter().try_fold(Exact::zero(), |sum, part| sum.plus(&part.exact));
-        let exact = exact.map(|exact| exact.to_string()).ok();
-        (parts, Some(json!({"count": rest.len(), "exact": exact})))
+        (parts, Some((rest.len(), exact.map(|exact| exact.to_string()).ok())))
     }
 
-    fn input(&self, part: &Part, cell: &CellKey) -> Value {
+    fn input(&self, part: &Part, cell: &CellKey, input: &mut Object) {
         let claim = &self.claims[part.claim];
-        let mut input = Map::new();
-        let mut say = |key: &str, value: Value| drop(input.insert(key.to_owned(), value));
-        say("fact", claim.fact.id.0.into());
+        let one = Exact::whole(1);
+        input.whole("fact", claim.fact.id.0);
         if let Some(instrument) = rates::instrument(claim.fact) {
-            say("instrument", instrument.into());
+            input.text("instrument", instrument);
         }
-        match &claim.detail {
-            Detail::Lots { times, lot_factor } => {
-                say("lots", lots(claim).into());
-                say("sides", (*times).into());
-                say("lot_factor", lot_factor.to_string().into());
+        let mut quantity_is_told = false;
+        if let (Detail::Lots { times, lot_factor }, Some(lots)) = (&claim.detail, lots(claim)) {
+            input.number("lots", &lots);
+            quantity_is_told = claim.quantity == lots.exact();
+            if *times != 1 {
+                input.whole("sides", *times);
             }
-            Detail::Volume | Detail::Revenue | Detail::OfRule | Detail::Amount | Detail::Conditions(_) => {}
+            if *lot_factor != one {
+                input.number("lot_factor", lot_factor);
+            }
         }
-        say("quantity", claim.quantity.to_string().into());
-        let pieces = claim.pieces();
-        let pieces =
-            pieces.map(|piece| json!({"quantity": piece.quantity.to_string(), "rate": piece.rate.to_string()}));
-        say("pieces", pieces.collect());
-        say("weight", claim.rule().weight.to_string().into());
-        let credit_share = claim.factor.over(&claim.rule().weight.exact()).unwrap_or_else(|_| Exact::whole(1));
-        say("credit_share", credit_share.to_string().into());
-        say("cut_off", claim.cut_off.to_string().into());
+        if !quantity_is_told {
+            input.number("quantity", &claim.quantity);
+        }
+        if claim.further_pieces.is_empty() && claim.piece.quantity == claim.quantity {
+            input.number("rate", &claim.piece.rate);
+        } else {
+            input.list("pieces", claim.pieces(), |list, piece| {
+                list.object(|object| {
+                    object.number("quantity", &piece.quantity);
+                    object.number("rate", &piece.rate);
+                });
+            });
+        }
+        let weight = claim.rule().weight;
+        if weight != Decimal(MICROS) {
+            input.number("weight", &weight);
+        }
+        if claim.factor != weight.exact() {
+            input.number("credit_share", &claim.factor.over(&weight.exact()).unwrap_or_else(|_| one.clone()));
+        }
+        if !claim.cut_off.is_zero() {
+            input.number("cut_off", &claim.cut_off);
+        }
         if let Some(share) = &claim.carry_share {
-            say("carry_share", share.to_string().into());
+            input.number("carry_share", share);
         }
-        say("direct", claim.amount.to_string().into());
-        say("level", part.level.into());
+        input.number("direct", &claim.amount);
+        if part.level > 0 {
+            input.whole("level", part.level.into());
+        }
         if let Some(tier) = self.terms.and_then(|terms| level::tier(claim, part.level, terms, &self.volumes)) {
-            say("tier", tier);
+            input.value("tier", &tier);
         }
         if let Some(factor) = &claim.budget_factor {
-            say("budget_factor", factor.to_string().into());
+            input.number("budget_factor", factor);
         }
         if let Some(rebate) = level::rebate(claim, cell).filter(|_| part.is_rebate) {
-            say("rebate", rebate);
+            input.value("rebate", &rebate);
         }
-        say("exact", part.exact.to_string().into());
-        Value::Object(input)
+        if part.exact != claim.amount {
+            input.number("exact", &part.exact);
+        }
     }
 
     /// The one that won leads; those that lost follow.
@@ -150,10 +254,10 @@ impl Evaluation<'_> {
     }
 }
 
-fn lots(claim: &Claim<'_>) -> Option<String> {
+fn lots(claim: &Claim<'_>) -> Option<Decimal> {
     match &claim.fact.body {
-        FactBody::TradingDay(day) => Some(day.lots.to_string()),
-        FactBody::Trade(trade) => Some(trade.lots.to_string()),
+        FactBody::TradingDay(day) => Some(day.lots),
+        FactBody::Trade(trade) => Some(trade.lots),
         _ => None,
     }
 }
@@ -169,15 +273,23 @@ fn currency(body: &FactBody) -> Option<Currency> {
     }
 }
 
-/// The explanation of a cell that nothing counts in any more.
-pub(super) fn nothing(posted: &PostedCell) -> Value {
-    json!({
-        "rule": &*posted.cell.rule, "facts": [], "inputs": [], "rate": null, "candidates": [], "conditions": [],
-        "exchange_rate": null, "cut_off": "0", "exact": "0", "paths": [], "unit": posted.cell.unit.name(),
-        "digits": posted.cell.unit.minor_digits(), "rounded": "0",
-        "posted_before": posted.amount.to_string(), "posted_after": "0",
-        "reason": "nothing counts in this cell any more",
-    })
+/// What the posting is in, and from where to where it brings the cell.
+fn about(object: &mut Object, posting: &Posting<'_>) {
+    let unit = posting.cell.unit;
+    object.text("unit", &unit.name());
+    object.whole("digits", unit.minor_digits().into());
+    object.number("posted_before", &posting.posted_before);
+    let after = posting.posted_before.checked_add(posting.amount).expect("both were rounded within range");
+    object.number("posted_after", &after);
+}
+
+/// What is stored of a cell that nothing counts in any more.
+pub(super) fn nothing(posting: &Posting<'_>) -> String {
+    let mut object = Object::open();
+    object.text("rule", &posting.cell.rule);
+    about(&mut object, posting);
+    object.text("reason", "nothing counts in this cell any more");
+    object.close()
 }
 
 /// What a path of partners shares; it is rounded once and given out by largest remainder.

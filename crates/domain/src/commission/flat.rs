@@ -34,7 +34,7 @@ pub(super) fn claim<'a>(person: &Person<'a>, places: &mut Places<'a>, claims: &m
         accounts.extend(person.first.map(|first| (first, true)));
         for (account, whole_person) in accounts {
             let Some(partner) = Terms::partner_at(account, fact.at) else { continue };
-            let Standing::Priced(place) = places.find(partner, fact.at) else { continue };
+            let Standing::Priced(place) = places.find(partner, fact.at, account.registered_at) else { continue };
             for rule_of in &place.setting.rules {
                 let rule = &rule_of.0.plan.rules[rule_of.1];
                 let Kind::Flat(flat) = &rule.kind else { continue };

@@ -43,7 +43,7 @@ mod traded;
 mod verdict;
 
 pub use bonus::{Bonus, Rebate};
-pub use brackets::{Brackets, Metric, Mode, Network, Step};
+pub use brackets::{Brackets, Metric, Mode, Network, Reached, Step};
 pub use budget::{Budget, OnExceed};
 pub use cap::{Cap, CapPer};
 pub use carry::{Carry, CarryOf, CarryScope};
@@ -52,8 +52,9 @@ pub use condition::{ConditionState, Conditions, PartnerCondition, Within, Within
 pub use cpa::Cpa;
 pub use cpa_ladder::{CpaLadder, LadderOf, LadderStep};
 pub use eligibility::Eligibility;
-pub use evaluate::{Evaluation, evaluate};
+pub use evaluate::{Evaluation, evaluate, evaluate_among, reached};
 pub use exchange::{ExchangeRates, Quote};
+pub use explain::full_explanation;
 pub use external::External;
 pub use flat::Flat;
 pub use held::{Held, HeldReason};

@@ -104,8 +104,12 @@ impl PerLot {
         traded: &Traded<'_>,
         account: &CustomerView,
     ) -> Result<(Exact, Exact), OutOfRange> {
+        let (lots, times) = (traded.lots.exact(), self.side.times(traded.leg));
+        let lots = if times == 1 { lots } else { lots.times(&Exact::whole(times))? };
+        if self.lot_factor.is_empty() {
+            return Ok((Exact::whole(1), lots));
+        }
         let factor = self.factor(plan, traded.instrument, account)?;
-        let lots = traded.lots.exact().times(&Exact::whole(self.side.times(traded.leg)))?;
         Ok((factor.clone(), lots.times(&factor)?))
     }
 

@@ -57,7 +57,7 @@ pub(super) struct Places<'a> {
     terms: &'a Terms<'a>,
     /// Every instant at which anything dated changes.
     changes: Vec<Instant>,
-    known: BTreeMap<(PartnerId, usize, i64), Found>,
+    known: BTreeMap<(PartnerId, usize, i64, usize), Found>,
 }
 
 #[derive(Clone)]
@@ -86,18 +86,20 @@ impl<'a> Places<'a> {
         Self { terms, changes: changes.into_iter().collect(), known: BTreeMap::new() }
     }
 
-    /// The place of a moment of a partner's.
-    pub(super) fn find(&mut self, partner: PartnerId, at: Instant) -> Standing {
+    /// The place of a moment of a partner's, for a customer that registered then.
+    pub(super) fn find(&mut self, partner: PartnerId, at: Instant, registered_at: Instant) -> Standing {
         let epoch = self.changes.partition_point(|change| *change <= at);
-        let Some(version) = self.terms.plan_at(partner, at) else { return Standing::Unplanned };
+        let keeps_plan = self.terms.partners.get(&partner).is_some_and(|terms| terms.keeps_acquired_plan);
+        let acquired = if keeps_plan { self.changes.partition_point(|change| *change <= registered_at) } else { 0 };
+        let Some(version) = self.terms.plan_at(partner, at, registered_at) else { return Standing::Unplanned };
         // The start of the period of the partner's own plan tells periods apart. A compressed partner's place is
         // another's, whose period may be of another length: then the day does.
         let day = version.plan.zone.day_of(at);
         let compresses = version.plan.on_suspended == OnSuspended::Compress && self.terms.is_suspended(partner, at);
         let first_day = if compresses { day } else { Period::holding(version.plan.period, day).first_day };
-        let key = (partner, epoch, i64::from(first_day.year()) * 400 + i64::from(first_day.day_of_year()));
+        let key = (partner, epoch, i64::from(first_day.year()) * 400 + i64::from(first_day.day_of_year()), acquired);
         if !self.known.contains_key(&key) {
-            let found = self.setting(partner, at);
+            let found = self.setting(partner, at, registered_at);
             self.known.insert(key, found);
         }
         let found = self.known[&key].clone();
@@ -108,12 +110,12 @@ impl<'a> Places<'a> {
         }
     }
 
-    fn setting(&self, partner: PartnerId, at: Instant) -> Found {
+    fn setting(&self, partner: PartnerId, at: Instant, registered_at: Instant) -> Found {
         let terms = self.terms;
         let mut direct = partner;
         let mut passed = BTreeSet::new();
         let version = loop {
-            let Some(version) = terms.plan_at(direct, at) else { return Found::NoPlan };
+            let Some(version) = terms.plan_at(direct, at, registered_at) else { return Found::NoPlan };
             if version.plan.on_suspended != OnSuspended::Compress || !terms.is_suspended(direct, at) {
                 break version;
             }
@@ -129,7 +131,8 @@ impl<'a> Places<'a> {
         while let Some(partner) = rung.filter(|partner| seen.insert(*partner)) {
             let suspended = terms.is_suspended(partner, at);
             if !(compress && suspended) {
-                let (rules, period) = terms.rules_at(partner, at).map_or((Vec::new(), None), |(r, p)| (r, Some(p)));
+                let (rules, period) =
+                    terms.rules_at(partner, at, registered_at).map_or((Vec::new(), None), |(r, p)| (r, Some(p)));
                 chain.push(Rung { partner, suspended, rules, period });
             }
             rung = terms.parent_at(partner, at);
@@ -147,7 +150,7 @@ impl<'a> Places<'a> {
                     .flat_map(|(period, rules)| rules.map(move |rule| (rung.partner, rule, period))),
             );
         }
-        let (rules, period) = terms.rules_at(direct, at).expect("the direct partner has a plan");
+        let (rules, period) = terms.rules_at(direct, at, registered_at).expect("the direct partner has a plan");
         let of_kind = |is: fn(&Kind) -> bool| -> Vec<RuleOf> {
             rules.iter().filter(|(version, index)| is(&version.plan.rules[*index].kind)).cloned().collect()
         };
@@ -166,12 +169,17 @@ impl<'a> Places<'a> {
 
 impl Terms<'_> {
     /// What prices a partner's facts at a moment, and the period of its plan that holds the moment.
-    pub(super) fn rules_at(&self, partner: PartnerId, at: Instant) -> Option<(Vec<RuleOf>, Period)> {
+    pub(super) fn rules_at(
+        &self,
+        partner: PartnerId,
+        at: Instant,
+        registered_at: Instant,
+    ) -> Option<(Vec<RuleOf>, Period)> {
         let terms = self.partners.get(&partner)?;
-        let now = terms.plan_at(at)?;
+        let now = terms.plan_at(at, registered_at)?;
         let period = period_of(&now.plan, at);
         let period_starts = now.plan.zone.start_of(period.first_day);
-        let began = terms.plan_at(period_starts);
+        let began = terms.plan_at(period_starts, registered_at);
         let mut rules = Vec::new();
         for (index, rule) in now.plan.rules.iter().enumerate() {
             let was_periodic =
@@ -184,7 +192,11 @@ impl Terms<'_> {
                 continue;
             }
             // It waits for the next period; until then the versions before it say what the rule is.
-            let before = terms.plans.iter().rev().filter(|version| version.from <= at && version.from >= period_starts);
+            let before = terms
+                .plans_of(registered_at)
+                .iter()
+                .rev()
+                .filter(|version| version.from <= at && version.from >= period_starts);
             let before = before.chain(began).find_map(|version| {
                 let (index, rule) = version.plan.rule(&rule.id)?;
                 (!rule.is_periodic() || version.from <= period_starts).then(|| (Arc::clone(version), index))

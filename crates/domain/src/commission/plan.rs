@@ -3,7 +3,7 @@
 //! Only `lint` makes one, so a plan in hand is a plan without mistakes. Each rule kind keeps its own file.
 
 use super::bonus::{Bonus, Rebate};
-use super::brackets::Brackets;
+use super::brackets::{Brackets, Mode};
 use super::budget::Budget;
 use super::cap::{Cap, CapPer};
 use super::carry::Carry;
@@ -210,6 +210,11 @@ impl Rule {
         self.is_periodic() || self.cap.is_some_and(|cap| cap.per == CapPer::Day)
     }
 
+    /// Whether what it pays is for one fact alone: not for a person, an acquisition or a closed period.
+    pub fn is_for_fact(&self) -> bool {
+        self.carry.is_none() && !matches!(self.kind, Kind::Flat(_) | Kind::Cpa(_) | Kind::CpaLadder(_))
+    }
+
     /// Whether the partners above take part: always for money to a partner only.
     pub fn takes_tiers(&self) -> bool {
         self.tiers && self.pays == Pays::Partner && self.unit.is_money() && !matches!(self.kind, Kind::Rebate(_))
@@ -219,11 +224,33 @@ impl Rule {
 impl Plan {
     /// Whether what one person does can change what another one's facts are worth.
     pub fn reaches_beyond_a_person(&self) -> bool {
+        self.rules.iter().any(Rule::adds_up_by_period) || self.asks_of_partners()
+    }
+
+    /// Whether all that it must know of other persons are sums over a partner's period: then persons can be priced a few
+    /// at a time, once the sums are known. A running total, a cap over all and a condition on the partner are no sums.
+    pub fn looks_beyond_by_sums(&self) -> bool {
+        let in_sums = |rule: &Rule| {
+            rule.carry.is_none()
+                && !rule.cap.is_some_and(|cap| matches!(cap.per, CapPer::Day | CapPer::Period))
+                && !rule.brackets.as_ref().is_some_and(|brackets| brackets.mode == Mode::Marginal)
+        };
+        self.rules.iter().all(in_sums) && !self.asks_of_partners()
+    }
+
+    fn asks_of_partners(&self) -> bool {
         let conditions = self.qualification.iter().chain(self.rules.iter().filter_map(|rule| match &rule.kind {
             Kind::Cpa(cpa) => Some(&cpa.qualify),
             _ => None,
         }));
-        self.rules.iter().any(Rule::adds_up_by_period) || conditions.into_iter().any(|asked| asked.partner.is_some())
+        conditions.into_iter().any(|asked| asked.partner.is_some())
+    }
+
+    /// Whether partners of one tree share cells or volumes: by tiers, by steps of a network, by moving up where one is
+    /// suspended.
+    pub fn reaches_along_the_tree(&self) -> bool {
+        let counts_network = |rule: &Rule| rule.brackets.as_ref().is_some_and(Brackets::is_of_network);
+        self.tiers.is_some() || self.on_suspended == OnSuspended::Compress || self.rules.iter().any(counts_network)
     }
 
     /// Whether the instrument is in the group.

@@ -8,8 +8,8 @@ use super::sum::Worth;
 use crate::ids::{FactId, made_at};
 use crate::money::{Decimal, Exact};
 use crate::time::{Instant, Period, PeriodLength, Zone};
-use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A cell as the ledger has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct LastPosting {
 
 /// One difference to post.
 #[derive(Debug, Clone)]
-pub struct Posting {
+pub struct Posting<'e> {
     /// The cell.
     pub cell: CellKey,
     /// Its stored key.
@@ -68,11 +68,51 @@ pub struct Posting {
     pub cut_off: Decimal,
     /// What caps take away now.
     pub cut_off_after: Decimal,
-    /// How it came about.
-    pub explanation: Value,
+    told: Told<'e>,
 }
 
-impl Posting {
+/// How a posting came about. Most of what is worked out is never stored: it is put into words only where it is.
+#[derive(Debug, Clone)]
+enum Told<'e> {
+    /// By what an evaluation says of the cell; the facts that changed are sorted.
+    Worth(&'e Evaluation<'e>, &'e Worth, Arc<[FactId]>),
+    /// Nothing counts in the cell any more.
+    Nothing,
+    /// In words.
+    Text(String),
+}
+
+impl Posting<'_> {
+    /// How it came about, as it is stored; [`super::full_explanation`] makes of it what is shown.
+    pub fn explanation(&self) -> String {
+        match &self.told {
+            Told::Worth(evaluation, worth, changed) => evaluation.explanation(worth, self, changed),
+            Told::Nothing => super::explain::nothing(self),
+            Told::Text(text) => text.clone(),
+        }
+    }
+
+    /// The same with its explanation put into words: it outlives what it was worked out from.
+    pub fn told(self) -> Posting<'static> {
+        let told = Told::Text(self.explanation());
+        Posting {
+            cell: self.cell,
+            cell_text: self.cell_text,
+            amount: self.amount,
+            fact: self.fact,
+            for_period: self.for_period,
+            payable_at: self.payable_at,
+            auto_approve: self.auto_approve,
+            plan: self.plan,
+            version: self.version,
+            exact: self.exact,
+            posted_before: self.posted_before,
+            cut_off: self.cut_off,
+            cut_off_after: self.cut_off_after,
+            told,
+        }
+    }
+
     /// The terms that the cell was posted by now.
     pub fn terms(&self) -> LastPosting {
         LastPosting {
@@ -86,63 +126,72 @@ impl Posting {
 }
 
 /// The differences between worth and what was posted, by cell. `changed` are the facts of this step.
-pub fn postings(
-    evaluation: &Evaluation<'_>,
+pub fn postings<'e>(
+    evaluation: &'e Evaluation<'_>,
     posted: &BTreeMap<String, PostedCell>,
     changed: &[FactId],
-) -> Vec<Posting> {
+) -> Vec<Posting<'e>> {
     let mut postings = Vec::new();
+    let changed = sorted(changed);
     for (text, worth) in &evaluation.worths {
         let before = posted.get(text).map_or((Decimal::ZERO, Decimal::ZERO), |cell| (cell.amount, cell.cut_off));
         if let Some(amount) = worth.rounded.checked_sub(before.0).filter(|amount| *amount != Decimal::ZERO) {
-            postings.push(difference(evaluation, worth, text, amount, before, changed));
+            postings.push(difference(evaluation, worth, text, amount, before, &changed));
         }
     }
     for (text, cell) in posted {
         if !evaluation.worths.contains_key(text) && cell.amount != Decimal::ZERO {
-            postings.push(taken_back(evaluation, text, cell, changed));
+            postings.push(taken_back(evaluation, text, cell, &changed));
         }
     }
     postings.sort_by(|a, b| a.cell_text.cmp(&b.cell_text));
     postings
 }
 
-fn difference(
-    evaluation: &Evaluation<'_>,
-    worth: &Worth,
+fn sorted(changed: &[FactId]) -> Arc<[FactId]> {
+    let mut changed: Arc<[FactId]> = changed.into();
+    Arc::get_mut(&mut changed).expect("nobody else has it yet").sort_unstable();
+    changed
+}
+
+fn difference<'e>(
+    evaluation: &'e Evaluation<'_>,
+    worth: &'e Worth,
     text: &str,
     amount: Decimal,
     (before, cut_off_before): (Decimal, Decimal),
-    changed: &[FactId],
-) -> Posting {
-    let latest_changed = worth.facts.iter().filter(|counted| changed.contains(&counted.fact));
+    changed: &Arc<[FactId]>,
+) -> Posting<'e> {
+    let counted = worth.parts.iter().flat_map(|part| {
+        let claim = &evaluation.claims[part.claim];
+        std::iter::once(&claim.counted).chain(&claim.also_counted)
+    });
+    let latest_changed = counted.filter(|counted| changed.binary_search(&counted.fact).is_ok());
     let latest = latest_changed.max_by_key(|counted| (counted.at, counted.fact));
     let (fact, at) = latest.map_or((worth.fact, worth.fact_at), |counted| (counted.fact, counted.at));
-    let mut explanation = evaluation.explanation(worth, changed);
-    explanation["posted_before"] = before.to_string().into();
-    explanation["posted_after"] = worth.rounded.to_string().into();
+    let version = &worth.priced_by;
     Posting {
         cell: worth.cell.clone(),
         cell_text: text.to_owned(),
         amount,
         fact,
         for_period: worth.for_period,
-        payable_at: at.plus_seconds(worth.priced_by.plan.hold_seconds()),
-        auto_approve: worth.auto_approve,
-        plan: worth.plan.clone(),
-        version: worth.version,
+        payable_at: at.plus_seconds(version.plan.hold_seconds()),
+        auto_approve: version.plan.auto_approve,
+        plan: version.name.clone(),
+        version: version.version,
         exact: worth.exact.clone(),
         posted_before: before,
         cut_off: worth.cut_off.checked_sub(cut_off_before).unwrap_or(Decimal::ZERO),
         cut_off_after: worth.cut_off,
-        explanation,
+        told: Told::Worth(evaluation, worth, Arc::clone(changed)),
     }
 }
 
 /// A cell that nothing counts in any more. Its terms are those of the latest fact that changed, of the latest of all where
 /// none did; where that fact left the person altogether only its arrival is known.
-fn taken_back(evaluation: &Evaluation<'_>, text: &str, posted: &PostedCell, changed: &[FactId]) -> Posting {
-    let concerns = |fact: &FactId| changed.is_empty() || changed.contains(fact);
+fn taken_back(evaluation: &Evaluation<'_>, text: &str, posted: &PostedCell, changed: &[FactId]) -> Posting<'static> {
+    let concerns = |fact: &FactId| changed.is_empty() || changed.binary_search(fact).is_ok();
     let known = evaluation.standings.iter().filter(|(fact, ..)| concerns(fact));
     let known = known.max_by_key(|(fact, at, _)| (*at, *fact)).map(|(fact, at, version)| (*fact, *at, version));
     if let (None, true, Some(last)) = (known, changed.is_empty(), &posted.last) {
@@ -172,12 +221,17 @@ fn taken_back(evaluation: &Evaluation<'_>, text: &str, posted: &PostedCell, chan
         posted_before: posted.amount,
         cut_off: posted.cut_off.negated(),
         cut_off_after: Decimal::ZERO,
-        explanation: super::explain::nothing(posted),
+        told: Told::Nothing,
     }
 }
 
 /// After a dated change: what is taken back is for the period of what was posted, and is payable when that was.
-fn taken_back_as_posted(evaluation: &Evaluation<'_>, text: &str, posted: &PostedCell, last: &LastPosting) -> Posting {
+fn taken_back_as_posted(
+    evaluation: &Evaluation<'_>,
+    text: &str,
+    posted: &PostedCell,
+    last: &LastPosting,
+) -> Posting<'static> {
     Posting {
         cell: posted.cell.clone(),
         cell_text: text.to_owned(),
@@ -192,6 +246,6 @@ fn taken_back_as_posted(evaluation: &Evaluation<'_>, text: &str, posted: &Posted
         posted_before: posted.amount,
         cut_off: posted.cut_off.negated(),
         cut_off_after: Decimal::ZERO,
-        explanation: super::explain::nothing(posted),
+        told: Told::Nothing,
     }
 }

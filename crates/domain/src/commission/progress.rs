@@ -66,7 +66,7 @@ fn find(
     rule: Option<&str>,
     now: Instant,
 ) -> Option<(Conditions, OncePer, Arc<PlanVersion>)> {
-    let version = terms.plan_at(Terms::partner_at(account, now)?, now)?;
+    let version = terms.plan_at(Terms::partner_at(account, now)?, now, account.registered_at)?;
     let Some(id) = rule else {
         return Some((version.plan.qualification.clone()?, OncePer::Person, Arc::clone(version)));
     };

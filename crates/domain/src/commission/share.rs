@@ -38,7 +38,7 @@ pub(super) struct Share {
 
 /// Every share of every claim.
 pub(super) fn all(claims: &mut Claims<'_>, volumes: &Volumes<'_>) -> Vec<Share> {
-    let mut shares = Vec::new();
+    let mut shares = Vec::with_capacity(claims.all.len());
     let mut failed: Vec<(FactId, OutOfRange)> = Vec::new();
     for (place, claim) in claims.all.iter().enumerate() {
         if claim.rule().pays == Pays::Customer {
@@ -56,7 +56,28 @@ pub(super) fn all(claims: &mut Claims<'_>, volumes: &Volumes<'_>) -> Vec<Share> 
             });
             continue;
         }
-        let given = tiers::share(claim, claims.terms, volumes);
+        let setting = &claim.place.setting;
+        let Some(tiers) = tiers::of(claim) else {
+            // Most claims: all of it is the direct partner's.
+            if !claim.amount.is_payable() {
+                failed.push((claim.fact.id, OutOfRange));
+                continue;
+            }
+            shares.push(Share {
+                claim: place,
+                version: Arc::clone(&claim.version),
+                rule_index: claim.rule_index,
+                is_rebate: false,
+                payee: Payee::Partner(setting.partner),
+                level: 0,
+                scope: claim.scope.clone(),
+                exact: claim.amount.clone(),
+                path: None,
+                is_withheld: setting.chain[0].suspended,
+            });
+            continue;
+        };
+        let given = tiers::share(claim, tiers, claims.terms, volumes);
         // All of a claim or nothing of it: what is left out of a path would make the others' parts wrong.
         let is_payable = |given: &tiers::Shares| given.parts.iter().all(|part| part.exact.is_payable());
         match given.and_then(|given| if is_payable(&given) { Ok(given) } else { Err(OutOfRange) }) {
@@ -104,9 +125,8 @@ fn keep_within_budget(claims: &mut Claims<'_>, shares: &mut [Share]) {
     for (index, share) in shares.iter().enumerate() {
         let claim = &claims.all[share.claim];
         let is_traded = matches!(claim.fact.body, FactBody::TradingDay(_) | FactBody::Trade(_));
-        let is_of_fact = !matches!(claim.rule().kind, Kind::Flat(_) | Kind::Cpa(_) | Kind::CpaLadder(_));
-        let counts = claim.rule().unit.is_money() && claim.rule().carry.is_none();
-        if claim.place.setting.version.plan.budget.is_some() && is_traded && is_of_fact && counts {
+        let counts = claim.rule().unit.is_money() && claim.is_for_fact && claim.rule().is_for_fact();
+        if claim.place.setting.version.plan.budget.is_some() && is_traded && counts {
             by_fact.entry(claim.fact.id).or_default().push(index);
         }
     }

@@ -1,9 +1,9 @@
 //! Cells: shares added up exactly, then rounded once each; what is rounded together is shared by largest remainder.
 
 use super::cell::{CellKey, Scope};
-use super::claim::{Claims, Counted};
+use super::claim::{Claim, Claims, Counted};
 use super::place::period_of;
-use super::plan::PlanVersion;
+use super::plan::{PlanVersion, Rule};
 use super::share::Share;
 use crate::ids::{FactId, PartnerId};
 use crate::money::{Decimal, Exact, OutOfRange, Unit};
@@ -28,17 +28,9 @@ pub struct Worth {
     pub fact_at: Instant,
     /// The period it is for.
     pub for_period: Period,
-    /// When the latest fact's part is payable.
-    pub payable_at: Instant,
-    /// Whether the plan needs nobody's approval.
-    pub auto_approve: bool,
-    /// The plan that priced the latest part.
-    pub plan: String,
-    /// Its version.
-    pub version: i64,
-    pub(super) facts: Vec<Counted>,
     pub(super) parts: Vec<Part>,
     pub(super) paths: Vec<PathPart>,
+    /// What priced the latest part.
     pub(super) priced_by: Arc<PlanVersion>,
 }
 
@@ -61,6 +53,7 @@ pub(super) struct Part {
 }
 
 struct Cell {
+    key: CellKey,
     exact: Exact,
     /// What is rounded alone.
     alone: Exact,
@@ -69,22 +62,97 @@ struct Cell {
     cut_off: Exact,
     moment: Instant,
     version: Arc<PlanVersion>,
-    facts: Vec<Counted>,
+    /// The latest fact that counts in it.
+    latest: Counted,
     parts: Vec<Part>,
     paths: Vec<PathPart>,
+}
+
+/// The cells so far. Facts come person by person in time order: the cell of a rule and level is nearly always the one
+/// that it was for the fact before, which is looked at first.
+#[derive(Default)]
+struct Cells {
+    all: Vec<Cell>,
+    places: BTreeMap<CellKey, usize>,
+    recent: Vec<Option<usize>>,
+}
+
+/// Levels above share a place in [`Cells::recent`].
+const LEVELS: usize = 4;
+
+impl Cells {
+    fn slot(share: &Share) -> usize {
+        share.rule_index * LEVELS + usize::from(share.level) % LEVELS
+    }
+
+    fn find(&mut self, share: &Share, rule: &Rule) -> Option<usize> {
+        let recent = self.recent.get(Self::slot(share)).copied().flatten();
+        if let Some(place) = recent.filter(|place| is_of(&self.all[*place].key, share, rule)) {
+            return Some(place);
+        }
+        let place = self.places.get(&key_of(share, rule)).copied()?;
+        self.remember(share, place);
+        Some(place)
+    }
+
+    fn remember(&mut self, share: &Share, place: usize) {
+        let slot = Self::slot(share);
+        if self.recent.len() <= slot {
+            self.recent.resize(slot + 1, None);
+        }
+        self.recent[slot] = Some(place);
+    }
+
+    fn open(&mut self, share: &Share, rule: &Rule, claim: &Claim<'_>) -> usize {
+        let (key, place) = (key_of(share, rule), self.all.len());
+        self.places.insert(key.clone(), place);
+        self.remember(share, place);
+        self.all.push(Cell {
+            key,
+            exact: Exact::zero(),
+            alone: Exact::zero(),
+            given: Decimal::ZERO,
+            cut_off: Exact::zero(),
+            moment: claim.place.at,
+            version: Arc::clone(&share.version),
+            latest: claim.counted,
+            parts: Vec::new(),
+            paths: Vec::new(),
+        });
+        place
+    }
+}
+
+fn key_of(share: &Share, rule: &Rule) -> CellKey {
+    CellKey {
+        payee: share.payee,
+        rule: rule.id.clone(),
+        unit: rule.unit,
+        level: share.level,
+        scope: share.scope.clone(),
+    }
+}
+
+fn is_of(key: &CellKey, share: &Share, rule: &Rule) -> bool {
+    key.level == share.level
+        && key.payee == share.payee
+        && key.scope == share.scope
+        && key.unit == rule.unit
+        && (Arc::ptr_eq(&key.rule, &rule.id) || key.rule == rule.id)
 }
 
 /// What is rounded once for a whole path of partners, level by level.
 type Paths = BTreeMap<(Scope, Arc<str>, Unit, Vec<(PartnerId, bool)>), Vec<(CellKey, Exact, bool)>>;
 
 /// Every cell by its text. What leaves the range of exact numbers is held, and the cell stays without it.
-pub(super) fn cells(claims: &mut Claims<'_>, shares: &[Share]) -> BTreeMap<String, Worth> {
-    let mut cells: BTreeMap<CellKey, Cell> = BTreeMap::new();
+pub(super) fn cells(claims: &mut Claims<'_>, shares: Vec<Share>) -> BTreeMap<String, Worth> {
+    let mut cells = Cells::default();
     let mut paths = Paths::new();
     for share in shares {
+        let place = share.claim;
         let added = add(claims, share, &mut cells, &mut paths);
         if let Err(error) = added {
-            let fact = claims.all[share.claim].fact.id;
+            let fact = claims.all[place].fact.id;
             claims.hold_out_of_range(fact, error);
         }
     }
@@ -93,93 +161,78 @@ pub(super) fn cells(claims: &mut Claims<'_>, shares: &[Share]) -> BTreeMap<Strin
         let Ok(given) = by_largest_remainder(&parts, unit) else { continue };
         let parts: Arc<[Exact]> = parts.into();
         for (index, ((key, _, is_withheld), amount)) in levels.into_iter().zip(given).enumerate() {
-            if let Some(cell) = cells.get_mut(&key).filter(|_| !is_withheld) {
+            let place = cells.places.get(&key).filter(|_| !is_withheld);
+            if let Some(cell) = place.map(|place| &mut cells.all[*place]) {
                 cell.given = cell.given.checked_add(amount).unwrap_or(cell.given);
                 cell.paths.push(PathPart { levels: Arc::clone(&parts), index });
             }
         }
     }
-    let mut worths = BTreeMap::new();
-    for (key, cell) in cells {
-        let latest = cell.facts.iter().max_by_key(|counted| (counted.at, counted.fact)).map(|latest| latest.fact);
-        match cell.into_worth(key.clone()) {
-            Ok(worth) => drop(worths.insert(key.text(), worth)),
-            Err(error) => latest.into_iter().for_each(|fact| claims.hold_out_of_range(fact, error)),
+    let mut worths = Vec::with_capacity(cells.all.len());
+    for cell in cells.all {
+        let latest = cell.latest.fact;
+        match cell.into_worth() {
+            Ok(worth) => worths.push((worth.cell.text(), worth)),
+            Err(error) => claims.hold_out_of_range(latest, error),
         }
     }
-    worths
+    worths.into_iter().collect()
 }
 
-fn add(
-    claims: &Claims<'_>,
-    share: &Share,
-    cells: &mut BTreeMap<CellKey, Cell>,
-    paths: &mut Paths,
-) -> Result<(), OutOfRange> {
+fn add(claims: &Claims<'_>, share: Share, cells: &mut Cells, paths: &mut Paths) -> Result<(), OutOfRange> {
     let claim = &claims.all[share.claim];
-    let rule = &share.version.plan.rules[share.rule_index];
-    let key = CellKey {
-        payee: share.payee,
-        rule: rule.id.clone(),
-        unit: rule.unit,
-        level: share.level,
-        scope: share.scope.clone(),
+    let version = Arc::clone(&share.version);
+    let rule = &version.plan.rules[share.rule_index];
+    let found = cells.find(&share, rule);
+    payable(&share.exact)?;
+    payable(&claim.cut_off)?;
+    let sums = match found.map(|place| &cells.all[place]) {
+        Some(cell) => (cell.exact.plus(&share.exact)?, cell.cut_off.plus(&claim.cut_off)?),
+        None => (share.exact.clone(), claim.cut_off.clone()),
     };
-    if let Some(cell) = cells.get(&key) {
-        payable(cell.exact.plus(&share.exact)?)?;
-        payable(cell.cut_off.plus(&claim.cut_off)?)?;
-    }
-    payable(share.exact.clone())?;
-    payable(claim.cut_off.clone())?;
+    payable(&sums.0)?;
+    payable(&sums.1)?;
     if let Some(path) = &share.path {
         let levels = paths.entry((share.scope.clone(), rule.id.clone(), rule.unit, path.clone())).or_default();
         let sum = levels.iter().try_fold(share.exact.clone(), |sum, (_, exact, _)| sum.plus(exact))?;
-        payable(sum)?;
-        match levels.iter_mut().find(|(known, ..)| *known == key) {
-            Some((_, exact, _)) => *exact = payable(exact.plus(&share.exact)?)?,
-            None => levels.push((key.clone(), share.exact.clone(), share.is_withheld)),
+        payable(&sum)?;
+        match levels.iter_mut().find(|(known, ..)| is_of(known, &share, rule)) {
+            Some((_, exact, _)) => {
+                let sum = exact.plus(&share.exact)?;
+                payable(&sum)?;
+                *exact = sum;
+            }
+            None => levels.push((key_of(&share, rule), share.exact.clone(), share.is_withheld)),
         }
     }
     if share.is_withheld {
         return Ok(());
     }
-    let cell = cells.entry(key).or_insert_with(|| Cell {
-        exact: Exact::zero(),
-        alone: Exact::zero(),
-        given: Decimal::ZERO,
-        cut_off: Exact::zero(),
-        moment: claim.place.at,
-        version: Arc::clone(&share.version),
-        facts: Vec::new(),
-        parts: Vec::new(),
-        paths: Vec::new(),
-    });
-    let sum = cell.exact.plus(&share.exact)?;
+    let place = found.unwrap_or_else(|| cells.open(&share, rule, claim));
+    let cell = &mut cells.all[place];
     if share.path.is_none() {
         cell.alone = cell.alone.plus(&share.exact)?;
     }
-    cell.exact = sum;
+    cell.exact = sums.0;
     if share.level == 0 && !share.is_rebate {
-        cell.cut_off = cell.cut_off.plus(&claim.cut_off)?;
+        cell.cut_off = sums.1;
     }
     if claim.place.at >= cell.moment {
         cell.moment = claim.place.at;
-        cell.version = Arc::clone(&share.version);
+        cell.version = version;
     }
-    cell.facts.push(claim.counted);
-    cell.facts.extend(claim.also_counted.iter().copied());
-    cell.parts.push(Part {
-        claim: share.claim,
-        level: share.level,
-        exact: share.exact.clone(),
-        is_rebate: share.is_rebate,
-    });
+    for counted in std::iter::once(&claim.counted).chain(&claim.also_counted) {
+        if (counted.at, counted.fact) > (cell.latest.at, cell.latest.fact) {
+            cell.latest = *counted;
+        }
+    }
+    cell.parts.push(Part { claim: share.claim, level: share.level, exact: share.exact, is_rebate: share.is_rebate });
     Ok(())
 }
 
 /// What cannot be posted is left out, and its fact is held: the cell keeps what it is worth without it.
-fn payable(exact: Exact) -> Result<Exact, OutOfRange> {
-    if exact.is_payable() { Ok(exact) } else { Err(OutOfRange) }
+fn payable(exact: &Exact) -> Result<(), OutOfRange> {
+    if exact.is_payable() { Ok(()) } else { Err(OutOfRange) }
 }
 
 /// The sum, rounded once, given out in minor units: whole ones first, then one each to the largest remainders; ties go
@@ -212,27 +265,19 @@ pub(super) fn by_largest_remainder(parts: &[Exact], unit: Unit) -> Result<Vec<De
 }
 
 impl Cell {
-    fn into_worth(self, cell: CellKey) -> Result<Worth, OutOfRange> {
-        let latest = self.facts.iter().max_by_key(|counted| (counted.at, counted.fact)).copied();
-        let latest = latest.expect("a cell is made with its first fact");
-        let plan = &self.version.plan;
-        let for_period = match &cell.scope {
+    fn into_worth(self) -> Result<Worth, OutOfRange> {
+        let for_period = match &self.key.scope {
             Scope::CustomerPeriod(_, period) | Scope::Period(period) => *period,
-            _ => period_of(plan, self.moment),
+            _ => period_of(&self.version.plan, self.moment),
         };
         Ok(Worth {
             exact: self.exact,
-            rounded: self.alone.round(cell.unit)?.checked_add(self.given).ok_or(OutOfRange)?,
-            cut_off: self.cut_off.round(cell.unit)?,
-            fact: latest.fact,
-            fact_at: latest.at,
+            rounded: self.alone.round(self.key.unit)?.checked_add(self.given).ok_or(OutOfRange)?,
+            cut_off: self.cut_off.round(self.key.unit)?,
+            fact: self.latest.fact,
+            fact_at: self.latest.at,
             for_period,
-            payable_at: latest.at.plus_seconds(plan.hold_seconds()),
-            auto_approve: plan.auto_approve,
-            plan: self.version.name.clone(),
-            version: self.version.version,
-            cell,
-            facts: self.facts,
+            cell: self.key,
             parts: self.parts,
             paths: self.paths,
             priced_by: self.version,

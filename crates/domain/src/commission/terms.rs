@@ -63,6 +63,9 @@ pub struct PartnerTerms {
     pub suspended: Vec<(Instant, bool)>,
     /// Sorted: from this instant on under this partner, or under none.
     pub parents: Vec<(Instant, Option<PartnerId>)>,
+    /// A customer keeps the version that was in force when it registered (`plan_of: acquisition`); one that was there
+    /// before the first version has that one.
+    pub keeps_acquired_plan: bool,
 }
 
 /// Everything dated that facts are priced by.
@@ -89,8 +92,17 @@ impl PersonView {
 }
 
 impl PartnerTerms {
-    pub(super) fn plan_at(&self, at: Instant) -> Option<&Arc<PlanVersion>> {
-        self.plans.iter().rev().find(|version| version.from <= at)
+    /// The versions that a customer which registered then can see.
+    pub fn plans_of(&self, registered_at: Instant) -> &[Arc<PlanVersion>] {
+        if !self.keeps_acquired_plan {
+            return &self.plans;
+        }
+        let seen = self.plans.partition_point(|version| version.from <= registered_at);
+        &self.plans[..seen.max(1).min(self.plans.len())]
+    }
+
+    pub(super) fn plan_at(&self, at: Instant, registered_at: Instant) -> Option<&Arc<PlanVersion>> {
+        self.plans_of(registered_at).iter().rev().find(|version| version.from <= at)
     }
 
     pub(super) fn is_suspended_at(&self, at: Instant) -> bool {
@@ -109,8 +121,9 @@ impl Terms<'_> {
         customer.bindings.iter().rev().find(|binding| binding.from <= at).map(|binding| binding.partner)
     }
 
-    pub(super) fn plan_at(&self, partner: PartnerId, at: Instant) -> Option<&Arc<PlanVersion>> {
-        self.partners.get(&partner)?.plan_at(at)
+    /// What prices a customer of the partner's that registered then.
+    pub(super) fn plan_at(&self, partner: PartnerId, at: Instant, registered_at: Instant) -> Option<&Arc<PlanVersion>> {
+        self.partners.get(&partner)?.plan_at(at, registered_at)
     }
 
     pub(super) fn is_suspended(&self, partner: PartnerId, at: Instant) -> bool {
@@ -130,7 +143,7 @@ impl Terms<'_> {
         // A zone moves the start, and the moved start may lie in another version with another zone: twice settles it
         // but for two versions that point at each other, where the second stands.
         for _ in 0..2 {
-            let Some(version) = self.plan_at(partner, at) else { break };
+            let Some(version) = self.plan_at(partner, at, customer.registered_at) else { break };
             let start = version.plan.zone.start_of(day);
             if start == at {
                 break;
@@ -144,7 +157,8 @@ impl Terms<'_> {
     fn partner_within_day(&self, customer: &CustomerView, at: Instant, day: Date) -> Option<PartnerId> {
         Self::partner_at(customer, at).or_else(|| {
             let first = customer.bindings.first()?;
-            let zone = self.plan_at(first.partner, first.from).map(|version| &version.plan.zone);
+            let zone =
+                self.plan_at(first.partner, first.from, customer.registered_at).map(|version| &version.plan.zone);
             let next_day = day.saturating_add(1.days());
             let end = zone.map_or_else(|| start_in_utc(next_day), |zone| zone.start_of(next_day));
             (first.from < end).then_some(first.partner)

@@ -68,18 +68,25 @@ pub(super) struct Shares {
     pub by_path: bool,
 }
 
+/// The tiers that share the claim out; `None` where all of it is the direct partner's.
+pub(super) fn of<'c>(claim: &'c Claim<'_>) -> Option<&'c Tiers> {
+    claim.place.setting.version.plan.tiers.as_ref().filter(|_| claim.rule().takes_tiers())
+}
+
 /// Shares the claim's amount among the direct partner and those above.
-pub(super) fn share(claim: &Claim<'_>, terms: &Terms<'_>, volumes: &Volumes<'_>) -> Result<Shares, OutOfRange> {
-    let setting = &claim.place.setting;
-    let chain = &setting.chain;
-    let tiers = setting.version.plan.tiers.as_ref().filter(|_| claim.rule().takes_tiers());
+pub(super) fn share(
+    claim: &Claim<'_>,
+    tiers: &Tiers,
+    terms: &Terms<'_>,
+    volumes: &Volumes<'_>,
+) -> Result<Shares, OutOfRange> {
+    let chain = &claim.place.setting.chain;
     let (exact, by_path) = match tiers {
-        None => (vec![claim.amount.clone()], false),
-        Some(Tiers::Override { levels }) => (overrides(&claim.amount, levels, chain.len())?, false),
-        Some(Tiers::Ratio { percents }) => (ratios(&claim.amount, percents, chain.len())?, false),
-        Some(Tiers::Split { shares }) => (split(&claim.amount, shares, chain.len())?, true),
-        Some(Tiers::ShareFromBelow { pass_up }) => (pass(claim, pass_up, chain.len())?, true),
-        Some(Tiers::Difference { same_rank_bonus }) => {
+        Tiers::Override { levels } => (overrides(&claim.amount, levels, chain.len())?, false),
+        Tiers::Ratio { percents } => (ratios(&claim.amount, percents, chain.len())?, false),
+        Tiers::Split { shares } => (split(&claim.amount, shares, chain.len())?, true),
+        Tiers::ShareFromBelow { pass_up } => (pass(claim, pass_up, chain.len())?, true),
+        Tiers::Difference { same_rank_bonus } => {
             (differences(claim, *same_rank_bonus, terms, volumes, &mut |_, _| {})?, false)
         }
     };

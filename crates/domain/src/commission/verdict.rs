@@ -52,7 +52,7 @@ fn place(fact: &Fact, account: &CustomerView, terms: &Terms<'_>) -> Option<Place
         FactBody::TradingDay(day) => terms.place_of_day(account, day.date)?,
         _ => (fact.at, Terms::partner_at(account, fact.at)?),
     };
-    match Places::new(terms).find(partner, at) {
+    match Places::new(terms).find(partner, at, account.registered_at) {
         Standing::Priced(place) => Some(place),
         Standing::Unplanned | Standing::Held(..) => None,
     }

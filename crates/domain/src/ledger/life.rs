@@ -62,6 +62,22 @@ pub enum Act {
     },
 }
 
+/// What a cell had before a new commission is posted in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Before {
+    /// The sum of its commissions.
+    pub posted: Decimal,
+    /// How much of that was denied.
+    pub denied: Decimal,
+    /// Whether the last of them was.
+    pub is_last_denied: bool,
+}
+
+impl Before {
+    /// A cell in which nothing was posted.
+    pub const NOTHING: Self = Self { posted: Decimal::ZERO, denied: Decimal::ZERO, is_last_denied: false };
+}
+
 /// The stage does not allow the act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a commission that is {} cannot be changed like this", .0.status())]
@@ -103,20 +119,22 @@ impl Stage {
         }
     }
 
-    /// Where a new commission stands. One that takes back what was denied was never owed, and is denied with it; where it
-    /// takes back more, somebody has to look. `denied`: the amount of the one that it corrects, where that was denied.
-    pub fn posted(amount: Decimal, denied: Option<Decimal>, approved: bool, due: bool) -> Self {
-        match denied {
-            Some(denied) if amount < Decimal::ZERO => {
-                if amount.0.checked_add(denied.0).is_some_and(|left| left >= 0) {
-                    Self::Denied
-                } else {
-                    Self::Pending
-                }
-            }
-            _ if approved && due => Self::Payable,
-            _ if approved => Self::Held,
-            _ => Self::Pending,
+    /// Where a new commission stands. One that takes back what was denied was never owed, and is denied with it. It takes
+    /// back the latest first: where that was owed, only what is left beyond it was denied. Where it takes back of both,
+    /// somebody has to look.
+    pub fn posted(amount: Decimal, before: Before, approved: bool, due: bool) -> Self {
+        let covers = |sum: Decimal| amount.0.checked_add(sum.0).is_some_and(|left| left >= 0);
+        let owed = Decimal(before.posted.0.saturating_sub(before.denied.0));
+        let takes_back_of_denied =
+            amount < Decimal::ZERO && (before.is_last_denied || (before.denied > Decimal::ZERO && !covers(owed)));
+        if takes_back_of_denied {
+            let is_all_denied = before.is_last_denied || owed <= Decimal::ZERO;
+            return if is_all_denied && covers(before.denied) { Self::Denied } else { Self::Pending };
+        }
+        match (approved, due) {
+            (true, true) => Self::Payable,
+            (true, false) => Self::Held,
+            (false, _) => Self::Pending,
         }
     }
 
@@ -229,19 +247,32 @@ mod tests {
 
     #[test]
     fn what_takes_back_a_denied_commission_is_denied_with_it() {
-        for (amount, denied, approved, due, expected) in [
-            (400, None, true, true, Stage::Payable),
-            (400, None, true, false, Stage::Held),
-            (400, None, false, true, Stage::Pending),
-            (-400, None, true, true, Stage::Payable),
-            (-400, Some(400), true, true, Stage::Denied),
-            (-100, Some(400), false, true, Stage::Denied),
-            (-401, Some(400), true, true, Stage::Pending),
-            (-300, Some(-100), true, true, Stage::Pending),
-            (50, Some(400), true, true, Stage::Payable),
+        let before = |posted, denied, is_last_denied| Before {
+            posted: Decimal(posted),
+            denied: Decimal(denied),
+            is_last_denied,
+        };
+        for (amount, before, approved, due, expected) in [
+            (400, Before::NOTHING, true, true, Stage::Payable),
+            (400, Before::NOTHING, true, false, Stage::Held),
+            (400, Before::NOTHING, false, true, Stage::Pending),
+            (-400, before(400, 0, false), true, true, Stage::Payable),
+            (-400, before(400, 400, true), true, true, Stage::Denied),
+            (-100, before(400, 400, true), false, true, Stage::Denied),
+            (-401, before(400, 400, true), true, true, Stage::Pending),
+            (-300, before(-100, -100, true), true, true, Stage::Pending),
+            (50, before(400, 400, true), true, true, Stage::Payable),
+            // Two that were denied, taken back at once.
+            (-600, before(600, 600, true), true, true, Stage::Denied),
+            // The last was owed: it is taken back first, and alone where it is enough.
+            (-200, before(600, 400, false), true, true, Stage::Payable),
+            (-300, before(600, 400, false), true, true, Stage::Pending),
+            (-600, before(600, 400, false), true, true, Stage::Pending),
+            // The last was owed and is taken back already: only what was denied is left.
+            (-400, before(400, 400, false), true, true, Stage::Denied),
         ] {
-            let stage = Stage::posted(Decimal(amount), denied.map(Decimal), approved, due);
-            assert_eq!(stage, expected, "{amount} {denied:?} {approved} {due}");
+            let stage = Stage::posted(Decimal(amount), before, approved, due);
+            assert_eq!(stage, expected, "{amount} {before:?} {approved} {due}");
         }
     }
 

@@ -11,6 +11,6 @@ mod posting;
 pub mod statement;
 
 pub use hash::{GENESIS, entry_hash};
-pub use life::{Act, NotAllowed, Stage};
+pub use life::{Act, Before, NotAllowed, Stage};
 pub use netting::netting;
 pub use posting::{AccountName, Owner, Transfer, accrual};

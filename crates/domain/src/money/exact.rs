@@ -76,8 +76,10 @@ impl Exact {
     /// Whether it can be a worth: so far inside the range of [`Decimal`] that the difference of two is a decimal too.
     pub fn is_payable(&self) -> bool {
         match &self.0 {
+            // No quotient is above its numerator: most need no division.
             Parts::Small { numerator, denominator } => {
-                numerator.unsigned_abs() / denominator.unsigned_abs() < PAYABLE_LIMIT
+                numerator.unsigned_abs() < PAYABLE_LIMIT
+                    || numerator.unsigned_abs() / denominator.unsigned_abs() < PAYABLE_LIMIT
             }
             Parts::Large(ratio) => ratio.to_integer().magnitude() < &BigUint::from(PAYABLE_LIMIT),
         }
@@ -85,6 +87,20 @@ impl Exact {
 
     /// The sum.
     pub fn plus(&self, other: &Self) -> Result<Self, OutOfRange> {
+        if let (Parts::Small { numerator: n1, denominator: d1 }, Parts::Small { numerator: n2, denominator: d2 }) =
+            (&self.0, &other.0)
+        {
+            // Most sums: of hundredths and hundredths, or with nothing.
+            if d1 == d2
+                && *d1 <= DENOMINATOR_COMFORTABLE
+                && let Some(sum) = n1.checked_add(*n2)
+            {
+                return Ok(small(sum, *d1));
+            }
+            if *n2 == 0 {
+                return Ok(self.clone());
+            }
+        }
         if let (Parts::Small { .. }, Parts::Small { .. }) = (&self.0, &other.0)
             && let Some(sum) = added(self, other).or_else(|| added(&self.reduced(), &other.reduced()))
         {

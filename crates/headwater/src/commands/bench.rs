@@ -17,8 +17,10 @@ mod report;
 mod request;
 mod round;
 mod settling;
+mod simulate;
 mod stage;
 mod track;
+mod year;
 
 use super::Outcome;
 use crate::logging;
@@ -41,6 +43,9 @@ pub struct Bench {
     /// Measure on PostgreSQL: a database of its own is made beside this one, and dropped [default: SQLite]
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
+    /// How many trading days are simulated over
+    #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = clap::value_parser!(u64).range(10_000..=10_000_000))]
+    rows: u64,
     /// Where temporary stores are made: a folder on the disk that matters; memory would flatter
     #[arg(long, value_name = "DIR", default_value = ".")]
     folder: PathBuf,
@@ -57,6 +62,8 @@ enum Scenario {
     Track,
     /// Facts in, postings out, in memory; beside it the same rows, read and summed
     Engine,
+    /// A draft over a year of trading days; beside it the same rows, read and summed
+    Simulate,
     /// Another process of this bench: reads an order from standard input
     #[value(hide = true)]
     Load,
@@ -68,6 +75,7 @@ pub struct Settings {
     seconds: u64,
     database_url: Option<String>,
     folder: PathBuf,
+    rows: u64,
     claim_more: u64,
 }
 
@@ -88,11 +96,12 @@ pub async fn run(bench: &Bench) -> Result<Outcome> {
     logging::start("warn")?;
     let mut scenarios = bench.scenarios.clone();
     if scenarios.is_empty() {
-        scenarios = vec![Scenario::Click, Scenario::Track, Scenario::Engine];
+        scenarios = vec![Scenario::Click, Scenario::Track, Scenario::Engine, Scenario::Simulate];
     }
     let folder = bench.folder.canonicalize().with_context(|| format!("no folder {}", bench.folder.display()))?;
     let database_url = bench.database_url.clone();
-    let settings = Settings { seconds: bench.seconds, database_url, folder, claim_more: bench.claim_more };
+    let settings =
+        Settings { seconds: bench.seconds, database_url, folder, rows: bench.rows, claim_more: bench.claim_more };
     let connections = |usual: &[u16]| bench.connections.map_or_else(|| usual.to_vec(), |asked| vec![asked]);
     let mut figures = Vec::new();
     for scenario in scenarios {
@@ -108,6 +117,7 @@ pub async fn run(bench: &Bench) -> Result<Outcome> {
                 }
             }
             Scenario::Engine => figures.push(engine::measure(&settings).await.context("engine")?),
+            Scenario::Simulate => figures.push(simulate::measure(&settings).await.context("simulate")?),
             Scenario::Load => bail!("load takes its order from another bench, and stands alone"),
         }
     }

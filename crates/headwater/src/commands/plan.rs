@@ -10,6 +10,7 @@ use super::Outcome;
 use anyhow::{Context as _, Result, bail};
 use headwater_app::cases::run_case;
 use headwater_domain::commission::lint;
+use headwater_web::json::strict::{self, JsonError};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -107,12 +108,18 @@ fn case_failures(document: &Value) -> Vec<String> {
     run_case(document).err().unwrap_or_default()
 }
 
-/// A document in the language that the file's ending names; JSON where it names none.
+/// A document in the language that the file's ending names; JSON where it names none, as strict as over HTTP: of two
+/// keys of one name neither is taken.
 pub fn read_document(path: &Path) -> Result<Value> {
     let text = std::fs::read_to_string(path).context("cannot be read")?;
     if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("toml")) {
         toml::from_str(&text).context("is no TOML")
     } else {
+        let is_no_json = |error: &JsonError| match error.pointer.as_str() {
+            "" => format!("is no JSON: {} at byte {}", error.fault, error.at_byte),
+            pointer => format!("is no JSON: {} at byte {}, in {pointer}", error.fault, error.at_byte),
+        };
+        strict::check(text.as_bytes()).map_err(|error| anyhow::anyhow!(is_no_json(&error)))?;
         serde_json::from_str(&text).context("is no JSON")
     }
 }

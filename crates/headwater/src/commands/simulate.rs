@@ -24,10 +24,10 @@ pub struct Simulate {
     /// The draft: a plan document, TOML or JSON
     #[arg(long, value_name = "FILE")]
     plan: PathBuf,
-    /// Periods that begin on this day or later
+    /// Facts from the start of this day on, in the draft's zone,
     #[arg(long, value_name = "DATE")]
     from: Date,
-    /// and before this one
+    /// and before the start of this one
     #[arg(long, value_name = "DATE")]
     to: Date,
     /// Print one JSON object
@@ -62,7 +62,7 @@ pub async fn run(simulate: &Simulate) -> Result<Outcome> {
         return Ok(Outcome::Held);
     }
     println!("{} persons, {} facts, {} to {}.", found.persons, found.facts, simulate.from, simulate.to);
-    for (title, key) in [("In all", "totals"), ("By partner", "partners"), ("By client", "customers")] {
+    for (title, key) in [("In all", "totals"), ("By partner", "partners"), ("By whose facts", "customers")] {
         let rows = answer[key].as_array().cloned().unwrap_or_default();
         if !rows.is_empty() {
             println!("\n{title:<24} {:>14} {:>14} {:>14}", "posted", "simulated", "difference");

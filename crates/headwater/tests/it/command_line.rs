@@ -40,6 +40,18 @@ fn a_plan_is_linted_as_toml() {
 }
 
 #[test]
+fn of_two_keys_of_one_name_neither_is_taken() {
+    let plan = tempfile::Builder::new().suffix(".json").tempfile().expect("a file");
+    let document =
+        r#"{"name": "p", "currency": "USD", "rules": [{"id": "lots", "kind": "per_lot", "rate": "6", "rate": "7"}]}"#;
+    std::fs::write(plan.path(), document).expect("written");
+    let refused = headwater(&["plan", "lint", &plan.path().display().to_string()]).output().expect("it runs");
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused);
+    assert!(said.contains("was there before") && said.contains("/rules/0"), "{said}");
+}
+
+#[test]
 fn the_demonstration_works_from_click_to_postback() {
     let shown = headwater(&["demo", "--once", "--json"]).output().expect("it runs");
     let answer: Value = serde_json::from_slice(&shown.stdout).expect("one JSON object");

@@ -6,7 +6,8 @@ use crate::track360::paying_per_lot;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-fn customer(id: &str) -> Value {
+/// A customer of the partner of the samples.
+pub fn customer(id: &str) -> Value {
     json!({"customer_id": id, "signup_date": "2026-02-03T10:11:00Z", "affiliate_id": "ib_2044", "country_code": "PT",
         "trading_account_type": "ECN", "kyc_status_id": "approved", "leverage": "1:100"})
 }
@@ -242,6 +243,48 @@ async fn a_rebate_is_passed_through_to_the_customers_own_partner(engine: Engine)
         assert_eq!((status, &body["error"]["details"][0]["field"]), (422, &json!("affiliate_id")), "{body}");
     }
     assert_eq!(broker.posted().await.len(), 1);
+}
+
+async fn a_transaction_is_one_record_whatever_its_type_was(engine: Engine) {
+    let broker = paying_per_lot(engine).await;
+    let token = broker.access_token("read+write").await;
+    broker.forex_push(&token, "customers", &json!([customer("c1")]).to_string()).await;
+    let sent = |kind: &str| {
+        json!([{"transaction_id": "t1", "customer_id": "c1", "transaction_type": kind, "amount_currency": 10, "currency": "USD",
+            "transaction_date": "2026-02-03T11:03:00Z", "status": "pending"}])
+        .to_string()
+    };
+    for (kind, expected) in
+        [("deposit", [1, 1, 0, 0]), ("bonus", [1, 0, 1, 0]), ("bonus", [1, 0, 0, 1]), ("deposit", [1, 0, 1, 0])]
+    {
+        let (status, body) = broker.forex_push(&token, "transactions", &sent(kind)).await;
+        assert_eq!((status, counts(&body)), (200, json!(expected)), "{kind}: {body}");
+        let shown = list(&broker, &token, "transactions").await;
+        let row = &shown["data"][0];
+        assert_eq!(shown["meta"]["total"], 1, "{shown}");
+        assert_eq!((&row["transaction_type"], &row["status"]), (&json!(kind), &json!("pending")), "{shown}");
+        assert_eq!(list(&broker, &token, &format!("transactions?transaction_type={kind}")).await["meta"]["total"], 1);
+        assert_eq!(list(&broker, &token, "transactions?transaction_type=withdrawal").await["meta"]["total"], 0);
+    }
+    for wrong in [
+        "transactions?page=1&page=2",
+        "transactions?customer_id=%00",
+        "customers?country_code=%00",
+        "trades?instrument=%ff",
+    ] {
+        let (status, text) = answer(broker.forex(&token, Method::GET, wrong)).await;
+        assert_eq!(status, 422, "{wrong}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_is_one_record_whatever_its_type_was_on_sqlite() {
+    a_transaction_is_one_record_whatever_its_type_was(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_transaction_is_one_record_whatever_its_type_was_on_postgres() {
+    a_transaction_is_one_record_whatever_its_type_was(Engine::Postgres).await;
 }
 
 #[tokio::test]

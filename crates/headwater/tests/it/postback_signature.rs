@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-/// A Python that can import `standardwebhooks`.
-const PYTHON_VARIABLE: &str = "HEADWATER_TEST_PYTHON";
-/// A `node_modules` folder that holds `standardwebhooks`.
-const NODE_VARIABLE: &str = "HEADWATER_TEST_NODE_MODULES";
+/// A Python that can import `standardwebhooks` and `requests_oauthlib`.
+pub const PYTHON_VARIABLE: &str = "HEADWATER_TEST_PYTHON";
+/// A `node_modules` folder that holds `standardwebhooks` and `simple-oauth2`.
+pub const NODE_VARIABLE: &str = "HEADWATER_TEST_NODE_MODULES";
 const SIGNATURES: [&str; 3] = ["standard", "referral", "rewards"];
 
 const PYTHON_CHECK: &str = r#"
@@ -74,13 +74,13 @@ fn checks(postback: &Postback, body: &[u8], secret: &str) -> [(&'static str, Val
 }
 
 /// A check that cannot run must fail, not pass.
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set; `make test` installs the Standard Webhooks libraries and sets it")
-    })
+pub fn variable(name: &str) -> String {
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set; `make test` installs the libraries of others and sets it"))
 }
 
-fn run(mut command: Command, given: &Value) -> Value {
+/// What a program of another language makes of this on its standard input.
+pub fn run(mut command: Command, given: &Value) -> Value {
     let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the interpreter starts");
     let mut input = child.stdin.take().expect("piped");

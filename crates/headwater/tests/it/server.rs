@@ -67,6 +67,16 @@ impl Server {
         (self.child, self.url) = serve(&self.folder, self.database_url.as_deref());
     }
 
+    /// Another node on the same PostgreSQL, in a folder of its own.
+    pub fn second_node(&self) -> Node {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let key = std::fs::read_to_string(self.folder.path().join("data/master.key")).expect("the master key");
+        let url = self.database_url.as_deref().expect("two nodes share a PostgreSQL");
+        let mut command = on_store(&["serve", "--listen", "127.0.0.1:0"], &folder, Some(url));
+        let (child, url) = listening(command.env("HEADWATER_MASTER_KEY", key.trim()));
+        Node { url, child, _folder: folder }
+    }
+
     /// Asks it to stop, as a supervisor does; gives its exit code.
     pub fn stop(&mut self) -> Option<i32> {
         let asked = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill is there");
@@ -90,6 +100,22 @@ impl Server {
     }
 }
 
+/// A server beside the first.
+pub struct Node {
+    /// Where it listens.
+    pub url: String,
+    child: Child,
+    _folder: TempDir,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended already.
@@ -108,7 +134,10 @@ fn on_store(arguments: &[&str], folder: &TempDir, database_url: Option<&str>) ->
 }
 
 fn serve(folder: &TempDir, database_url: Option<&str>) -> (Child, String) {
-    let mut command = on_store(&["serve", "--listen", "127.0.0.1:0"], folder, database_url);
+    listening(&mut on_store(&["serve", "--listen", "127.0.0.1:0"], folder, database_url))
+}
+
+fn listening(command: &mut Command) -> (Child, String) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");

@@ -4,7 +4,8 @@
 //! arithmetic is in whole numbers: time is counted in microseconds times the allowance, so that no pace is rounded.
 //!
 //! Memory is bounded: of more keys than the cache holds, those not seen for long are forgotten, and a forgotten key has
-//! its whole allowance again. Limits hold for one node; two nodes allow twice as much.
+//! its whole allowance again. Each node has buckets of its own, so that a request asks nobody: N nodes
+//! that share a store allow up to N times as much, and never less than the limit. `docs/operating/running.md` says so.
 
 use headwater_domain::time::Instant;
 use http::{HeaderMap, HeaderName, HeaderValue, header};

@@ -113,6 +113,11 @@ pub fn used_ticks(process_id: u32) -> u64 {
 /// What a tick is on every Linux that one meets (`USER_HZ`, proc(5)).
 pub const TICK_MICROS: u64 = 10_000;
 
+/// The most memory that a process has held so far.
+pub fn peak_resident_bytes(process_id: u32) -> Option<u64> {
+    field(process_id, "status", "VmHWM:").map(|kibibytes| kibibytes * 1024)
+}
+
 /// Memory that a process holds.
 pub fn resident_bytes(process_id: u32) -> Option<u64> {
     field(process_id, "status", "VmRSS:").map(|kibibytes| kibibytes * 1024)

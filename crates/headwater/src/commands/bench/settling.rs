@@ -20,9 +20,9 @@ const MASTER_KEY: [u8; 32] = [7; 32];
 /// An application on a store of its own, with a program, a partner and a plan.
 #[derive(Debug)]
 pub struct Settling {
-    app: Arc<App>,
-    account: AccountId,
-    program: ProgramId,
+    pub app: Arc<App>,
+    pub account: AccountId,
+    pub program: ProgramId,
     partner: PartnerId,
 }
 

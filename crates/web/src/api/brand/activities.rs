@@ -4,6 +4,7 @@
 use super::caller::brand;
 use super::results::{Read, Sent, body, check_size, settle, split};
 use crate::json::table::{self, Column, Kind, Refusal, Row, Spelling, TEXT_CHARACTERS_MAX};
+use crate::once::{Start, start};
 use crate::state::WebState;
 use axum::body::Body;
 use axum::extract::State;
@@ -13,7 +14,7 @@ use headwater_app::kpi::{Activity, Other, facts_of};
 use headwater_domain::money::Decimal;
 use headwater_domain::program::Settings;
 use headwater_domain::time::{Instant, Zone};
-use http::HeaderMap;
+use http::{HeaderMap, Uri};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -34,7 +35,7 @@ pub const COLUMNS: &[Column] = &[
     security(("brand_token" = [])),
     request_body(content = Value, description = "An array of 1 to 1,000 records"),
     responses((status = 200, description = "What became of each record", body = Value)))]
-pub async fn push(State(state): State<WebState>, headers: HeaderMap, sent: Body) -> Response {
+pub async fn push(State(state): State<WebState>, uri: Uri, headers: HeaderMap, sent: Body) -> Response {
     let caller = match brand(&state, &headers) {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
@@ -44,8 +45,16 @@ pub async fn push(State(state): State<WebState>, headers: HeaderMap, sent: Body)
         let settings = &caller.program.settings;
         let zone = Zone::parse(&settings.time_zone).unwrap_or(Zone::UTC);
         let now = state.app.clock.now();
-        let read = split(&bytes)?.into_iter().map(|record| from_wire(record, settings, &zone, now)).collect();
-        settle(&state, &caller, read).await
+        let open = match start(&state, caller.key, &uri, &headers, &bytes).await? {
+            Start::Answered(response) => return Ok(response),
+            Start::Open(open) => open,
+        };
+        let work = async {
+            let read = split(&bytes)?.into_iter().map(|record| from_wire(record, settings, &zone, now)).collect();
+            settle(&state, &caller, read, open.attempt()).await
+        };
+        let outcome = work.await;
+        open.end(&state, outcome).await
     };
     let outcome = outcome.await;
     caller.answer(outcome)

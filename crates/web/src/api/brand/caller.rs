@@ -5,12 +5,14 @@
 use crate::body::BodyError;
 use crate::json::records::BodyNotRecords;
 use crate::limits::rate::Allowance;
+use crate::once::NotStarted;
 use crate::state::WebState;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use headwater_app::directory::Program;
 use headwater_app::error::Error;
 use headwater_app::key::KeyKind;
+use headwater_domain::ids::KeyId;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 use std::sync::Arc;
@@ -23,6 +25,8 @@ const RETRY_AFTER_SECONDS: u32 = 1;
 pub struct Brand {
     /// Its program.
     pub program: Arc<Program>,
+    /// Its token.
+    pub key: KeyId,
     allowance: Allowance,
 }
 
@@ -50,7 +54,7 @@ pub fn brand(state: &WebState, headers: &HeaderMap) -> Result<Brand, BrandError>
         return Err(BrandError { allowance: Some(allowance), ..error });
     }
     let program = state.app.program_read(credential.account, program).map_err(|_| unknown())?;
-    Ok(Brand { program, allowance })
+    Ok(Brand { program, key: credential.id, allowance })
 }
 
 impl Brand {
@@ -83,6 +87,18 @@ impl From<BodyError> for BrandError {
 impl From<BodyNotRecords> for BrandError {
     fn from(error: BodyNotRecords) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_json", error.to_string())
+    }
+}
+
+impl From<NotStarted> for BrandError {
+    fn from(refused: NotStarted) -> Self {
+        let status = match refused {
+            NotStarted::BadKey => StatusCode::BAD_REQUEST,
+            NotStarted::InProgress => StatusCode::CONFLICT,
+            NotStarted::Reused => StatusCode::UNPROCESSABLE_ENTITY,
+            NotStarted::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, refused.code(), refused.to_string())
     }
 }
 

@@ -3,6 +3,7 @@
 use super::caller::{Brand, BrandError, brand};
 use super::results::{Read, Sent, body, check_size, settle, split};
 use crate::json::table::{self, Column, Kind, Row, Spelling, TEXT_CHARACTERS_MAX, refusal};
+use crate::once::{Start, start};
 use crate::state::WebState;
 use axum::body::Body;
 use axum::extract::State;
@@ -11,7 +12,7 @@ use headwater_app::brand::{Registered, TRACKING_DATA_CHARACTERS_MAX};
 use headwater_app::ingest::{CustomerRecord, Field, Record, Referrer};
 use headwater_domain::codes;
 use headwater_domain::time::Zone;
-use http::HeaderMap;
+use http::{HeaderMap, Uri};
 use serde_json::Value;
 
 const TEXT: Kind = Kind::Text(TEXT_CHARACTERS_MAX);
@@ -35,15 +36,23 @@ pub const COLUMNS: &[Column] = &[
     security(("brand_token" = [])),
     request_body(content = Value, description = "An array of 1 to 1,000 records"),
     responses((status = 200, description = "What became of each record", body = Value)))]
-pub async fn push(State(state): State<WebState>, headers: HeaderMap, sent: Body) -> Response {
+pub async fn push(State(state): State<WebState>, uri: Uri, headers: HeaderMap, sent: Body) -> Response {
     let caller = match brand(&state, &headers) {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };
     let outcome = async {
         let bytes = body(&headers, sent).await?;
-        let read = read_all(&state, &caller, &bytes).await?;
-        settle(&state, &caller, read).await
+        let open = match start(&state, caller.key, &uri, &headers, &bytes).await? {
+            Start::Answered(response) => return Ok(response),
+            Start::Open(open) => open,
+        };
+        let work = async {
+            let read = read_all(&state, &caller, &bytes).await?;
+            settle(&state, &caller, read, open.attempt()).await
+        };
+        let outcome = work.await;
+        open.end(&state, outcome).await
     };
     let outcome = outcome.await;
     caller.answer(outcome)

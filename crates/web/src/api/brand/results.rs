@@ -4,6 +4,7 @@
 
 use super::caller::{Brand, BrandError};
 use crate::body::{BULK_BYTES_MAX, read};
+use crate::idempotency::given;
 use crate::json::records::{Shape, records};
 use crate::json::table::Refusal;
 use crate::state::WebState;
@@ -12,9 +13,12 @@ use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use headwater_app::ingest::{Ingest, Record, RecordStatus, RecordWarning, Recorded, Rejection, Source};
+use headwater_app::keep::Attempt;
 use http::{HeaderMap, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Records of one request.
 const RECORDS_MAX: usize = 1000;
@@ -64,27 +68,52 @@ pub fn check_size(record: &RawValue) -> Result<(), Vec<Refusal>> {
 }
 
 /// Records what can be, and answers for each record.
-pub async fn settle(state: &WebState, brand: &Brand, read: Vec<Read>) -> Result<Response, BrandError> {
-    let mut all = Vec::new();
-    let mut pending = Vec::with_capacity(read.len());
+pub async fn settle(
+    state: &WebState,
+    brand: &Brand,
+    read: Vec<Read>,
+    attempt: Option<Attempt>,
+) -> Result<Response, BrandError> {
+    let mut records = Vec::new();
+    let mut pending = Pending::with_capacity(read.len());
     for record in read {
         pending.push(record.map(|sent| {
-            let from = all.len();
-            all.extend(sent.records);
-            (sent.id, sent.customer, from..all.len())
+            let from = records.len();
+            records.extend(sent.records);
+            (sent.id, sent.customer, from..records.len())
         }));
     }
-    let (account, program) = (brand.program.account, brand.program.id);
-    let ingest = Ingest { account, program, source: Source::Push, all_or_nothing: false, records: all };
-    let recorded = if ingest.records.is_empty() { Vec::new() } else { state.app.record(ingest).await? };
-    let mut results = Vec::with_capacity(pending.len());
-    let mut accepted = 0;
-    for (index, record) in pending.into_iter().enumerate() {
-        let outcome = record.and_then(|(id, customer, range)| {
-            let status = together(&recorded[range.clone()], &customer)?;
-            Ok((id, status, warnings(&recorded[range])))
+    let pending = Arc::new(pending);
+    let (status, body) = if records.is_empty() {
+        answer(&pending, &[])
+    } else {
+        let (account, program) = (brand.program.account, brand.program.id);
+        let asked = Arc::clone(&pending);
+        let keep = state.app.keep_if(attempt, move |recorded: &Vec<Recorded>| {
+            let (status, body) = answer(&asked, recorded);
+            status.is_success().then(|| given(status, &body))
         });
-        results.push(match outcome {
+        let ingest = Ingest { account, program, source: Source::Push, all_or_nothing: false, records, keep };
+        answer(&pending, &state.app.record(ingest).await?)
+    };
+    Ok((status, Json(body)).into_response())
+}
+
+/// What a record waits for: its id, its customer and its canonical records, or why it has none.
+type Waiting = Result<(Option<String>, String, Range<usize>), Vec<Refusal>>;
+type Pending = Vec<Waiting>;
+
+fn answer(pending: &Pending, recorded: &[Recorded]) -> (StatusCode, Value) {
+    let mut accepted = 0;
+    let mut one = |(index, record): (usize, &Waiting)| {
+        let outcome = match record {
+            Ok((id, customer, range)) => {
+                let parts = &recorded[range.clone()];
+                together(parts, customer).map(|status| (id, status, warnings(parts)))
+            }
+            Err(refusals) => Err(refusals.clone()),
+        };
+        match outcome {
             Ok((id, status, warnings)) => {
                 accepted += 1;
                 json!({"index": index, "id": id, "status": status, "warnings": warnings})
@@ -93,8 +122,9 @@ pub async fn settle(state: &WebState, brand: &Brand, read: Vec<Read>) -> Result<
                 let errors: Vec<_> = refusals.iter().map(error_to_wire).collect();
                 json!({"index": index, "id": null, "status": "rejected", "errors": errors})
             }
-        });
-    }
+        }
+    };
+    let results: Vec<_> = pending.iter().enumerate().map(&mut one).collect();
     let received = results.len();
     let status = match accepted {
         0 => StatusCode::UNPROCESSABLE_ENTITY,
@@ -105,7 +135,7 @@ pub async fn settle(state: &WebState, brand: &Brand, read: Vec<Read>) -> Result<
         "success": accepted == received, "received": received, "accepted": accepted, "rejected": received - accepted,
         "results": results,
     });
-    Ok((status, Json(body)).into_response())
+    (status, body)
 }
 
 fn error_to_wire(refusal: &Refusal) -> Value {

@@ -7,12 +7,14 @@ use crate::body::BodyError;
 use crate::json::records::BodyNotRecords;
 use crate::json::table::Refusal;
 use crate::limits::rate::Allowance;
+use crate::once::NotStarted;
 use crate::state::WebState;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use headwater_app::directory::Program;
 use headwater_app::error::Error;
 use headwater_app::oauth::Scope;
+use headwater_domain::ids::KeyId;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -27,6 +29,8 @@ const RETRY_AFTER_SECONDS: u32 = 1;
 pub struct Client {
     /// Its program.
     pub program: Arc<Program>,
+    /// The OAuth client.
+    pub key: KeyId,
     allowance: Allowance,
 }
 
@@ -80,7 +84,7 @@ pub async fn client(state: &WebState, headers: &HeaderMap, scope: Scope) -> Resu
     }
     let program = bearer.client.program.ok_or_else(unknown)?;
     let program = state.app.program_read(bearer.client.account, program).map_err(|_| unknown())?;
-    Ok(Client { program, allowance })
+    Ok(Client { program, key: bearer.client.id, allowance })
 }
 
 fn bearer_text(headers: &HeaderMap) -> Option<&str> {
@@ -149,6 +153,20 @@ impl From<BodyNotRecords> for ForexError {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", message)
             }
         }
+    }
+}
+
+impl From<NotStarted> for ForexError {
+    fn from(refused: NotStarted) -> Self {
+        let status = match refused {
+            NotStarted::BadKey => {
+                return Self::bad_parameter("Idempotency-Key", "max_length", &refused.to_string());
+            }
+            NotStarted::InProgress => StatusCode::CONFLICT,
+            NotStarted::Reused => StatusCode::UNPROCESSABLE_ENTITY,
+            NotStarted::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, refused.code(), refused.to_string())
     }
 }
 

@@ -121,9 +121,10 @@ async fn fact_page(
 ) -> Result<Response, ForexError> {
     let asked = Asked::parse(pairs, filters)?;
     let kinds = match (columns.first().map(|column| column.name), asked.text("transaction_type")) {
-        (Some("transaction_id"), None) => KINDS.to_owned(),
-        (Some("transaction_id"), Some(kind)) if KINDS.contains(&format!(",{kind},")) => format!(",{kind},"),
-        (Some("transaction_id"), Some(_)) => {
+        (Some("transaction_id"), kind) if kind.is_none_or(|kind| KINDS.contains(&format!(",{kind},"))) => {
+            KINDS.to_owned()
+        }
+        (Some("transaction_id"), _) => {
             let message = "transaction_type must be one of the published types.";
             return Err(ForexError::bad_parameter("transaction_type", "enum", message));
         }
@@ -136,6 +137,7 @@ async fn fact_page(
         program_id: caller.program.id.0,
         source: Source::Forex.name().to_owned(),
         kinds,
+        kind: asked.text("transaction_type").map(str::to_owned),
         customer: asked.text("customer_id").map(str::to_owned),
         from_at: moment(&asked, "date_from", caller)?.map(|(at, _)| at.0),
         to_at: moment(&asked, "date_to", caller)?.map(|(_, end)| end.0),

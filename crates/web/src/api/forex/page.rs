@@ -1,6 +1,7 @@
 //! Lists of this dialect: `page` and `per_page`, or a cursor that wins over `page`, in the published envelope.
 //!
-//! The cursor is base64 of `{"id":1300}`, as the published sample is: the position of the last record that was shown.
+//! The cursor is base64 of `{"id":1300,"total":1250}`, after the published sample: the position of the last record that was
+//! shown, and how many there were when the walk began, so that a walk of many pages counts once.
 
 use super::caller::ForexError;
 use axum::response::{IntoResponse as _, Response};
@@ -22,7 +23,14 @@ pub struct Asked {
     pairs: Vec<(String, String)>,
     page: i64,
     per_page: i64,
-    after_id: Option<i64>,
+    after: Option<Position>,
+}
+
+/// Where a walk stands: after this record, of this many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Position {
+    id: i64,
+    total: Option<i64>,
 }
 
 /// An object as it is shown, its numbers as exact text.
@@ -38,13 +46,25 @@ impl Asked {
             let message = format!("{name} is no filter of this list: it has {}.", filters.join(", "));
             return Err(ForexError::bad_parameter(name, "unknown_parameter", &message));
         }
-        let mut asked = Self { pairs, page: 1, per_page: PER_PAGE_DEFAULT, after_id: None };
+        for (at, (name, value)) in pairs.iter().enumerate() {
+            if pairs[..at].iter().any(|(known, _)| known == name) {
+                return Err(ForexError::bad_parameter(name, "unique", &format!("{name} must be sent once.")));
+            }
+            if value.contains(['\0', '\u{fffd}']) {
+                return Err(ForexError::bad_parameter(
+                    name,
+                    "text",
+                    &format!("{name} must be UTF-8 text without NUL."),
+                ));
+            }
+        }
+        let mut asked = Self { pairs, page: 1, per_page: PER_PAGE_DEFAULT, after: None };
         asked.page = asked.whole("page", 1, PAGE_MAX)?.unwrap_or(1);
         asked.per_page = asked.whole("per_page", 1, PER_PAGE_MAX)?.unwrap_or(PER_PAGE_DEFAULT);
         if let Some(text) = asked.text("cursor") {
             let position = position(text);
             let message = "cursor must be the next_cursor of an earlier page.";
-            asked.after_id = Some(position.ok_or_else(|| ForexError::bad_parameter("cursor", "cursor", message))?);
+            asked.after = Some(position.ok_or_else(|| ForexError::bad_parameter("cursor", "cursor", message))?);
         }
         Ok(asked)
     }
@@ -64,15 +84,17 @@ impl Asked {
 
     /// One more than is shown, to know whether there are more.
     pub fn part(&self) -> Part {
-        let offset = if self.after_id.is_some() { 0 } else { (self.page - 1) * self.per_page };
-        Part { after_id: self.after_id.unwrap_or(0), limit: self.per_page + 1, offset }
+        let offset = if self.after.is_some() { 0 } else { (self.page - 1) * self.per_page };
+        let is_counted = self.after.is_none_or(|position| position.total.is_none());
+        Part { after_id: self.after.map_or(0, |position| position.id), limit: self.per_page + 1, offset, is_counted }
     }
 
     /// The answer from the rows of [`Self::part`], each with its position.
-    pub fn answer(&self, rows: Vec<(i64, Shown)>, total: i64) -> Response {
+    pub fn answer(&self, rows: Vec<(i64, Shown)>, counted: i64) -> Response {
+        let total = self.after.and_then(|position| position.total).unwrap_or(counted);
         let shown = usize::try_from(self.per_page).expect("checked when parsed");
         let has_more = rows.len() > shown;
-        let next = rows.get(shown.saturating_sub(1)).filter(|_| has_more).map(|(id, _)| cursor(*id));
+        let next = rows.get(shown.saturating_sub(1)).filter(|_| has_more).map(|(id, _)| cursor(*id, total));
         let data: Vec<_> = rows.into_iter().take(shown).map(|(_, row)| row.finish()).collect();
         let meta = json!({"total": total, "page": self.page, "per_page": self.per_page, "next_cursor": next});
         let body = format!("{{\"data\":[{}],\"meta\":{meta}}}", data.join(","));
@@ -80,13 +102,14 @@ impl Asked {
     }
 }
 
-fn cursor(id: i64) -> String {
-    STANDARD.encode(json!({"id": id}).to_string())
+fn cursor(id: i64, total: i64) -> String {
+    STANDARD.encode(json!({"id": id, "total": total}).to_string())
 }
 
-fn position(text: &str) -> Option<i64> {
+fn position(text: &str) -> Option<Position> {
     let value: Value = serde_json::from_slice(&STANDARD.decode(text).ok()?).ok()?;
-    value.get("id")?.as_i64().filter(|id| *id >= 0)
+    let number = |name: &str| value.get(name).and_then(Value::as_i64).filter(|number| *number >= 0);
+    Some(Position { id: number("id")?, total: number("total") })
 }
 
 impl Shown {
@@ -132,11 +155,22 @@ mod tests {
             let part = asked(query).expect(query);
             assert_eq!((part.after_id, part.limit, part.offset), expected, "{query}");
         }
-        for query in ["per_page=501", "per_page=0", "page=0", "page=x", "cursor=x", "cursor=e30%3D", "statsu=approved"]
-        {
+        for query in [
+            "per_page=501",
+            "per_page=0",
+            "page=0",
+            "page=x",
+            "cursor=x",
+            "cursor=e30%3D",
+            "statsu=approved",
+            "page=1&page=2",
+            "status=%00",
+            "status=%ff",
+        ] {
             assert!(asked(query).is_err(), "{query}");
         }
-        assert_eq!(cursor(1300), "eyJpZCI6MTMwMH0=");
+        assert_eq!(position(&cursor(1300, 7)), Some(Position { id: 1300, total: Some(7) }));
+        assert!(asked("cursor=eyJpZCI6MTMwMH0%3D").expect("the published one").is_counted);
     }
 
     #[test]

@@ -4,8 +4,10 @@ use super::caller::{Client, Complaint, ForexError, client};
 use super::records::{Place, Pushed, customer, trade, trading_day, transaction};
 use super::tables::{CUSTOMERS, RECORDS_MAX, TRADES, TRADING_ACTIVITY, TRANSACTIONS};
 use crate::body::{BULK_BYTES_MAX, read};
+use crate::idempotency::given;
 use crate::json::records::{Shape, records};
 use crate::json::table::{self, Column, Refusal, Row, Spelling, refusal};
+use crate::once::{Start, start};
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
@@ -13,14 +15,17 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use headwater_app::ingest::{Ingest, RecordStatus, Recorded, Rejection, Source};
+use headwater_app::keep::Attempt;
 use headwater_app::oauth::Scope;
 use headwater_app::track::{ClickSignal, Signals};
 use headwater_domain::attribution::Touch;
 use headwater_domain::ids::PartnerId;
 use headwater_domain::time::Zone;
-use http::{HeaderMap, StatusCode};
-use serde_json::json;
+use http::{HeaderMap, StatusCode, Uri};
+use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
 
 /// What one record may hold.
 const RECORD_BYTES_MAX: usize = 16 * 1024;
@@ -41,8 +46,8 @@ enum Entity {
     security(("access_token" = [])),
     request_body(content = Value, description = "An array of 1 to 1,000 records, or {\"data\": […]}"),
     responses((status = 200, description = "How many were created, updated and unchanged", body = Value)))]
-pub async fn customers(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
-    push(state, headers, body, Entity::Customers).await
+pub async fn customers(State(state): State<WebState>, uri: Uri, headers: HeaderMap, body: Body) -> Response {
+    push(state, uri, headers, body, Entity::Customers).await
 }
 
 /// Push transactions
@@ -52,8 +57,8 @@ pub async fn customers(State(state): State<WebState>, headers: HeaderMap, body: 
     security(("access_token" = [])),
     request_body(content = Value, description = "An array of 1 to 1,000 records, or {\"data\": […]}"),
     responses((status = 200, description = "How many were created, updated and unchanged", body = Value)))]
-pub async fn transactions(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
-    push(state, headers, body, Entity::Transactions).await
+pub async fn transactions(State(state): State<WebState>, uri: Uri, headers: HeaderMap, body: Body) -> Response {
+    push(state, uri, headers, body, Entity::Transactions).await
 }
 
 /// Push daily trading
@@ -63,8 +68,8 @@ pub async fn transactions(State(state): State<WebState>, headers: HeaderMap, bod
     security(("access_token" = [])),
     request_body(content = Value, description = "An array of 1 to 1,000 records, or {\"data\": […]}"),
     responses((status = 200, description = "How many were created, updated and unchanged", body = Value)))]
-pub async fn trading_activity(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
-    push(state, headers, body, Entity::TradingActivity).await
+pub async fn trading_activity(State(state): State<WebState>, uri: Uri, headers: HeaderMap, body: Body) -> Response {
+    push(state, uri, headers, body, Entity::TradingActivity).await
 }
 
 /// Push single trades
@@ -74,19 +79,27 @@ pub async fn trading_activity(State(state): State<WebState>, headers: HeaderMap,
     security(("access_token" = [])),
     request_body(content = Value, description = "An array of 1 to 1,000 records, or {\"data\": […]}"),
     responses((status = 200, description = "How many were created, updated and unchanged", body = Value)))]
-pub async fn trades(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
-    push(state, headers, body, Entity::Trades).await
+pub async fn trades(State(state): State<WebState>, uri: Uri, headers: HeaderMap, body: Body) -> Response {
+    push(state, uri, headers, body, Entity::Trades).await
 }
 
-async fn push(state: WebState, headers: HeaderMap, body: Body, entity: Entity) -> Response {
+async fn push(state: WebState, uri: Uri, headers: HeaderMap, body: Body, entity: Entity) -> Response {
     let caller = match client(&state, &headers, Scope::Write).await {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };
     let outcome = async {
         let bytes = read(&headers, body, BULK_BYTES_MAX).await?;
-        let (pushed, unknown_fields) = read_all(&state, &caller, entity, &bytes).await?;
-        settle(&state, &caller, pushed, unknown_fields).await
+        let open = match start(&state, caller.key, &uri, &headers, &bytes).await? {
+            Start::Answered(response) => return Ok(response),
+            Start::Open(open) => open,
+        };
+        let work = async {
+            let (pushed, unknown_fields) = read_all(&state, &caller, entity, &bytes).await?;
+            settle(&state, &caller, pushed, unknown_fields, open.attempt()).await
+        };
+        let outcome = work.await;
+        open.end(&state, outcome).await
     };
     let outcome = outcome.await;
     caller.answer(outcome)
@@ -183,40 +196,52 @@ async fn settle(
     caller: &Client,
     pushed: Vec<Pushed>,
     unknown_fields: BTreeSet<String>,
+    attempt: Option<Attempt>,
 ) -> Result<Response, ForexError> {
     let received = pushed.len();
-    let mut all = Vec::new();
-    let mut parts = Vec::with_capacity(received);
+    let mut records = Vec::new();
+    let mut parts = Parts::with_capacity(received);
     for record in pushed {
-        let from = all.len();
-        all.extend(record.records);
-        parts.push((record.customer, from..all.len()));
+        let from = records.len();
+        records.extend(record.records);
+        parts.push((record.customer, from..records.len()));
     }
+    let asked = Arc::new((parts, unknown_fields));
     let (account, program) = (caller.program.account, caller.program.id);
-    let ingest = Ingest { account, program, source: Source::Forex, all_or_nothing: true, records: all };
+    let kept = Arc::clone(&asked);
+    let keep = state.app.keep_if(attempt, move |recorded: &Vec<Recorded>| {
+        let body = answer(&kept.0, &kept.1, recorded).ok()?;
+        Some(given(StatusCode::OK, &body))
+    });
+    let ingest = Ingest { account, program, source: Source::Forex, all_or_nothing: true, records, keep };
     let recorded = state.app.record(ingest).await?;
-    let complaints: Vec<_> = parts
-        .iter()
-        .enumerate()
-        .filter_map(|(index, (customer, range))| {
-            Some(Complaint { index, refusal: refused(&recorded[range.clone()], customer)? })
-        })
-        .collect();
+    let body = answer(&asked.0, &asked.1, &recorded).map_err(|complaints| ForexError::refused(complaints, received))?;
+    Ok(Json(body).into_response())
+}
+
+/// The customer of each record, and its canonical records.
+type Parts = Vec<(String, Range<usize>)>;
+
+fn answer(parts: &Parts, unknown_fields: &BTreeSet<String>, recorded: &[Recorded]) -> Result<Value, Vec<Complaint>> {
+    let complaint = |(index, (customer, range)): (usize, &(String, Range<usize>))| {
+        Some(Complaint { index, refusal: refused(&recorded[range.clone()], customer)? })
+    };
+    let complaints: Vec<_> = parts.iter().enumerate().filter_map(complaint).collect();
     if !complaints.is_empty() {
-        return Err(ForexError::refused(complaints, received));
+        return Err(complaints);
     }
     let count = |wanted: &[RecordStatus]| {
         parts.iter().filter(|(_, range)| wanted.contains(&recorded[range.start].status)).count()
     };
     let mut data = json!({
-        "received": received, "created": count(&[RecordStatus::Created]), "updated": count(&[RecordStatus::Updated]),
+        "received": parts.len(), "created": count(&[RecordStatus::Created]), "updated": count(&[RecordStatus::Updated]),
         "unchanged": count(&[RecordStatus::Unchanged, RecordStatus::Stale]), "unknown_fields": unknown_fields,
     });
     let held = count(&[RecordStatus::Held]);
     if held > 0 {
         data["held"] = held.into();
     }
-    Ok(Json(json!({"data": data})).into_response())
+    Ok(json!({"data": data}))
 }
 
 fn refused(parts: &[Recorded], customer: &str) -> Option<Refusal> {

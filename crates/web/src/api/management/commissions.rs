@@ -11,6 +11,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use headwater_app::commission::{CommissionFilter, CommissionRow, Verdict};
+use headwater_domain::commission::full_explanation;
 use headwater_domain::ids::CommissionId;
 use headwater_domain::ledger::statement::amount_text;
 use headwater_domain::money::Decimal;
@@ -131,10 +132,7 @@ fn ids(fields: &Map<String, Value>) -> Result<Vec<i64>, ApiError> {
 
 /// The stored explanation, with the plan that priced it.
 pub(super) fn explanation(row: &CommissionRow) -> Value {
-    let mut explanation: Value = serde_json::from_str(&row.explanation).unwrap_or_default();
-    if !explanation.is_object() {
-        explanation = json!({});
-    }
+    let mut explanation = full_explanation(&row.explanation);
     explanation["plan"] = row.plan.clone().into();
     explanation["version"] = row.plan_number.into();
     if explanation.get("reason").is_none() {

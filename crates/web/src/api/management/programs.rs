@@ -13,7 +13,7 @@ use headwater_app::directory::Program;
 use headwater_domain::ids::ProgramId;
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// List programs
 ///
@@ -76,8 +76,23 @@ pub async fn patch(
     Ok(Json(to_wire(&program)))
 }
 
+/// Make a new postback token
+///
+/// For `key=` of `/postback`. It is shown once; the one before it opens nothing any more. It can be sent again.
+#[utoipa::path(post, path = "/programs/{id}/rotate_postback_token", operation_id = "program_rotate_postback_token",
+    tag = "Programs",
+    params(("id" = String, Path, description = "The program's number", example = "1201")),
+    responses((status = 200, description = "The token", body = schema::PostbackToken)))]
+pub async fn rotate_postback_token(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
+    let id = ProgramId(number(&id, "program")?);
+    let token = state.app.postback_token_rotate(caller.account, id).await.map_err(refused)?;
+    Ok(Json(json!({"postback_token": token})))
+}
+
 fn to_wire(program: &Program) -> Value {
     let mut object = program.settings.to_json();
+    // It is kept as a hash, and whether there is one is nobody's business but the sender's.
+    object.remove("postback_token");
     object.insert("id".into(), program.id.to_string().into());
     object.insert("name".into(), program.row.name.clone().into());
     object.insert("site_url".into(), program.row.site_url.clone().into());

@@ -87,8 +87,26 @@ pub struct ProgramSettings {
     /// Whether activity may come before its customer: `reject`, or `hold`.
     #[schema(default = "reject")]
     pub unknown_customer: Option<String>,
+    /// `acquisition`: a customer keeps the plan version that was in force when it registered; or `current`.
+    #[schema(default = "current")]
+    pub plan_of: Option<String>,
+    /// What senders of `/postback` show as `key`: 16 to 200 characters; `null` is none. It is never shown again.
+    #[schema(write_only)]
+    pub postback_token: Option<String>,
+    /// Addresses and ranges whose `/postback` needs no key.
+    pub postback_ips: Option<Vec<String>>,
+    /// What senders of `/postback` call events, each with its event type; empty: as they are called here.
+    pub postback_events: Option<BTreeMap<String, String>>,
     /// What the event names of pushed activity mean (`docs/api/brand.md`).
     pub kpis: Option<Vec<Value>>,
+}
+
+/// A new token for `/postback`.
+#[derive(Debug, ToSchema)]
+pub struct PostbackToken {
+    /// Shown this once.
+    #[schema(example = "pt_3f0c…")]
+    pub postback_token: String,
 }
 
 /// A regional site.

@@ -15,9 +15,9 @@ pub struct NewSimulation {
     pub version: Option<i64>,
     /// The program's id.
     pub program: String,
-    /// Periods that begin on this day or later
+    /// Facts from the start of this day on, in the plan's zone,
     pub from: String,
-    /// and before this one.
+    /// and before the start of this one.
     pub to: String,
 }
 
@@ -30,7 +30,7 @@ pub struct ComparedAmount {
     pub customer: Option<String>,
     /// ISO 4217, or a reward unit.
     pub unit: String,
-    /// By the plans in force: decimal, major units.
+    /// What was posted for these facts, and not denied: decimal, major units.
     pub posted: String,
     /// By the draft.
     pub simulated: String,
@@ -43,7 +43,9 @@ pub struct ComparedAmount {
 #[schema(example = json!({"id": 31, "status": "done", "program": "1201", "plan": "draft", "version": 2, "from": "2026-01-01",
     "to": "2026-03-01", "persons": 1, "facts": 2, "totals": [{"unit": "USD", "posted": "400.00", "simulated": "500.00",
     "difference": "100.00"}], "partners": [{"partner": "ib_2044", "unit": "USD", "posted": "400.00", "simulated": "500.00",
-    "difference": "100.00"}], "customers": [], "gain": 1, "lose": 0, "held": {}, "created": "2026-03-01T08:00:00Z",
+    "difference": "100.00"}], "partners_left_out": 0, "customers": [{"customer": "7002", "unit": "USD", "posted": "400.00",
+    "simulated": "500.00", "difference": "100.00"}], "customers_left_out": 0, "gain": 1, "lose": 0, "customers_gain": 1,
+    "customers_lose": 0, "held": {}, "created": "2026-03-01T08:00:00Z",
     "finished": "2026-03-01T08:00:01Z"}))]
 pub struct Simulation {
     /// Its number.
@@ -63,19 +65,27 @@ pub struct Simulation {
     pub to: String,
     /// Persons that were looked at.
     pub persons: Option<i64>,
-    /// Facts that were priced.
+    /// Facts of the window.
     pub facts: Option<i64>,
     /// By unit.
     pub totals: Option<Vec<ComparedAmount>>,
     /// Who gains most leads, who loses most comes last.
     pub partners: Option<Vec<ComparedAmount>>,
-    /// What clients themselves get.
+    /// Of a very long list what is in the middle.
+    pub partners_left_out: Option<i64>,
+    /// What is paid for each client's facts, to whomever, in the same order.
     pub customers: Option<Vec<ComparedAmount>>,
+    /// Of a very long list what is in the middle.
+    pub customers_left_out: Option<i64>,
     /// Partners that would get more.
     pub gain: Option<i64>,
     /// Partners that would get less.
     pub lose: Option<i64>,
-    /// Facts that the draft would hold, by reason.
+    /// Clients for whom more would be paid.
+    pub customers_gain: Option<i64>,
+    /// Clients for whom less would be paid.
+    pub customers_lose: Option<i64>,
+    /// Facts of the window that the draft would hold, by reason.
     pub held: Option<BTreeMap<String, i64>>,
     /// When it was asked.
     pub created: String,

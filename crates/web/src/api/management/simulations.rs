@@ -18,8 +18,9 @@ use serde_json::{Map, Value};
 
 /// Simulate a plan
 ///
-/// What the draft would have paid, per partner and client, against what the plans in force are worth. Nothing is
-/// written. A large one is `running` when it is answered: read it again.
+/// What the draft would have paid for the facts of a window, per partner and client, against what was posted for them.
+/// Nothing but its result is written. A large one is `running` when it is answered: read it again. Two run at a time; a
+/// third is told to come back.
 #[utoipa::path(post, path = "/simulations", operation_id = "simulation_create", tag = "Simulations",
     request_body = NewSimulation, responses((status = 201, description = "The simulation", body = Simulation)))]
 pub async fn create(State(state): State<WebState>, caller: Caller, headers: HeaderMap, body: Body) -> Created {
