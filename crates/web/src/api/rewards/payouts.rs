@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn two_units_are_never_added() {
         let unit = |code| Unit::Currency(Currency::parse(code).expect("a currency"));
-        let amount = |text| Decimal::parse(text).expect("a decimal");
+        let amount = |text: &str| Decimal::parse(text).expect("a decimal");
         let of = |list: &[(&str, Unit)]| total(list.iter().map(|(text, unit)| (amount(text), *unit)));
         assert_eq!(of(&[]), json!(0));
         assert_eq!(of(&[("1.50", unit("USD")), ("2", unit("USD"))]), json!(350));
