@@ -15,6 +15,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::commission::shown::{ShownFilter, ShownOrder};
 use headwater_domain::ids::CommissionId;
+use headwater_domain::postback::entity::CommissionEntity;
 use http::HeaderMap;
 use serde_json::Value;
 
@@ -75,7 +76,7 @@ pub async fn list(State(state): State<WebState>, address: Address, headers: Head
         let page = Page::parse(&query, PER_PAGE)?;
         let (filter, order) = (filter(&query)?, order(&query)?);
         let shown = state.app.commissions_shown(caller.account, filter, order, page.page, page.per_page).await?;
-        let rows = shown.rows.iter().map(|commission| commission.to_json()).collect();
+        let rows = shown.rows.iter().map(CommissionEntity::to_json).collect();
         Ok(page.answer(&address, rows, shown.total))
     })
 }
