@@ -14,10 +14,10 @@ use headwater_store::audit::{AuditRow, audit_insert};
 use headwater_store::backend::{Result as StoreResult, Tx};
 pub use headwater_store::commission::{CommissionFilter, CommissionRow};
 use headwater_store::commission::{
-    LifePut, LifeRow, any_fall_due, commission_by_id, commission_list, commissions_by_id, commissions_decide,
-    commissions_fall_due, commissions_lock,
+    LifePut, LifeRow, any_fall_due, commission_by_id, commission_list, commission_owners, commissions_by_id,
+    commissions_decide, commissions_fall_due, commissions_lock,
 };
-use headwater_store::settlement::Number;
+use headwater_store::settlement::{Number, persons_lock, programs_lock};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -150,6 +150,7 @@ async fn decide_all(
 ) -> StoreResult<Option<Decided>> {
     let wanted: BTreeSet<i64> = ids.iter().copied().collect();
     let numbers: Vec<_> = wanted.iter().map(|id| Number { id: *id }).collect();
+    lock_owners(tx, account, &numbers).await?;
     let rows = commissions_lock(tx, account.0, &numbers).await?;
     if !rows.iter().any(|row| wanted.contains(&row.id)) {
         return Ok(None);
@@ -185,6 +186,24 @@ async fn decide_all(
     audit_insert(tx, &deeds).await?;
     let done: Vec<_> = done.into_iter().map(|id| Number { id }).collect();
     Ok(Some(Decided { done: commissions_by_id(tx, account.0, &done).await?, failed }))
+}
+
+/// A settlement reads how much of a cell was denied under the lock of whoever's cell it is, and takes back as much less: who
+/// decides holds that lock too. Its places are those of a settlement: programs, persons, and then postings.
+async fn lock_owners(tx: &Tx<'_>, account: AccountId, commissions: &[Number]) -> StoreResult<()> {
+    let mut locked = BTreeSet::new();
+    // Persons may be merged while their locks are waited for: then the cells are another's.
+    loop {
+        let mut open: BTreeSet<i64> = commission_owners(tx, account.0, commissions).await?.into_iter().collect();
+        open.retain(|owner| locked.insert(*owner));
+        if open.is_empty() {
+            return Ok(());
+        }
+        let programs = open.iter().rev().filter(|owner| **owner < 0).map(|owner| Number { id: -owner });
+        programs_lock(tx, &programs.collect::<Vec<_>>()).await?;
+        let persons = open.iter().filter(|owner| **owner >= 0).map(|owner| Number { id: *owner });
+        persons_lock(tx, &persons.collect::<Vec<_>>()).await?;
+    }
 }
 
 type Refusal = (&'static str, String);

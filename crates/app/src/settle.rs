@@ -19,6 +19,7 @@ mod names;
 mod price;
 mod queue;
 mod record;
+mod refund;
 mod refuse;
 mod revision;
 mod sources;

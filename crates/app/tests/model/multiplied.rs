@@ -15,6 +15,9 @@ pub fn objections(explanation: &Value) -> Vec<String> {
     };
     let mut sum = Fraction::ZERO;
     for input in list(&explanation["inputs"]) {
+        if list(&input["terms"]).next().is_some() {
+            hold("quantity", number(&input["quantity"]), sum_of_terms(input));
+        }
         hold("direct", number(&input["direct"]), direct(input));
         hold("exact of an input", number(&input["exact"]), of_level(input));
         sum = sum + number(&input["exact"]);
@@ -28,6 +31,18 @@ pub fn objections(explanation: &Value) -> Vec<String> {
     hold("rounded", number(&explanation["rounded"]), rounded(explanation, exact, digits));
     hold("posted after", number(&explanation["posted_after"]), number(&explanation["rounded"]));
     found
+}
+
+/// Σ term × exchange rate; points of a spread are in the plan's currency already.
+fn sum_of_terms(input: &Value) -> Fraction {
+    let rate = &input["exchange_rate"];
+    let rate = if rate.is_null() { Fraction::ONE } else { number(&rate["rate"]) };
+    let worth = |term: &Value| {
+        let (name, value) = (term["term"].as_str().unwrap(), number(&term["value"]));
+        let value = if name.ends_with("spread_points") { value } else { value * rate };
+        if name.starts_with('-') { -value } else { value }
+    };
+    list(&input["terms"]).map(worth).sum()
 }
 
 /// Σ quantity × rate × weight × credit share − what a cap cut off, times what carry left.

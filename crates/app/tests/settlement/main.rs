@@ -13,6 +13,7 @@ mod nodes;
 mod programs;
 mod race;
 mod records;
+mod refunds;
 mod simulate;
 mod sources;
 mod together;

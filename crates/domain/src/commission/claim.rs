@@ -82,8 +82,8 @@ pub(super) enum Detail {
     Lots { times: i64, lot_factor: Exact },
     /// Volume.
     Volume,
-    /// Terms in the plan's currency.
-    Revenue,
+    /// Terms in the plan's currency; what a sale has left after its refunds.
+    Revenue { sale_left: Option<Exact> },
     /// Another rule's worth.
     OfRule,
 }

@@ -5,9 +5,9 @@
 //! conditions by then.
 
 use super::active;
-use super::cell::Scope;
+use super::cell::{CellKey, Scope};
 use super::claim::{Claim, Claims, Counted, Detail, Matter, Rate};
-use super::condition::{Conditions, Sweep};
+use super::condition::{ConditionState, Conditions, Sweep};
 use super::person::Person;
 use super::place::{Place, Places, RuleOf, Standing};
 use super::plan::{Kind, OncePer, PlanVersion};
@@ -28,6 +28,25 @@ pub struct Cpa {
     pub qualify: Conditions,
     /// Person or customer.
     pub once_per: OncePer,
+}
+
+/// What the conditions of a rule say now of whom a cell is of, by the version that priced it last or the newest that has the
+/// rule; and whether the partner is asked for something too. `None` where the rule has no conditions or nobody is there.
+pub(super) fn states_of_cell(
+    cell: &CellKey,
+    priced_by: Option<(&str, i64)>,
+    people: &[Person<'_>],
+    terms: &Terms<'_>,
+) -> Option<(Vec<ConditionState>, bool)> {
+    let mut all = people.iter().flat_map(judged);
+    let (judged, _) = all.find(|(judged, _)| judged.scope == cell.scope)?;
+    let rules = rules_in_question(judged.account, terms);
+    let mut of_id = rules.iter().rev().filter(|(version, index)| *version.plan.rules[*index].id == *cell.rule);
+    let is_last = |(version, _): &&RuleOf| priced_by == Some((&*version.name, version.version));
+    let (version, index) = of_id.clone().find(is_last).or_else(|| of_id.next())?;
+    let Kind::Cpa(cpa) = &version.plan.rules[*index].kind else { return None };
+    let sweep = Sweep::over(&cpa.qualify, &version.plan, judged.account, &judged.facts, terms.exchange);
+    Some((sweep.states(&cpa.qualify), cpa.qualify.partner.is_some()))
 }
 
 /// Who is judged: a whole person, or one account of it.

@@ -40,6 +40,8 @@ pub struct Evaluation<'a> {
     /// Where each fact stands: terms for taking back a cell that vanished.
     pub(super) standings: Vec<(FactId, Instant, Arc<PlanVersion>)>,
     pub(super) fallback: Option<Arc<PlanVersion>>,
+    /// Whose facts they are: what conditions a person meets no longer is looked up where it is told.
+    pub(super) people: Vec<Person<'a>>,
 }
 
 /// Every cell of these persons, from nothing. Where a plan reaches beyond a person (brackets, carry, caps by day or
@@ -110,6 +112,7 @@ fn evaluate_with<'a>(persons: &'a [PersonView], terms: &'a Terms<'a>, mut volume
         claims: std::mem::take(&mut claims.all),
         terms: Some(terms),
         volumes,
+        people,
         held: held(claims),
     }
 }
@@ -137,6 +140,10 @@ fn claim_of_fact<'a>(
     volumes: &mut Volumes<'a>,
     standings: &mut Vec<(FactId, Instant, Arc<PlanVersion>)>,
 ) {
+    // A refund counts in its sale, whoever it names.
+    if matches!(fact.body, FactBody::Refund { .. }) {
+        return;
+    }
     let Some(account) = person.view.account(fact.customer) else {
         claims.hold(fact.id, HeldReason::UnknownCustomer, "the customer is not known yet");
         return;
@@ -166,7 +173,7 @@ fn claim_of_fact<'a>(
         let at = place.map_or(fact.at, |(at, _)| at);
         stand(Some(&traded), at, place.map(|(_, partner)| partner), claims);
     }
-    if !is_traded && !matches!(fact.body, FactBody::Refund { .. }) {
+    if !is_traded {
         stand(None, fact.at, Terms::partner_at(account, fact.at), claims);
     }
 }

@@ -13,8 +13,10 @@ mod level;
 use super::cell::CellKey;
 use super::claim::{Claim, Detail};
 use super::condition::ConditionState;
+use super::cpa;
 use super::evaluate::Evaluation;
 use super::percent::Revenue;
+use super::plan::Kind;
 use super::posting::Posting;
 use super::rates;
 use super::sum::{Part, PathPart, Worth};
@@ -105,7 +107,11 @@ impl Evaluation<'_> {
             let revision = revision.map_or_else(|| "null".to_owned(), |revision| revision.to_string());
             write!(list.0, "[{},{revision},{}]", fact.0, at.0).expect("text takes any text");
         });
-        object.list("inputs", told, |list, part| list.object(|input| self.input(part, &worth.cell, input)));
+        let quote = latest.and_then(|claim| self.exchange_rate(claim));
+        let quotes_differ = told.iter().any(|part| self.exchange_rate(&self.claims[part.claim]) != quote);
+        object.list("inputs", told, |list, part| {
+            list.object(|input| self.input(part, &worth.cell, quotes_differ, input));
+        });
         if let Some((count, exact)) = summed_up {
             object.value("summed_up", &json!({"count": count, "exact": exact}));
         }
@@ -120,6 +126,23 @@ impl Evaluation<'_> {
             object.value("paths", &worth.paths.iter().map(path).collect());
         }
         about(&mut object, posting);
+        object.close()
+    }
+
+    /// What is stored of a cell that nothing counts in any more: where it was paid for conditions, which of them are met no
+    /// longer.
+    pub(super) fn nothing(&self, posting: &Posting<'_>, priced_by: Option<&(String, i64)>) -> String {
+        let priced_by = priced_by.map(|(plan, version)| (plan.as_str(), *version));
+        let states = self.terms.and_then(|terms| cpa::states_of_cell(&posting.cell, priced_by, &self.people, terms));
+        let mut object = Object::open();
+        object.text("rule", &posting.cell.rule);
+        about(&mut object, posting);
+        if let Some((states, _)) = &states
+            && !states.is_empty()
+        {
+            object.value("conditions", &states.iter().map(condition).collect());
+        }
+        object.text("reason", &reason_of_nothing(states));
         object.close()
     }
 
@@ -165,7 +188,7 @@ impl Evaluation<'_> {
         (parts, Some((rest.len(), exact.map(|exact| exact.to_string()).ok())))
     }
 
-    fn input(&self, part: &Part, cell: &CellKey, input: &mut Object) {
+    fn input(&self, part: &Part, cell: &CellKey, has_own_quote: bool, input: &mut Object) {
         let claim = &self.claims[part.claim];
         let one = Exact::whole(1);
         input.whole("fact", claim.fact.id.0);
@@ -185,6 +208,15 @@ impl Evaluation<'_> {
         }
         if !quantity_is_told {
             input.number("quantity", &claim.quantity);
+        }
+        let terms = self.terms_of(claim);
+        if !terms.is_empty() {
+            input.list("terms", terms, |list, (term, value)| {
+                write!(list.0, "[{},\"{value}\"]", Value::from(term)).expect("text takes any text");
+            });
+        }
+        if has_own_quote && let Some(quote) = self.exchange_rate(claim) {
+            input.value("exchange_rate", &quote);
         }
         if claim.further_pieces.is_empty() && claim.piece.quantity == claim.quantity {
             input.number("rate", &claim.piece.rate);
@@ -238,13 +270,26 @@ impl Evaluation<'_> {
         steps.chain(found.iter().map(|known| json!({"from": known.source, "rate": known.rate.to_string()}))).collect()
     }
 
+    /// What a quantity is the sum of.
+    fn terms_of(&self, claim: &Claim<'_>) -> Vec<(String, Exact)> {
+        let (Detail::Revenue { sale_left }, Some(terms)) = (&claim.detail, self.terms) else { return Vec::new() };
+        let plan = &claim.version.plan;
+        let revenue = Revenue { terms, plan, at: claim.place.at, sale_left: sale_left.clone(), is_converted: true };
+        match &claim.rule().kind {
+            Kind::Percent(percent) => revenue.told(&percent.of, percent, claim.fact),
+            Kind::External(external) => external.told(&revenue, claim.fact),
+            _ => Vec::new(),
+        }
+    }
+
     fn exchange_rate(&self, claim: &Claim<'_>) -> Option<Value> {
         let (currency, plan) = (currency(&claim.fact.body)?, &claim.version.plan);
-        if currency == plan.currency || !matches!(claim.detail, Detail::Revenue) {
+        if currency == plan.currency || !matches!(claim.detail, Detail::Revenue { .. }) {
             return None;
         }
         let terms = self.terms?;
-        let quote = Revenue { terms, plan, at: claim.place.at, sale_left: None }.quote(currency)?;
+        let revenue = Revenue { terms, plan, at: claim.place.at, sale_left: None, is_converted: true };
+        let quote = revenue.quote(currency)?;
         Some(json!({
             "date": quote.date.to_string(),
             "from": quote.from.code(),
@@ -283,13 +328,18 @@ fn about(object: &mut Object, posting: &Posting<'_>) {
     object.number("posted_after", &after);
 }
 
-/// What is stored of a cell that nothing counts in any more.
-pub(super) fn nothing(posting: &Posting<'_>) -> String {
-    let mut object = Object::open();
-    object.text("rule", &posting.cell.rule);
-    about(&mut object, posting);
-    object.text("reason", "nothing counts in this cell any more");
-    object.close()
+fn reason_of_nothing(states: Option<(Vec<ConditionState>, bool)>) -> String {
+    let Some((states, asks_partner)) = states else { return "nothing counts in this cell any more".to_owned() };
+    let unmet = states.iter().filter_map(|state| {
+        let missing = state.missing.as_ref()?;
+        Some(format!("{} (needed {}, now {}, missing {missing})", state.name, state.needed, state.value))
+    });
+    let unmet: Vec<_> = unmet.collect();
+    match (unmet.is_empty(), asks_partner) {
+        (false, _) => format!("no longer met: {}", unmet.join(", ")),
+        (true, true) => "the condition on the partner is no longer met".to_owned(),
+        (true, false) => "the conditions are no longer met in time, or under the plan of that time".to_owned(),
+    }
 }
 
 /// What a path of partners shares; it is rounded once and given out by largest remainder.

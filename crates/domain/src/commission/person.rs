@@ -9,6 +9,7 @@ use crate::money::Exact;
 use std::collections::BTreeMap;
 
 /// One human as the rules see it.
+#[derive(Debug)]
 pub(super) struct Person<'a> {
     pub view: &'a PersonView,
     /// The account registered first.

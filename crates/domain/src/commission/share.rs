@@ -175,7 +175,7 @@ fn keep_fact(fact: FactId, indexes: &[usize], claims: &mut Claims<'_>, shares: &
 
 fn allowed(budget: &Budget, claim: &Claim<'_>, claims: &Claims<'_>) -> Result<Exact, Unsummed> {
     let plan = &claim.place.setting.version.plan;
-    let revenue = Revenue { terms: claims.terms, plan, at: claim.place.at, sale_left: None };
+    let revenue = Revenue { terms: claims.terms, plan, at: claim.place.at, sale_left: None, is_converted: true };
     let points = Percent { percent: None, of: Vec::new(), max_points: None, point_value: Decimal(MICROS) };
     let base = revenue.of(&budget.percent_of, &points, claim.fact, Some(Leg::Day))?.unwrap_or_else(Exact::zero);
     base.times(&bonus::percent_of_one(budget.percent)).map_err(Unsummed::OutOfRange)
