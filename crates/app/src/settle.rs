@@ -19,9 +19,11 @@ mod names;
 mod price;
 mod queue;
 mod record;
+mod referrals;
 mod refund;
 mod refuse;
 mod revision;
+pub(crate) mod rewards;
 mod sources;
 pub mod sweep;
 mod terms;
@@ -233,9 +235,9 @@ async fn settle_batch(app: &Arc<App>, commands: Arc<Vec<Command>>) -> Result<Vec
                 decision.all(&commands)?
             };
             let delivers = !view.outcome.deliveries.is_empty();
-            books::commit(tx, &shared, view, now).await?;
+            let announces = books::commit(tx, &shared, view, now).await?;
             keep_answers(tx, &commands, &answers).await?;
-            Ok((answers, delivers))
+            Ok((answers, delivers || announces))
         })
         .await?;
     if delivers {

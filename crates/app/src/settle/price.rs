@@ -9,9 +9,10 @@ use super::view::{Cells, LastCommission, PersonRecord};
 use crate::directory::Program;
 use crate::ledger::book::Booking;
 use headwater_domain::commission::{self, Held, Kind, PartnerTerms, Payee, PostedCell, Posting, Terms};
+use headwater_domain::fact::{Fact, FactBody};
 use headwater_domain::ids::{AccountId, CommissionId, FactId, PartnerId, PersonId, ProgramId};
 use headwater_domain::ledger::{Before, Owner, Stage, accrual};
-use headwater_domain::money::Decimal;
+use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::{Instant, Period, Zone};
 use headwater_store::backend::Result;
 use headwater_store::outcome::{CellPut, NewCommission, NewHeld};
@@ -23,6 +24,24 @@ struct Priced {
     postings: Vec<Posting<'static>>,
     held: Vec<Held>,
     qualified_at: Option<Instant>,
+}
+
+/// What brought a posting: the event, and what the fact says was sold.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Brought {
+    pub event: Option<i64>,
+    pub sold: Option<(Decimal, Currency)>,
+}
+
+/// What was sold, given back or moved by this fact.
+pub(super) fn sold(facts: &[Fact], fact: FactId) -> Option<(Decimal, Currency)> {
+    match &facts.iter().find(|known| known.id == fact)?.body {
+        FactBody::Event { amount: Some(amount), currency: Some(currency), .. }
+        | FactBody::Money { amount, currency, .. }
+        | FactBody::Sale { amount, currency } => Some((*amount, *currency)),
+        FactBody::Refund { amount, currency, .. } => Some((amount.negated(), *currency)),
+        _ => None,
+    }
 }
 
 impl Decision<'_> {
@@ -59,7 +78,8 @@ impl Decision<'_> {
     ) -> Result<()> {
         for posting in &priced.postings {
             let event = event.filter(|_| changed.contains(&posting.fact));
-            self.post(person.id, &mut person.cells, program, event, posting)?;
+            let sold = sold(&person.facts, posting.fact);
+            self.post(person.id, &mut person.cells, program, Brought { event, sold }, posting)?;
         }
         self.hold(person.id, person.account, person.program, &priced.held);
         Ok(())
@@ -151,7 +171,7 @@ impl Decision<'_> {
         owner: PersonId,
         cells: &mut Cells,
         program: &Program,
-        event: Option<i64>,
+        brought: Brought,
         posting: &Posting<'_>,
     ) -> Result<()> {
         let id = CommissionId((self.next_id)());
@@ -211,13 +231,15 @@ impl Decision<'_> {
             for_period: posting.for_period.to_string(),
             payable_at: posting.payable_at.0,
             fact_id: posting.fact.0,
-            event_id: event,
+            event_id: brought.event,
             corrects: corrected.map(|last| last.id.0),
             plan: posting.plan.clone(),
             plan_number: posting.version,
             posted_before: posting.posted_before.0,
             explanation: posting.explanation(),
             created_at: self.now.0,
+            sale_amount: brought.sold.map(|(amount, _)| amount.0),
+            sale_currency: brought.sold.map(|(_, currency)| currency.code().to_owned()),
         });
         let bookings = accrual(payee, posting.amount, stage).into_iter().map(|transfer| Booking {
             account_id: program.account.0,

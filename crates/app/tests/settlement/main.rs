@@ -14,6 +14,7 @@ mod programs;
 mod race;
 mod records;
 mod refunds;
+mod rewards;
 mod simulate;
 mod sources;
 mod together;

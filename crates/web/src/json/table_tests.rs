@@ -64,7 +64,8 @@ fn the_schema_says_what_the_table_says() {
 
 /// The same text with each character as an escape.
 fn escaped(text: &str) -> String {
-    text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect()
+    let units: Vec<_> = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+    units.concat()
 }
 
 #[test]
