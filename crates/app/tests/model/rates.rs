@@ -107,7 +107,8 @@ fn points(world: &World, partner: &str, plan: &Value, rule: &Value, period: Peri
     let is_network = rule["brackets"]["scope"] == "network";
     let metric = rule["brackets"]["metric"].as_str().unwrap();
     let counts_for = |customer: &Customer, at: Micros| {
-        let seats = world.standing(customer, at).map(|standing| standing.seats).unwrap_or_default();
+        let seats = world.standing(customer, at).filter(|standing| standing.is_anybody);
+        let seats = seats.map(|standing| standing.seats).unwrap_or_default();
         let place = seats.iter().position(|seat| seat.partner == partner);
         place.is_some_and(|place| is_network || place == 0)
     };
