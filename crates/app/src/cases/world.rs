@@ -165,12 +165,24 @@ impl World {
         }
         let mut strangers = Vec::new();
         for fact in self.facts.values() {
+            let fact = self.of_its_sale(fact);
             match self.customers.get(&fact.customer).and_then(|known| views.get_mut(&known.person)) {
-                Some(view) => view.facts.push(fact.clone()),
+                Some(view) => view.facts.push(fact),
                 None => strangers.push(fact.id),
             }
         }
         (views.into_values().collect(), strangers)
+    }
+
+    /// A refund is of its sale: it follows it to whoever that is of.
+    fn of_its_sale(&self, fact: &Fact) -> Fact {
+        let mut fact = fact.clone();
+        if let FactBody::Refund { sale, .. } = &fact.body
+            && let Some(sale) = self.facts.get(&("sale", sale.clone()))
+        {
+            fact.customer = sale.customer;
+        }
+        fact
     }
 
     pub(super) fn dated(&self) -> Terms<'_> {

@@ -78,12 +78,12 @@ impl Cap {
     }
 
     /// The lower of the two where both are given.
-    pub(super) fn limit<'a>(
+    pub(super) fn limit(
         &self,
         plan: &Plan,
         account: &CustomerView,
         terms: &Terms<'_>,
-        facts_of: FactsOf<'_, 'a>,
+        facts_of: FactsOf<'_, '_>,
     ) -> Result<Exact, OutOfRange> {
         let amount = self.amount.map(Decimal::exact);
         let Some(percent) = self.percent_of_first_deposit else { return Ok(amount.unwrap_or_else(Exact::zero)) };

@@ -8,7 +8,7 @@ use super::brackets::{self, Metric, Reached, Volumes};
 use super::claim::{Claim, Claims, Matter};
 use super::eligibility::Eligible;
 use super::held::{Held, HeldReason};
-use super::person::{Person, Refunds, is_ignored};
+use super::person::{Person, is_ignored};
 use super::place::{Place, Places, Standing};
 use super::plan::{Kind, PlanVersion};
 use super::sum::Worth;
@@ -61,8 +61,7 @@ pub fn evaluate_among<'a>(persons: &'a [PersonView], terms: &'a Terms<'a>, reach
 pub fn reached(persons: &[PersonView], terms: &Terms<'_>) -> Result<Reached, OutOfRange> {
     let (mut claims, mut places, mut volumes) = (Claims::new(terms), Places::new(terms), Volumes::default());
     claims.only_steps = true;
-    let refunds = Refunds::of(persons);
-    let people: Vec<Person<'_>> = persons.iter().map(|person| Person::open(person, &refunds, &mut claims)).collect();
+    let people: Vec<Person<'_>> = persons.iter().map(|person| Person::open(person, &mut claims)).collect();
     let mut standings = Vec::new();
     for person in &people {
         for fact in &person.facts {
@@ -79,8 +78,7 @@ pub fn reached(persons: &[PersonView], terms: &Terms<'_>) -> Result<Reached, Out
 fn evaluate_with<'a>(persons: &'a [PersonView], terms: &'a Terms<'a>, mut volumes: Volumes<'a>) -> Evaluation<'a> {
     let mut claims = Claims::new(terms);
     let mut places = Places::new(terms);
-    let refunds = Refunds::of(persons);
-    let people: Vec<Person<'a>> = persons.iter().map(|person| Person::open(person, &refunds, &mut claims)).collect();
+    let people: Vec<Person<'a>> = persons.iter().map(|person| Person::open(person, &mut claims)).collect();
     let mut standings = Vec::new();
     let mut qualified = BTreeMap::new();
     for person in &people {

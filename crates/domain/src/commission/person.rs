@@ -20,8 +20,8 @@ pub(super) struct Person<'a> {
     pub sales: BTreeMap<FactId, (Exact, Vec<Counted>)>,
 }
 
-/// The refunds of every sale, whoever they name: a refund is of its sale.
-pub(super) struct Refunds<'a> {
+/// The refunds of a person's sales. Whoever reads the facts gives a refund to the person of its sale.
+struct Refunds<'a> {
     /// By the key of the sale, in the order of (time, key).
     of_sale: BTreeMap<&'a str, Vec<&'a Fact>>,
     /// Which of these sales are known.
@@ -29,20 +29,23 @@ pub(super) struct Refunds<'a> {
 }
 
 impl<'a> Refunds<'a> {
-    pub(super) fn of(persons: &'a [PersonView]) -> Self {
+    fn of(facts: &[&'a Fact]) -> Self {
         let mut of_sale: BTreeMap<&str, Vec<&Fact>> = BTreeMap::new();
-        let facts = || persons.iter().flat_map(|person| &person.facts);
-        for fact in facts() {
+        for fact in facts {
             if let FactBody::Refund { sale, .. } = &fact.body {
                 of_sale.entry(sale).or_default().push(fact);
             }
         }
         let mut sales = BTreeSet::new();
         if !of_sale.is_empty() {
-            let is_sale = |fact: &&Fact| matches!(fact.body, FactBody::Sale { .. });
-            sales.extend(facts().filter(is_sale).map(|fact| fact.key.as_str()).filter(|key| of_sale.contains_key(key)));
+            let is_sale = |fact: &&&Fact| matches!(fact.body, FactBody::Sale { .. });
+            sales.extend(
+                facts.iter().filter(is_sale).map(|fact| fact.key.as_str()).filter(|key| of_sale.contains_key(key)),
+            );
         }
-        of_sale.values_mut().for_each(|refunds| refunds.sort_by(|a, b| (a.at, &a.key).cmp(&(b.at, &b.key))));
+        for refunds in of_sale.values_mut() {
+            refunds.sort_by(|a, b| (a.at, &a.key).cmp(&(b.at, &b.key)));
+        }
         Self { of_sale, sales }
     }
 }
@@ -55,10 +58,11 @@ pub(super) fn is_ignored(fact: &Fact, plan: &Plan) -> bool {
 
 impl<'a> Person<'a> {
     /// Refunds without their sale, and those above what it has left, are held, where the plan takes anything back.
-    pub(super) fn open(view: &'a PersonView, refunds: &Refunds<'a>, claims: &mut Claims<'a>) -> Self {
+    pub(super) fn open(view: &'a PersonView, claims: &mut Claims<'a>) -> Self {
         let mut facts: Vec<&Fact> = view.facts.iter().collect();
         facts.sort_by(|a, b| (a.at, a.body.type_name(), &a.key).cmp(&(b.at, b.body.type_name(), &b.key)));
         let mut sales = BTreeMap::new();
+        let refunds = Refunds::of(&facts);
         let claws_back = |fact: &Fact, claims: &Claims<'_>| {
             let account = view.account(fact.customer);
             let plan = account.and_then(|account| {

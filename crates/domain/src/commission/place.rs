@@ -119,13 +119,11 @@ impl<'a> Places<'a> {
             if version.plan.on_suspended != OnSuspended::Compress || !terms.is_suspended(direct, at) {
                 break version;
             }
-            match terms.parent_at(direct, at).filter(|parent| passed.insert(*parent)) {
-                Some(parent) => direct = parent,
-                None => {
-                    let version = terms.plan_at(partner, at, registered_at).expect("it was found above");
-                    return Found::Nobody(self.setting_of(partner, version, false, at, registered_at));
-                }
-            }
+            let Some(parent) = terms.parent_at(direct, at).filter(|parent| passed.insert(*parent)) else {
+                let version = terms.plan_at(partner, at, registered_at).expect("it was found above");
+                return Found::Nobody(self.setting_of(partner, version, false, at, registered_at));
+            };
+            direct = parent;
         };
         let compress = version.plan.on_suspended == OnSuspended::Compress;
         Found::Setting(self.setting_of(direct, version, compress, at, registered_at))

@@ -3,7 +3,7 @@
 use super::active;
 use super::claim::Claims;
 use super::condition::{self, ConditionState, Conditions, Sweep};
-use super::person::{Person, Refunds};
+use super::person::Person;
 use super::plan::{Kind, OncePer, PlanVersion};
 use super::terms::{CustomerView, PersonView, Terms};
 use crate::ids::CustomerId;
@@ -32,8 +32,7 @@ pub fn conditions(
     now: Instant,
 ) -> Option<ConditionReport> {
     let mut unheld = Claims::new(terms);
-    let refunds = Refunds::of(persons);
-    let people: Vec<Person<'_>> = persons.iter().map(|person| Person::open(person, &refunds, &mut unheld)).collect();
+    let people: Vec<Person<'_>> = persons.iter().map(|person| Person::open(person, &mut unheld)).collect();
     let person = people.iter().find(|person| person.view.account(customer).is_some())?;
     let (first, own) = (person.first?, person.view.account(customer)?);
     let of_person = find(terms, first, rule, now).filter(|(_, once_per, _)| *once_per == OncePer::Person);

@@ -226,7 +226,7 @@ fn rebates(claims: &mut Claims<'_>, shares: &[Share]) -> Vec<Rebate> {
             let made = Rebated { percent: rebate.percent, weight: rule.weight, credit_share, cut_off: Exact::zero() };
             match exact {
                 Ok(exact) => {
-                    rebates.push(Rebate { of, funder, version: Arc::clone(version), rule_index: *index, exact, made })
+                    rebates.push(Rebate { of, funder, version: Arc::clone(version), rule_index: *index, exact, made });
                 }
                 Err(error) => claims.hold_out_of_range(fact.id, error),
             }
