@@ -56,7 +56,11 @@ fn fail_with(seed: u64, case: &Value, fails: &dyn Fn(&Value) -> bool, why: &dyn 
 }
 
 fn vectors() -> BTreeMap<String, Value> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/tests/vectors");
+    cases_of("vectors")
+}
+
+fn cases_of(folder: &str) -> BTreeMap<String, Value> {
+    let folder = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/tests/{}"), folder);
     let paths = std::fs::read_dir(folder).expect("the vectors are there").map(|entry| entry.expect("readable").path());
     let read = |path: std::path::PathBuf| {
         let text = std::fs::read_to_string(&path).expect("readable");
@@ -70,7 +74,7 @@ fn vectors() -> BTreeMap<String, Value> {
 fn the_model_agrees_with_every_vector() {
     let mut failures = Vec::new();
     assert_eq!(vectors().len(), 144, "a case was lost, or is new: raise the number");
-    for (name, case) in vectors() {
+    for (name, case) in vectors().into_iter().chain(cases_of("cases")) {
         let found = model::verdict::disagreements(&case, &model::run(&case));
         if !found.is_empty() {
             failures.push(format!("{name}:\n  {}", found.join("\n  ")));
