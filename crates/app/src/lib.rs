@@ -3,6 +3,7 @@
 //! `app` holds what runs; `settle` is the heart, a batch of events in and answers out; every other module is one noun.
 
 pub mod app;
+pub mod audit;
 pub mod brand;
 pub mod cases;
 pub mod click;

@@ -32,7 +32,7 @@ pub struct Rebate {
 /// The claims of every bonus of a rule, one for each claim of it that passes its own filters and eligibility. `paid` is a
 /// claim whose amount is final.
 pub(super) fn claim<'a>(paid: &Claim<'a>, claims: &mut Claims<'a>) {
-    for (version, index) in &paid.place.setting.bonuses {
+    for rule_of @ (version, index) in &paid.place.setting.bonuses {
         let rule = &version.plan.rules[*index];
         let Kind::Bonus(bonus) = &rule.kind else { continue };
         if *bonus.of_rule != *paid.rule().id || !rates::admits(rule, &version.plan, paid.fact, paid.account) {
@@ -41,7 +41,7 @@ pub(super) fn claim<'a>(paid: &Claim<'a>, claims: &mut Claims<'a>) {
         let Some(credit_share) = eligible(rule, paid.fact, claims) else { continue };
         let own = rates::own_rate(claims.terms, paid.place.setting.partner, rule);
         let rate = own.unwrap_or(bonus.percent);
-        let by_period = Scope::Period(paid.place.setting.period);
+        let by_period = Scope::Period(paid.place.period_of(rule_of));
         let claim = Claim {
             version: version.clone(),
             rule_index: *index,

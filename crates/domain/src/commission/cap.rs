@@ -73,7 +73,7 @@ impl Cap {
             CapPer::Trade => Over::Trade(claim.fact.id),
             CapPer::Customer => Over::Customer(claim.account.customer),
             CapPer::Day => Over::Day(setting.partner, claim.version.plan.zone.day_of(claim.place.at)),
-            CapPer::Period => Over::Period(setting.partner, setting.period),
+            CapPer::Period => Over::Period(setting.partner, claim.period()),
         }
     }
 

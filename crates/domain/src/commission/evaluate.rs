@@ -199,22 +199,23 @@ fn match_rules<'a>(
             let setting = &place.setting;
             if counts_in(metric, claim) {
                 let order = (place.at, fact.key.as_str(), fact.id);
-                volumes.add(setting.partner, &claim.rule().id, setting.period, order, claim.quantity.clone());
+                volumes.add(setting.partner, &claim.rule().id, claim.period(), order, claim.quantity.clone());
             }
         });
-        count_lots(&matter, traded, place.setting.partner, place.setting.period, volumes);
+        count_lots(&matter, traded, place.setting.partner, place.period_of(rule_of), volumes);
     }
-    for (partner, rule_of, period) in &place.setting.network {
+    for (partner, rule_of) in &place.setting.network {
+        let period = place.period_of(rule_of);
         let matter = Matter { account, fact, place, rule_of };
         let mut dry = Claims::new(claims.terms);
         claim_of_rule(&matter, person, traded, &mut dry, |_| {});
         for claim in &dry.all {
             if counts_in(claim.rule().brackets.as_ref().map(|brackets| brackets.metric), claim) {
                 let order = (place.at, fact.key.as_str(), fact.id);
-                volumes.add(*partner, &claim.rule().id, *period, order, claim.quantity.clone());
+                volumes.add(*partner, &claim.rule().id, period, order, claim.quantity.clone());
             }
         }
-        count_lots(&matter, traded, *partner, *period, volumes);
+        count_lots(&matter, traded, *partner, period, volumes);
     }
 }
 

@@ -285,7 +285,7 @@ fn give_back<'a>(
             rebate: Some(Arc::clone(&made)),
             payee,
             exact,
-            scope: Scope::CustomerPeriod(claim.account.customer, claim.place.setting.period),
+            scope: Scope::CustomerPeriod(claim.account.customer, claim.period()),
             path,
             ..of.clone()
         };
