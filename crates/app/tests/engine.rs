@@ -56,7 +56,11 @@ fn fail_with(seed: u64, case: &Value, fails: &dyn Fn(&Value) -> bool, why: &dyn 
 }
 
 fn vectors() -> BTreeMap<String, Value> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/tests/vectors");
+    cases_of("vectors")
+}
+
+fn cases_of(folder: &str) -> BTreeMap<String, Value> {
+    let folder = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/tests/{}"), folder);
     let paths = std::fs::read_dir(folder).expect("the vectors are there").map(|entry| entry.expect("readable").path());
     let read = |path: std::path::PathBuf| {
         let text = std::fs::read_to_string(&path).expect("readable");
@@ -66,11 +70,36 @@ fn vectors() -> BTreeMap<String, Value> {
     paths.filter(|path| path.extension().is_some_and(|ending| ending == "json")).map(read).collect()
 }
 
+/// Corners that the model leaves out: holds that begin in another zone or under another version, windows that begin
+/// within a day, a ladder without deposits, a bonus under carry of its own, a person without facts, what has expired.
+const LEFT_OUT: [&str; 13] = [
+    "a-bonus-under-carry-of-its-own",
+    "a-country-alone-is-met-at-the-registration-the-version-of-that-day-pays",
+    "a-daily-row-of-new-york-plus-seven-begins-at-17-00-of-the-day-before",
+    "a-daily-row-of-the-day-of-the-first-deposit-counts-in-its-window",
+    "a-day-in-cairo-that-begins-at-one-oclock",
+    "a-row-of-the-31st-in-los-angeles-is-of-january-though-its-day-begins",
+    "a-weight-counts-in-every-kind",
+    "hold-of-the-version-of-the-fact",
+    "hold-over-a-change-of-clocks-counts-24-hours-a-day-from-the-start",
+    "in-the-zone-of-the-plan-the-day-of-the-first-deposit-is-another",
+    "new-york-plus-seven-around-the-changes-of-clocks-the-row-of-monday",
+    "the-day-before-and-after-the-clocks-go-forward-in-athens",
+    "the-window-has-expired-the-conditions-say-so",
+];
+
+/// Whether the model has a word on the case: it knows only some of the linter's refusals.
+fn is_for_the_model(name: &str, case: &Value) -> bool {
+    let is_lint = |step: &Value| step.get("lint").is_some();
+    !LEFT_OUT.contains(&name) && !case["steps"].as_array().expect("steps").iter().any(is_lint)
+}
+
 #[test]
 fn the_model_agrees_with_every_vector() {
     let mut failures = Vec::new();
     assert_eq!(vectors().len(), 145, "a case was lost, or is new: raise the number");
-    for (name, case) in vectors() {
+    let corners = cases_of("cases").into_iter().filter(|(name, case)| is_for_the_model(name, case));
+    for (name, case) in vectors().into_iter().chain(corners) {
         let found = model::verdict::disagreements(&case, &model::run(&case));
         if !found.is_empty() {
             failures.push(format!("{name}:\n  {}", found.join("\n  ")));

@@ -5,10 +5,12 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// As many as there are, so that losing one is seen.
-const CASES: usize = 145;
+const VECTORS: usize = 145;
+const CASES: usize = 448;
 
-fn cases() -> BTreeMap<String, Value> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/tests/vectors");
+/// The cases of a folder of `crates/domain/tests`.
+fn cases(folder: &str) -> BTreeMap<String, Value> {
+    let folder = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/tests/{}"), folder);
     let files = std::fs::read_dir(folder).expect("the vectors are there").map(|entry| entry.expect("readable").path());
     let read = |path: std::path::PathBuf| {
         let text = std::fs::read_to_string(&path).expect("readable");
@@ -21,19 +23,19 @@ fn cases() -> BTreeMap<String, Value> {
 #[test]
 fn every_case_passes() {
     let mut failures = Vec::new();
-    let cases = cases();
-    for (name, case) in &cases {
+    let (vectors, cases) = (cases("vectors"), cases("cases"));
+    for (name, case) in vectors.iter().chain(&cases) {
         if let Err(problems) = run_case(case) {
             failures.push(format!("{name}: {}", problems.join("; ")));
         }
     }
     assert!(failures.is_empty(), "{}\n{}", failures.len(), failures.join("\n"));
-    assert_eq!(cases.len(), CASES);
+    assert_eq!((vectors.len(), cases.len()), (VECTORS, CASES));
 }
 
 #[test]
 fn a_wrong_expectation_fails() {
-    let mut case = cases().remove("a1-seed-row-per-lot").expect("there");
+    let mut case = cases("vectors").remove("a1-seed-row-per-lot").expect("there");
     assert_eq!(run_case(&case), Ok(()));
     case["totals"]["ib1"]["USD"] = "24.91".into();
     assert!(run_case(&case).is_err());

@@ -45,13 +45,14 @@ fn sum_of_terms(input: &Value) -> Fraction {
     list(&input["terms"]).map(worth).sum()
 }
 
-/// Σ quantity × rate × weight × credit share − what a cap cut off, times what carry left.
+/// Σ quantity × rate × weight × credit share − what a cap cut off, times what carry left, − what a cap cut off of that.
 fn direct(input: &Value) -> Fraction {
     let priced: Fraction =
         list(&input["pieces"]).map(|piece| number(&piece["quantity"]) * number(&piece["rate"])).sum();
     let factors = number(&input["weight"]) * number(&input["credit_share"]);
     let cut = priced * factors - number(&input["cut_off"]);
-    if input.get("carry_share").is_some() { cut * number(&input["carry_share"]) } else { cut }
+    let left = if input.get("carry_share").is_some() { cut * number(&input["carry_share"]) } else { cut };
+    if input.get("cut_off_of_carried").is_some() { left - number(&input["cut_off_of_carried"]) } else { left }
 }
 
 /// What the level gets of it, after the budget; and of that, what a rebate gives.
@@ -64,7 +65,10 @@ fn of_level(input: &Value) -> Fraction {
         part = part * number(&input["budget_factor"]);
     }
     if let Some(rebate) = input.get("rebate") {
-        part = part * number(&rebate["percent"]).percent() * number(&rebate["weight"]) * number(&rebate["sign"]);
+        let printed = |key: &str| rebate.get(key).map(number);
+        part = part * number(&rebate["percent"]).percent() * number(&rebate["weight"]);
+        part = part * printed("credit_share").unwrap_or(Fraction::ONE) - printed("cut_off").unwrap_or(Fraction::ZERO);
+        part = part * number(&rebate["sign"]);
     }
     part
 }

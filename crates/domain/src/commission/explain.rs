@@ -1,7 +1,7 @@
 //! Why a cell is worth what it is: the explanation object of the management API, built from what was claimed.
 //!
 //! What it says multiplies out: an input's `direct` is Σ quantity × rate, times weight and credit share, less what a cap
-//! cut off, times what carry leaves; its `exact` is what `tier`, `budget_factor` and `rebate` make of that. The inputs, and
+//! cut off, times what carry leaves, less what a cap per period cut off of that; its `exact` is what `tier`, `budget_factor` and `rebate` make of that. The inputs, and
 //! what is summed up, add up to the cell's exact amount, which is rounded once: alone, or with the paths that it is of.
 //!
 //! It is the largest part of a stored row: what follows from the rest, or is as it mostly is, is left out, and [`full`]
@@ -235,11 +235,15 @@ impl Evaluation<'_> {
         if claim.factor != weight.exact() {
             input.number("credit_share", &claim.factor.over(&weight.exact()).unwrap_or_else(|_| one.clone()));
         }
-        if !claim.cut_off.is_zero() {
+        let is_cut_after_carry = claim.rule().is_capped_after_carry();
+        if !claim.cut_off.is_zero() && !is_cut_after_carry {
             input.number("cut_off", &claim.cut_off);
         }
         if let Some(share) = &claim.carry_share {
             input.number("carry_share", share);
+        }
+        if !claim.cut_off.is_zero() && is_cut_after_carry {
+            input.number("cut_off_of_carried", &claim.cut_off);
         }
         input.number("direct", &claim.amount);
         if part.level > 0 {
@@ -251,8 +255,8 @@ impl Evaluation<'_> {
         if let Some(factor) = &claim.budget_factor {
             input.number("budget_factor", factor);
         }
-        if let Some(rebate) = level::rebate(claim, cell).filter(|_| part.is_rebate) {
-            input.value("rebate", &rebate);
+        if let Some(rebated) = &part.rebate {
+            input.value("rebate", &level::rebate(rebated, cell));
         }
         if part.exact != claim.amount {
             input.number("exact", &part.exact);

@@ -3,7 +3,6 @@
 //! A new plan version prices facts from its date on; a rule that adds up over periods waits for the first period that
 //! begins on or after it (`commissions.md` §4). Facts of one partner between two dated changes share one [`Setting`].
 
-use super::held::HeldReason;
 use super::plan::{Kind, OnSuspended, Plan, PlanVersion};
 use super::terms::Terms;
 use crate::ids::PartnerId;
@@ -74,7 +73,7 @@ pub(super) struct Places<'a> {
 enum Found {
     Setting(Arc<Setting>),
     NoPlan,
-    Held,
+    Nobody(Arc<Setting>),
 }
 
 /// What a moment of a partner's is.
@@ -82,7 +81,8 @@ pub(super) enum Standing {
     Priced(Place),
     /// The partner has no plan then: the fact pays nobody.
     Unplanned,
-    Held(HeldReason, &'static str),
+    /// The partner and all above it are suspended and passed over: the fact counts for its own plan, and pays nobody.
+    Nobody(Place),
 }
 
 impl<'a> Places<'a> {
@@ -133,7 +133,7 @@ impl<'a> Places<'a> {
         match found {
             Found::Setting(setting) => Standing::Priced(Place { at, setting }),
             Found::NoPlan => Standing::Unplanned,
-            Found::Held => Standing::Held(HeldReason::PartnerSuspended, "nobody above the suspended partner is active"),
+            Found::Nobody(setting) => Standing::Nobody(Place { at, setting }),
         }
     }
 
@@ -146,12 +146,25 @@ impl<'a> Places<'a> {
             if version.plan.on_suspended != OnSuspended::Compress || !terms.is_suspended(direct, at) {
                 break version;
             }
-            match terms.parent_at(direct, at).filter(|parent| passed.insert(*parent)) {
-                Some(parent) => direct = parent,
-                None => return Found::Held,
-            }
+            let Some(parent) = terms.parent_at(direct, at).filter(|parent| passed.insert(*parent)) else {
+                let version = terms.plan_at(partner, at, registered_at).expect("it was found above");
+                return Found::Nobody(self.setting_of(partner, version, false, at, registered_at));
+            };
+            direct = parent;
         };
         let compress = version.plan.on_suspended == OnSuspended::Compress;
+        Found::Setting(self.setting_of(direct, version, compress, at, registered_at))
+    }
+
+    fn setting_of(
+        &self,
+        direct: PartnerId,
+        version: &Arc<PlanVersion>,
+        compress: bool,
+        at: Instant,
+        registered_at: Instant,
+    ) -> Arc<Setting> {
+        let terms = self.terms;
         let mut chain = Vec::new();
         let mut seen = BTreeSet::new();
         let mut rung = Some(direct);
@@ -175,7 +188,7 @@ impl<'a> Places<'a> {
         let of_kind = |is: fn(&Kind) -> bool| -> Vec<RuleOf> {
             rules.iter().filter(|(version, index)| is(&version.plan.rules[*index].kind)).cloned().collect()
         };
-        Found::Setting(Arc::new(Setting {
+        Arc::new(Setting {
             partner: direct,
             version: Arc::clone(version),
             period,
@@ -184,7 +197,7 @@ impl<'a> Places<'a> {
             rules,
             chain,
             network,
-        }))
+        })
     }
 }
 

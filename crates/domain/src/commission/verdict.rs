@@ -62,7 +62,7 @@ fn place(fact: &Fact, account: &CustomerView, terms: &Terms<'_>) -> Option<Place
     };
     match Places::new(terms).find(partner, at, account.registered_at) {
         Standing::Priced(place) => Some(place),
-        Standing::Unplanned | Standing::Held(..) => None,
+        Standing::Unplanned | Standing::Nobody(_) => None,
     }
 }
 
