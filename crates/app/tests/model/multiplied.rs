@@ -25,6 +25,11 @@ pub fn objections(explanation: &Value) -> Vec<String> {
     if explanation["summed_up"].is_object() {
         sum = sum + number(&explanation["summed_up"]["exact"]);
     }
+    // The first candidate won: it is the rate, or the percent of it.
+    if let Some(won) = list(&explanation["candidates"]).next() {
+        let (rate, won) = (number(&explanation["rate"]), number(&won["rate"]));
+        hold("rate", rate, if won == rate { won } else { won.percent() });
+    }
     let exact = number(&explanation["exact"]);
     hold("exact", exact, sum);
     let digits = u32::try_from(explanation["digits"].as_u64().unwrap()).unwrap();

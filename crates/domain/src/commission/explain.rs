@@ -268,10 +268,22 @@ impl Evaluation<'_> {
         let Some(terms) = self.terms else { return Vec::new() };
         let (partner, plan) = (claim.place.setting.partner, &claim.version.plan);
         let found = rates::candidates(terms, partner, claim.rule(), plan, claim.fact, claim.account);
-        let stepped = claim.rule().brackets.is_some() && !claim.has_own_rate;
-        let steps = claim.pieces().filter(|_| stepped);
-        let steps = steps.map(|piece| json!({"from": "brackets", "rate": piece.rate.to_string()}));
-        steps.chain(found.iter().map(|known| json!({"from": known.source, "rate": known.rate.to_string()}))).collect()
+        let mut steps = Vec::new();
+        if let (Some(brackets), false) = (&claim.rule().brackets, claim.has_own_rate) {
+            let pieces: Vec<_> = claim.pieces().collect();
+            for piece in pieces.into_iter().rev() {
+                let is_step = |step: &super::brackets::Step| rates::as_factor(claim.rule(), step.rate) == piece.rate;
+                let reached = brackets.steps.iter().position(is_step);
+                steps.extend(reached.map(|index| (format!("brackets.steps[{index}]"), brackets.steps[index].rate)));
+            }
+        }
+        if let Kind::CpaLadder(ladder) = &claim.rule().kind {
+            let reached = ladder.steps.iter().rposition(|step| step.amount.exact() == claim.piece.rate);
+            let below = reached.into_iter().flat_map(|reached| (0..=reached).rev());
+            steps.extend(below.map(|index| (format!("steps[{index}]"), ladder.steps[index].amount)));
+        }
+        let found = found.into_iter().map(|known| (known.source, known.rate));
+        steps.into_iter().chain(found).map(|(from, rate)| json!({"from": from, "rate": rate.to_string()})).collect()
     }
 
     /// What a quantity is the sum of.
