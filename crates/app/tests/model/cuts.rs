@@ -59,7 +59,10 @@ fn cap_some(world: &World, items: &mut [Item], is_meant: &dyn Fn(&Value) -> bool
             percent.percent() * look.first_deposit(None).unwrap_or(Fraction::ZERO)
         });
         let limit = [fraction(cap, "amount"), of_deposit].into_iter().flatten().min().unwrap();
-        let key = (item.direct().to_owned(), item.rule_id().to_owned(), over);
+        // Over a trade and over a customer's whole life, whoever is paid for it; else over the partner's rule.
+        let is_of_partner = matches!(cap["per"].as_str().unwrap(), "day" | "period");
+        let partner = if is_of_partner { item.direct().to_owned() } else { String::new() };
+        let key = (partner, item.rule_id().to_owned(), over);
         let (total, paid) = running.entry(key).or_insert((Fraction::ZERO, Fraction::ZERO));
         *total = *total + item.uncut;
         let paid_now = (*total).min(limit.max(*paid));

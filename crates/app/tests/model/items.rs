@@ -332,7 +332,7 @@ pub fn acquisitions<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
                         rule,
                         order: (at, person.clone(), "person".to_owned()),
                         fact: None,
-                        trigger: look.fact_at(met_by_itself(world, plan, rule, &accounts).unwrap_or(at)),
+                        trigger: trigger(world, plan, rule, &accounts, at),
                         customer: first,
                         seats: standing.seats.clone(),
                         scope: scope_of(plan, rule, scope.clone(), period),
@@ -351,6 +351,15 @@ pub fn acquisitions<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
     }
     items.sort_by(|a, b| a.order.cmp(&b.order));
     items
+}
+
+/// The fact by which an acquisition was made.
+fn trigger(world: &World, plan: &Value, rule: &Value, accounts: &[&Customer], at: Micros) -> Option<FactId> {
+    let look = Look { world, plan, accounts, until: None, moment: at };
+    let of_ladder = rule["of"].as_str().map(|of| serde_json::json!({ format!("min_{of}"): "0" }));
+    let asked = of_ladder.as_ref().or(rule.get("qualify")).or(plan.get("qualification"))?;
+    let moment = met_by_itself(world, plan, rule, accounts).unwrap_or(at);
+    look.fact_at(moment, &|fact| has_part(&look, asked, fact))
 }
 
 /// When the customer itself met what is asked, where its partner has to as well: what it did then is what waits.
