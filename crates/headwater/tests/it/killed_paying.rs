@@ -11,13 +11,15 @@ use headwater_domain::money::Decimal;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 const PARTNERS: usize = 60;
 const CUSTOMERS_OF_EACH: usize = 4;
 const COMMISSIONS: usize = PARTNERS * CUSTOMERS_OF_EACH;
 /// Commissions that one request approves.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 2;
+const CALLERS: usize = 4;
 const KILLS: usize = 3;
 
 /// A broker whose partners each have commissions of 20 USD that wait for a decision.
@@ -57,35 +59,41 @@ async fn statuses(broker: &Broker) -> BTreeMap<i64, String> {
     rows.iter().map(status).collect()
 }
 
-/// Approves all that is pending, several at once, and kills the server after so many answers; gives those that were
-/// answered, and all the requests.
-async fn approve_until_killed(broker: &mut Broker, answers_before_kill: usize) -> (BTreeSet<i64>, Vec<Vec<i64>>) {
-    let pending = statuses(broker).await.into_iter().filter(|(_, status)| status == "pending");
-    let pending: Vec<i64> = pending.map(|(id, _)| id).collect();
-    let chunks: Vec<Vec<i64>> = pending.chunks(AT_ONCE).map(<[i64]>::to_vec).collect();
-    let mut asking = JoinSet::new();
-    for chunk in &chunks {
-        let request = broker.request(Some(broker.key("secret_key")), Method::POST, "/api/v1/commissions/approve");
-        let (request, chunk) = (request.body(json!({ "ids": chunk }).to_string()), chunk.clone());
-        asking.spawn(async move {
-            let answer = request.send().await.ok()?;
-            let status = answer.status().as_u16();
-            let body = answer.text().await.ok()?;
-            assert_eq!(status, 200, "{body}");
-            Some(chunk)
+/// Approves these, a few at once from several callers, and kills the server after so many answers; gives those that were
+/// answered.
+async fn approve_until_killed(broker: &mut Broker, chunks: &[Vec<i64>], answers_before_kill: usize) -> BTreeSet<i64> {
+    let (tell, mut told) = mpsc::channel(chunks.len());
+    let mut callers = JoinSet::new();
+    for caller in 0..CALLERS {
+        let ask = |chunk: &Vec<i64>| {
+            let request = broker.request(Some(broker.key("secret_key")), Method::POST, "/api/v1/commissions/approve");
+            (chunk.clone(), request.body(json!({ "ids": chunk }).to_string()))
+        };
+        let requests: Vec<_> = chunks.iter().skip(caller).step_by(CALLERS).map(ask).collect();
+        let tell = tell.clone();
+        callers.spawn(async move {
+            for (chunk, request) in requests {
+                // A server that is being killed cuts the answer off anywhere.
+                let Ok(answer) = request.send().await else { return };
+                let status = answer.status().as_u16();
+                let Ok(body) = answer.text().await else { return };
+                assert_eq!(status, 200, "{body}");
+                tell.send(chunk).await.expect("somebody listens");
+            }
         });
     }
-    let mut answered = BTreeSet::new();
-    for _ in 0..answers_before_kill {
-        let chunk = asking.join_next().await.expect("there are more requests").expect("asks");
-        answered.extend(chunk.expect("nobody killed it yet"));
+    drop(tell);
+    let mut answered = Vec::new();
+    while answered.len() < answers_before_kill {
+        answered.push(told.recv().await.expect("there are more requests"));
     }
     broker.server.kill();
-    while let Some(chunk) = asking.join_next().await {
-        answered.extend(chunk.expect("asks").into_iter().flatten());
+    while let Some(chunk) = told.recv().await {
+        answered.push(chunk);
     }
-    assert!(answered.len() < pending.len(), "the kill came too late to interrupt anything");
-    (answered, chunks)
+    assert_eq!(callers.join_all().await.len(), CALLERS);
+    assert!(answered.len() < chunks.len(), "the kill came too late to interrupt anything");
+    answered.into_iter().flatten().collect()
 }
 
 /// Asks for a payout run, and kills the server once some of its payouts are there.
@@ -137,8 +145,10 @@ async fn balance(broker: &Broker, account: &str) -> Decimal {
 
 async fn what_is_paid_is_whole_after_kill(engine: Engine) {
     let mut broker = with_pending(engine).await;
-    for kill in 0..KILLS {
-        let (answered, chunks) = approve_until_killed(&mut broker, 1 + kill * 3).await;
+    let all: Vec<i64> = statuses(&broker).await.into_keys().collect();
+    for (kill, part) in all.chunks(COMMISSIONS / KILLS).enumerate() {
+        let chunks: Vec<Vec<i64>> = part.chunks(AT_ONCE).map(<[i64]>::to_vec).collect();
+        let answered = approve_until_killed(&mut broker, &chunks, 1 + kill * 3).await;
         broker.server.start_again();
         let statuses = statuses(&broker).await;
         assert!(answered.iter().all(|id| statuses[id] == "approved"), "an answer was forgotten");
@@ -148,7 +158,6 @@ async fn what_is_paid_is_whole_after_kill(engine: Engine) {
         }
         verify(&broker);
     }
-    let all: Vec<i64> = statuses(&broker).await.into_keys().collect();
     // What is approved already stays so.
     for chunk in all.chunks(100) {
         broker.done(Method::POST, "/api/v1/commissions/approve", &json!({ "ids": chunk })).await;
