@@ -20,6 +20,7 @@ mod price;
 mod queue;
 mod record;
 mod referrals;
+mod refund;
 mod refuse;
 mod revision;
 pub(crate) mod rewards;

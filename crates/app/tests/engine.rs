@@ -56,7 +56,11 @@ fn fail_with(seed: u64, case: &Value, fails: &dyn Fn(&Value) -> bool, why: &dyn 
 }
 
 fn vectors() -> BTreeMap<String, Value> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/tests/vectors");
+    cases_of("vectors")
+}
+
+fn cases_of(folder: &str) -> BTreeMap<String, Value> {
+    let folder = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/tests/{}"), folder);
     let paths = std::fs::read_dir(folder).expect("the vectors are there").map(|entry| entry.expect("readable").path());
     let read = |path: std::path::PathBuf| {
         let text = std::fs::read_to_string(&path).expect("readable");
@@ -66,11 +70,36 @@ fn vectors() -> BTreeMap<String, Value> {
     paths.filter(|path| path.extension().is_some_and(|ending| ending == "json")).map(read).collect()
 }
 
+/// Corners that the model leaves out: holds that begin in another zone or under another version, windows that begin
+/// within a day, a ladder without deposits, a bonus under carry of its own, a person without facts, what has expired.
+const LEFT_OUT: [&str; 13] = [
+    "a-bonus-under-carry-of-its-own",
+    "a-country-alone-is-met-at-the-registration-the-version-of-that-day-pays",
+    "a-daily-row-of-new-york-plus-seven-begins-at-17-00-of-the-day-before",
+    "a-daily-row-of-the-day-of-the-first-deposit-counts-in-its-window",
+    "a-day-in-cairo-that-begins-at-one-oclock",
+    "a-row-of-the-31st-in-los-angeles-is-of-january-though-its-day-begins",
+    "a-weight-counts-in-every-kind",
+    "hold-of-the-version-of-the-fact",
+    "hold-over-a-change-of-clocks-counts-24-hours-a-day-from-the-start",
+    "in-the-zone-of-the-plan-the-day-of-the-first-deposit-is-another",
+    "new-york-plus-seven-around-the-changes-of-clocks-the-row-of-monday",
+    "the-day-before-and-after-the-clocks-go-forward-in-athens",
+    "the-window-has-expired-the-conditions-say-so",
+];
+
+/// Whether the model has a word on the case: it knows only some of the linter's refusals.
+fn is_for_the_model(name: &str, case: &Value) -> bool {
+    let is_lint = |step: &Value| step.get("lint").is_some();
+    !LEFT_OUT.contains(&name) && !case["steps"].as_array().expect("steps").iter().any(is_lint)
+}
+
 #[test]
 fn the_model_agrees_with_every_vector() {
     let mut failures = Vec::new();
     assert_eq!(vectors().len(), 145, "a case was lost, or is new: raise the number");
-    for (name, case) in vectors() {
+    let corners = cases_of("cases").into_iter().filter(|(name, case)| is_for_the_model(name, case));
+    for (name, case) in vectors().into_iter().chain(corners) {
         let found = model::verdict::disagreements(&case, &model::run(&case));
         if !found.is_empty() {
             failures.push(format!("{name}:\n  {}", found.join("\n  ")));
@@ -198,7 +227,9 @@ fn explanations_multiply_out_to_the_cent() {
             assert_eq!(difference, Some(posting.amount), "seed {seed}: {told:#}");
             for input in told["inputs"].as_array().expect("a list") {
                 let tier = input["tier"].as_object().into_iter().flatten();
-                let told = input.as_object().expect("an input").keys().cloned();
+                let says = |value: &Value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty());
+                let told = input.as_object().expect("an input").iter().filter(|(_, value)| says(value));
+                let told = told.map(|(key, _)| key.clone());
                 let of_tier = tier.map(|(key, value)| if key == "method" { value.to_string() } else { key.clone() });
                 told.chain(of_tier).for_each(|key| *seen.entry(key).or_default() += 1);
             }
@@ -211,9 +242,71 @@ fn explanations_multiply_out_to_the_cent() {
         }
     }
     println!("{explained} postings, {seen:?}");
-    for key in ["budget_factor", "carry_share", "rebate", "pass_up", "pass_up_amounts", "same_rank", "paths"] {
+    for key in [
+        "budget_factor",
+        "carry_share",
+        "rebate",
+        "pass_up",
+        "pass_up_amounts",
+        "same_rank",
+        "paths",
+        "terms",
+        "exchange_rate",
+    ] {
         assert!(seen.get(key).is_some_and(|count| *count > 5), "{key} is hardly ever printed: {seen:?}");
     }
+}
+
+/// What the last posting of the case says.
+fn last_explained(rules: &Value, rates: &Value, facts: &[Value]) -> Value {
+    let case = json!({
+        "case": "explained",
+        "plan": { "name": "p", "currency": "USD", "rules": rules },
+        "partners": [{ "id": "ib" }],
+        "customers": [{ "id": "c1", "partner": "ib", "registered_at": "2025-01-01T00:00:00Z" }],
+        "exchange_rates": rates,
+        "steps": facts.iter().map(|fact| json!({ "fact": fact })).collect::<Vec<_>>(),
+    });
+    let postings = case_postings(&case).expect("it opens");
+    full_explanation(&postings.last().expect("it pays").explanation())
+}
+
+#[test]
+fn a_cpa_that_is_taken_back_says_what_is_met_no_longer() {
+    let qualify = json!({ "min_net_deposit": "100", "min_deposits": 1 });
+    let rules = json!([{ "id": "cpa", "kind": "cpa", "amount": "400", "qualify": qualify }]);
+    let money = |kind: &str, day: &str, amount: &str| json!({ "type": kind, "key": kind, "customer": "c1", "at": format!("2025-01-{day}T10:00:00Z"), "amount": amount, "currency": "USD" });
+    let told = last_explained(&rules, &json!([]), &[money("deposit", "10", "150"), money("withdrawal", "12", "80")]);
+    assert_eq!(told["posted_after"], "0", "{told:#}");
+    assert_eq!(told["reason"], "no longer met: min_net_deposit (needed 100, now 70, missing 30)");
+    let met: Vec<_> = told["conditions"].as_array().expect("a list").iter().map(|state| &state["missing"]).collect();
+    assert_eq!(met, [&json!("30"), &Value::Null], "{told:#}");
+}
+
+#[test]
+fn each_input_shows_its_own_exchange_rate_and_its_terms() {
+    let rules = json!([{ "id": "share", "kind": "percent", "percent": "50", "of": ["spread_cost", "-commission"] }]);
+    let rate = |from: &str, rate: &str| json!({ "date": "2025-01-10", "from": from, "to": "USD", "rate": rate });
+    let day = |currency: &str| {
+        json!({ "type": "trading_day", "customer": "c1", "date": "2025-01-10", "instrument": currency, "lots": "1",
+            "spread_cost": "12", "commission": "2", "currency": currency })
+    };
+    let rates = json!([rate("EUR", "1.5"), rate("GBP", "2")]);
+    let told = last_explained(&rules, &rates, &[day("EUR"), day("GBP"), day("USD")]);
+    let shown = |input: &Value| {
+        (input["instrument"].clone(), input["exchange_rate"]["rate"].clone(), input["quantity"].clone())
+    };
+    let inputs: Vec<_> = told["inputs"].as_array().expect("a list").iter().map(shown).collect();
+    let expected = [("EUR", json!("1.5"), "15"), ("GBP", json!("2"), "20"), ("USD", Value::Null, "10")];
+    assert_eq!(inputs, expected.map(|(of, rate, quantity)| (json!(of), rate, json!(quantity))), "{told:#}");
+    let terms = json!([{ "term": "spread_cost", "value": "12" }, { "term": "-commission", "value": "2" }]);
+    assert_eq!(told["inputs"][0]["terms"], terms);
+    // Where all have the same, it is stored once and shown with each.
+    let told = last_explained(&rules, &rates, &[day("EUR")]);
+    assert_eq!(
+        (&told["exchange_rate"]["rate"], &told["inputs"][0]["exchange_rate"]["rate"]),
+        (&json!("1.5"), &json!("1.5"))
+    );
 }
 
 #[test]

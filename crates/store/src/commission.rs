@@ -117,6 +117,17 @@ batch! {
     struct CellDenied { person_id: i64 = "int8", cell: String = "text", change: i64 = "int8" }
 }
 
+/// Whose cells these postings are in: persons, and programs by their numbers, negated.
+pub async fn commission_owners(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> Result<Vec<i64>> {
+    let statement = batch_sql!(
+        Number,
+        1,
+        "SELECT DISTINCT person_id FROM commission WHERE account_id = $1 AND id IN (SELECT id FROM {batch})"
+    );
+    let owners: Vec<(i64,)> = tx.batch_all(statement, &[&account_id], ids).await?;
+    Ok(owners.into_iter().map(|(owner,)| owner).collect())
+}
+
 /// Locks postings of this account with those that they correct and those that correct them, in their order, and reads what
 /// a move depends on. It is read after the lock, so that it is true until the end of the transaction.
 pub async fn commissions_lock(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> Result<Vec<LifeRow>> {

@@ -91,6 +91,26 @@ pub async fn facts_named(tx: &Tx<'_>, names: &[FactName]) -> Result<Vec<NamedFac
     tx.batch_all(statement, &[], names).await
 }
 
+batch! {
+    /// A sale of a program, by its key.
+    #[derive(PartialEq, Eq, PartialOrd, Ord)]
+    pub struct SaleKey { program_id: i64 = "int8", fact_key: String = "text" }
+}
+
+/// The persons with whom these sales, or refunds of them, are kept.
+pub async fn persons_of_sales(tx: &Tx<'_>, sales: &[SaleKey]) -> Result<Vec<i64>> {
+    let statement = batch_sql!(
+        SaleKey,
+        0,
+        "SELECT f.person_id FROM {batch} JOIN fact f ON f.program_id = batch.program_id AND f.fact_key = batch.fact_key \
+         AND f.type = 'sale' WHERE f.source <> 'events' \
+         UNION SELECT f.person_id FROM {batch} JOIN fact f ON f.program_id = batch.program_id AND f.of_sale = batch.fact_key \
+         WHERE f.of_sale IS NOT NULL"
+    );
+    let persons: Vec<(i64,)> = tx.batch_all(statement, &[], sales).await?;
+    Ok(persons.into_iter().map(|(person,)| person).collect())
+}
+
 /// Persons become names of others, which get everything that was theirs. To be done before anything else is written.
 pub async fn persons_merge(tx: &Tx<'_>, merges: &[Merge]) -> Result<()> {
     if merges.is_empty() {

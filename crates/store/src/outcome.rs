@@ -45,11 +45,12 @@ batch! {
     }
 }
 batch! {
-    /// A fact to add.
+    /// A fact to add; `of_sale`: the key of the sale that a refund is of.
     pub struct NewFact {
         id: i64 = "int8", account_id: i64 = "int8", program_id: i64 = "int8", person_id: i64 = "int8", customer_id: i64 = "int8",
         kind: String = "text", fact_key: String = "text", revision: Option<i64> = "int8", at: i64 = "int8", body: String = "text",
         source: String = "text", event_id: Option<i64> = "int8", received_at: i64 = "int8", data: Option<String> = "text",
+        of_sale: Option<String> = "text",
     }
 }
 batch! {
@@ -162,8 +163,8 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
     let facts = batch_sql!(
         NewFact,
         0,
-        "INSERT INTO fact (id, account_id, program_id, person_id, customer_id, type, fact_key, revision, at, body, source, event_id, received_at, data) \
-         SELECT id, account_id, program_id, person_id, customer_id, kind, fact_key, revision, at, body, source, event_id, received_at, data \
+        "INSERT INTO fact (id, account_id, program_id, person_id, customer_id, type, fact_key, revision, at, body, source, event_id, received_at, data, of_sale) \
+         SELECT id, account_id, program_id, person_id, customer_id, kind, fact_key, revision, at, body, source, event_id, received_at, data, of_sale \
          FROM {batch} WHERE true"
     );
     tx.batch(facts, &[], &outcome.facts).await?;

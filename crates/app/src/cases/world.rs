@@ -29,6 +29,8 @@ pub(super) struct World {
     pub terms: BTreeMap<PartnerId, PartnerTerms>,
     pub customer_names: Vec<String>,
     person_names: Vec<String>,
+    /// Accounts of one email are one person's.
+    emails: BTreeMap<String, PersonId>,
     pub customers: BTreeMap<CustomerId, Known>,
     facts: BTreeMap<(&'static str, String), Fact>,
     pub exchange: ExchangeRates,
@@ -55,6 +57,7 @@ impl World {
             terms: BTreeMap::new(),
             customer_names: Vec::new(),
             person_names: Vec::new(),
+            emails: BTreeMap::new(),
             customers: BTreeMap::new(),
             facts: BTreeMap::new(),
             exchange: ExchangeRates::default(),
@@ -162,12 +165,24 @@ impl World {
         }
         let mut strangers = Vec::new();
         for fact in self.facts.values() {
+            let fact = self.of_its_sale(fact);
             match self.customers.get(&fact.customer).and_then(|known| views.get_mut(&known.person)) {
-                Some(view) => view.facts.push(fact.clone()),
+                Some(view) => view.facts.push(fact),
                 None => strangers.push(fact.id),
             }
         }
         (views.into_values().collect(), strangers)
+    }
+
+    /// A refund is of its sale: it follows it to whoever that is of.
+    fn of_its_sale(&self, fact: &Fact) -> Fact {
+        let mut fact = fact.clone();
+        if let FactBody::Refund { sale, .. } = &fact.body
+            && let Some(sale) = self.facts.get(&("sale", sale.clone()))
+        {
+            fact.customer = sale.customer;
+        }
+        fact
     }
 
     pub(super) fn dated(&self) -> Terms<'_> {
@@ -254,8 +269,19 @@ impl World {
         let customer = CustomerId(number(&mut self.customer_names, name));
         // A customer without a person is a person of its own, under a name that no document can have.
         let alone = format!("\u{0}{name}");
-        let person = value.get("person").and_then(Value::as_str).unwrap_or(&alone);
-        let person = PersonId(number(&mut self.person_names, person));
+        let said = value.get("person").and_then(Value::as_str);
+        let email = value.get("email").and_then(Value::as_str).map(|email| email.trim().to_lowercase());
+        let known = email.as_ref().and_then(|email| self.emails.get(email)).copied();
+        let person = match (said, known) {
+            (None, Some(known)) => known,
+            _ => PersonId(number(&mut self.person_names, said.unwrap_or(&alone))),
+        };
+        if let Some(other) = known.filter(|other| *other != person) {
+            // Said to be another's, and of the same email: they are all one.
+            self.customers.values_mut().filter(|known| known.person == other).for_each(|known| known.person = person);
+            self.emails.values_mut().filter(|known| **known == other).for_each(|known| *known = person);
+        }
+        self.emails.extend(email.map(|email| (email, person)));
         let of = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
         let registered_at =
             if value.get("registered_at").is_some() { instant(value, "registered_at")? } else { Instant(0) };

@@ -3,7 +3,8 @@
 //!
 //! Which move follows what is the domain's (`ledger::Stage`, `payout::PayoutStatus`); who asks for one is in `commission`,
 //! `payout` and `settle`. Invariants: a commission's status and the account that its amount is in change in one transaction;
-//! an approved reward has a payout of its own; locks are taken in the order commissions, payouts, ledger accounts.
+//! an approved reward has a payout of its own; locks are taken in the order programs, persons, commissions, payouts, ledger
+//! accounts.
 
 use super::book::{Booking, book};
 use crate::announce::{Told, announce};
@@ -16,13 +17,13 @@ use headwater_domain::payout::{PayoutOrigin, PayoutSettings, PayoutStatus, payee
 use headwater_domain::time::Instant;
 use headwater_store::audit::{AuditRow, audit_insert};
 use headwater_store::backend::{Error, Result as StoreResult, Tx};
-use headwater_store::commission::{LifePut, LifeRow, commissions_lock, commissions_move};
+use headwater_store::commission::{LifePut, LifeRow, commission_owners, commissions_lock, commissions_move};
 use headwater_store::payout::{
     PayoutItem, PayoutNew, PayoutPut, PayoutRow, payout_items, payout_items_beside, payout_items_live, payouts_insert,
     payouts_lock, payouts_move,
 };
 use headwater_store::payout_shown::payouts_send;
-use headwater_store::settlement::Number;
+use headwater_store::settlement::{Number, persons_lock, programs_lock};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,6 +73,17 @@ impl<'a> Moves<'a> {
             deeds: Vec::new(),
             told: Vec::new(),
         }
+    }
+
+    /// Locks commissions of the account that are to be decided, after whoever's cells they are in, as [`Self::load`] does.
+    pub(crate) async fn load_to_decide(
+        &mut self,
+        tx: &Tx<'_>,
+        account_id: i64,
+        ids: &BTreeSet<i64>,
+    ) -> StoreResult<()> {
+        lock_owners(tx, account_id, &numbers(ids.iter().copied())).await?;
+        self.load(tx, account_id, ids).await
     }
 
     /// Locks commissions of the account, and the payouts that they are in with all that those took.
@@ -425,6 +437,22 @@ impl Moves<'_> {
         let payments: BTreeSet<i64> = moved.iter().filter_map(|row| row.payments_batch_id).collect();
         self.told.extend(payments::follow(tx, &payments, self.now).await?);
         Ok(())
+    }
+}
+
+/// A settlement reads how much of a cell was denied under the lock of whoever's cell it is, and takes back as much less: who
+/// decides holds that lock too.
+async fn lock_owners(tx: &Tx<'_>, account_id: i64, commissions: &[Number]) -> StoreResult<()> {
+    let mut locked = BTreeSet::new();
+    // Persons may be merged while their locks are waited for: then the cells are another's.
+    loop {
+        let mut open: BTreeSet<i64> = commission_owners(tx, account_id, commissions).await?.into_iter().collect();
+        open.retain(|owner| locked.insert(*owner));
+        if open.is_empty() {
+            return Ok(());
+        }
+        programs_lock(tx, &numbers(open.iter().rev().filter(|owner| **owner < 0).map(|owner| -owner))).await?;
+        persons_lock(tx, &numbers(open.iter().copied().filter(|owner| *owner >= 0))).await?;
     }
 }
 

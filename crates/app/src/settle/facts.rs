@@ -94,6 +94,7 @@ impl Decision<'_> {
                 event_id: Some(row.id),
                 received_at: self.now.0,
                 data: None,
+                of_sale: None,
             });
             let at = Instant(row.occurred_at);
             person.take_in(Fact { id, key: key.clone(), revision: None, customer, at, body }, Source::Events);

@@ -12,7 +12,8 @@ use headwater_domain::source::Source;
 use headwater_domain::time::{Instant, Zone};
 use headwater_store::backend::{Result, Tx};
 use headwater_store::ingest::{
-    ExternalId, FactName, NamedFactRow, accounts_of_persons, facts_named, persons_by_external_id,
+    ExternalId, FactName, NamedFactRow, SaleKey, accounts_of_persons, facts_named, persons_by_external_id,
+    persons_of_sales,
 };
 use headwater_store::settlement::{Number, PersonClaim};
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,11 +71,13 @@ impl Names {
         }
         let mut customers = BTreeSet::new();
         let mut facts = BTreeSet::new();
+        let mut sales = BTreeSet::new();
         for ingest in &ingests {
             for record in &ingest.records {
                 customers.insert((ingest.program.0, customer_of(record)));
                 if let Record::Fact(fact) = record {
                     facts.extend(fact_names(ingest, fact));
+                    sales.extend(sale_of(fact).map(|fact_key| SaleKey { program_id: ingest.program.0, fact_key }));
                 }
             }
         }
@@ -95,6 +98,10 @@ impl Names {
         names.facts = facts_named(tx, &facts).await?;
         let persons = known.iter().map(|(_, _, person)| *person).chain(names.facts.iter().map(|fact| fact.person_id));
         names.persons = persons.map(|id| Number { id }).collect();
+        if !sales.is_empty() {
+            let with_sales = persons_of_sales(tx, &sales.into_iter().collect::<Vec<_>>()).await?;
+            names.persons.extend(with_sales.into_iter().map(|id| Number { id }));
+        }
         let known: BTreeSet<(i64, &str)> = known.iter().map(|(program, id, _)| (*program, id.as_str())).collect();
         for ingest in ingests {
             for name in identities(ingest, &known, holding.contains(&ingest.program)) {
@@ -204,6 +211,15 @@ pub(super) fn other_names(ingest: &Ingest, fact: &FactRecord) -> FactNames {
 
 fn is_transaction(fact: &FactRecord) -> bool {
     fact.on_repeat == OnRepeat::Transaction && matches!(fact.body, FactBody::Money { .. })
+}
+
+/// The key of the sale that a record is, or that it is a refund of.
+pub(super) fn sale_of(record: &FactRecord) -> Option<String> {
+    match &record.body {
+        FactBody::Sale { .. } => fact_key(record),
+        FactBody::Refund { sale, .. } => Some(sale.clone()),
+        _ => None,
+    }
 }
 
 /// The key that a record's fact stands under; `None`: nothing that was there before, or nothing at all.

@@ -39,6 +39,7 @@ impl Decision<'_> {
                 *answer = Some(self.record_fact(ingest, &program, fact, &mut touched));
             }
         }
+        self.follow_sales(ingest, &mut touched);
         self.price_touched(&program, touched)?;
         Ok(Answer::Recorded(answers.into_iter().flatten().collect()))
     }

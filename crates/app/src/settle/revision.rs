@@ -111,11 +111,7 @@ impl Decision<'_> {
             }
             if owner != person {
                 touched.entry(owner).or_default().push(fact.id);
-                self.view.outcome.fact_moves.retain(|moved| {
-                    (moved.program_id, moved.source.as_str(), moved.kind.as_str(), &moved.fact_key)
-                        != (name.0.0, name.1.name(), name.2, &name.3)
-                });
-                self.view.outcome.fact_moves.push(FactMove {
+                self.move_fact(FactMove {
                     program_id: name.0.0,
                     source: name.1.name().into(),
                     kind: name.2.into(),
@@ -139,12 +135,25 @@ impl Decision<'_> {
             event_id: None,
             received_at: self.now.0,
             data: data.clone(),
+            of_sale: match &fact.body {
+                FactBody::Refund { sale, .. } => Some(sale.clone()),
+                _ => None,
+            },
         });
         self.view.known.facts.insert(name, (person, fact.id, data));
         if let Some(record) = self.view.persons.get_mut(&person) {
             record.arrivals.insert(fact.id, Arrival { source: ingest.source, first });
             record.facts.push(fact);
         }
+    }
+
+    /// All revisions of a fact are another person's; what was decided last of them stands.
+    pub(super) fn move_fact(&mut self, moved: FactMove) {
+        let name =
+            |moved: &FactMove| (moved.program_id, moved.source.clone(), moved.kind.clone(), moved.fact_key.clone());
+        let moves = &mut self.view.outcome.fact_moves;
+        moves.retain(|earlier| name(earlier) != name(&moved));
+        moves.push(moved);
     }
 }
 

@@ -3,13 +3,14 @@
 //! Leaves differences between two states to the file above. A cell that is not here is worth 0.
 //!
 //! Chosen where the contract is silent: a negative sum is shared like the same sum above zero; a rebate's opposite is
-//! the direct partner's, rounded with it; of a rule with `carry` there is no rebate.
+//! the direct partner's, rounded with it.
 
 use super::cuts::{bonuses, cap, carry, passes, price};
 use super::fraction::Fraction;
 use super::items::{Held, Item, acquisitions, linear};
 use super::tiers::{keep_budgets, method, share};
 use super::world::{FactId, Seat, World, fraction};
+use super::worth::eligibility;
 use headwater_domain::time::Period;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +41,7 @@ pub fn evaluate(world: &World) -> Evaluation {
     price(world, &mut items, &mut held);
     cap(world, &mut items);
     let mut items = carry(world, items);
-    items.extend(bonuses(world, &items));
+    items.extend(bonuses(world, &items, &mut held));
     for item in &mut items {
         item.parts = share(world, item);
     }
@@ -52,7 +53,7 @@ pub fn evaluate(world: &World) -> Evaluation {
         items.iter().partition(|item| matches!(method(item), Some("split" | "share_from_below")));
     round_each(world, &single, &mut cells);
     round_paths(world, &shared, &mut cells);
-    rebate(world, &items, &mut cells);
+    rebate(world, &items, &mut cells, &mut held);
     Evaluation { cells, held }
 }
 
@@ -172,27 +173,50 @@ pub fn largest_remainder(parts: &[Fraction], digits: u32) -> Vec<i128> {
 }
 
 /// A percent of the direct partner's own part goes to the customer, and the exact opposite to the direct partner.
-fn rebate(world: &World, items: &[Item], cells: &mut BTreeMap<CellKey, Cell>) {
+fn rebate(world: &World, items: &[Item], cells: &mut BTreeMap<CellKey, Cell>, held: &mut Held) {
     let mut sums: BTreeMap<(CellKey, String), (Fraction, Vec<&Item>)> = BTreeMap::new();
-    for item in items.iter().filter(|item| item.rule.get("carry").is_none() && !item.pays_customer()) {
+    let mut backs: Vec<(&Item, Item)> = Vec::new();
+    for item in items.iter().filter(|item| !item.pays_customer()) {
         for (plan, rule) in world.rules_at(&item.plan_name, item.at()) {
             let is_of_item = rule["kind"] == "rebate" && rule["of_rule"] == item.rule["id"];
             if !is_of_item || !item.seats[0].is_active || !passes(world, plan, rule, item) {
                 continue;
             }
+            let of_fact = item.trigger.as_ref().map_or(Ok(Fraction::ONE), |fact| eligibility(rule, &world.facts[fact]));
+            let credit = match of_fact {
+                Ok(credit) => credit,
+                Err(reason) => {
+                    held.insert((item.trigger.clone().unwrap(), reason));
+                    continue;
+                }
+            };
             let weight = fraction(rule, "weight").unwrap_or(Fraction::ONE);
-            let back = item.parts[0] * fraction(rule, "percent").unwrap().percent() * weight;
-            let (payee, id) = (format!("customer:{}", item.customer.name), rule["id"].as_str().unwrap().to_owned());
-            let scope = format!("customer {} in {}", item.customer.name, item.period);
-            let key = (payee, id, item.unit().to_owned(), 0, scope);
-            let sum = sums.entry((key, item.direct().to_owned())).or_insert((Fraction::ZERO, Vec::new()));
-            sum.0 = sum.0 + back;
-            sum.1.push(item);
+            let mut back = item.clone();
+            (back.plan, back.rule) = (plan, rule);
+            back.uncut = item.parts[0] * fraction(rule, "percent").unwrap().percent() * weight * credit;
+            back.amount = back.uncut;
+            backs.push((item, back));
         }
+    }
+    let mut cut: Vec<Item> = backs.iter().map(|(_, back)| back.clone()).collect();
+    cap(world, &mut cut);
+    let mut cut_off: BTreeMap<CellKey, Fraction> = BTreeMap::new();
+    for ((item, _), back) in backs.iter().zip(&cut) {
+        let payee = format!("customer:{}", item.customer.name);
+        let scope = format!("customer {} in {}", item.customer.name, item.period);
+        let key = (payee, back.rule_id().to_owned(), item.unit().to_owned(), 0, scope);
+        let off = cut_off.entry(key.clone()).or_insert(Fraction::ZERO);
+        *off = *off + back.uncut - back.amount;
+        let sum = sums.entry((key, item.direct().to_owned())).or_insert((Fraction::ZERO, Vec::new()));
+        sum.0 = sum.0 + back.amount;
+        sum.1.push(item);
     }
     for ((key, direct), (sum, items)) in sums {
         let minor = sum.round_to_minor(digits_of(items[0]));
         add(world, cells, key.clone(), items[0], minor);
         add(world, cells, (direct, key.1, key.2, key.3, key.4), items[0], -minor);
+    }
+    for (key, off) in cut_off {
+        cells.get_mut(&key).unwrap().cut_off = off;
     }
 }

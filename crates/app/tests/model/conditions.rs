@@ -42,9 +42,12 @@ impl<'w> Look<'w> {
         facts
     }
 
-    /// The last fact of a moment.
-    pub fn fact_at(&self, moment: Micros) -> Option<FactId> {
-        self.facts().into_iter().rfind(|(at, _)| *at == moment).map(|(_, fact)| fact.id.clone())
+    /// The last fact of a moment among those that have a part in what is met; where none has, of all.
+    pub fn fact_at(&self, moment: Micros, has_part: &dyn Fn(&Fact) -> bool) -> Option<FactId> {
+        let of_moment: Vec<&Fact> =
+            self.facts().into_iter().filter(|(at, _)| *at == moment).map(|(_, fact)| fact).collect();
+        let last = of_moment.iter().rfind(|fact| has_part(fact)).or(of_moment.last());
+        last.map(|fact| fact.id.clone())
     }
 
     /// The approved deposits, oldest first.

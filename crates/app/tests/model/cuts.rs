@@ -8,10 +8,10 @@
 
 use super::conditions::Look;
 use super::fraction::Fraction;
-use super::items::{Held, Item};
+use super::items::{Held, Item, scope_of};
 use super::rates::{day_of, rate_of};
 use super::world::{World, fraction};
-use super::worth::{matches, matches_customer};
+use super::worth::{eligibility, matches, matches_customer};
 use headwater_domain::time::Period;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -33,11 +33,20 @@ pub fn price(world: &World, items: &mut Vec<Item>, held: &mut Held) {
     });
 }
 
-/// Cuts running totals at the cap of each rule; items come in the order of time.
+/// Cuts running totals at the cap of each rule before any carry; items come in the order of time.
 pub fn cap(world: &World, items: &mut [Item]) {
+    cap_some(world, items, &|rule| !is_capped_after_carry(rule));
+}
+
+/// The cap of a carried period is on what the carry left of it.
+fn is_capped_after_carry(rule: &Value) -> bool {
+    rule.get("carry").is_some() && rule["cap"]["per"] == "period"
+}
+
+fn cap_some(world: &World, items: &mut [Item], is_meant: &dyn Fn(&Value) -> bool) {
     let mut running: BTreeMap<(String, String, String), (Fraction, Fraction)> = BTreeMap::new();
     for item in items {
-        let Some(cap) = item.rule.get("cap") else { continue };
+        let Some(cap) = item.rule.get("cap").filter(|_| is_meant(item.rule)) else { continue };
         let over = match cap["per"].as_str().unwrap() {
             "trade" => item.fact.as_ref().map_or_else(|| item.scope.clone(), |fact| format!("{fact:?}")),
             "customer" => item.customer.name.clone(),
@@ -50,7 +59,10 @@ pub fn cap(world: &World, items: &mut [Item]) {
             percent.percent() * look.first_deposit(None).unwrap_or(Fraction::ZERO)
         });
         let limit = [fraction(cap, "amount"), of_deposit].into_iter().flatten().min().unwrap();
-        let key = (item.direct().to_owned(), item.rule_id().to_owned(), over);
+        // Over a trade and over a customer's whole life, whoever is paid for it; else over the partner's rule.
+        let is_of_partner = matches!(cap["per"].as_str().unwrap(), "day" | "period");
+        let partner = if is_of_partner { item.direct().to_owned() } else { String::new() };
+        let key = (partner, item.rule_id().to_owned(), over);
         let (total, paid) = running.entry(key).or_insert((Fraction::ZERO, Fraction::ZERO));
         *total = *total + item.uncut;
         let paid_now = (*total).min(limit.max(*paid));
@@ -71,6 +83,7 @@ pub fn carry<'w>(world: &World, items: Vec<Item<'w>>) -> Vec<Item<'w>> {
         others.extend(carry_chain(world, &chain));
     }
     others.sort_by(|a, b| a.order.cmp(&b.order));
+    cap_some(world, &mut others, &is_capped_after_carry);
     others
 }
 
@@ -125,8 +138,11 @@ fn close<'w>(memory: &mut Memory, items: &[&Item<'w>]) -> Vec<Item<'w>> {
         item.fact = None;
         item.base = item.base * share;
         item.quantity = item.quantity * share;
+        item.uncut = item.uncut * share;
         item.amount = item.amount * share;
-        item.uncut = item.amount;
+        if is_capped_after_carry(item.rule) {
+            item.uncut = item.amount;
+        }
         item
     };
     items.iter().map(part).collect()
@@ -143,7 +159,8 @@ fn counted_base(
 ) -> Fraction {
     let mut by_customer: BTreeMap<String, Fraction> = BTreeMap::new();
     for item in items {
-        let base = item.base * item.factor / weight;
+        let left = if item.uncut == Fraction::ZERO { Fraction::ONE } else { item.amount / item.uncut };
+        let base = item.base * item.factor / weight * left;
         let sum = by_customer.entry(item.customer.name.clone()).or_insert(Fraction::ZERO);
         *sum = *sum + base;
     }
@@ -170,7 +187,7 @@ fn counted_base(
 }
 
 /// The bonuses of these items, and the bonuses of those.
-pub fn bonuses<'w>(world: &'w World, items: &[Item<'w>]) -> Vec<Item<'w>> {
+pub fn bonuses<'w>(world: &'w World, items: &[Item<'w>], held: &mut Held) -> Vec<Item<'w>> {
     let mut all = Vec::new();
     let mut sources = items.to_vec();
     while !sources.is_empty() {
@@ -179,7 +196,14 @@ pub fn bonuses<'w>(world: &'w World, items: &[Item<'w>]) -> Vec<Item<'w>> {
             for (plan, rule) in world.rules_at(&source.plan_name, source.at()) {
                 if rule["kind"] == "bonus" && rule["of_rule"] == source.rule["id"] && passes(world, plan, rule, source)
                 {
-                    next.push(bonus_of(world, source, plan, rule));
+                    match source
+                        .trigger
+                        .as_ref()
+                        .map_or(Ok(Fraction::ONE), |fact| eligibility(rule, &world.facts[fact]))
+                    {
+                        Ok(credit) => next.push(bonus_of(world, source, plan, rule, credit)),
+                        Err(reason) => drop(held.insert((source.trigger.clone().unwrap(), reason))),
+                    }
                 }
             }
         }
@@ -192,19 +216,22 @@ pub fn bonuses<'w>(world: &'w World, items: &[Item<'w>]) -> Vec<Item<'w>> {
 
 /// Whether what the item is about passes the filters of a rule that is of another rule.
 pub fn passes(world: &World, plan: &Value, rule: &Value, item: &Item) -> bool {
-    match &item.fact {
+    // What was carried is still of its fact; an acquisition is of a person.
+    let carried = item.trigger.as_ref().filter(|_| !matches!(item.order.2.as_str(), "person"));
+    match item.fact.as_ref().or(carried) {
         Some(fact) => matches(plan, rule, &world.facts[fact], item.customer),
         None => matches_customer(rule, item.customer),
     }
 }
 
-fn bonus_of<'w>(world: &World, source: &Item<'w>, plan: &'w Value, rule: &'w Value) -> Item<'w> {
+fn bonus_of<'w>(world: &World, source: &Item<'w>, plan: &'w Value, rule: &'w Value, credit: Fraction) -> Item<'w> {
     let mut bonus = source.clone();
     bonus.plan = plan;
     bonus.rule = rule;
     bonus.base = source.amount;
     bonus.quantity = source.amount.percent();
-    bonus.factor = fraction(rule, "weight").unwrap_or(Fraction::ONE);
+    bonus.factor = fraction(rule, "weight").unwrap_or(Fraction::ONE) * credit;
+    bonus.scope = scope_of(plan, rule, bonus.scope, bonus.period);
     bonus.rate = rate_of(world, source.direct(), plan, rule, &bonus).unwrap();
     bonus.uncut = bonus.quantity * bonus.rate * bonus.factor;
     bonus.amount = bonus.uncut;

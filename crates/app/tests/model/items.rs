@@ -11,7 +11,9 @@ use super::conditions::{Look, is_met_at, met_at};
 use super::fraction::Fraction;
 use super::rates::has_rate;
 use super::world::{Customer, Fact, FactId, Micros, Seat, World, fraction, list, period_of, zone_of};
-use super::worth::{Reason, counts, eligibility, lot_factor, matches, matches_customer, refunds, sum_of_terms};
+use super::worth::{
+    Reason, counts, eligibility, is_ignored, lot_factor, matches, matches_customer, refunds, sum_of_terms,
+};
 use headwater_domain::time::Period;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -159,6 +161,8 @@ pub fn linear<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
     }
     items.sort_by(|a, b| a.order.cmp(&b.order));
     keep_first_of_each_flat(&mut items);
+    // What an event would pay in a time in which nobody is active is never paid, now or later.
+    items.retain(|item| world.standing(item.customer, item.at()).unwrap().is_anybody);
     items
 }
 
@@ -176,11 +180,19 @@ fn linear_of<'w>(
     };
     let own_plan = world.version(&world.partners[partner].plan, Micros::MAX);
     for (moment, at) in moments(fact, own_plan) {
-        let Some(standing) = world.standing(customer, at) else {
-            held.insert((fact.id.clone(), "partner_suspended"));
-            continue;
-        };
+        let standing = world.standing(customer, at).unwrap();
+        if !standing.is_anybody {
+            if !is_ignored(world.version(&standing.plan, at), fact) {
+                held.insert((fact.id.clone(), "partner_suspended"));
+            }
+            if fact.kind() != "event" {
+                continue;
+            }
+        }
         for (plan, rule) in world.rules_at(&standing.plan, at) {
+            if !standing.is_anybody && rule["kind"] != "flat" {
+                continue;
+            }
             let is_per_person = rule["kind"] == "flat" && rule["once_per"].as_str().unwrap_or("person") == "person";
             if is_per_person != is_once_a_person || !matches(plan, rule, fact, customer) {
                 continue;
@@ -238,7 +250,7 @@ fn linear_of<'w>(
 }
 
 /// Brackets, carry and caps per day or period are over all customers of the partner.
-fn scope_of(_plan: &Value, rule: &Value, scope: String, period: Period) -> String {
+pub fn scope_of(_plan: &Value, rule: &Value, scope: String, period: Period) -> String {
     let is_over_all = rule.get("brackets").is_some()
         || rule.get("carry").is_some()
         || matches!(rule["cap"]["per"].as_str(), Some("day" | "period"));
@@ -260,13 +272,21 @@ fn keep_first_of_each_flat(items: &mut Vec<Item>) {
 
 /// A refund is of its sale: whose it is itself decides nothing.
 fn judge_refund(world: &World, refund: &Fact, held: &mut Held) {
+    let looks_away = |fact: &Fact| {
+        let customer = world.customers.get(&fact.customer);
+        let partner = customer.and_then(|customer| customer.partner.as_ref());
+        let at = fact.at(&headwater_domain::time::Zone::UTC);
+        partner.is_some_and(|partner| is_ignored(world.version(&world.partners[partner].plan, at), refund))
+    };
     let sale = world.facts.get(&("sale".to_owned(), refund.text("sale").unwrap().to_owned()));
     // The sale of somebody unknown is not known either.
     let Some(sale) = sale.filter(|sale| world.customers.contains_key(&sale.customer)) else {
-        held.insert((refund.id.clone(), "unknown_sale"));
+        if !looks_away(refund) {
+            held.insert((refund.id.clone(), "unknown_sale"));
+        }
         return;
     };
-    if refunds(world, sale).iter().any(|(one, fits)| one.id == refund.id && !fits) {
+    if !looks_away(sale) && refunds(world, sale).iter().any(|(one, fits)| one.id == refund.id && !fits) {
         held.insert((refund.id.clone(), "over_refund"));
     }
 }
@@ -293,7 +313,7 @@ pub fn acquisitions<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
                 look.moments(&if is_judged_with_others { serde_json::json!({"partner": {}}) } else { Value::Null });
             let mut paid: BTreeSet<(String, String)> = BTreeSet::new();
             for at in moments {
-                let Some(standing) = world.standing(first, at) else { continue };
+                let standing = world.standing(first, at).unwrap();
                 for (plan, rule) in world.rules_at(&standing.plan, at) {
                     let key = (standing.plan.clone(), rule["id"].as_str().unwrap().to_owned());
                     let is_per_person = rule["once_per"].as_str().unwrap_or("person") == "person";
@@ -302,6 +322,9 @@ pub fn acquisitions<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
                     }
                     let Some(quantity) = acquired(world, plan, rule, &accounts, at, held) else { continue };
                     paid.insert(key);
+                    if !standing.is_anybody {
+                        continue;
+                    }
                     let period = period_of(plan, at);
                     items.push(Item {
                         plan_name: standing.plan.clone(),
@@ -309,7 +332,7 @@ pub fn acquisitions<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
                         rule,
                         order: (at, person.clone(), "person".to_owned()),
                         fact: None,
-                        trigger: look.fact_at(met_by_itself(world, plan, rule, &accounts).unwrap_or(at)),
+                        trigger: trigger(world, plan, rule, &accounts, at),
                         customer: first,
                         seats: standing.seats.clone(),
                         scope: scope_of(plan, rule, scope.clone(), period),
@@ -328,6 +351,15 @@ pub fn acquisitions<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
     }
     items.sort_by(|a, b| a.order.cmp(&b.order));
     items
+}
+
+/// The fact by which an acquisition was made.
+fn trigger(world: &World, plan: &Value, rule: &Value, accounts: &[&Customer], at: Micros) -> Option<FactId> {
+    let look = Look { world, plan, accounts, until: None, moment: at };
+    let of_ladder = rule["of"].as_str().map(|of| serde_json::json!({ format!("min_{of}"): "0" }));
+    let asked = of_ladder.as_ref().or(rule.get("qualify")).or(plan.get("qualification"))?;
+    let moment = met_by_itself(world, plan, rule, accounts).unwrap_or(at);
+    look.fact_at(moment, &|fact| has_part(&look, asked, fact))
 }
 
 /// When the customer itself met what is asked, where its partner has to as well: what it did then is what waits.
@@ -352,7 +384,11 @@ fn acquired(
             let look = Look { world, plan, accounts, until: None, moment: at };
             // Conditions are met by what they ask for: what else happens later meets nothing, also not by a later plan.
             let meets = |(counted_at, fact): (Micros, &Fact)| counted_at == at && has_part(&look, conditions, fact);
-            if conditions.get("partner").is_none() && !look.counted(conditions).into_iter().any(meets) {
+            let is_at_registration = asks_only_where(conditions) && at == accounts[0].registered_at;
+            if !is_at_registration
+                && conditions.get("partner").is_none()
+                && !look.counted(conditions).into_iter().any(meets)
+            {
                 return None;
             }
             is_met_at(world, plan, accounts, conditions, at).then_some(Fraction::ONE)
@@ -379,6 +415,11 @@ fn acquired(
         }
         _ => None,
     }
+}
+
+/// Country and account type alone are met at the registration.
+fn asks_only_where(conditions: &Value) -> bool {
+    conditions.as_object().unwrap().keys().all(|key| key == "countries" || key == "account_types")
 }
 
 /// Whether the conditions ask for what the fact says.
@@ -421,7 +462,9 @@ fn hold_unpriced(world: &World, plan: &Value, needs: &Value, accounts: &[&Custom
         if is_needed
             && !fact.is_open_trade()
             && counts(plan, fact)
-            && world.standing(accounts[0], at).is_some_and(|own| std::ptr::eq(world.version(&own.plan, at), plan))
+            && world
+                .standing(accounts[0], at)
+                .is_some_and(|own| own.is_anybody && std::ptr::eq(world.version(&own.plan, at), plan))
             && world.exchange_rate(plan, currency, home, at).is_none()
         {
             held.insert((fact.id.clone(), "no_exchange_rate"));

@@ -15,12 +15,20 @@ pub fn objections(explanation: &Value) -> Vec<String> {
     };
     let mut sum = Fraction::ZERO;
     for input in list(&explanation["inputs"]) {
+        if list(&input["terms"]).next().is_some() {
+            hold("quantity", number(&input["quantity"]), sum_of_terms(input));
+        }
         hold("direct", number(&input["direct"]), direct(input));
         hold("exact of an input", number(&input["exact"]), of_level(input));
         sum = sum + number(&input["exact"]);
     }
     if explanation["summed_up"].is_object() {
         sum = sum + number(&explanation["summed_up"]["exact"]);
+    }
+    // The first candidate won: it is the rate, or the percent of it.
+    if let Some(won) = list(&explanation["candidates"]).next() {
+        let (rate, won) = (number(&explanation["rate"]), number(&won["rate"]));
+        hold("rate", rate, if won == rate { won } else { won.percent() });
     }
     let exact = number(&explanation["exact"]);
     hold("exact", exact, sum);
@@ -30,13 +38,26 @@ pub fn objections(explanation: &Value) -> Vec<String> {
     found
 }
 
-/// Σ quantity × rate × weight × credit share − what a cap cut off, times what carry left.
+/// Σ term × exchange rate; points of a spread are in the plan's currency already.
+fn sum_of_terms(input: &Value) -> Fraction {
+    let rate = &input["exchange_rate"];
+    let rate = if rate.is_null() { Fraction::ONE } else { number(&rate["rate"]) };
+    let worth = |term: &Value| {
+        let (name, value) = (term["term"].as_str().unwrap(), number(&term["value"]));
+        let value = if name.ends_with("spread_points") { value } else { value * rate };
+        if name.starts_with('-') { -value } else { value }
+    };
+    list(&input["terms"]).map(worth).sum()
+}
+
+/// Σ quantity × rate × weight × credit share − what a cap cut off, times what carry left, − what a cap cut off of that.
 fn direct(input: &Value) -> Fraction {
     let priced: Fraction =
         list(&input["pieces"]).map(|piece| number(&piece["quantity"]) * number(&piece["rate"])).sum();
     let factors = number(&input["weight"]) * number(&input["credit_share"]);
     let cut = priced * factors - number(&input["cut_off"]);
-    if input.get("carry_share").is_some() { cut * number(&input["carry_share"]) } else { cut }
+    let left = if input.get("carry_share").is_some() { cut * number(&input["carry_share"]) } else { cut };
+    if input.get("cut_off_of_carried").is_some() { left - number(&input["cut_off_of_carried"]) } else { left }
 }
 
 /// What the level gets of it, after the budget; and of that, what a rebate gives.
@@ -49,7 +70,10 @@ fn of_level(input: &Value) -> Fraction {
         part = part * number(&input["budget_factor"]);
     }
     if let Some(rebate) = input.get("rebate") {
-        part = part * number(&rebate["percent"]).percent() * number(&rebate["weight"]) * number(&rebate["sign"]);
+        let printed = |key: &str| rebate.get(key).map(number);
+        part = part * number(&rebate["percent"]).percent() * number(&rebate["weight"]);
+        part = part * printed("credit_share").unwrap_or(Fraction::ONE) - printed("cut_off").unwrap_or(Fraction::ZERO);
+        part = part * number(&rebate["sign"]);
     }
     part
 }

@@ -39,18 +39,20 @@ pub fn has_rate(world: &World, partner: &str, plan: &Value, rule: &Value, fact: 
         || listed_rate(plan, rule, fact, customer).is_some()
 }
 
-/// Instrument, then group, then account type, then the rule's rate.
+/// Instrument, then group, then account type, then the rule's rate; of an entry all that it names must fit.
 fn listed_rate(plan: &Value, rule: &Value, fact: &Fact, customer: &Customer) -> Option<Fraction> {
-    let by = |matches: &dyn Fn(&Value) -> bool| {
-        list(rule, "rates").find(|entry| matches(entry)).and_then(|entry| fraction(entry, "rate"))
+    let fits = |entry: &&Value| {
+        let is_of_type = entry["account_type"] == customer.document["account_type"];
+        (!entry["instrument"].is_string() || entry["instrument"].as_str() == fact.text("instrument"))
+            && entry["group"].as_str().is_none_or(|group| is_in_group(plan, group, fact))
+            && (!entry["account_type"].is_string() || is_of_type)
     };
-    by(&|entry| entry["instrument"].is_string() && entry["instrument"].as_str() == fact.text("instrument"))
-        .or_else(|| by(&|entry| entry["group"].as_str().is_some_and(|group| is_in_group(plan, group, fact))))
-        .or_else(|| {
-            let account_type = &customer.document["account_type"];
-            by(&|entry| entry["account_type"].is_string() && entry["account_type"] == *account_type)
-        })
-        .or_else(|| fraction(rule, "rate"))
+    let fitting: Vec<&Value> = list(rule, "rates").filter(fits).collect();
+    let names = |entry: &Value, key: &str| entry[key].is_string();
+    let rank = |entry: &Value| (names(entry, "instrument"), names(entry, "group"), names(entry, "account_type"));
+    let highest = fitting.iter().map(|entry| rank(entry)).max();
+    let best = fitting.into_iter().find(|entry| Some(rank(entry)) == highest);
+    best.map_or_else(|| fraction(rule, "rate"), |entry| fraction(entry, "rate"))
 }
 
 fn step_rate(world: &World, partner: &str, plan: &Value, rule: &Value, item: &Item) -> Fraction {
@@ -107,7 +109,8 @@ fn points(world: &World, partner: &str, plan: &Value, rule: &Value, period: Peri
     let is_network = rule["brackets"]["scope"] == "network";
     let metric = rule["brackets"]["metric"].as_str().unwrap();
     let counts_for = |customer: &Customer, at: Micros| {
-        let seats = world.standing(customer, at).map(|standing| standing.seats).unwrap_or_default();
+        let seats = world.standing(customer, at).filter(|standing| standing.is_anybody);
+        let seats = seats.map(|standing| standing.seats).unwrap_or_default();
         let place = seats.iter().position(|seat| seat.partner == partner);
         place.is_some_and(|place| is_network || place == 0)
     };

@@ -103,6 +103,8 @@ pub struct Seat {
 pub struct Standing {
     pub seats: Vec<Seat>,
     pub plan: String,
+    /// Whether `compress` leaves anybody; where not, the partner's own place stands for what happened, unpaid.
+    pub is_anybody: bool,
 }
 
 impl World {
@@ -133,10 +135,20 @@ impl World {
 
     pub fn add_customer(&mut self, document: &Value) {
         let name = document["id"].as_str().unwrap().to_owned();
+        // A customer without a person is a person of its own, under a name no document has; one email is one person's.
+        let alone = format!("\u{0}{name}");
+        let email = |document: &Value| document["email"].as_str().map(|email| email.trim().to_lowercase());
+        let of_email = self
+            .customers
+            .values()
+            .find(|other| email(document).is_some() && other.name != name && email(&other.document) == email(document));
+        let of_email = of_email.map(|other| other.person.clone());
+        let person = document["person"].as_str().map(str::to_owned).or(of_email.clone()).unwrap_or(alone);
+        let joined = self.customers.values_mut().filter(|other| of_email.as_ref() == Some(&other.person));
+        joined.for_each(|other| other.person = person.clone());
         let customer = Customer {
             partner: document["partner"].as_str().map(str::to_owned),
-            // A customer without a person is a person of its own, under a name no document has.
-            person: document["person"].as_str().map_or_else(|| format!("\u{0}{name}"), str::to_owned),
+            person,
             registered_at: instant(document, "registered_at").unwrap_or(0),
             document: document.clone(),
             name: name.clone(),
@@ -237,17 +249,17 @@ impl World {
         seats
     }
 
-    /// `None` where the customer has no partner, or where `compress` leaves nobody.
+    /// `None` where the customer has no partner.
     pub fn standing(&self, customer: &Customer, at: Micros) -> Option<Standing> {
         let partner = customer.partner.as_ref()?;
         let own_plan = self.version(&self.partners[partner].plan, at);
         let mut seats = self.seats(partner, at);
-        if own_plan["on_suspended"] == "compress" {
+        let is_anybody = own_plan["on_suspended"] != "compress" || seats.iter().any(|seat| seat.is_active);
+        if own_plan["on_suspended"] == "compress" && is_anybody {
             seats.retain(|seat| seat.is_active);
         }
-        let direct = seats.first()?;
-        let plan = self.partners[&direct.partner].plan.clone();
-        Some(Standing { seats, plan })
+        let plan = self.partners[&seats[0].partner].plan.clone();
+        Some(Standing { seats, plan, is_anybody })
     }
 
     pub fn version(&self, plan: &str, at: Micros) -> &Value {

@@ -23,6 +23,11 @@ pub fn counts(plan: &Value, fact: &Fact) -> bool {
     }
 }
 
+/// Whether the plan looks away from what the fact takes back.
+pub fn is_ignored(plan: &Value, fact: &Fact) -> bool {
+    plan["clawback"] == false && matches!(fact.kind(), "refund" | "chargeback")
+}
+
 /// Whether the customer passes the filters that are about people.
 pub fn matches_customer(rule: &Value, customer: &Customer) -> bool {
     ["country", "account_type", "campaign", "link"]

@@ -13,6 +13,7 @@ mod nodes;
 mod programs;
 mod race;
 mod records;
+mod refunds;
 mod rewards;
 mod simulate;
 mod sources;

@@ -2,12 +2,14 @@
 //!
 //! A third session holds the client's lock until both nodes wait for it, so that the race happens every time.
 
-use crate::fixture::{Fixture, fixture, id_of, node, told};
+use crate::fixture::{CPA, Fixture, fixture_with, id_of, node, told};
 use headwater_app::app::App;
+use headwater_app::commission::{CommissionFilter, Verdict};
+use headwater_app::history::History;
 use headwater_app::settle::{Answer, Command, Track};
 use headwater_domain::ids::{EventId, PersonId};
 use headwater_store::Store;
-use headwater_store::settlement::{Number, events_lock, persons_lock};
+use headwater_store::settlement::{Number, events_lock, persons_lock, programs_lock};
 use headwater_testkit::count::{Figure, count};
 use headwater_testkit::database::postgres;
 use std::sync::Arc;
@@ -28,7 +30,11 @@ struct Race {
 }
 
 async fn race() -> Race {
-    let fixture = fixture(postgres().await).await;
+    race_with(CPA).await
+}
+
+async fn race_with(plan: &'static str) -> Race {
+    let fixture = fixture_with(postgres().await, plan).await;
     let open = async || Store::open(&fixture.store.place, stop).await.expect("opens");
     let (other, third) = (node(open().await).await, open().await);
     Race { fixture, other, third }
@@ -42,13 +48,18 @@ struct Held {
 
 impl Race {
     async fn hold(&self, person: PersonId) -> Held {
+        self.hold_all(vec![], vec![Number { id: person.0 }]).await
+    }
+
+    async fn hold_all(&self, programs: Vec<Number>, persons: Vec<Number>) -> Held {
         let let_go = Arc::new(Notify::new());
         let (holds, held) = oneshot::channel();
         let holds = std::sync::Mutex::new(Some(holds));
         let (store, waiting) = (self.third.clone(), Arc::clone(&let_go));
         let done = tokio::spawn(async move {
             let work = async move |tx: &headwater_store::backend::Tx<'_>| {
-                persons_lock(tx, &[Number { id: person.0 }]).await?;
+                programs_lock(tx, &programs).await?;
+                persons_lock(tx, &persons).await?;
                 if let Some(holds) = holds.lock().expect("nobody panics here").take() {
                     holds.send(()).expect("the test waits");
                 }
@@ -239,4 +250,57 @@ async fn what_is_read_before_the_lock_is_untrue_after_it() {
     assert_eq!(told(confirming.await.expect("answers"))["verified"], true);
     let (before, after) = naive.await.expect("reads");
     assert_eq!((before.as_str(), after.as_str()), ("unverified", "verified"));
+}
+
+const SHARE: &str = r#"{"name":"ib","currency":"USD","auto_approve":false,"rules":[
+    {"id":"share","kind":"percent","percent":"10","of":["deposit","-withdrawal"]}]}"#;
+const STEPPED: &str = r#"{"name":"ib","currency":"USD","auto_approve":false,"rules":[
+    {"id":"share","kind":"percent","of":["deposit","-withdrawal"],"brackets":{"metric":"base","steps":[{"from":"0","rate":"10"}]}}]}"#;
+
+/// Whoever denies a commission waits for the settlement that has read how much of its cell was denied, and the settlement
+/// for whoever denies: what it takes back is denied where what it takes back from was.
+async fn a_verdict_and_a_settlement_of_one_cell_wait_for_each_other(plan: &'static str, is_wide: bool) {
+    let race = race_with(plan).await;
+    let fixture = &race.fixture;
+    let told = fixture.settle(fixture.deposit()).await;
+    let person = told["clientId"].as_i64().expect("a client");
+    let owner = Number { id: if is_wide { fixture.program.0 } else { person } };
+    let held =
+        if is_wide { race.hold_all(vec![owner], vec![]).await } else { race.hold_all(vec![], vec![owner]).await };
+    let posted = fixture.app.commission_list(fixture.account, CommissionFilter::default(), 10).await.expect("lists");
+    let (app, account, ids) = (Arc::clone(&race.other), fixture.account, posted.iter().map(|row| row.id).collect());
+    let denying = tokio::spawn(async move {
+        let decided = app.commissions_decide(account, ids, Verdict::Deny, "key:1".into()).await.expect("decides");
+        assert_eq!(decided.done.len(), 1);
+    });
+    while count(&race.third, Figure::WaitingSessions).await < 1 {
+        assert!(!denying.is_finished(), "it decided beside whoever settles the cell");
+        tokio::task::yield_now().await;
+    }
+    let withdrawal = Track { event_type: "WITHDRAWAL".into(), ..fixture.deposit() };
+    let app = Arc::clone(&fixture.app);
+    let settling =
+        tokio::spawn(async move { app.settle(Command::Track(Box::new(withdrawal))).await.expect("settles") });
+    while count(&race.third, Figure::WaitingSessions).await < 2 {
+        tokio::task::yield_now().await;
+    }
+    held.let_go.notify_one();
+    held.done.await.expect("lets go");
+    denying.await.expect("decides");
+    settling.await.expect("settles");
+    let posted = fixture.app.commission_list(fixture.account, CommissionFilter::default(), 10).await.expect("lists");
+    let came: Vec<_> = posted.iter().rev().map(|row| (row.amount / 1_000_000, row.status.as_str())).collect();
+    assert_eq!(came, [(25, "denied"), (-25, "denied")], "the verdict was the first to wait");
+    let history = History::read(fixture.store.store.clone()).await.expect("reads");
+    assert_eq!(history.verify().await.expect("recomputes").difference, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verdict_waits_for_who_settles_a_persons_cell() {
+    a_verdict_and_a_settlement_of_one_cell_wait_for_each_other(SHARE, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verdict_waits_for_who_settles_a_cell_of_all_persons() {
+    a_verdict_and_a_settlement_of_one_cell_wait_for_each_other(STEPPED, true).await;
 }

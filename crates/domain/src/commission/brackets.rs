@@ -203,11 +203,11 @@ impl<'a> Volumes<'a> {
     }
 }
 
-/// Gives every claim of a rule with brackets the rates of its steps; a rate agreed with the partner stands.
-pub(super) fn apply(claims: &mut Claims<'_>, volumes: &Volumes<'_>) {
+/// Gives the claims from this place on the rates of their rules' steps; a rate agreed with the partner stands.
+pub(super) fn apply(claims: &mut Claims<'_>, from: usize, volumes: &Volumes<'_>) {
     let mut running = Running::new();
     let mut failed = Vec::new();
-    let mut all = std::mem::take(&mut claims.all);
+    let mut all = claims.all.split_off(from);
     all.retain_mut(|claim| {
         let Some(brackets) = claim.rule().brackets.clone() else { return true };
         if claim.has_own_rate {
@@ -235,7 +235,7 @@ pub(super) fn apply(claims: &mut Claims<'_>, volumes: &Volumes<'_>) {
             }
         }
     });
-    claims.all = all;
+    claims.all.append(&mut all);
     for (fact, error) in failed {
         claims.hold_out_of_range(fact, error);
     }

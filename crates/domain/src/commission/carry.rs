@@ -131,6 +131,15 @@ fn nothing_left(claim: &mut Claim<'_>) {
     claim.carry_share = Some(Exact::zero());
 }
 
+/// What the rate is of, as far as caps left it: a period nets what each trade, customer or day still counts for.
+fn base_of(claim: &Claim<'_>) -> Result<Exact, OutOfRange> {
+    let uncut = claim.amount.plus(&claim.cut_off)?;
+    if claim.cut_off.is_zero() || uncut.is_zero() {
+        return Ok(claim.quantity.clone());
+    }
+    claim.quantity.times(&claim.amount.over(&uncut)?)
+}
+
 /// What each customer brought, and what of it counts outside the fences.
 fn fenced(
     claims: &Claims<'_>,
@@ -143,7 +152,7 @@ fn fenced(
         let claim = &claims.all[place];
         let none = Sums { base: Exact::zero(), commission: Exact::zero() };
         let sums = all.entry(claim.account.customer).or_insert(none);
-        *sums = Sums { base: sums.base.plus(&claim.quantity)?, commission: sums.commission.plus(&claim.amount)? };
+        *sums = Sums { base: sums.base.plus(&base_of(claim)?)?, commission: sums.commission.plus(&claim.amount)? };
     }
     let mut counted = BTreeMap::new();
     for (customer, sums) in all {

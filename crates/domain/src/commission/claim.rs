@@ -31,8 +31,6 @@ pub(super) struct Claim<'a> {
     pub also_counted: Vec<Counted>,
     /// The cell that it adds up in.
     pub scope: Scope,
-    /// The same without brackets, carry and caps: what a rebate of it adds up in.
-    pub linear_scope: Scope,
     /// What the rate is of: lots, millions, an amount of money, or 1.
     pub quantity: Exact,
     /// The quantity at its rate, or the first part of it.
@@ -82,8 +80,8 @@ pub(super) enum Detail {
     Lots { times: i64, lot_factor: Exact },
     /// Volume.
     Volume,
-    /// Terms in the plan's currency.
-    Revenue,
+    /// Terms in the plan's currency; what a sale has left after its refunds.
+    Revenue { sale_left: Option<Exact> },
     /// Another rule's worth.
     OfRule,
 }
@@ -168,7 +166,7 @@ impl<'a> Matter<'a, '_> {
     pub(super) fn claim(&self, linear_scope: Scope, quantity: Exact, rate: Rate, detail: Detail) -> Claim<'a> {
         let rule = self.rule();
         let period = self.place.period_of(self.rule_of);
-        let scope = if rule.adds_up_by_period() { Scope::Period(period) } else { linear_scope.clone() };
+        let scope = if rule.adds_up_by_period() { Scope::Period(period) } else { linear_scope };
         Claim {
             version: Arc::clone(&self.rule_of.0),
             rule_index: self.rule_of.1,
@@ -178,7 +176,6 @@ impl<'a> Matter<'a, '_> {
             counted: Counted { fact: self.fact.id, revision: self.fact.revision, at: self.place.at },
             also_counted: Vec::new(),
             scope,
-            linear_scope,
             quantity: quantity.clone(),
             piece: Piece { quantity, rate: rate.rate },
             further_pieces: Vec::new(),

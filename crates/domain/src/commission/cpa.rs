@@ -5,9 +5,9 @@
 //! conditions by then.
 
 use super::active;
-use super::cell::Scope;
+use super::cell::{CellKey, Scope};
 use super::claim::{Claim, Claims, Counted, Detail, Matter, Rate};
-use super::condition::{Conditions, Sweep};
+use super::condition::{ConditionState, Conditions, Sweep};
 use super::person::Person;
 use super::place::{Place, Places, RuleOf, Standing};
 use super::plan::{Kind, OncePer, PlanVersion};
@@ -30,6 +30,25 @@ pub struct Cpa {
     pub once_per: OncePer,
 }
 
+/// What the conditions of a rule say now of whom a cell is of, by the version that priced it last or the newest that has the
+/// rule; and whether the partner is asked for something too. `None` where the rule has no conditions or nobody is there.
+pub(super) fn states_of_cell(
+    cell: &CellKey,
+    priced_by: Option<(&str, i64)>,
+    people: &[Person<'_>],
+    terms: &Terms<'_>,
+) -> Option<(Vec<ConditionState>, bool)> {
+    let mut all = people.iter().flat_map(judged);
+    let (judged, _) = all.find(|(judged, _)| judged.scope == cell.scope)?;
+    let rules = rules_in_question(judged.account, terms);
+    let mut of_id = rules.iter().rev().filter(|(version, index)| *version.plan.rules[*index].id == *cell.rule);
+    let is_last = |(version, _): &&RuleOf| priced_by == Some((&*version.name, version.version));
+    let (version, index) = of_id.clone().find(is_last).or_else(|| of_id.next())?;
+    let Kind::Cpa(cpa) = &version.plan.rules[*index].kind else { return None };
+    let sweep = Sweep::over(&cpa.qualify, &version.plan, judged.account, &judged.facts, terms.exchange);
+    Some((sweep.states(&cpa.qualify), cpa.qualify.partner.is_some()))
+}
+
 /// Who is judged: a whole person, or one account of it.
 #[derive(Clone)]
 pub(super) struct Judged<'a> {
@@ -42,12 +61,14 @@ pub(super) struct Judged<'a> {
 pub(super) struct Met<'a> {
     pub place: Place,
     pub fact: &'a Fact,
+    /// Whether anybody is active to be paid: where nobody is, it is met then all the same.
+    pub is_paid: bool,
 }
 
 /// Claims for the person as one, and for each account on its own by the rules that say so.
 pub(super) fn claim<'a>(person: &Person<'a>, people: &[Person<'a>], places: &mut Places<'a>, claims: &mut Claims<'a>) {
     for (judged, once_per) in judged(person) {
-        let mut earliest: BTreeMap<Arc<str>, Claim<'a>> = BTreeMap::new();
+        let mut earliest = Earliest::new();
         for rule_of in rules_in_question(judged.account, claims.terms) {
             let (plan, rule) = (&rule_of.0.plan, &rule_of.0.plan.rules[rule_of.1]);
             let Kind::Cpa(cpa) = &rule.kind else { continue };
@@ -64,12 +85,19 @@ pub(super) fn claim<'a>(person: &Person<'a>, people: &[Person<'a>], places: &mut
             let rate = Rate { rate: own.unwrap_or(cpa.amount).exact(), is_own: own.is_some() };
             let conditions = Detail::Conditions(sweep.states(&cpa.qualify));
             let claim = claimed(&judged, &met, &rule_of, &sweep, rate, conditions);
-            let is_earlier = earliest.get(&rule.id).is_none_or(|known| claim.place.at < known.place.at);
-            if is_earlier {
-                earliest.insert(rule.id.clone(), claim);
-            }
+            keep_earlier(&mut earliest, claim, met.is_paid);
         }
-        claims.all.extend(earliest.into_values());
+        claims.all.extend(earliest.into_values().filter_map(|(claim, is_paid)| is_paid.then_some(claim)));
+    }
+}
+
+/// The earliest claim of each rule, and whether anybody is paid for it.
+pub(super) type Earliest<'a> = BTreeMap<Arc<str>, (Claim<'a>, bool)>;
+
+pub(super) fn keep_earlier<'a>(earliest: &mut Earliest<'a>, claim: Claim<'a>, is_paid: bool) {
+    let rule = claim.rule().id.clone();
+    if earliest.get(&rule).is_none_or(|(known, _)| claim.place.at < known.place.at) {
+        earliest.insert(rule, (claim, is_paid));
     }
 }
 
@@ -150,17 +178,27 @@ pub(super) fn first_met<'a>(
     let mut at_moment = |at: Instant| {
         let partner = Terms::partner_at(judged.account, at)?;
         match places.find(partner, at, judged.account.registered_at) {
-            Standing::Priced(place) if holds(&place) => Some(place),
+            Standing::Priced(place) if holds(&place) => Some((place, true)),
+            Standing::Nobody(place) if holds(&place) => Some((place, false)),
             _ => None,
         }
     };
     let fact_of = |id| judged.facts.iter().copied().find(|fact| fact.id == id);
     let Some(asked) = &conditions.partner else {
-        return sweep.met.iter().find_map(|(at, fact)| Some(Met { place: at_moment(*at)?, fact: fact_of(*fact)? }));
+        // Country and account type are those of the registration; something must happen for it to be told.
+        let registered = conditions.ask_only_where().then_some(judged.account.registered_at);
+        let registered = registered.zip(sweep.met.first().map(|(_, fact)| *fact));
+        return registered.iter().chain(&sweep.met).find_map(|(at, fact)| {
+            let (place, is_paid) = at_moment(*at)?;
+            Some(Met { place, fact: fact_of(*fact)?, is_paid })
+        });
     };
     let (own, fact) = sweep.met.first().copied()?;
     let moments = active::moments(asked, judged.account, own, people, terms);
-    moments.into_iter().find_map(|at| Some(Met { place: at_moment(at)?, fact: fact_of(fact)? }))
+    moments.into_iter().find_map(|at| {
+        let (place, is_paid) = at_moment(at)?;
+        Some(Met { place, fact: fact_of(fact)?, is_paid })
+    })
 }
 
 /// Amounts that count towards conditions and have no exchange rate; each is held once, by the plan of its own date.

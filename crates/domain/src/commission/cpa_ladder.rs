@@ -2,14 +2,13 @@
 //!
 //! Its date is the moment at which the first step was first reached.
 
-use super::claim::{Claim, Claims, Detail, Rate};
+use super::claim::{Claims, Detail, Rate};
 use super::condition::{Conditions, Sweep};
-use super::cpa::{claimed, first_met, hold_unpriced, judged, rules_in_question};
+use super::cpa::{Earliest, claimed, first_met, hold_unpriced, judged, keep_earlier, rules_in_question};
 use super::person::Person;
 use super::place::Places;
 use super::plan::{Kind, OncePer};
 use crate::money::Decimal;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The keys of the kind.
@@ -52,7 +51,7 @@ impl CpaLadder {
 /// Claims for the person as one.
 pub(super) fn claim<'a>(person: &Person<'a>, people: &[Person<'a>], places: &mut Places<'a>, claims: &mut Claims<'a>) {
     let Some((judged, OncePer::Person)) = judged(person).into_iter().next() else { return };
-    let mut earliest: BTreeMap<Arc<str>, Claim<'a>> = BTreeMap::new();
+    let mut earliest = Earliest::new();
     for rule_of in rules_in_question(judged.account, claims.terms) {
         let (plan, rule) = (&rule_of.0.plan, &rule_of.0.plan.rules[rule_of.1]);
         let Kind::CpaLadder(ladder) = &rule.kind else { continue };
@@ -76,9 +75,7 @@ pub(super) fn claim<'a>(person: &Person<'a>, people: &[Person<'a>], places: &mut
         let Some((amount, states)) = reached else { continue };
         let rate = Rate { rate: amount.exact(), is_own: true };
         let claim = claimed(&judged, &met, &rule_of, &sweep, rate, Detail::Conditions(states));
-        if earliest.get(&rule.id).is_none_or(|known| claim.place.at < known.place.at) {
-            earliest.insert(rule.id.clone(), claim);
-        }
+        keep_earlier(&mut earliest, claim, met.is_paid);
     }
-    claims.all.extend(earliest.into_values());
+    claims.all.extend(earliest.into_values().filter_map(|(claim, is_paid)| is_paid.then_some(claim)));
 }

@@ -8,7 +8,7 @@ use super::brackets::{self, Metric, Reached, Volumes};
 use super::claim::{Claim, Claims, Matter};
 use super::eligibility::Eligible;
 use super::held::{Held, HeldReason};
-use super::person::Person;
+use super::person::{Person, is_ignored};
 use super::place::{Place, Places, Standing};
 use super::plan::{Kind, PlanVersion};
 use super::sum::Worth;
@@ -40,6 +40,8 @@ pub struct Evaluation<'a> {
     /// Where each fact stands: terms for taking back a cell that vanished.
     pub(super) standings: Vec<(FactId, Instant, Arc<PlanVersion>)>,
     pub(super) fallback: Option<Arc<PlanVersion>>,
+    /// Whose facts they are: what conditions a person meets no longer is looked up where it is told.
+    pub(super) people: Vec<Person<'a>>,
 }
 
 /// Every cell of these persons, from nothing. Where a plan reaches beyond a person (brackets, carry, caps by day or
@@ -95,9 +97,14 @@ fn evaluate_with<'a>(persons: &'a [PersonView], terms: &'a Terms<'a>, mut volume
     count_amounts(&claims, &mut volumes);
     ftd::count(&people, &mut places, terms, &mut volumes);
     volumes.sort();
-    brackets::apply(&mut claims, &volumes);
-    price(&mut claims, &people);
-    let shared = share::all(&mut claims, &volumes);
+    brackets::apply(&mut claims, 0, &volumes);
+    let facts_of = |customer: CustomerId| -> Vec<&'a Fact> {
+        let person = people.iter().find(|person| person.view.account(customer).is_some());
+        let of_person = person.into_iter().flat_map(|person| person.facts.iter().copied());
+        of_person.filter(|fact| fact.customer == customer).collect()
+    };
+    price(&mut claims, &volumes, &facts_of);
+    let shared = share::all(&mut claims, &volumes, &facts_of);
     let worths = sum::cells(&mut claims, shared);
     let bindings = people.iter().filter_map(|person| person.first?.bindings.last());
     let fallback =
@@ -110,6 +117,7 @@ fn evaluate_with<'a>(persons: &'a [PersonView], terms: &'a Terms<'a>, mut volume
         claims: std::mem::take(&mut claims.all),
         terms: Some(terms),
         volumes,
+        people,
         held: held(claims),
     }
 }
@@ -137,6 +145,10 @@ fn claim_of_fact<'a>(
     volumes: &mut Volumes<'a>,
     standings: &mut Vec<(FactId, Instant, Arc<PlanVersion>)>,
 ) {
+    // A refund counts in its sale, whoever it names.
+    if matches!(fact.body, FactBody::Refund { .. }) {
+        return;
+    }
     let Some(account) = person.view.account(fact.customer) else {
         claims.hold(fact.id, HeldReason::UnknownCustomer, "the customer is not known yet");
         return;
@@ -148,7 +160,11 @@ fn claim_of_fact<'a>(
         };
         match places.find(partner, at, account.registered_at) {
             Standing::Unplanned => {}
-            Standing::Held(reason, detail) => claims.hold(fact.id, reason, detail),
+            Standing::Nobody(place) if is_ignored(fact, &place.setting.version.plan) => {}
+            Standing::Nobody(_) => {
+                let detail = "nobody above the suspended partner is active";
+                claims.hold(fact.id, HeldReason::PartnerSuspended, detail);
+            }
             Standing::Priced(place) => {
                 standings.push((fact.id, place.at, Arc::clone(&place.setting.version)));
                 match_rules(person, account, fact, &place, traded, claims, volumes);
@@ -166,7 +182,7 @@ fn claim_of_fact<'a>(
         let at = place.map_or(fact.at, |(at, _)| at);
         stand(Some(&traded), at, place.map(|(_, partner)| partner), claims);
     }
-    if !is_traded && !matches!(fact.body, FactBody::Refund { .. }) {
+    if !is_traded {
         stand(None, fact.at, Terms::partner_at(account, fact.at), claims);
     }
 }
@@ -188,15 +204,12 @@ fn match_rules<'a>(
         claim_of_rule(&matter, person, traded, claims, |claim| {
             let metric = claim.rule().brackets.as_ref().map(|brackets| brackets.metric);
             let setting = &place.setting;
-            let amount = match metric {
-                Some(Metric::Base) => &claim.quantity,
-                Some(Metric::Lots) => &lots(claim, traded),
-                Some(Metric::Ftd) | None => return,
-            };
-            let order = (place.at, fact.key.as_str(), fact.id);
-            volumes.add(setting.partner, &claim.rule().id, claim.period(), order, amount.clone());
+            if counts_in(metric, claim) {
+                let order = (place.at, fact.key.as_str(), fact.id);
+                volumes.add(setting.partner, &claim.rule().id, claim.period(), order, claim.quantity.clone());
+            }
         });
-        count_lots_of_amounts(&matter, traded, place.setting.partner, place.period_of(rule_of), volumes);
+        count_lots(&matter, traded, place.setting.partner, place.period_of(rule_of), volumes);
     }
     for (partner, rule_of) in &place.setting.network {
         let period = place.period_of(rule_of);
@@ -204,28 +217,27 @@ fn match_rules<'a>(
         let mut dry = Claims::new(claims.terms);
         claim_of_rule(&matter, person, traded, &mut dry, |_| {});
         for claim in &dry.all {
-            let amount = match claim.rule().brackets.as_ref().map(|brackets| brackets.metric) {
-                Some(Metric::Base) => &claim.quantity,
-                Some(Metric::Lots) => &lots(claim, traded),
-                Some(Metric::Ftd) | None => continue,
-            };
-            volumes.add(*partner, &claim.rule().id, period, (place.at, fact.key.as_str(), fact.id), amount.clone());
+            if counts_in(claim.rule().brackets.as_ref().map(|brackets| brackets.metric), claim) {
+                let order = (place.at, fact.key.as_str(), fact.id);
+                volumes.add(*partner, &claim.rule().id, period, order, claim.quantity.clone());
+            }
         }
-        count_lots_of_amounts(&matter, traded, *partner, period, volumes);
+        count_lots(&matter, traded, *partner, period, volumes);
     }
 }
 
-/// What the metric `lots` counts of a claim: lots after factors, or the closed lots of the fact.
-fn lots(claim: &Claim<'_>, traded: Option<&Traded<'_>>) -> Exact {
-    match (&claim.rule().kind, traded) {
-        (Kind::PerLot(_), _) => claim.quantity.clone(),
-        (_, Some(traded)) if traded.leg != Leg::Open => traded.lots.exact(),
-        _ => Exact::zero(),
+/// Whether the metric counts what a claim is of: its base, or its lots after factors.
+fn counts_in(metric: Option<Metric>, claim: &Claim<'_>) -> bool {
+    match metric {
+        Some(Metric::Base) => true,
+        Some(Metric::Lots) => matches!(claim.rule().kind, Kind::PerLot(_)),
+        Some(Metric::Ftd) | None => false,
     }
 }
 
-/// Amounts for events and persons may step with the partner's lots too.
-fn count_lots_of_amounts<'a>(
+/// Rules that are not of lots may step with them too: closed lots that pass the rule's filters and eligibility count,
+/// whatever else it is of.
+fn count_lots<'a>(
     matter: &Matter<'a, '_>,
     traded: Option<&Traded<'_>>,
     partner: crate::ids::PartnerId,
@@ -233,11 +245,14 @@ fn count_lots_of_amounts<'a>(
     volumes: &mut Volumes<'a>,
 ) {
     let rule = matter.rule();
-    let steps_by_lots = rule.brackets.as_ref().is_some_and(|brackets| brackets.metric == Metric::Lots);
-    let is_amount = matches!(rule.kind, Kind::Flat(_) | Kind::Cpa(_));
-    if let Some(traded) = traded.filter(|traded| steps_by_lots && is_amount && traded.leg != Leg::Open)
-        && rule.when.admits_customer(matter.account)
+    let by_lots = rule.brackets.as_ref().is_some_and(|brackets| brackets.metric == Metric::Lots);
+    let Some(traded) = traded.filter(|traded| by_lots && traded.leg != Leg::Open) else { return };
+    if matches!(rule.kind, Kind::PerLot(_)) || !rates::admits(rule, &matter.rule_of.0.plan, matter.fact, matter.account)
     {
+        return;
+    }
+    let judged = rule.eligibility.as_ref().map(|eligibility| eligibility.judge(matter.fact));
+    if matches!(judged, None | Some(Ok(Eligible::Counts(_)))) {
         let order = (matter.place.at, matter.fact.key.as_str(), matter.fact.id);
         volumes.add(partner, &rule.id, period, order, traded.lots.exact());
     }
@@ -310,14 +325,7 @@ fn count_amounts<'a>(claims: &Claims<'a>, volumes: &mut Volumes<'a>) {
 }
 
 /// Prices, caps and carries rule after rule: a bonus once the rule that it is of is final.
-fn price<'a>(claims: &mut Claims<'a>, people: &[Person<'a>]) {
-    let facts_of = |customer: CustomerId| -> Vec<&'a Fact> {
-        let of_customer = |person: &&Person<'a>| person.view.account(customer).is_some();
-        let person = people.iter().find(of_customer);
-        person
-            .map(|person| person.facts.iter().copied().filter(|fact| fact.customer == customer).collect())
-            .unwrap_or_default()
-    };
+fn price<'a>(claims: &mut Claims<'a>, volumes: &Volumes<'_>, facts_of: cap::FactsOf<'_, 'a>) {
     let mut from = 0;
     while from < claims.all.len() {
         let to = claims.all.len();
@@ -335,14 +343,16 @@ fn price<'a>(claims: &mut Claims<'a>, people: &[Person<'a>]) {
                 }
             }
         }
-        cap::apply(claims, &places, &facts_of);
+        cap::apply(claims, &places, facts_of, false);
         carry::apply(claims, &places);
+        cap::apply(claims, &places, facts_of, true);
         for place in places {
             if !claims.all[place].place.setting.bonuses.is_empty() {
                 let paid = claims.all[place].clone();
                 bonus::claim(&paid, claims);
             }
         }
+        brackets::apply(claims, to, volumes);
         from = to;
     }
 }

@@ -1,7 +1,7 @@
 //! Why a cell is worth what it is: the explanation object of the management API, built from what was claimed.
 //!
 //! What it says multiplies out: an input's `direct` is Σ quantity × rate, times weight and credit share, less what a cap
-//! cut off, times what carry leaves; its `exact` is what `tier`, `budget_factor` and `rebate` make of that. The inputs, and
+//! cut off, times what carry leaves, less what a cap per period cut off of that; its `exact` is what `tier`, `budget_factor` and `rebate` make of that. The inputs, and
 //! what is summed up, add up to the cell's exact amount, which is rounded once: alone, or with the paths that it is of.
 //!
 //! It is the largest part of a stored row: what follows from the rest, or is as it mostly is, is left out, and [`full`]
@@ -13,8 +13,10 @@ mod level;
 use super::cell::CellKey;
 use super::claim::{Claim, Detail};
 use super::condition::ConditionState;
+use super::cpa;
 use super::evaluate::Evaluation;
 use super::percent::Revenue;
+use super::plan::Kind;
 use super::posting::Posting;
 use super::rates;
 use super::sum::{Part, PathPart, Worth};
@@ -105,7 +107,11 @@ impl Evaluation<'_> {
             let revision = revision.map_or_else(|| "null".to_owned(), |revision| revision.to_string());
             write!(list.0, "[{},{revision},{}]", fact.0, at.0).expect("text takes any text");
         });
-        object.list("inputs", told, |list, part| list.object(|input| self.input(part, &worth.cell, input)));
+        let quote = latest.and_then(|claim| self.exchange_rate(claim));
+        let quotes_differ = told.iter().any(|part| self.exchange_rate(&self.claims[part.claim]) != quote);
+        object.list("inputs", told, |list, part| {
+            list.object(|input| self.input(part, &worth.cell, quotes_differ, input));
+        });
         if let Some((count, exact)) = summed_up {
             object.value("summed_up", &json!({"count": count, "exact": exact}));
         }
@@ -120,6 +126,23 @@ impl Evaluation<'_> {
             object.value("paths", &worth.paths.iter().map(path).collect());
         }
         about(&mut object, posting);
+        object.close()
+    }
+
+    /// What is stored of a cell that nothing counts in any more: where it was paid for conditions, which of them are met no
+    /// longer.
+    pub(super) fn nothing(&self, posting: &Posting<'_>, priced_by: Option<&(String, i64)>) -> String {
+        let priced_by = priced_by.map(|(plan, version)| (plan.as_str(), *version));
+        let states = self.terms.and_then(|terms| cpa::states_of_cell(&posting.cell, priced_by, &self.people, terms));
+        let mut object = Object::open();
+        object.text("rule", &posting.cell.rule);
+        about(&mut object, posting);
+        if let Some((states, _)) = &states
+            && !states.is_empty()
+        {
+            object.value("conditions", &states.iter().map(condition).collect());
+        }
+        object.text("reason", &reason_of_nothing(states));
         object.close()
     }
 
@@ -165,7 +188,7 @@ impl Evaluation<'_> {
         (parts, Some((rest.len(), exact.map(|exact| exact.to_string()).ok())))
     }
 
-    fn input(&self, part: &Part, cell: &CellKey, input: &mut Object) {
+    fn input(&self, part: &Part, cell: &CellKey, has_own_quote: bool, input: &mut Object) {
         let claim = &self.claims[part.claim];
         let one = Exact::whole(1);
         input.whole("fact", claim.fact.id.0);
@@ -186,6 +209,15 @@ impl Evaluation<'_> {
         if !quantity_is_told {
             input.number("quantity", &claim.quantity);
         }
+        let terms = self.terms_of(claim);
+        if !terms.is_empty() {
+            input.list("terms", terms, |list, (term, value)| {
+                write!(list.0, "[{},\"{value}\"]", Value::from(term)).expect("text takes any text");
+            });
+        }
+        if has_own_quote && let Some(quote) = self.exchange_rate(claim) {
+            input.value("exchange_rate", &quote);
+        }
         if claim.further_pieces.is_empty() && claim.piece.quantity == claim.quantity {
             input.number("rate", &claim.piece.rate);
         } else {
@@ -203,11 +235,15 @@ impl Evaluation<'_> {
         if claim.factor != weight.exact() {
             input.number("credit_share", &claim.factor.over(&weight.exact()).unwrap_or_else(|_| one.clone()));
         }
-        if !claim.cut_off.is_zero() {
+        let is_cut_after_carry = claim.rule().is_capped_after_carry();
+        if !claim.cut_off.is_zero() && !is_cut_after_carry {
             input.number("cut_off", &claim.cut_off);
         }
         if let Some(share) = &claim.carry_share {
             input.number("carry_share", share);
+        }
+        if !claim.cut_off.is_zero() && is_cut_after_carry {
+            input.number("cut_off_of_carried", &claim.cut_off);
         }
         input.number("direct", &claim.amount);
         if part.level > 0 {
@@ -219,8 +255,8 @@ impl Evaluation<'_> {
         if let Some(factor) = &claim.budget_factor {
             input.number("budget_factor", factor);
         }
-        if let Some(rebate) = level::rebate(claim, cell).filter(|_| part.is_rebate) {
-            input.value("rebate", &rebate);
+        if let Some(rebated) = &part.rebate {
+            input.value("rebate", &level::rebate(rebated, cell));
         }
         if part.exact != claim.amount {
             input.number("exact", &part.exact);
@@ -232,19 +268,44 @@ impl Evaluation<'_> {
         let Some(terms) = self.terms else { return Vec::new() };
         let (partner, plan) = (claim.place.setting.partner, &claim.version.plan);
         let found = rates::candidates(terms, partner, claim.rule(), plan, claim.fact, claim.account);
-        let stepped = claim.rule().brackets.is_some() && !claim.has_own_rate;
-        let steps = claim.pieces().filter(|_| stepped);
-        let steps = steps.map(|piece| json!({"from": "brackets", "rate": piece.rate.to_string()}));
-        steps.chain(found.iter().map(|known| json!({"from": known.source, "rate": known.rate.to_string()}))).collect()
+        let mut steps = Vec::new();
+        if let (Some(brackets), false) = (&claim.rule().brackets, claim.has_own_rate) {
+            let pieces: Vec<_> = claim.pieces().collect();
+            for piece in pieces.into_iter().rev() {
+                let is_step = |step: &super::brackets::Step| rates::as_factor(claim.rule(), step.rate) == piece.rate;
+                let reached = brackets.steps.iter().position(is_step);
+                steps.extend(reached.map(|index| (format!("brackets.steps[{index}]"), brackets.steps[index].rate)));
+            }
+        }
+        if let Kind::CpaLadder(ladder) = &claim.rule().kind {
+            let reached = ladder.steps.iter().rposition(|step| step.amount.exact() == claim.piece.rate);
+            let below = reached.into_iter().flat_map(|reached| (0..=reached).rev());
+            steps.extend(below.map(|index| (format!("steps[{index}]"), ladder.steps[index].amount)));
+        }
+        let found = found.into_iter().map(|known| (known.source, known.rate));
+        steps.into_iter().chain(found).map(|(from, rate)| json!({"from": from, "rate": rate.to_string()})).collect()
+    }
+
+    /// What a quantity is the sum of.
+    fn terms_of(&self, claim: &Claim<'_>) -> Vec<(String, Exact)> {
+        let (Detail::Revenue { sale_left }, Some(terms)) = (&claim.detail, self.terms) else { return Vec::new() };
+        let plan = &claim.version.plan;
+        let revenue = Revenue { terms, plan, at: claim.place.at, sale_left: sale_left.clone(), is_converted: true };
+        match &claim.rule().kind {
+            Kind::Percent(percent) => revenue.told(&percent.of, percent, claim.fact),
+            Kind::External(external) => external.told(&revenue, claim.fact),
+            _ => Vec::new(),
+        }
     }
 
     fn exchange_rate(&self, claim: &Claim<'_>) -> Option<Value> {
         let (currency, plan) = (currency(&claim.fact.body)?, &claim.version.plan);
-        if currency == plan.currency || !matches!(claim.detail, Detail::Revenue) {
+        if currency == plan.currency || !matches!(claim.detail, Detail::Revenue { .. }) {
             return None;
         }
         let terms = self.terms?;
-        let quote = Revenue { terms, plan, at: claim.place.at, sale_left: None }.quote(currency)?;
+        let revenue = Revenue { terms, plan, at: claim.place.at, sale_left: None, is_converted: true };
+        let quote = revenue.quote(currency)?;
         Some(json!({
             "date": quote.date.to_string(),
             "from": quote.from.code(),
@@ -283,13 +344,18 @@ fn about(object: &mut Object, posting: &Posting<'_>) {
     object.number("posted_after", &after);
 }
 
-/// What is stored of a cell that nothing counts in any more.
-pub(super) fn nothing(posting: &Posting<'_>) -> String {
-    let mut object = Object::open();
-    object.text("rule", &posting.cell.rule);
-    about(&mut object, posting);
-    object.text("reason", "nothing counts in this cell any more");
-    object.close()
+fn reason_of_nothing(states: Option<(Vec<ConditionState>, bool)>) -> String {
+    let Some((states, asks_partner)) = states else { return "nothing counts in this cell any more".to_owned() };
+    let unmet = states.iter().filter_map(|state| {
+        let missing = state.missing.as_ref()?;
+        Some(format!("{} (needed {}, now {}, missing {missing})", state.name, state.needed, state.value))
+    });
+    let unmet: Vec<_> = unmet.collect();
+    match (unmet.is_empty(), asks_partner) {
+        (false, _) => format!("no longer met: {}", unmet.join(", ")),
+        (true, true) => "the condition on the partner is no longer met".to_owned(),
+        (true, false) => "the conditions are no longer met in time, or under the plan of that time".to_owned(),
+    }
 }
 
 /// What a path of partners shares; it is rounded once and given out by largest remainder.

@@ -34,7 +34,12 @@ pub(super) fn claim<'a>(person: &Person<'a>, places: &mut Places<'a>, claims: &m
         accounts.extend(person.first.map(|first| (first, true)));
         for (account, whole_person) in accounts {
             let Some(partner) = Terms::partner_at(account, fact.at) else { continue };
-            let Standing::Priced(place) = places.find(partner, fact.at, account.registered_at) else { continue };
+            // An event of a time in which nobody is active is the one that counts all the same.
+            let (place, is_paid) = match places.find(partner, fact.at, account.registered_at) {
+                Standing::Priced(place) => (place, true),
+                Standing::Nobody(place) => (place, false),
+                Standing::Unplanned => continue,
+            };
             for rule_of in &place.setting.rules {
                 let rule = &rule_of.0.plan.rules[rule_of.1];
                 let Kind::Flat(flat) = &rule.kind else { continue };
@@ -51,7 +56,7 @@ pub(super) fn claim<'a>(person: &Person<'a>, places: &mut Places<'a>, claims: &m
                     OncePer::Customer => Scope::Customer(own.customer),
                     OncePer::Person => Scope::Person(person.view.person),
                 };
-                if !done.insert((rule.id.clone(), scope.clone())) {
+                if !done.insert((rule.id.clone(), scope.clone())) || !is_paid {
                     continue;
                 }
                 let own_rate = rates::own_rate(claims.terms, place.setting.partner, rule);

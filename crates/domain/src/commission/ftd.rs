@@ -32,7 +32,10 @@ pub(super) fn count<'a>(
             let Some((judged, _)) = judged(person).into_iter().next() else { continue };
             let sweep = Sweep::over(asked, &version.plan, judged.account, &judged.facts, terms.exchange);
             let holds = |place: &Place| counting(place).any(|(_, (known, _), _)| Arc::ptr_eq(known, version));
-            let Some(met) = first_met(&sweep, asked, &judged, people, places, terms, holds) else { continue };
+            let Some(met) = first_met(&sweep, asked, &judged, people, places, terms, holds).filter(|met| met.is_paid)
+            else {
+                continue;
+            };
             for (partner, (known, index), period) in counting(&met.place) {
                 let rule = &known.plan.rules[*index];
                 let is_ftd = rule.brackets.as_ref().is_some_and(|brackets| brackets.metric == Metric::Ftd);

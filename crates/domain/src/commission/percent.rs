@@ -9,6 +9,7 @@ use super::{condition, exchange, rates};
 use crate::fact::{Fact, FactBody, MoneyKind};
 use crate::money::{Currency, Decimal, Exact, OutOfRange};
 use crate::time::Instant;
+use std::fmt;
 
 /// The keys of the kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +73,29 @@ impl Source {
     }
 }
 
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SpreadCost => f.write_str("spread_cost"),
+            Self::Commission => f.write_str("commission"),
+            Self::Swap => f.write_str("swap"),
+            Self::Pnl => f.write_str("pnl"),
+            Self::SpreadPoints => f.write_str("spread_points"),
+            Self::Sale => f.write_str("sale"),
+            Self::Money(kind) => f.write_str(kind.name()),
+            Self::Kpi(name) => write!(f, "kpi:{name}"),
+        }
+    }
+}
+
+/// As the plan writes it.
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.is_subtracted { "-" } else { "" };
+        write!(f, "{sign}{}", self.source)
+    }
+}
+
 impl Term {
     /// Reads a term; `-` before it subtracts.
     pub fn parse(text: &str) -> Option<Self> {
@@ -94,6 +118,8 @@ pub(super) struct Revenue<'a> {
     pub at: Instant,
     /// What a sale has left after its refunds.
     pub sale_left: Option<Exact>,
+    /// Whether amounts are brought to the plan's currency.
+    pub is_converted: bool,
 }
 
 impl Revenue<'_> {
@@ -169,8 +195,18 @@ impl Revenue<'_> {
         }
     }
 
+    /// Each term that the fact has, in the fact's currency; points of a spread are in the plan's. For the explanation.
+    pub(super) fn told(&self, terms: &[Term], points: &Percent, fact: &Fact) -> Vec<(String, Exact)> {
+        let unconverted = Revenue { is_converted: false, sale_left: self.sale_left.clone(), ..*self };
+        let told = terms.iter().filter_map(|term| {
+            let value = unconverted.term(&term.source, points, fact, None).ok()??;
+            Some((term.to_string(), value))
+        });
+        told.collect()
+    }
+
     fn convert(&self, amount: Exact, currency: Currency) -> Result<Exact, Unsummed> {
-        if currency == self.plan.currency || amount.is_zero() {
+        if currency == self.plan.currency || amount.is_zero() || !self.is_converted {
             return Ok(amount);
         }
         let quote = self.quote(currency).ok_or_else(|| {
@@ -201,13 +237,14 @@ pub(super) fn claim<'a>(
     claims: &mut Claims<'a>,
 ) {
     let plan = &matter.rule_of.0.plan;
-    let revenue = Revenue { terms: claims.terms, plan, at: matter.place.at, sale_left };
+    let revenue =
+        Revenue { terms: claims.terms, plan, at: matter.place.at, sale_left: sale_left.clone(), is_converted: true };
     let sum = revenue.of(&percent.of, percent, matter.fact, leg);
     let Some(base) = summed(sum, matter, claims) else { return };
     let own = rates::own_rate(claims.terms, matter.place.setting.partner, matter.rule());
     let rate = own.or(percent.percent).unwrap_or(Decimal::ZERO);
     let rate = Rate { rate: super::bonus::percent_of_one(rate), is_own: own.is_some() };
-    claims.push(matter.claim(matter.customer_period(), base, rate, Detail::Revenue));
+    claims.push(matter.claim(matter.customer_period(), base, rate, Detail::Revenue { sale_left }));
 }
 
 /// The sum, or the reason why there is none, held.

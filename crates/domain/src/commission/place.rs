@@ -3,7 +3,6 @@
 //! A new plan version prices facts from its date on; a rule that adds up over periods waits for the first period that
 //! begins on or after it (`commissions.md` §4). Facts of one partner between two dated changes share one [`Setting`].
 
-use super::held::HeldReason;
 use super::plan::{Kind, OnSuspended, Plan, PlanVersion};
 use super::terms::Terms;
 use crate::ids::PartnerId;
@@ -65,6 +64,8 @@ pub(super) struct Places<'a> {
     terms: &'a Terms<'a>,
     /// Every instant at which anything dated changes.
     changes: Vec<Instant>,
+    /// A version for each way in which plans cut time into periods.
+    cuts: Vec<&'a PlanVersion>,
     known: BTreeMap<(PartnerId, usize, i64, usize), Found>,
 }
 
@@ -72,7 +73,7 @@ pub(super) struct Places<'a> {
 enum Found {
     Setting(Arc<Setting>),
     NoPlan,
-    Held,
+    Nobody(Arc<Setting>),
 }
 
 /// What a moment of a partner's is.
@@ -80,7 +81,8 @@ pub(super) enum Standing {
     Priced(Place),
     /// The partner has no plan then: the fact pays nobody.
     Unplanned,
-    Held(HeldReason, &'static str),
+    /// The partner and all above it are suspended and passed over: the fact counts for its own plan, and pays nobody.
+    Nobody(Place),
 }
 
 impl<'a> Places<'a> {
@@ -91,7 +93,27 @@ impl<'a> Places<'a> {
             changes.extend(partner.suspended.iter().map(|(from, _)| *from));
             changes.extend(partner.parents.iter().map(|(from, _)| *from));
         }
-        Self { terms, changes: changes.into_iter().collect(), known: BTreeMap::new() }
+        let mut cuts: Vec<&PlanVersion> = Vec::new();
+        for version in terms.partners.values().flat_map(|partner| &partner.plans) {
+            let is_same =
+                |cut: &&PlanVersion| cut.plan.period == version.plan.period && cut.plan.zone == version.plan.zone;
+            if !cuts.iter().any(is_same) {
+                cuts.push(version);
+            }
+        }
+        Self { terms, changes: changes.into_iter().collect(), cuts, known: BTreeMap::new() }
+    }
+
+    /// A number that changes whenever a period of any of the plans begins: those above cut time in their own way, and what
+    /// their rules are may change with any of their periods.
+    fn period_number(&self, at: Instant) -> i64 {
+        let first_day = |version: &PlanVersion| period_of(&version.plan, at).first_day;
+        if let [only] = self.cuts[..] {
+            let day = first_day(only);
+            return i64::from(day.year()) * 400 + i64::from(day.day_of_year());
+        }
+        let starts = self.cuts.iter().map(|version| version.plan.zone.start_of(first_day(version)));
+        starts.max().map_or(0, |start| start.0)
     }
 
     /// The place of a moment of a partner's, for a customer that registered then.
@@ -99,13 +121,10 @@ impl<'a> Places<'a> {
         let epoch = self.changes.partition_point(|change| *change <= at);
         let keeps_plan = self.terms.partners.get(&partner).is_some_and(|terms| terms.keeps_acquired_plan);
         let acquired = if keeps_plan { self.changes.partition_point(|change| *change <= registered_at) } else { 0 };
-        let Some(version) = self.terms.plan_at(partner, at, registered_at) else { return Standing::Unplanned };
-        // The start of the period of the partner's own plan tells periods apart. A compressed partner's place is
-        // another's, whose period may be of another length: then the day does.
-        let day = version.plan.zone.day_of(at);
-        let compresses = version.plan.on_suspended == OnSuspended::Compress && self.terms.is_suspended(partner, at);
-        let first_day = if compresses { day } else { Period::holding(version.plan.period, day).first_day };
-        let key = (partner, epoch, i64::from(first_day.year()) * 400 + i64::from(first_day.day_of_year()), acquired);
+        if self.terms.plan_at(partner, at, registered_at).is_none() {
+            return Standing::Unplanned;
+        }
+        let key = (partner, epoch, self.period_number(at), acquired);
         if !self.known.contains_key(&key) {
             let found = self.setting(partner, at, registered_at);
             self.known.insert(key, found);
@@ -114,7 +133,7 @@ impl<'a> Places<'a> {
         match found {
             Found::Setting(setting) => Standing::Priced(Place { at, setting }),
             Found::NoPlan => Standing::Unplanned,
-            Found::Held => Standing::Held(HeldReason::PartnerSuspended, "nobody above the suspended partner is active"),
+            Found::Nobody(setting) => Standing::Nobody(Place { at, setting }),
         }
     }
 
@@ -127,12 +146,25 @@ impl<'a> Places<'a> {
             if version.plan.on_suspended != OnSuspended::Compress || !terms.is_suspended(direct, at) {
                 break version;
             }
-            match terms.parent_at(direct, at).filter(|parent| passed.insert(*parent)) {
-                Some(parent) => direct = parent,
-                None => return Found::Held,
-            }
+            let Some(parent) = terms.parent_at(direct, at).filter(|parent| passed.insert(*parent)) else {
+                let version = terms.plan_at(partner, at, registered_at).expect("it was found above");
+                return Found::Nobody(self.setting_of(partner, version, false, at, registered_at));
+            };
+            direct = parent;
         };
         let compress = version.plan.on_suspended == OnSuspended::Compress;
+        Found::Setting(self.setting_of(direct, version, compress, at, registered_at))
+    }
+
+    fn setting_of(
+        &self,
+        direct: PartnerId,
+        version: &Arc<PlanVersion>,
+        compress: bool,
+        at: Instant,
+        registered_at: Instant,
+    ) -> Arc<Setting> {
+        let terms = self.terms;
         let mut chain = Vec::new();
         let mut seen = BTreeSet::new();
         let mut rung = Some(direct);
@@ -156,7 +188,7 @@ impl<'a> Places<'a> {
         let of_kind = |is: fn(&Kind) -> bool| -> Vec<RuleOf> {
             rules.iter().filter(|(version, index)| is(&version.plan.rules[*index].kind)).cloned().collect()
         };
-        Found::Setting(Arc::new(Setting {
+        Arc::new(Setting {
             partner: direct,
             version: Arc::clone(version),
             period,
@@ -165,7 +197,7 @@ impl<'a> Places<'a> {
             rules,
             chain,
             network,
-        }))
+        })
     }
 }
 

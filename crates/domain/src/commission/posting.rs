@@ -76,8 +76,8 @@ pub struct Posting<'e> {
 enum Told<'e> {
     /// By what an evaluation says of the cell; the facts that changed are sorted.
     Worth(&'e Evaluation<'e>, &'e Worth, Arc<[FactId]>),
-    /// Nothing counts in the cell any more.
-    Nothing,
+    /// Nothing counts in the cell any more; by which plan it was priced last.
+    Nothing(&'e Evaluation<'e>, Option<(String, i64)>),
     /// In words.
     Text(String),
 }
@@ -87,7 +87,7 @@ impl Posting<'_> {
     pub fn explanation(&self) -> String {
         match &self.told {
             Told::Worth(evaluation, worth, changed) => evaluation.explanation(worth, self, changed),
-            Told::Nothing => super::explain::nothing(self),
+            Told::Nothing(evaluation, priced_by) => evaluation.nothing(self, priced_by.as_ref()),
             Told::Text(text) => text.clone(),
         }
     }
@@ -188,9 +188,13 @@ fn difference<'e>(
     }
 }
 
+fn nothing_left<'e>(evaluation: &'e Evaluation<'_>, posted: &PostedCell) -> Told<'e> {
+    Told::Nothing(evaluation, posted.last.as_ref().map(|last| (last.plan.clone(), last.version)))
+}
+
 /// A cell that nothing counts in any more. Its terms are those of the latest fact that changed, of the latest of all where
 /// none did; where that fact left the person altogether only its arrival is known.
-fn taken_back(evaluation: &Evaluation<'_>, text: &str, posted: &PostedCell, changed: &[FactId]) -> Posting<'static> {
+fn taken_back<'e>(evaluation: &'e Evaluation<'_>, text: &str, posted: &PostedCell, changed: &[FactId]) -> Posting<'e> {
     let concerns = |fact: &FactId| changed.is_empty() || changed.binary_search(fact).is_ok();
     let known = evaluation.standings.iter().filter(|(fact, ..)| concerns(fact));
     let known = known.max_by_key(|(fact, at, _)| (*at, *fact)).map(|(fact, at, version)| (*fact, *at, version));
@@ -221,17 +225,17 @@ fn taken_back(evaluation: &Evaluation<'_>, text: &str, posted: &PostedCell, chan
         posted_before: posted.amount,
         cut_off: posted.cut_off.negated(),
         cut_off_after: Decimal::ZERO,
-        told: Told::Nothing,
+        told: nothing_left(evaluation, posted),
     }
 }
 
 /// After a dated change: what is taken back is for the period of what was posted, and is payable when that was.
-fn taken_back_as_posted(
-    evaluation: &Evaluation<'_>,
+fn taken_back_as_posted<'e>(
+    evaluation: &'e Evaluation<'_>,
     text: &str,
     posted: &PostedCell,
     last: &LastPosting,
-) -> Posting<'static> {
+) -> Posting<'e> {
     Posting {
         cell: posted.cell.clone(),
         cell_text: text.to_owned(),
@@ -246,6 +250,6 @@ fn taken_back_as_posted(
         posted_before: posted.amount,
         cut_off: posted.cut_off.negated(),
         cut_off_after: Decimal::ZERO,
-        told: Told::Nothing,
+        told: nothing_left(evaluation, posted),
     }
 }

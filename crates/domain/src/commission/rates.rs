@@ -54,7 +54,9 @@ pub(super) fn candidates(
     fact: &Fact,
     account: &CustomerView,
 ) -> Vec<Candidate> {
-    let own = own_rate(terms, partner, rule).map(|rate| Candidate { source: "partner.rates".to_owned(), rate });
+    // Figures that are passed through, and ladders, have no one rate that could be another.
+    let own = own_rate(terms, partner, rule).filter(|_| !matches!(rule.kind, Kind::External(_) | Kind::CpaLadder(_)));
+    let own = own.map(|rate| Candidate { source: "partner.rates".to_owned(), rate });
     let mut found: Vec<Candidate> = own.into_iter().collect();
     match &rule.kind {
         Kind::PerLot(per_lot) => found.extend(per_lot.candidates(plan, instrument(fact).unwrap_or("*"), account)),

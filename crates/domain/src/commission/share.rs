@@ -3,6 +3,7 @@
 use super::bonus;
 use super::brackets::Volumes;
 use super::budget::{Budget, OnExceed};
+use super::cap::{FactsOf, Over, Running};
 use super::cell::{Payee, Scope};
 use super::claim::{Claim, Claims};
 use super::held::HeldReason;
@@ -24,7 +25,8 @@ pub(super) struct Share {
     /// The rule under whose id it is paid: the claim's, or a rebate's, which may be of another version.
     pub version: Arc<PlanVersion>,
     pub rule_index: usize,
-    pub is_rebate: bool,
+    /// What a rebate is made of.
+    pub rebate: Option<Arc<Rebated>>,
     pub payee: Payee,
     pub level: u16,
     pub scope: Scope,
@@ -36,8 +38,19 @@ pub(super) struct Share {
     pub is_withheld: bool,
 }
 
+/// What a rebate makes of the direct partner's own part.
+#[derive(Debug)]
+pub(super) struct Rebated {
+    pub percent: Decimal,
+    pub weight: Decimal,
+    /// What credit in the equity leaves of it.
+    pub credit_share: Exact,
+    /// What its cap took away.
+    pub cut_off: Exact,
+}
+
 /// Every share of every claim.
-pub(super) fn all(claims: &mut Claims<'_>, volumes: &Volumes<'_>) -> Vec<Share> {
+pub(super) fn all<'a>(claims: &mut Claims<'a>, volumes: &Volumes<'_>, facts_of: FactsOf<'_, 'a>) -> Vec<Share> {
     let mut shares = Vec::with_capacity(claims.all.len());
     let mut failed: Vec<(FactId, OutOfRange)> = Vec::new();
     for (place, claim) in claims.all.iter().enumerate() {
@@ -46,7 +59,7 @@ pub(super) fn all(claims: &mut Claims<'_>, volumes: &Volumes<'_>) -> Vec<Share> 
                 claim: place,
                 version: Arc::clone(&claim.version),
                 rule_index: claim.rule_index,
-                is_rebate: false,
+                rebate: None,
                 payee: Payee::Customer(claim.account.customer),
                 level: 0,
                 scope: claim.scope.clone(),
@@ -67,7 +80,7 @@ pub(super) fn all(claims: &mut Claims<'_>, volumes: &Volumes<'_>) -> Vec<Share> 
                 claim: place,
                 version: Arc::clone(&claim.version),
                 rule_index: claim.rule_index,
-                is_rebate: false,
+                rebate: None,
                 payee: Payee::Partner(setting.partner),
                 level: 0,
                 scope: claim.scope.clone(),
@@ -88,7 +101,7 @@ pub(super) fn all(claims: &mut Claims<'_>, volumes: &Volumes<'_>) -> Vec<Share> 
                     claim: place,
                     version: Arc::clone(&claim.version),
                     rule_index: claim.rule_index,
-                    is_rebate: false,
+                    rebate: None,
                     payee: Payee::Partner(part.partner),
                     level: part.level,
                     scope: claim.scope.clone(),
@@ -104,7 +117,8 @@ pub(super) fn all(claims: &mut Claims<'_>, volumes: &Volumes<'_>) -> Vec<Share> 
         claims.hold_out_of_range(fact, error);
     }
     keep_within_budget(claims, &mut shares);
-    rebate(claims, &mut shares);
+    let rebates = rebates(claims, &shares);
+    give_back(claims, rebates, &mut shares, facts_of);
     hold_withheld(claims, &shares);
     shares
 }
@@ -175,52 +189,110 @@ fn keep_fact(fact: FactId, indexes: &[usize], claims: &mut Claims<'_>, shares: &
 
 fn allowed(budget: &Budget, claim: &Claim<'_>, claims: &Claims<'_>) -> Result<Exact, Unsummed> {
     let plan = &claim.place.setting.version.plan;
-    let revenue = Revenue { terms: claims.terms, plan, at: claim.place.at, sale_left: None };
+    let revenue = Revenue { terms: claims.terms, plan, at: claim.place.at, sale_left: None, is_converted: true };
     let points = Percent { percent: None, of: Vec::new(), max_points: None, point_value: Decimal(MICROS) };
     let base = revenue.of(&budget.percent_of, &points, claim.fact, Some(Leg::Day))?.unwrap_or_else(Exact::zero);
     base.times(&bonus::percent_of_one(budget.percent)).map_err(Unsummed::OutOfRange)
 }
 
-/// What the client gets of the direct partner's own part, and the exact opposite from the partner.
-fn rebate(claims: &mut Claims<'_>, shares: &mut Vec<Share>) {
+/// A rebate on its way to the client and the partner that funds it.
+struct Rebate {
+    /// The direct partner's part that it is of, by its place in the shares.
+    of: usize,
+    funder: PartnerId,
+    version: Arc<PlanVersion>,
+    rule_index: usize,
+    exact: Exact,
+    made: Rebated,
+}
+
+/// What the clients get of the direct partners' own parts, before caps.
+fn rebates(claims: &mut Claims<'_>, shares: &[Share]) -> Vec<Rebate> {
     let mut rebates = Vec::new();
-    let mut failed = Vec::new();
-    for share in shares.iter().filter(|share| share.level == 0 && !share.is_withheld) {
-        let claim = &claims.all[share.claim];
-        let Payee::Partner(partner) = share.payee else { continue };
-        for (version, index) in &claim.place.setting.rebates {
+    for (of, share) in shares.iter().enumerate().filter(|(_, share)| share.level == 0 && !share.is_withheld) {
+        let Payee::Partner(funder) = share.payee else { continue };
+        let setting = Arc::clone(&claims.all[share.claim].place.setting);
+        for (version, index) in &setting.rebates {
+            let claim = &claims.all[share.claim];
             let rule = &version.plan.rules[*index];
             let Kind::Rebate(rebate) = &rule.kind else { continue };
             let is_of = *rebate.of_rule == *claim.rule().id;
             if !is_of || !super::rates::admits(rule, &version.plan, claim.fact, claim.account) {
                 continue;
             }
-            let exact = bonus::rebate(&share.exact, rebate, rule.weight);
-            let opposite = exact.map(|exact| (exact.clone(), exact.negated()));
-            let (exact, opposite) = match opposite {
-                Ok(both) => both,
-                Err(error) => {
-                    failed.push((claim.fact.id, error));
-                    continue;
+            let fact = claim.fact;
+            let Some(credit_share) = bonus::eligible(rule, fact, claims) else { continue };
+            let exact = bonus::rebate(&share.exact, rebate, rule.weight).and_then(|exact| exact.times(&credit_share));
+            let made = Rebated { percent: rebate.percent, weight: rule.weight, credit_share, cut_off: Exact::zero() };
+            match exact {
+                Ok(exact) => {
+                    rebates.push(Rebate { of, funder, version: Arc::clone(version), rule_index: *index, exact, made });
                 }
-            };
-            let scope = Scope::CustomerPeriod(claim.account.customer, claim.period());
-            let of = |payee, exact| Share {
-                version: Arc::clone(version),
-                rule_index: *index,
-                is_rebate: true,
-                payee,
-                exact,
-                scope: scope.clone(),
-                path: None,
-                ..share.clone()
-            };
-            rebates.push(of(Payee::Customer(claim.account.customer), exact));
-            rebates.push(of(Payee::Partner(partner), opposite));
+                Err(error) => claims.hold_out_of_range(fact.id, error),
+            }
         }
     }
-    for (fact, error) in failed {
-        claims.hold_out_of_range(fact, error);
+    rebates
+}
+
+/// Cuts rebates at their caps, and gives them to the client; the exact opposite is the partner's.
+fn give_back<'a>(
+    claims: &mut Claims<'a>,
+    mut rebates: Vec<Rebate>,
+    shares: &mut Vec<Share>,
+    facts_of: FactsOf<'_, 'a>,
+) {
+    let mut groups: BTreeMap<(Arc<str>, Over), Vec<usize>> = BTreeMap::new();
+    for (place, rebate) in rebates.iter().enumerate() {
+        let rule = &rebate.version.plan.rules[rebate.rule_index];
+        if let Some(cap) = rule.cap {
+            let over = cap.over(&claims.all[shares[rebate.of].claim]);
+            groups.entry((rule.id.clone(), over)).or_default().push(place);
+        }
     }
-    shares.extend(rebates);
+    for mut group in groups.into_values() {
+        let claim_of = |rebate: &Rebate| &claims.all[shares[rebate.of].claim];
+        group.sort_by(|a, b| claim_of(&rebates[*a]).order().cmp(&claim_of(&rebates[*b]).order()));
+        let mut running = Running::new();
+        let mut failed = None;
+        for place in group {
+            let rebate = &mut rebates[place];
+            let claim = &claims.all[shares[rebate.of].claim];
+            let cap = rebate.version.plan.rules[rebate.rule_index].cap.expect("only capped rebates are grouped");
+            let left = cap.limit(&rebate.version.plan, claim.account, claims.terms, facts_of);
+            let left = left.and_then(|limit| running.cut(&rebate.exact, limit));
+            // Once the running total is not known, nothing more is given on a guess.
+            let left = if failed.is_some() { Ok(Exact::zero()) } else { left };
+            let left = left.unwrap_or_else(|error| {
+                failed = Some((claim.fact.id, error));
+                Exact::zero()
+            });
+            rebate.made.cut_off = rebate.exact.minus(&left).unwrap_or_else(|_| Exact::zero());
+            rebate.exact = left;
+        }
+        if let Some((fact, error)) = failed {
+            claims.hold_out_of_range(fact, error);
+        }
+    }
+    for rebate in rebates {
+        let of = &shares[rebate.of];
+        let claim = &claims.all[of.claim];
+        let made = Arc::new(rebate.made);
+        let opposite = rebate.exact.negated();
+        let share = |payee, exact, path| Share {
+            version: Arc::clone(&rebate.version),
+            rule_index: rebate.rule_index,
+            rebate: Some(Arc::clone(&made)),
+            payee,
+            exact,
+            scope: Scope::CustomerPeriod(claim.account.customer, claim.period()),
+            path,
+            ..of.clone()
+        };
+        // The client's part is rounded funder by funder, as each of them gives it: to the last unit the opposite.
+        let by_funder = Some(vec![(rebate.funder, false)]);
+        let given = share(Payee::Customer(claim.account.customer), rebate.exact.clone(), by_funder);
+        let taken = share(Payee::Partner(rebate.funder), opposite, None);
+        shares.extend([given, taken]);
+    }
 }

@@ -1,10 +1,10 @@
 //! Cells: shares added up exactly, then rounded once each; what is rounded together is shared by largest remainder.
 
-use super::cell::{CellKey, Scope};
+use super::cell::{CellKey, Payee, Scope};
 use super::claim::{Claim, Claims, Counted};
 use super::place::period_of;
 use super::plan::{PlanVersion, Rule};
-use super::share::Share;
+use super::share::{Rebated, Share};
 use crate::ids::{FactId, PartnerId};
 use crate::money::{Decimal, Exact, OutOfRange, Unit};
 use crate::time::{Instant, Period};
@@ -49,7 +49,7 @@ pub(super) struct Part {
     pub claim: usize,
     pub level: u16,
     pub exact: Exact,
-    pub is_rebate: bool,
+    pub rebate: Option<Arc<Rebated>>,
 }
 
 struct Cell {
@@ -185,10 +185,11 @@ fn add(claims: &Claims<'_>, share: Share, cells: &mut Cells, paths: &mut Paths) 
     let rule = &version.plan.rules[share.rule_index];
     let found = cells.find(&share, rule);
     payable(&share.exact)?;
-    payable(&claim.cut_off)?;
+    let cut_off = share.rebate.as_ref().map_or(&claim.cut_off, |rebate| &rebate.cut_off);
+    payable(cut_off)?;
     let sums = match found.map(|place| &cells.all[place]) {
-        Some(cell) => (cell.exact.plus(&share.exact)?, cell.cut_off.plus(&claim.cut_off)?),
-        None => (share.exact.clone(), claim.cut_off.clone()),
+        Some(cell) => (cell.exact.plus(&share.exact)?, cell.cut_off.plus(cut_off)?),
+        None => (share.exact.clone(), cut_off.clone()),
     };
     payable(&sums.0)?;
     payable(&sums.1)?;
@@ -214,7 +215,9 @@ fn add(claims: &Claims<'_>, share: Share, cells: &mut Cells, paths: &mut Paths) 
         cell.alone = cell.alone.plus(&share.exact)?;
     }
     cell.exact = sums.0;
-    if share.level == 0 && !share.is_rebate {
+    // What a rebate's cap took away is shown to the client that it was taken from.
+    let is_shown = share.rebate.is_none() || matches!(share.payee, Payee::Customer(_));
+    if share.level == 0 && is_shown {
         cell.cut_off = sums.1;
     }
     if claim.place.at >= cell.moment {
@@ -226,7 +229,7 @@ fn add(claims: &Claims<'_>, share: Share, cells: &mut Cells, paths: &mut Paths) 
             cell.latest = *counted;
         }
     }
-    cell.parts.push(Part { claim: share.claim, level: share.level, exact: share.exact, is_rebate: share.is_rebate });
+    cell.parts.push(Part { claim: share.claim, level: share.level, exact: share.exact, rebate: share.rebate });
     Ok(())
 }
 

@@ -68,9 +68,9 @@ pub(super) struct Shares {
     pub by_path: bool,
 }
 
-/// The tiers that share the claim out; `None` where all of it is the direct partner's.
+/// The tiers that share the claim out, of the version that the rule is of; `None` where all of it is the direct partner's.
 pub(super) fn of<'c>(claim: &'c Claim<'_>) -> Option<&'c Tiers> {
-    claim.place.setting.version.plan.tiers.as_ref().filter(|_| claim.rule().takes_tiers())
+    claim.version.plan.tiers.as_ref().filter(|_| claim.rule().takes_tiers())
 }
 
 /// Shares the claim's amount among the direct partner and those above.

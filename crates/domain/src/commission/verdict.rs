@@ -33,10 +33,11 @@ pub struct RuleVerdict {
 pub fn verdicts(persons: &[PersonView], terms: &Terms<'_>, fact: FactId) -> Vec<RuleVerdict> {
     let found = persons.iter().find_map(|person| {
         let fact = person.facts.iter().find(|known| known.id == fact)?;
-        Some((fact, person.account(fact.customer)?))
+        let standing = stands_with(person, fact);
+        Some((fact, standing, person.account(standing.customer)?))
     });
-    let Some((fact, account)) = found else { return Vec::new() };
-    let Some(place) = place(fact, account, terms) else { return Vec::new() };
+    let Some((fact, standing, account)) = found else { return Vec::new() };
+    let Some(place) = place(standing, account, terms) else { return Vec::new() };
     let evaluation = evaluate(persons, terms);
     let verdict = |(version, index): &(Arc<super::plan::PlanVersion>, usize)| {
         let rule = &version.plan.rules[*index];
@@ -47,6 +48,13 @@ pub fn verdicts(persons: &[PersonView], terms: &Terms<'_>, fact: FactId) -> Vec<
     place.setting.rules.iter().map(verdict).collect()
 }
 
+/// A refund stands where its sale does.
+fn stands_with<'a>(person: &'a PersonView, fact: &'a Fact) -> &'a Fact {
+    let FactBody::Refund { sale, .. } = &fact.body else { return fact };
+    let is_sale = |known: &&Fact| matches!(known.body, FactBody::Sale { .. }) && known.key == *sale;
+    person.facts.iter().find(is_sale).unwrap_or(fact)
+}
+
 fn place(fact: &Fact, account: &CustomerView, terms: &Terms<'_>) -> Option<Place> {
     let (at, partner) = match &fact.body {
         FactBody::TradingDay(day) => terms.place_of_day(account, day.date)?,
@@ -54,7 +62,7 @@ fn place(fact: &Fact, account: &CustomerView, terms: &Terms<'_>) -> Option<Place
     };
     match Places::new(terms).find(partner, at, account.registered_at) {
         Standing::Priced(place) => Some(place),
-        Standing::Unplanned | Standing::Held(..) => None,
+        Standing::Unplanned | Standing::Nobody(_) => None,
     }
 }
 

@@ -13,6 +13,7 @@ mod idempotency;
 mod keys;
 mod killed;
 mod killed_batch;
+mod killed_paying;
 mod money;
 mod oauth_libraries;
 mod plan_diff;

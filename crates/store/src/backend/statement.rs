@@ -89,7 +89,8 @@ impl BatchStatement {
 /// parameters; `None` for any other statement.
 fn by_row(text: &str, columns: &[(&str, &str)], parameters: usize) -> Option<String> {
     let (before, after) = text.split_once(" FROM {batch}")?;
-    if after.contains("{batch}") {
+    // Within a subquery the rows are asked about, not gone through: its FROM cannot go away.
+    if after.contains("{batch}") || is_within_parentheses(before) {
         return None;
     }
     if text.starts_with("UPDATE ") {
@@ -101,6 +102,17 @@ fn by_row(text: &str, columns: &[(&str, &str)], parameters: usize) -> Option<Str
     // A SELECT could give many rows, so SQLite would keep a journal for each statement; VALUES gives one.
     (is_plain && (rest.is_empty() || rest.starts_with(" ON CONFLICT") || rest.starts_with(" RETURNING")))
         .then(|| format!("{target} VALUES ({}){rest}", with_values(selected, columns, parameters, true)))
+}
+
+/// Whether what follows this text stands in parentheses that it opens.
+fn is_within_parentheses(text: &str) -> bool {
+    let mut is_quoted = false;
+    let mut depth = 0_i32;
+    for c in text.chars() {
+        is_quoted ^= c == '\'';
+        depth += i32::from(c == '(' && !is_quoted) - i32::from(c == ')' && !is_quoted);
+    }
+    depth > 0
 }
 
 /// `batch.name` becomes the parameter of that column, and with `bare` the name alone does too; what is quoted stays.
@@ -196,6 +208,13 @@ mod tests {
                 "UPDATE t SET note = batch.note, b = $1 FROM {batch} WHERE t.id = batch.id",
                 Some("UPDATE t SET note = ?3, b = $1 WHERE t.id = ?2"),
             ),
+            (
+                "UPDATE t SET note = '(' || batch.note FROM {batch} WHERE t.id = batch.id",
+                Some("UPDATE t SET note = '(' || ?3 WHERE t.id = ?2"),
+            ),
+            ("UPDATE t SET b = $1 WHERE id IN (SELECT id FROM {batch})", None),
+            ("UPDATE t SET b = ')' WHERE id IN (SELECT id FROM {batch})", None),
+            ("UPDATE t SET b = (SELECT max(note) FROM {batch}) WHERE id = $1", None),
             ("DELETE FROM t WHERE id IN (SELECT id FROM {batch})", None),
             ("INSERT INTO t (id) SELECT t.id FROM t WHERE id IN (SELECT id FROM {batch})", None),
             ("INSERT INTO t (id) SELECT id FROM {batch} WHERE id NOT IN (SELECT id FROM t)", None),

@@ -17,6 +17,12 @@ impl Conditions {
             && !self.kyc_approved
     }
 
+    /// Whether only the country or the account type is asked for: then they are met at the registration.
+    pub(in crate::commission) fn ask_only_where(&self) -> bool {
+        let asks_where = !self.countries.is_empty() || !self.account_types.is_empty();
+        asks_where && self.ask_for_nothing() && self.partner.is_none() && self.within.is_none()
+    }
+
     /// Whether the fact may be among what is counted: a year of trading says nothing of a first deposit.
     pub(super) fn look_at(&self, fact: &Fact) -> bool {
         let trading = self.min_lots.is_some() || self.min_spread_cost.is_some();

@@ -19,8 +19,13 @@ pub fn full_explanation(stored: &str) -> Value {
             *fact = json!({"id": id.as_i64().map(|id| FactId(id).0), "revision": revision, "at": at});
         }
     }
-    for input in list(&mut object, "inputs") {
+    let quote = object.get("exchange_rate").cloned().unwrap_or(Value::Null);
+    let inputs = list(&mut object, "inputs");
+    // Each says its own where they differ; else all were brought in at the one that is shown for all.
+    let quotes_differ = inputs.iter().any(|input| input.get("exchange_rate").is_some());
+    for input in inputs {
         if let Some(input) = input.as_object_mut() {
+            input.entry("exchange_rate").or_insert(if quotes_differ { Value::Null } else { quote.clone() });
             fill_input(input);
         }
     }
@@ -57,6 +62,11 @@ fn fill_input(input: &mut Map<String, Value>) {
     if !input.contains_key("pieces") {
         let rate = input.remove("rate");
         input.insert("pieces".to_owned(), json!([{"quantity": input.get("quantity"), "rate": rate}]));
+    }
+    for term in list(input, "terms") {
+        if let [name, value] = term.as_array().map_or(&[][..], Vec::as_slice) {
+            *term = json!({"term": name, "value": value});
+        }
     }
     let direct = input.get("direct").cloned().unwrap_or_default();
     for (key, value) in [

@@ -5,7 +5,7 @@
 
 use crate::commission::brackets::Volumes;
 use crate::commission::claim::Claim;
-use crate::commission::plan::Kind;
+use crate::commission::share::Rebated;
 use crate::commission::terms::Terms;
 use crate::commission::tiers::{Earned, PassUp, Tiers, left_of, tell_differences};
 use crate::commission::{CellKey, Payee};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 /// How the tiers make a level's part of the direct amount; `None` where all of it is the direct partner's.
 pub(super) fn tier(claim: &Claim<'_>, level: u16, terms: &Terms<'_>, volumes: &Volumes<'_>) -> Option<Value> {
     let setting = &claim.place.setting;
-    let tiers = setting.version.plan.tiers.as_ref().filter(|_| claim.rule().takes_tiers())?;
+    let tiers = claim.version.plan.tiers.as_ref().filter(|_| claim.rule().takes_tiers())?;
     let (level, depth) = (usize::from(level), setting.chain.len());
     let percent_of = |percents: &[Decimal], level: usize| percents.get(level).map(Decimal::to_string);
     Some(match tiers {
@@ -74,9 +74,18 @@ fn difference(
 }
 
 /// What a rebate gives of the direct partner's part; the partner gets the opposite.
-pub(super) fn rebate(claim: &Claim<'_>, cell: &CellKey) -> Option<Value> {
-    let (_, rule) = claim.version.plan.rule(&cell.rule)?;
-    let Kind::Rebate(rebate) = &rule.kind else { return None };
+pub(super) fn rebate(rebated: &Rebated, cell: &CellKey) -> Value {
     let sign = if matches!(cell.payee, Payee::Customer(_)) { "1" } else { "-1" };
-    Some(json!({"percent": rebate.percent.to_string(), "weight": rule.weight.to_string(), "sign": sign}))
+    let mut told = json!({
+        "percent": rebated.percent.to_string(),
+        "weight": rebated.weight.to_string(),
+        "sign": sign,
+    });
+    if rebated.credit_share != Exact::whole(1) {
+        told["credit_share"] = rebated.credit_share.to_string().into();
+    }
+    if !rebated.cut_off.is_zero() {
+        told["cut_off"] = rebated.cut_off.to_string().into();
+    }
+    told
 }

@@ -46,8 +46,10 @@ pub(super) fn read(parent: &Object<'_>, key: &str, mistakes: &mut Mistakes) -> O
         partner: partner.map(Box::new),
         within: days.map(|days| Within { days, from: from.unwrap_or(WithinFrom::Registration) }),
     };
-    if conditions.ask_for_nothing() && !object.has("partner") {
-        let needed = "min_first_deposit, min_net_deposit, min_deposits, min_lots, min_spread_cost, min_trades or kyc";
+    let asks_where = object.has("countries") || object.has("account_types");
+    if conditions.ask_for_nothing() && !object.has("partner") && !asks_where {
+        let needed = "min_first_deposit, min_net_deposit, min_deposits, min_lots, min_spread_cost, min_trades, kyc, \
+                      countries or account_types";
         mistakes.wrong(object.path.clone(), format!("asks nothing of the customer; add {needed}"));
     }
     Some(conditions)

@@ -21,7 +21,7 @@ pub(super) fn read(object: &Object<'_>, kind: &str, mistakes: &mut Mistakes) -> 
     Modifiers {
         tiers: object.flag("tiers", mistakes).unwrap_or(true),
         brackets: read_brackets(object, kind, mistakes),
-        cap: read_cap(object, kind, mistakes),
+        cap: read_cap(object, mistakes),
         carry: read_carry(object, kind, mistakes),
         eligibility: read_eligibility(object, mistakes),
     }
@@ -33,8 +33,11 @@ fn open<'a>(rule: &Object<'a>, key: &str, mistakes: &mut Mistakes) -> Option<Obj
 
 fn read_brackets(rule: &Object<'_>, kind: &str, mistakes: &mut Mistakes) -> Option<Brackets> {
     let object = open(rule, "brackets", mistakes)?;
-    if !matches!(kind, "flat" | "cpa" | "per_lot" | "per_million" | "percent") {
-        mistakes.wrong(object.path.clone(), format!("a {kind} has no rate that steps could stand for; leave it out"));
+    if !matches!(kind, "flat" | "cpa" | "per_lot" | "per_million" | "percent" | "bonus") {
+        mistakes.wrong(
+            object.path.clone(),
+            format!("a {kind} has no rate that steps could stand for; put them on the rule that earns it"),
+        );
     }
     object.only(&["metric", "scope", "mode", "steps"], mistakes);
     object.require("metric", mistakes);
@@ -45,6 +48,9 @@ fn read_brackets(rule: &Object<'_>, kind: &str, mistakes: &mut Mistakes) -> Opti
         _ => None,
     };
     let metric = object.word("metric", "lots, base or ftd", metric, mistakes);
+    if kind == "bonus" && metric == Some(Metric::Base) {
+        mistakes.wrong(object.at("metric"), "a bonus is of what another rule is worth; step it by lots or ftd");
+    }
     let scope = |word: &str| match word {
         "own" => Some(Network::Own),
         "network" => Some(Network::Network),
@@ -64,6 +70,11 @@ fn read_brackets(rule: &Object<'_>, kind: &str, mistakes: &mut Mistakes) -> Opti
             if !(0..=100 * MICROS).contains(&rate.0) {
                 mistakes.wrong(format!("{}[{index}].rate", object.at("steps")), "must be from 0 to 100");
             }
+        }
+    }
+    if kind == "bonus" {
+        for (index, _) in steps.iter().enumerate().filter(|(_, (_, rate))| *rate < Decimal::ZERO) {
+            mistakes.wrong(format!("{}[{index}].rate", object.at("steps")), "must not be below 0");
         }
     }
     let steps: Vec<Step> = steps.into_iter().map(|(from, rate)| Step { from, rate }).collect();
@@ -99,11 +110,8 @@ pub(super) fn steps(
     steps
 }
 
-fn read_cap(rule: &Object<'_>, kind: &str, mistakes: &mut Mistakes) -> Option<Cap> {
+fn read_cap(rule: &Object<'_>, mistakes: &mut Mistakes) -> Option<Cap> {
     let object = open(rule, "cap", mistakes)?;
-    if kind == "rebate" {
-        mistakes.wrong(object.path.clone(), "a rebate is of what is paid; cap the rule that it is of");
-    }
     object.only(&["per", "amount", "percent_of_first_deposit"], mistakes);
     object.require("per", mistakes);
     let per = |word: &str| match word {

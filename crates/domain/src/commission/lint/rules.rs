@@ -37,16 +37,16 @@ pub(super) fn read(plan: &Object<'_>, context: &Context<'_>, mistakes: &mut Mist
     }
     let known: Vec<&Rule> = rules.iter().map(|(_, rule)| rule).collect();
     for (path, rule) in &rules {
-        check_of_rule(path, rule, &known, mistakes);
+        check_of_rule(path, rule, &known, context, mistakes);
     }
     rules.into_iter().map(|(_, rule)| rule).collect()
 }
 
 /// A bonus or a rebate leads to a rule that earns money for a partner, and never back to itself.
-fn check_of_rule(path: &str, rule: &Rule, rules: &[&Rule], mistakes: &mut Mistakes) {
+fn check_of_rule(path: &str, rule: &Rule, rules: &[&Rule], context: &Context<'_>, mistakes: &mut Mistakes) {
     let (Kind::Bonus(Bonus { of_rule, .. }) | Kind::Rebate(Rebate { of_rule, .. })) = &rule.kind else { return };
     let mut of = of_rule;
-    let path = format!("{path}.of_rule");
+    let (rule_path, path) = (path, format!("{path}.of_rule"));
     for _ in 0..=rules.len() {
         let Some(other) = rules.iter().find(|other| *other.id == **of) else { return };
         match &other.kind {
@@ -58,6 +58,15 @@ fn check_of_rule(path: &str, rule: &Rule, rules: &[&Rule], mistakes: &mut Mistak
             _ => {
                 if matches!(rule.kind, Kind::Rebate(_)) && (other.pays == Pays::Customer || other.unit != rule.unit) {
                     mistakes.wrong(path, format!("{of} does not pay the partner in {}", rule.unit.name()));
+                }
+                if let Some(why) = never_matches(&other.kind, &rule.when, context) {
+                    mistakes.wrong(format!("{rule_path}.when"), format!("the rule {of} that it is of: {why}"));
+                }
+                if rule.eligibility.is_some()
+                    && !matches!(other.kind, Kind::PerLot(_) | Kind::PerMillion(_) | Kind::Percent(_))
+                {
+                    let message = format!("the rule {of} that it is of is not about single trades; leave it out");
+                    mistakes.wrong(format!("{rule_path}.eligibility"), message);
                 }
                 return;
             }
@@ -319,9 +328,12 @@ fn read_of_rule(
     percent_max: Option<i64>,
     mistakes: &mut Mistakes,
 ) -> Option<(Decimal, String)> {
-    object.require("percent", mistakes);
+    let is_stepped = object.has("brackets");
+    if !is_stepped {
+        object.require("percent", mistakes);
+    }
     object.require("of_rule", mistakes);
-    let percent = object.decimal("percent", mistakes);
+    let percent = object.decimal("percent", mistakes).or(is_stepped.then_some(Decimal::ZERO));
     if percent.is_some_and(|percent| percent.0 < 0 || percent_max.is_some_and(|most| percent.0 > most)) {
         let most = if percent_max.is_some() { "must be from 0 to 100" } else { "must not be below 0" };
         mistakes.wrong(object.at("percent"), most);

@@ -209,6 +209,7 @@ impl<'a> Year<'a> {
             event_id: None,
             received_at: at,
             data: None,
+            of_sale: None,
         });
         self.rows += 1;
         *self.lots.entry((partner, date.month())).or_default() += lots;
