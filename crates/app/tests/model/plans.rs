@@ -336,10 +336,10 @@ fn of_another(random: &mut Random, rule: &mut Value, earlier: &[Value]) {
     }
     let is_round_turn = matches!(root["side"].as_str().unwrap_or("round_turn"), "round_turn" | "close");
     if matches!(root["kind"].as_str().unwrap(), "per_lot" | "per_million") && is_round_turn {
-        if random.chance(15) {
-            rule["when"] = json!({ "instrument": ["EURUSD", "BTCUSD"] });
-        } else if random.chance(15) {
-            rule["eligibility"] = eligibility(random);
+        match random.below(7) {
+            0 => rule["when"] = json!({ "instrument": ["EURUSD", "BTCUSD"] }),
+            1 => rule["eligibility"] = eligibility(random),
+            _ => {}
         }
     }
     if rule["kind"] == "rebate" {
