@@ -2,6 +2,7 @@
 
 use crate::brokers::{AT, account, customer, fact, with_email};
 use crate::fixture::{Fixture, fixture_with};
+use headwater_app::commission::CommissionFilter;
 use headwater_app::ingest::{FactKey, FactRecord, OnRepeat, RecordStatus, Source};
 use headwater_domain::fact::FactBody;
 use headwater_domain::money::{Currency, Decimal};
@@ -70,7 +71,7 @@ async fn a_refund_finds_the_sale_of_another_person(store: TestStore) {
     check(&fixture, 6, &["over_refund"]).await;
     assert_eq!(fixture.push(vec![fact(refund("c2", "r1", "s1", 10))]).await, [RecordStatus::Updated]);
     check(&fixture, 2, &[]).await;
-    let posted = fixture.app.commission_list(fixture.account, Default::default(), 10).await.expect("lists");
+    let posted = fixture.app.commission_list(fixture.account, CommissionFilter::default(), 10).await.expect("lists");
     let explained = fixture.app.fact_explain(fixture.account, headwater_domain::ids::FactId(posted[0].fact_id)).await;
     let reasons: Vec<_> = explained.expect("explains").rules.into_iter().map(|rule| rule.reason).collect();
     assert_eq!(reasons, ["counted"], "a refund is explained by its sale");
