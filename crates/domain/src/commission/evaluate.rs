@@ -9,7 +9,8 @@ use super::claim::{Claim, Claims, Matter};
 use super::eligibility::Eligible;
 use super::held::{Held, HeldReason};
 use super::person::Person;
-use super::place::{Place, Places, Standing};
+use super::external::Side;
+use super::place::{Place, Places, RuleOf, Standing};
 use super::plan::{Kind, PlanVersion};
 use super::sum::Worth;
 use super::terms::{CustomerView, PersonView, Terms};
@@ -141,7 +142,7 @@ fn claim_of_fact<'a>(
         claims.hold(fact.id, HeldReason::UnknownCustomer, "the customer is not known yet");
         return;
     };
-    let mut stand = |traded: Option<&Traded<'_>>, at: Instant, partner, claims: &mut Claims<'a>| {
+    let mut stand = |traded: Option<&Traded<'_>>, at: Instant, (partner, side), claims: &mut Claims<'a>| {
         let Some(partner) = partner else {
             claims.hold(fact.id, HeldReason::Unattributed, "no partner brought the customer before this date");
             return;
@@ -151,7 +152,7 @@ fn claim_of_fact<'a>(
             Standing::Held(reason, detail) => claims.hold(fact.id, reason, detail),
             Standing::Priced(place) => {
                 standings.push((fact.id, place.at, Arc::clone(&place.setting.version)));
-                match_rules(person, account, fact, &place, traded, claims, volumes);
+                match_rules(person, account, fact, (&place, side), traded, claims, volumes);
             }
         }
     };
@@ -164,10 +165,12 @@ fn claim_of_fact<'a>(
             (_, None) => None,
         };
         let at = place.map_or(fact.at, |(at, _)| at);
-        stand(Some(&traded), at, place.map(|(_, partner)| partner), claims);
+        stand(Some(&traded), at, (place.map(|(_, partner)| partner), Side::Whole), claims);
     }
     if !is_traded && !matches!(fact.body, FactBody::Refund { .. }) {
-        stand(None, fact.at, Terms::partner_at(account, fact.at), claims);
+        for partner in Side::of(fact, account) {
+            stand(None, fact.at, partner, claims);
+        }
     }
 }
 
@@ -175,12 +178,13 @@ fn match_rules<'a>(
     person: &Person<'a>,
     account: &'a CustomerView,
     fact: &'a Fact,
-    place: &Place,
+    (place, side): (&Place, Side),
     traded: Option<&Traded<'_>>,
     claims: &mut Claims<'a>,
     volumes: &mut Volumes<'a>,
 ) {
-    for rule_of in &place.setting.rules {
+    let is_of_side = |(version, index): &RuleOf| side.is_of(&version.plan.rules[*index]);
+    for rule_of in place.setting.rules.iter().filter(|rule_of| is_of_side(rule_of)) {
         if claims.only_steps && rule_of.0.plan.rules[rule_of.1].brackets.is_none() {
             continue;
         }
@@ -198,7 +202,7 @@ fn match_rules<'a>(
         });
         count_lots_of_amounts(&matter, traded, place.setting.partner, place.setting.period, volumes);
     }
-    for (partner, rule_of, period) in &place.setting.network {
+    for (partner, rule_of, period) in place.setting.network.iter().filter(|(_, rule_of, _)| is_of_side(rule_of)) {
         let matter = Matter { account, fact, place, rule_of };
         let mut dry = Claims::new(claims.terms);
         claim_of_rule(&matter, person, traded, &mut dry, |_| {});

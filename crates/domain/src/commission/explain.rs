@@ -15,6 +15,7 @@ use super::claim::{Claim, Detail};
 use super::condition::ConditionState;
 use super::evaluate::Evaluation;
 use super::percent::Revenue;
+use super::plan::Kind;
 use super::posting::Posting;
 use super::rates;
 use super::sum::{Part, PathPart, Worth};
@@ -171,6 +172,10 @@ impl Evaluation<'_> {
         input.whole("fact", claim.fact.id.0);
         if let Some(instrument) = rates::instrument(claim.fact) {
             input.text("instrument", instrument);
+        }
+        if let Some(named) = claim.fact.body.payee().filter(|_| matches!(claim.rule().kind, Kind::External(_))) {
+            // The fact says whose figure it is, and not whose customer it is of.
+            input.number("named_partner", &named);
         }
         let mut quantity_is_told = false;
         if let (Detail::Lots { times, lot_factor }, Some(lots)) = (&claim.detail, lots(claim)) {
