@@ -139,7 +139,7 @@ impl World {
             step.get("customer").map(|customer| self.customer(customer)).into_iter().collect();
         match step.get("fact") {
             Some(Value::Array(facts)) => records.extend(facts.iter().map(fact)),
-            Some(one) => records.push(fact(one)),
+            Some(one) => records.push(fact(one, &self.partners)),
             None => {}
         }
         if !records.is_empty() {
@@ -335,7 +335,12 @@ impl World {
     }
 }
 
-pub fn fact(value: &Value) -> Record {
+pub fn fact(value: &Value, partners: &BTreeMap<String, PartnerId>) -> Record {
+    let mut value = value.clone();
+    if let Some(partner) = word(&value, "partner") {
+        value["partner"] = partners[&partner].to_string().into();
+    }
+    let value = &value;
     let body = FactBody::from_json(text(value, "type"), value).unwrap_or_else(|| panic!("{value}"));
     let revision = value.get("revision").map(|revision| match revision {
         Value::String(time) => instant(time).0,

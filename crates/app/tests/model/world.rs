@@ -239,7 +239,11 @@ impl World {
 
     /// `None` where the customer has no partner, or where `compress` leaves nobody.
     pub fn standing(&self, customer: &Customer, at: Micros) -> Option<Standing> {
-        let partner = customer.partner.as_ref()?;
+        self.standing_of(customer.partner.as_ref()?, at)
+    }
+
+    /// The same for whoever a fact names.
+    pub fn standing_of(&self, partner: &str, at: Micros) -> Option<Standing> {
         let own_plan = self.version(&self.partners[partner].plan, at);
         let mut seats = self.seats(partner, at);
         if own_plan["on_suspended"] == "compress" {
