@@ -281,7 +281,11 @@ impl World {
         let date = text(value, "date")?.parse().map_err(|_| bad("date"))?;
         let currency = |key: &str| Currency::parse(text(value, key)?).ok_or_else(|| bad(key));
         let rate = Decimal::parse(text(value, "rate")?).map_err(|_| bad("rate"))?;
-        self.exchange.insert(date, currency("from")?, currency("to")?, rate);
+        let (from, to) = (currency("from")?, currency("to")?);
+        if from == to {
+            return Err(refused("to", "is the currency itself"));
+        }
+        self.exchange.insert(date, from, to, rate);
         Ok(())
     }
 
