@@ -27,7 +27,6 @@ record! {
     }
 }
 
-
 /// Which part of a list is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Part {

@@ -75,7 +75,8 @@ async fn a_named_partner_is_paid_by_its_own_terms(store: TestStore) {
     assert_eq!((earned(&fixture, second).await, fixture.held().await), (100, Vec::new()));
 
     // A new version of its plan, dated back.
-    let document = serde_json::from_str(&THROUGH.replace("\"of\":\"ib_rebate\"", "\"of\":\"ib_rebate\",\"weight\":\"0.5\""));
+    let document =
+        serde_json::from_str(&THROUGH.replace("\"of\":\"ib_rebate\"", "\"of\":\"ib_rebate\",\"weight\":\"0.5\""));
     let saved = fixture.app.plan_save(fixture.account, &document.expect("JSON"), Keep::nothing()).await;
     let (_, number) = saved.expect("saves");
     fixture.app.plan_activate(fixture.account, "ib", number, Instant(1)).await.expect("activates");

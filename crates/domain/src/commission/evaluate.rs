@@ -7,9 +7,9 @@
 use super::brackets::{self, Metric, Reached, Volumes};
 use super::claim::{Claim, Claims, Matter};
 use super::eligibility::Eligible;
+use super::external::Side;
 use super::held::{Held, HeldReason};
 use super::person::Person;
-use super::external::Side;
 use super::place::{Place, Places, RuleOf, Standing};
 use super::plan::{Kind, PlanVersion};
 use super::sum::Worth;

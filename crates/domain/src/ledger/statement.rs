@@ -203,13 +203,17 @@ pub fn verify(text: &str, key: Option<&str>) -> Result<Verified, Broken> {
 /// reader may see the one and this check the other.
 fn check_keys(text: &str, document: &Value) -> Result<(), Broken> {
     let signed = ["statement", "public_key", "signature"];
-    let unsigned = document.as_object().into_iter().flatten().map(|(key, _)| key).find(|key| !signed.contains(&&***key));
+    let unsigned =
+        document.as_object().into_iter().flatten().map(|(key, _)| key).find(|key| !signed.contains(&&***key));
     if let Some(key) = unsigned {
         let line = line_of(text, text.find(&format!("{}", Value::from(key.as_str()))).unwrap_or_default());
         return Err(Broken { line, message: format!("`{key}` is no part of a statement, and not signed") });
     }
     if keys_in(text) != keys_in(&document.to_string()) {
-        return Err(Broken { line: 1, message: "a key is there twice: which of them was signed cannot be seen".into() });
+        return Err(Broken {
+            line: 1,
+            message: "a key is there twice: which of them was signed cannot be seen".into(),
+        });
     }
     Ok(())
 }

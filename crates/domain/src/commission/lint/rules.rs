@@ -77,9 +77,9 @@ fn check_rebates(rules: &[(String, Rule)], mistakes: &mut Mistakes) {
         })
         .collect();
     for (index, (path, rule, rebate)) in rebates.iter().enumerate() {
-        let before = rebates[..index].iter().filter(|(_, other, earlier)| {
-            earlier.of_rule == rebate.of_rule && other.when.meets_customers_of(&rule.when)
-        });
+        let before = rebates[..index]
+            .iter()
+            .filter(|(_, other, earlier)| earlier.of_rule == rebate.of_rule && other.when.overlaps(&rule.when));
         let mut sum = percent_of(rule, rebate);
         let mut others = Vec::new();
         for (_, other, earlier) in before {
@@ -87,7 +87,8 @@ fn check_rebates(rules: &[(String, Rule)], mistakes: &mut Mistakes) {
             others.push(&*other.id);
         }
         if !others.is_empty() && sum > MICROS_OF_PERCENT_MAX {
-            let message = format!("gives back above 100 percent of {} together with {}", rebate.of_rule, others.join(", "));
+            let message =
+                format!("gives back above 100 percent of {} together with {}", rebate.of_rule, others.join(", "));
             mistakes.wrong(format!("{path}.percent"), message);
         }
     }
