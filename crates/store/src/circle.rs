@@ -103,7 +103,7 @@ pub(crate) async fn persons_pay(tx: &Tx<'_>, rows: &[PersonPaysTo]) -> Result<()
     let statement = batch_sql!(
         PersonPaysTo,
         0,
-        "INSERT INTO bound (program_id, partner_id, person_id) SELECT DISTINCT program_id, partner_id, person_id FROM {batch} \
+        "INSERT INTO bound (program_id, partner_id, person_id) SELECT program_id, partner_id, person_id FROM {batch} \
          WHERE true ON CONFLICT (program_id, partner_id, person_id) DO NOTHING"
     );
     tx.batch(statement, &[], rows).await?;

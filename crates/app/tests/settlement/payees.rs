@@ -87,7 +87,7 @@ async fn a_named_partner_is_paid_by_its_own_terms(store: TestStore) {
 }
 
 /// Posted and simulated dollars of a partner.
-async fn simulated(fixture: &Fixture, draft: &str, partner: PartnerId) -> (i64, i64) {
+async fn simulated(fixture: &Fixture, draft: &str, partner: PartnerId) -> (i128, i128) {
     let plan = lint(&serde_json::from_str(draft).expect("JSON")).expect("clean");
     let (from, to) = ("2026-08-01".parse().expect("a day"), "2026-10-01".parse().expect("a day"));
     let asked = SimulationRequest { account: fixture.account, program: fixture.program, plan, from, to };
