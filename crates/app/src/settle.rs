@@ -21,6 +21,7 @@ mod queue;
 mod record;
 mod refuse;
 mod revision;
+mod same_click;
 mod sources;
 pub mod sweep;
 mod terms;
@@ -30,6 +31,7 @@ mod wide;
 pub(crate) use deliver::event_of;
 pub(crate) use load::{common_cells, people, people_unposted};
 pub(crate) use queue::{Queue, queue, run};
+pub(crate) use same_click::by_click;
 
 use crate::app::App;
 use crate::error::{Error, Result};

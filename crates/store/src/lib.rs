@@ -36,6 +36,7 @@ pub mod payout;
 pub mod plan;
 pub mod pricing_lock;
 pub mod repricing;
+pub mod same_click;
 pub mod scratch;
 pub mod seal_check;
 pub mod settlement;

@@ -31,6 +31,7 @@ const MONEY: &[Migration] = &[
     Migration { name: "0008_simulation", text: include_str!("../migrations/0008_simulation.sql") },
     Migration { name: "0009_seal_check", text: include_str!("../migrations/0009_seal_check.sql") },
     Migration { name: "0010_circles", text: include_str!("../migrations/0010_circles.sql") },
+    Migration { name: "0011_same_click", text: include_str!("../migrations/0011_same_click.sql") },
 ];
 const CLICKS: &[Migration] = &[Migration { name: "0001_clicks", text: include_str!("../migrations/0001_clicks.sql") }];
 
