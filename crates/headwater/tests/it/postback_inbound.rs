@@ -134,7 +134,7 @@ async fn the_client_of_a_click_is_paid_for_once_under_every_name(engine: Engine)
     for event in ["REGISTRATION", "FIRST_DEPOSIT"] {
         assert_eq!(reported(&broker, event, Some(&click), "ana@example.org").await, client, "{event}");
     }
-    assert_eq!(reported(&broker, "LOGIN", None, "ana@example.org").await, client, "the email alone finds it, too");
+    assert_eq!(reported(&broker, "WEBINAR_REGISTRATION", None, "ana@example.org").await, client, "the email alone finds it, too");
     assert!((paid().await - 400.0).abs() < 0.001, "{:?}", amounts(&broker).await);
     // Somebody else by the same click is somebody else.
     assert_ne!(reported(&broker, "FIRST_DEPOSIT", Some(&click), "bea@example.org").await, client);
@@ -154,7 +154,7 @@ async fn the_client_of_a_click_is_paid_for_once_under_every_name(engine: Engine)
     reported(&broker, "FIRST_DEPOSIT", Some(&other), "dora@example.org").await;
     by_click(&click, "FIRST_DEPOSIT").await;
     assert!((paid().await - 2000.0).abs() < 0.001, "{:?}", amounts(&broker).await);
-    let client = reported(&broker, "LOGIN", Some(&click), "dora@example.org").await;
+    let client = reported(&broker, "WEBINAR_REGISTRATION", Some(&click), "dora@example.org").await;
     assert_eq!(by_click(&click, "WITHDRAWAL").await, client);
     assert!((paid().await - 1600.0).abs() < 0.001, "one is taken back: {:?}", amounts(&broker).await);
     let verify = broker.server.command(&["verify", "--json"]).output().expect("it runs");
