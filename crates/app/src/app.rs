@@ -13,10 +13,11 @@ use crate::secrets::Secrets;
 use headwater_domain::click::keys::ClickKeys;
 use headwater_domain::ids::IdSource;
 use headwater_domain::time::Instant;
+use headwater_store::batch_process::batch_leases_end;
 use headwater_store::seal_check::seal_check_keep;
 use headwater_store::{Store, counter, directory};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 /// What every operation works on. Cheap to share: it lives in an [`Arc`].
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub struct App {
     directory: RwLock<Arc<Directory>>,
     ids: Mutex<IdSource>,
     pub(crate) node: Node,
+    /// Rung when a batch was made.
+    pub(crate) batches: Arc<Notify>,
     /// A permit for each simulation that runs.
     pub(crate) simulating: Arc<Semaphore>,
     /// Where links point; `None` until the listener is known.
@@ -77,6 +80,7 @@ impl App {
             directory: RwLock::default(),
             ids: Mutex::new(IdSource::new(node.number(), greatest)),
             node,
+            batches: Arc::default(),
             simulating: Arc::new(Semaphore::new(crate::simulate::AT_ONCE_MAX)),
             public_url: RwLock::new(start.public_url),
         });
@@ -86,6 +90,8 @@ impl App {
         tokio::spawn(refresh_every_second(Arc::downgrade(&app)));
         tokio::spawn(crate::commission::fall_due_every_second(Arc::downgrade(&app)));
         tokio::spawn(crate::node::run(Arc::downgrade(&app)));
+        app.store.money.write(async |tx| batch_leases_end(tx).await).await?;
+        tokio::spawn(crate::batch::run(Arc::downgrade(&app)));
         Ok(app)
     }
 

@@ -26,7 +26,7 @@ use headwater_store::click::{
 };
 use headwater_store::directory::{Changes, changes_since};
 use recorder::ClickRecorder;
-pub(crate) use resolve::Resolved;
+pub(crate) use resolve::{REF_TOKEN_PARAMETERS, Resolved};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Sessions whose stamped click is remembered, for visitors that send the session cookie but not the stamp.

@@ -1,23 +1,27 @@
 //! Commissions: reading what was posted and why, deciding what waits, and the end of holds.
 //!
-//! Leaves which move is allowed to the domain (`ledger::Stage`) and writing the books to `ledger::book`. Invariant: a
-//! commission's status and the account that its amount is in change in one transaction.
+//! Leaves which move is allowed to the domain (`ledger::Stage`), what can be asked of one to `acts`, and writing to
+//! `ledger::moves`.
+
+pub(crate) mod acts;
+pub mod custom;
+pub mod shown;
 
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::ledger::book::{Booking, book};
-use headwater_domain::ids::{AccountId, CommissionId, CustomerId, PartnerId};
-use headwater_domain::ledger::{AccountName, Act, Owner, Stage, Transfer};
+use crate::ledger::moves::{Moves, numbers};
+pub(crate) use acts::Finality;
+use headwater_domain::ids::{AccountId, CommissionId};
+use headwater_domain::ledger::{Act, Stage, Transfer};
 use headwater_domain::money::Decimal;
+use headwater_domain::payout::payee;
 use headwater_domain::time::Instant;
-use headwater_store::audit::{AuditRow, audit_insert};
-use headwater_store::backend::{Result as StoreResult, Tx};
+use headwater_store::backend::{Error as StoreError, Result as StoreResult, Tx};
 pub use headwater_store::commission::{CommissionFilter, CommissionRow};
 use headwater_store::commission::{
-    LifePut, LifeRow, any_fall_due, commission_by_id, commission_list, commissions_by_id, commissions_decide,
-    commissions_fall_due, commissions_lock,
+    any_fall_due, commission_by_id, commission_list, commissions_by_id, commissions_fall_due,
 };
-use headwater_store::settlement::Number;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -110,7 +114,11 @@ impl App {
         let app = Arc::clone(self);
         let now = self.clock.now();
         let decide = async move |tx: &Tx<'_>| decide_all(tx, &app, account, &ids, verdict, &actor, now).await;
-        self.store.money.write(decide).await?.ok_or(Error::NotFound("commission"))
+        let (decided, delivers) = self.store.money.write(decide).await?.ok_or(Error::NotFound("commission"))?;
+        if delivers {
+            self.outbox.ring();
+        }
+        Ok(decided)
     }
 
     /// Moves approved amounts whose hold is over from `held` to `payable`, of one account or of all; gives how many.
@@ -147,102 +155,34 @@ async fn decide_all(
     verdict: Verdict,
     actor: &str,
     now: Instant,
-) -> StoreResult<Option<Decided>> {
+) -> StoreResult<Option<(Decided, bool)>> {
     let wanted: BTreeSet<i64> = ids.iter().copied().collect();
-    let numbers: Vec<_> = wanted.iter().map(|id| Number { id: *id }).collect();
-    let rows = commissions_lock(tx, account.0, &numbers).await?;
-    if !rows.iter().any(|row| wanted.contains(&row.id)) {
+    let mut moves = Moves::new(app, Some(actor), now);
+    moves.load(tx, account.0, &wanted).await?;
+    if !wanted.iter().any(|id| moves.commission(*id).is_some()) {
         return Ok(None);
     }
-    let (mut puts, mut bookings, mut deeds, mut done, mut failed) = (vec![], vec![], vec![], vec![], vec![]);
+    let (mut done, mut failed) = (vec![], vec![]);
     for id in wanted {
-        let Some(row) = rows.iter().find(|row| row.id == id) else {
-            let message = "No commission has this id.".to_owned();
-            failed.push(Undecided { id, code: "commission_not_found", message });
-            continue;
-        };
-        match decide(row, verdict, now) {
-            Ok(None) => done.push(id),
-            Ok(Some((put, booking))) => {
-                deeds.push(AuditRow {
-                    id: app.next_id(now),
-                    account_id: account.0,
-                    at: now.0,
-                    actor: actor.to_owned(),
-                    action: format!("commission.{}", put.status),
-                    object: format!("commission:{id}"),
-                    detail: "{}".into(),
-                });
-                puts.push(put);
-                bookings.push(booking);
-                done.push(id);
-            }
+        match moves.decide(id, verdict, Finality::Final, now) {
+            Ok(_) => done.push(id),
             Err((code, message)) => failed.push(Undecided { id, code, message }),
         }
     }
-    commissions_decide(tx, account.0, now.0, &puts).await?;
-    book(tx, app, &bookings, now).await?;
-    audit_insert(tx, &deeds).await?;
-    let done: Vec<_> = done.into_iter().map(|id| Number { id }).collect();
-    Ok(Some(Decided { done: commissions_by_id(tx, account.0, &done).await?, failed }))
-}
-
-type Refusal = (&'static str, String);
-
-/// The move of one locked row; `None` where there is nothing to do.
-fn decide(row: &LifeRow, verdict: Verdict, now: Instant) -> Result<Option<(LifePut, Booking)>, Refusal> {
-    if row.status == verdict.status() {
-        return Ok(None);
-    }
-    let is_due = row.payable_at <= now.0;
-    let act = match verdict {
-        // What was denied is not owed; taking it back would take what the payee never had.
-        Verdict::Approve if row.amount < 0 && row.corrects_denied => {
-            let message = "It takes back a commission that was denied: deny it too.";
-            return Err(("corrects_denied", message.into()));
-        }
-        Verdict::Approve => Act::Approve { due: is_due },
-        // What took it back stands: with it denied as well, the payee would owe what it never had.
-        Verdict::Deny if row.is_taken_back => {
-            let message = "A posting that takes it back was approved: approve it too.";
-            return Err(("taken_back", message.into()));
-        }
-        Verdict::Deny => Act::Deny,
-    };
-    let not_pending = || ("commission_not_pending", format!("A commission that is {} cannot be changed.", row.status));
-    let stage = Stage::of(&row.status, row.is_due).ok_or_else(not_pending)?;
-    let (next, accounts) = stage.after(act).map_err(|_| not_pending())?;
-    let accounts = accounts.expect("both verdicts move the amount");
-    let due_at = (next == Stage::Payable).then_some(now.0);
-    let put = LifePut { id: row.id, was: row.status.clone(), status: next.status().into(), due_at };
-    let booking = Booking {
-        account_id: row.account_id,
-        program_id: row.program_id,
-        unit: row.unit.clone(),
-        transfer: Transfer::between(payee(row.partner_id, row.customer_id), accounts, Decimal(row.amount)),
-        commission: Some(row.id),
-        payout: None,
-    };
-    Ok(Some((put, booking)))
-}
-
-/// A commission is a partner's, or a customer's.
-fn payee(partner: Option<i64>, customer: Option<i64>) -> Owner {
-    match (partner, customer) {
-        (Some(partner), _) => Owner::Partner(PartnerId(partner)),
-        (None, Some(customer)) => Owner::Customer(CustomerId(customer)),
-        (None, None) => Owner::Program,
-    }
+    let delivers = moves.write(tx).await?;
+    let done = commissions_by_id(tx, account.0, &numbers(done)).await?;
+    Ok(Some((Decided { done, failed }, delivers)))
 }
 
 async fn fall_due(tx: &Tx<'_>, app: &App, account_id: Option<i64>, now: Instant) -> StoreResult<usize> {
     let mut fallen = commissions_fall_due(tx, account_id, now.0, FALL_DUE_BATCH).await?;
     fallen.sort_by_key(|row| row.id);
+    let (_, accounts) = Stage::Held.after(Act::FallDue).map_err(|error| StoreError::Abandoned(error.to_string()))?;
+    let accounts = accounts.ok_or(StoreError::Missing)?;
     let bookings: Vec<_> = fallen
         .iter()
         .map(|row| {
             let payee = payee(row.partner_id, row.customer_id);
-            let accounts = (AccountName::Held, AccountName::Payable);
             Booking {
                 account_id: row.account_id,
                 program_id: row.program_id,

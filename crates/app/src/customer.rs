@@ -2,19 +2,25 @@
 //!
 //! Invariant: who is bound anew is priced again, and what was posted is corrected by further postings.
 
+use crate::announce::{Told, announce, listens};
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::referral::{Shown, entity};
 use crate::reprice::Mark;
-use headwater_domain::ids::{AccountId, CustomerId};
+use headwater_domain::ids::{AccountId, CustomerId, PartnerId, ProgramId};
 use headwater_domain::time::Instant;
-use headwater_store::backend::Tx;
+use headwater_store::backend::{Result as StoreResult, Tx};
 pub use headwater_store::customer::{BindingRow, CustomerAccountRow, PersonOfCustomer};
 use headwater_store::customer::{
     attribution_put, bindings_of_person, clicks_erase, clicks_of_person, customer_by_external_id, customers_of_person,
     person_erase, person_of_customer,
 };
+use headwater_store::membership::membership_ensure;
+use headwater_store::referral::{ReferralFilter, referral_list};
 use headwater_store::repricing::mark_person;
 use headwater_store::settlement::{Number, programs_lock};
+use serde_json::json;
+use std::sync::Arc;
 
 /// A person, its accounts and its bindings.
 #[derive(Debug, Clone)]
@@ -51,7 +57,7 @@ impl App {
     /// Binds a customer to a partner from an instant on, for a reason that stays with the binding; `None`: now. What it is
     /// worth is posted anew soon after.
     pub async fn customer_attribute(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         customer: CustomerId,
         partner: &str,
@@ -66,32 +72,82 @@ impl App {
         let story = self.customer_read(account, customer).await?;
         let (now, reason) = (self.clock.now(), reason.trim().to_owned());
         let (program, from, mark) = (story.person.program_id, at.unwrap_or(now), self.next_id(now));
+        let app = Arc::clone(self);
         let bind = async move |tx: &Tx<'_>| {
             Mark::begin(tx).await?;
             // No two persons become one meanwhile.
             programs_lock(tx, &[Number { id: program }]).await?;
-            let Some(person) = person_of_customer(tx, account.0, customer.0).await? else { return Ok(()) };
+            let Some(person) = person_of_customer(tx, account.0, customer.0).await? else { return Ok(false) };
             attribution_put(tx, account.0, customer.0, from.0, partner.0, &reason, now.0).await?;
-            mark_person(tx, person.id, mark).await
+            membership_ensure(tx, account.0, program, partner.0, now.0).await?;
+            mark_person(tx, person.id, mark).await?;
+            moved(tx, &app, account, ProgramId(program), customer, partner, now).await
         };
-        self.store.money.write(bind).await?;
+        if self.store.money.write(bind).await? {
+            self.outbox.ring();
+        }
         self.customer_read(account, customer).await
     }
 
     /// Forgets who a customer's person is: email, names, attributes, what its events carried, where its clicks came from.
     /// Its numbers, facts, commissions and ledger entries stay, and so do the callers' ids of its accounts.
-    pub async fn customer_erase(&self, account: AccountId, customer: CustomerId) -> Result<CustomerStory> {
+    pub async fn customer_erase(self: &Arc<Self>, account: AccountId, customer: CustomerId) -> Result<CustomerStory> {
         let program = self.customer_read(account, customer).await?.person.program_id;
+        let (app, now) = (Arc::clone(self), self.clock.now());
         let erase = async move |tx: &Tx<'_>| {
             programs_lock(tx, &[Number { id: program }]).await?;
-            let Some(person) = person_of_customer(tx, account.0, customer.0).await? else { return Ok(Vec::new()) };
+            let Some(person) = person_of_customer(tx, account.0, customer.0).await? else {
+                return Ok((Vec::new(), false));
+            };
             let clicks = clicks_of_person(tx, person.id).await?;
+            let gone = json!({"id": customer.0});
+            let names = vec![("deleted", json!({}))];
+            let told = Told::other(account, ProgramId(program), "referral", customer.0, gone, names);
             person_erase(tx, person.id).await?;
-            Ok(clicks)
+            Ok((clicks, announce(tx, &app, &[told], now).await?))
         };
-        let clicks = self.store.money.write(erase).await?;
+        let (clicks, delivers) = self.store.money.write(erase).await?;
+        if delivers {
+            self.outbox.ring();
+        }
         // Asked again, it finds the same clicks: a failure here is told, and nothing is left behind.
         self.store.clicks.write(async move |tx| clicks_erase(tx, account.0, &clicks).await).await?;
         self.customer_read(account, customer).await
     }
+}
+
+/// Webhooks hear that a referral is another promoter's now.
+async fn moved(
+    tx: &Tx<'_>,
+    app: &App,
+    account: AccountId,
+    program: ProgramId,
+    customer: CustomerId,
+    to: PartnerId,
+    now: Instant,
+) -> StoreResult<bool> {
+    if !listens(app, account.0, program.0) {
+        return Ok(false);
+    }
+    let ids = Some(format!(",{customer},"));
+    let filter = ReferralFilter { account_id: account.0, ids, ..ReferralFilter::default() };
+    let directory = app.directory();
+    let membership = directory.membership_in(program, to);
+    let rows = referral_list(tx, &filter, 1, 0).await?;
+    let told: Vec<Told> = rows
+        .iter()
+        .map(|row| {
+            let data = entity(&directory, &Shown::of_row(row), membership);
+            let changes = json!({"promoter_id": [null, to.0]});
+            Told::other(
+                account,
+                program,
+                "referral",
+                row.id,
+                data,
+                vec![("updated", changes.clone()), ("moved", changes)],
+            )
+        })
+        .collect();
+    announce(tx, app, &told, now).await
 }

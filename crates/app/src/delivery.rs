@@ -11,11 +11,16 @@ pub use log::{
     endpoint_test,
 };
 
+use crate::directory::REWARDS_DIALECT;
 use crate::outbox::Outbox;
 use crate::secrets::random;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use headwater_domain::ids::{DeliveryId, EndpointId};
 use headwater_domain::postback::delivery_public_id;
-use headwater_domain::postback::retry::{self, Next, Outcome, Receiver, Schedule};
+use headwater_domain::postback::retry::{
+    self, Next, Outcome, PROBE_SECONDS, PROBE_UNTIL_SECONDS, Profile, Receiver, Schedule,
+};
 use headwater_domain::postback::signature::Secret;
 use headwater_domain::postback::subscription::{DeliveryStatus, EndpointStatus, PayloadStyle};
 use headwater_domain::time::Instant;
@@ -26,9 +31,12 @@ pub use headwater_store::backend::Error as StoreError;
 
 use headwater_store::delivery::{self as rows, AttemptRow, DueRow, Finish};
 use headwater_store::endpoint::{self as endpoint_rows, Health};
+use headwater_store::webhook as webhook_rows;
+use std::collections::BTreeMap;
 
-/// How long a claim lasts: longer than any attempt, short enough that a dead node's work moves on soon.
-const LEASE_SECONDS: i64 = 30;
+/// How much longer than its attempt a claim lasts: short enough that a dead node's work moves on soon.
+const LEASE_GRACE_MICROS: i64 = 20_000_000;
+
 /// A delivery that this worker may send.
 #[derive(Debug, Clone)]
 pub struct ClaimedDelivery {
@@ -62,6 +70,14 @@ pub struct ClaimedDelivery {
     pub is_test: bool,
     /// The endpoint's last attempt failed.
     pub is_failing: bool,
+    /// How long the attempt may take in all; only a webhook of the rewards dialect says so.
+    pub timeout_seconds: Option<u64>,
+    /// When it is tried again.
+    pub schedule: Schedule,
+    /// Whether an exhausted delivery is probed with later.
+    pub is_probed: bool,
+    /// The owner's headers, and its Basic authentication.
+    pub own_headers: Vec<(String, String)>,
 }
 
 /// One attempt, as the worker saw it.
@@ -100,11 +116,14 @@ pub async fn delivery_claim(
 ) -> Result<Vec<ClaimedDelivery>, Error> {
     let token = worker_token.to_owned();
     let (total, failing) = (i64::try_from(room.total).unwrap_or(0), i64::try_from(room.failing).unwrap_or(0));
-    let until = now.plus_seconds(LEASE_SECONDS);
+    let (probe_at, probed) = (now.plus_seconds(PROBE_SECONDS), now.plus_seconds(-PROBE_UNTIL_SECONDS));
     let due = outbox
         .store
         .money
-        .write(async move |tx| rows::delivery_claim(tx, now.0, until.0, &token, total, failing).await)
+        .write(async move |tx| {
+            webhook_rows::probes_start(tx, now.0, probe_at.0, probed.0).await?;
+            rows::delivery_claim(tx, now.0, LEASE_GRACE_MICROS, &token, total, failing).await
+        })
         .await?;
     // One secret that does not open must not stop the others; its delivery stays where it is.
     let opened = due.into_iter().filter_map(|row| {
@@ -119,10 +138,19 @@ fn claimed(outbox: &Outbox, row: DueRow, token: &str, now: Instant) -> Result<Cl
     let secret = outbox.open(endpoint, &row.sealed_secret)?;
     let previous = row.sealed_previous.as_deref().map(|sealed| outbox.open(endpoint, sealed)).transpose()?;
     let was_before_rotation = row.rotated_at.is_some_and(|at| row.created_at < at);
-    let secret_at_creation = previous.clone().filter(|_| was_before_rotation).unwrap_or_else(|| secret.clone());
+    let own = row.sealed_at_creation.as_deref().map(|sealed| outbox.open(endpoint, sealed)).transpose()?;
+    let before = previous.clone().filter(|_| was_before_rotation);
+    let secret_at_creation = own.or(before).unwrap_or_else(|| secret.clone());
     let in_grace = row.previous_until.is_some_and(|until| now.0 < until);
     let counted = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
+    let own_headers = own_headers(outbox, endpoint, &row)?;
+    let profile = Profile::parse(&row.retry_profile).unwrap_or_default();
+    let is_webhook = row.dialect == REWARDS_DIALECT;
     Ok(ClaimedDelivery {
+        own_headers,
+        schedule: profile.schedule(counted(row.max_retries)),
+        is_probed: is_webhook && row.max_retries > 0,
+        timeout_seconds: is_webhook.then(|| u64::try_from(row.timeout_seconds).unwrap_or(1)),
         id,
         public_id: delivery_public_id(id, created_at),
         endpoint,
@@ -139,6 +167,19 @@ fn claimed(outbox: &Outbox, row: DueRow, token: &str, now: Instant) -> Result<Cl
         is_test: row.is_test,
         is_failing: row.is_failing,
     })
+}
+
+/// The headers that the owner set, of which Basic authentication takes the place of another.
+fn own_headers(outbox: &Outbox, endpoint: EndpointId, row: &DueRow) -> Result<Vec<(String, String)>, Error> {
+    let own: BTreeMap<String, String> = serde_json::from_str(&row.headers).unwrap_or_default();
+    let mut own: Vec<_> = own.into_iter().collect();
+    if let (true, Some(user), Some(sealed)) = (row.basic_auth_enabled, &row.basic_auth_user, &row.sealed_basic_auth) {
+        let password = outbox.open_password(endpoint, sealed)?;
+        own.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
+        let value = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        own.push(("Authorization".to_owned(), value));
+    }
+    Ok(own)
 }
 
 /// Writes down an attempt that ended at `now`. `false` where the lease went to another worker in the meantime: then
@@ -178,6 +219,10 @@ async fn judge(
     if outcome == Outcome::Delivered {
         if !claimed.is_test {
             endpoint_rows::endpoint_health(tx, claimed.endpoint.0, Health::Well).await?;
+            if claimed.timeout_seconds.is_some() {
+                let made_after = now.plus_seconds(-PROBE_UNTIL_SECONDS);
+                webhook_rows::dead_letters_revive(tx, claimed.endpoint.0, made_after.0, now.0).await?;
+            }
         }
         return Ok(ended(DeliveryStatus::Delivered, None));
     }
@@ -193,9 +238,14 @@ async fn judge(
         return Ok(ended(DeliveryStatus::Failed, Some("gone")));
     }
     let made = claimed.attempt.saturating_sub(claimed.attempts_before);
-    Ok(match retry::after_failure(Schedule::LONG, made, now, attempt.retry_after_seconds, random) {
+    Ok(match retry::after_failure(claimed.schedule, made, now, attempt.retry_after_seconds, random) {
         Next::RetryAt(at) => finish(claimed, attempt, now, DeliveryStatus::Pending, at, None),
-        Next::DeadLetter => ended(DeliveryStatus::Failed, Some("attempts_exhausted")),
+        Next::DeadLetter => {
+            if claimed.is_probed {
+                webhook_rows::probe_plan(tx, claimed.endpoint.0, now.plus_seconds(PROBE_SECONDS).0).await?;
+            }
+            ended(DeliveryStatus::Failed, Some("attempts_exhausted"))
+        }
     })
 }
 

@@ -4,14 +4,19 @@
 //! (`store::counter`). Every look-up names its account, so nothing crosses it.
 
 use crate::key::Credential;
+use crate::membership::{Membership, Memberships};
 use headwater_domain::commission::{ExchangeRates, PartnerTerms, Plan, PlanVersion, lint};
-use headwater_domain::ids::{AccountId, LinkId, PartnerId, ProgramId};
+use headwater_domain::ids::{AccountId, LinkId, MembershipId, PartnerId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
+use headwater_domain::postback::subscription::{EnabledEvents, EndpointStatus};
 use headwater_domain::program::Settings;
 use headwater_domain::time::{Date, Instant};
 use headwater_store::directory::{Changes, EndpointRow, LinkRow, PartnerRow, PlanVersionRow, ProgramRow};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+
+/// The kind of endpoints that are webhooks of the rewards dialect.
+pub const REWARDS_DIALECT: &str = "rewards";
 
 /// A program and its parsed settings.
 #[derive(Debug, Clone)]
@@ -114,6 +119,7 @@ pub struct Directory {
     exchange: HashMap<AccountId, Arc<ExchangeRates>>,
     /// Programs with a plan in which one person's facts can change what another's are worth.
     wide: BTreeSet<ProgramId>,
+    memberships: Memberships,
     /// Accounts with a plan that looks along the tree.
     along_trees: BTreeSet<AccountId>,
     /// Who ever stood directly under a partner.
@@ -152,6 +158,7 @@ impl Directory {
                 p.suspended.insert(row.from_at, row.suspended);
             });
         }
+        self.memberships.apply(changes.memberships, &changes.membership_statuses);
         self.apply_plans(changes.plan_versions, changes.plan_activations);
         for row in changes.links {
             let id = LinkId(row.id);
@@ -308,6 +315,22 @@ impl Directory {
         all.sort_by_key(|p| p.id);
         all
     }
+    /// A partner's membership in a program.
+    pub fn membership_in(&self, program: ProgramId, partner: PartnerId) -> Option<&Arc<Membership>> {
+        self.memberships.of(program, partner)
+    }
+    /// A membership of this account by its number.
+    pub fn membership(&self, account: AccountId, id: MembershipId) -> Option<&Arc<Membership>> {
+        self.memberships.get(id).filter(|membership| membership.account == account)
+    }
+    /// A membership of this account by its token.
+    pub fn membership_by_token(&self, account: AccountId, token: &str) -> Option<&Arc<Membership>> {
+        self.memberships.by_token(account, token)
+    }
+    /// All memberships of this account, oldest first.
+    pub fn memberships(&self, account: AccountId) -> impl Iterator<Item = &Arc<Membership>> {
+        self.memberships.all().filter(move |membership| membership.account == account)
+    }
     /// A link of this account.
     pub fn link(&self, account: AccountId, id: LinkId) -> Option<&Arc<LinkRow>> {
         self.links.get(&id).filter(|l| l.account_id == account.0)
@@ -343,6 +366,32 @@ impl Directory {
     /// Every endpoint of this account that is not deleted, oldest first.
     pub fn endpoints(&self, account: AccountId) -> impl Iterator<Item = &Arc<EndpointRow>> {
         self.endpoints.values().filter(move |e| e.account_id == account.0 && e.deleted_at.is_none())
+    }
+    /// The webhooks of this account that listen to this event type in this program.
+    pub fn webhooks(
+        &self,
+        account: AccountId,
+        program: ProgramId,
+        event_type: &str,
+    ) -> impl Iterator<Item = &Arc<EndpointRow>> {
+        self.webhooks_of_account(account, event_type).filter(move |e| hears_of(&e.programs, program))
+    }
+    /// The webhooks of this account that listen to this event type, in whatever program.
+    pub fn webhooks_of_account(&self, account: AccountId, event_type: &str) -> impl Iterator<Item = &Arc<EndpointRow>> {
+        let wants = move |e: &&Arc<EndpointRow>| {
+            e.dialect == REWARDS_DIALECT
+                && EndpointStatus::parse(&e.status) == Some(EndpointStatus::Enabled)
+                && EnabledEvents::from_json(&e.enabled_events).want(event_type)
+        };
+        self.endpoints(account).filter(wants)
+    }
+    /// Whether any webhook of this account listens to anything in this program.
+    pub fn has_webhooks(&self, account: AccountId, program: ProgramId) -> bool {
+        self.endpoints(account).any(|e| {
+            e.dialect == REWARDS_DIALECT
+                && EndpointStatus::parse(&e.status) == Some(EndpointStatus::Enabled)
+                && hears_of(&e.programs, program)
+        })
     }
     /// An endpoint of this account, deleted or not.
     pub fn endpoint(&self, account: AccountId, id: i64) -> Option<&Arc<EndpointRow>> {
@@ -382,11 +431,27 @@ impl Directory {
         Ok(PartnerTerms {
             plans: plan.map(|p| p.timeline.clone()).unwrap_or_default(),
             rates: partner.rates.clone(),
-            suspended: partner.suspended.iter().map(|(at, suspended)| (Instant(*at), *suspended)).collect(),
+            suspended: match self.memberships.of(program.id, id).filter(|membership| !membership.barred.is_empty()) {
+                None => partner.suspended.iter().map(|(at, suspended)| (Instant(*at), *suspended)).collect(),
+                Some(membership) => either(&partner.suspended, &membership.barred),
+            },
             parents: partner.parents.iter().map(|(at, parent)| (Instant(*at), *parent)).collect(),
             keeps_acquired_plan: program.settings.keeps_acquired_plan,
         })
     }
+}
+
+/// Whether a webhook with this list of programs hears of this one; none named: all.
+fn hears_of(programs: &str, program: ProgramId) -> bool {
+    let programs: Vec<i64> = serde_json::from_str(programs).unwrap_or_else(|_| vec![0]);
+    programs.is_empty() || programs.contains(&program.0)
+}
+
+/// From when on either holds, and from when on neither does.
+fn either(one: &BTreeMap<i64, bool>, other: &BTreeMap<i64, bool>) -> Vec<(Instant, bool)> {
+    let holds = |dated: &BTreeMap<i64, bool>, at: i64| dated.range(..=at).next_back().is_some_and(|(_, holds)| *holds);
+    let moments: BTreeSet<i64> = one.keys().chain(other.keys()).copied().collect();
+    moments.into_iter().map(|at| (Instant(at), holds(one, at) || holds(other, at))).collect()
 }
 
 fn stored_rates(text: &str) -> Option<BTreeMap<String, Decimal>> {

@@ -16,6 +16,8 @@ use headwater_store::backend::Error;
 use headwater_store::directory::EndpointRow;
 use headwater_store::endpoint::{self as rows, NewEndpoint};
 
+/// The kind of endpoints that these operations see; webhooks have their own.
+const REFERRAL_DIALECT: &str = "referral";
 /// A label, in characters.
 const DESCRIPTION_CHARS_MAX: usize = 500;
 /// The free JSON of an endpoint, in bytes (ours).
@@ -210,7 +212,7 @@ pub(crate) async fn endpoint_or_tombstone(
 ) -> Result<(Endpoint, Option<Instant>), EndpointError> {
     let id = from_prefixed(ENDPOINT_PREFIX, public_id).ok_or(EndpointError::NotFound)?;
     let row = outbox.store.money.read(async move |tx| rows::endpoint_get(tx, account.0, id).await).await?;
-    let row = row.ok_or(EndpointError::NotFound)?;
+    let row = row.filter(|row| row.dialect == REFERRAL_DIALECT).ok_or(EndpointError::NotFound)?;
     let endpoint = Endpoint::from_row(&row)?;
     // A made-up time in the id does not pass.
     if endpoint.public_id == public_id {

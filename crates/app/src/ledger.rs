@@ -1,8 +1,9 @@
-//! The ledger: reading entries and balances; `book` writes.
+//! The ledger: reading entries and balances; `moves` and `book` write.
 //!
 //! Reads bring the holds of the account up to date first, so that a balance never shows as held what is payable.
 
 pub mod book;
+pub mod moves;
 
 use crate::app::App;
 use crate::error::{Error, Result};

@@ -2,8 +2,12 @@
 //!
 //! `app` holds what runs; `settle` is the heart, a batch of events in and answers out; every other module is one noun.
 
+pub mod announce;
 pub mod app;
+pub mod audit;
+pub mod batch;
 pub mod brand;
+pub mod campaign;
 pub mod cases;
 pub mod click;
 pub mod clock;
@@ -24,6 +28,7 @@ pub mod kpi;
 pub mod ledger;
 pub mod link;
 pub mod listing;
+pub mod membership;
 pub mod node;
 pub mod oauth;
 pub mod onboarding;
@@ -34,11 +39,18 @@ pub mod plan;
 pub mod postback;
 pub mod program;
 pub mod progress;
+pub mod promo_code;
+pub mod promoter;
+pub mod referral;
 pub mod reprice;
+pub mod reward;
+pub mod reward_plan;
 pub mod secrets;
 pub mod settle;
 pub mod simulate;
 pub mod statement;
 pub mod tenant;
 pub mod track;
+pub mod tracking;
 pub mod verify;
+pub mod webhook;

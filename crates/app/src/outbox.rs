@@ -49,12 +49,28 @@ impl Outbox {
         self.secrets.seal(secret.as_bytes(), &context(endpoint))
     }
 
+    /// A password of Basic authentication as its column holds it.
+    pub(crate) fn seal_password(&self, endpoint: EndpointId, password: &str) -> String {
+        self.secrets.seal(password.as_bytes(), &password_context(endpoint))
+    }
+
+    /// The password in a column.
+    pub(crate) fn open_password(&self, endpoint: EndpointId, column: &str) -> Result<String, Error> {
+        let closed = |why: &dyn fmt::Display| Error::Refused(format!("password of endpoint {endpoint}: {why}"));
+        let bytes = self.secrets.open(column, &password_context(endpoint)).map_err(|e| closed(&e))?;
+        String::from_utf8(bytes).map_err(|e| closed(&e))
+    }
+
     /// The secret in a column.
     pub(crate) fn open(&self, endpoint: EndpointId, column: &str) -> Result<Secret, Error> {
         let closed = |why: &dyn fmt::Display| Error::Refused(format!("endpoint {endpoint}: {why}"));
         let bytes = self.secrets.open(column, &context(endpoint)).map_err(|e| closed(&e))?;
         Secret::from_bytes(&bytes).map_err(|e| closed(&e))
     }
+}
+
+fn password_context(endpoint: EndpointId) -> String {
+    format!("basic_auth {endpoint}")
 }
 
 fn context(endpoint: EndpointId) -> String {

@@ -3,17 +3,22 @@
 //! Status and parent are dated: a change says from when. A change is worked out on what is stored when its turn has come, so
 //! two at once both stand. Invariant: nobody is above himself at any instant.
 
+use crate::announce::{Told, announce};
 use crate::app::App;
 use crate::directory::Partner;
 use crate::error::{Error, Result};
 use crate::keep::Keep;
+use crate::membership::{self, MemberState};
+use crate::promoter::cust_id;
 use crate::reprice::Mark;
 use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
 use headwater_store::backend::Tx;
 use headwater_store::directory::PartnerRow;
+use headwater_store::membership::membership_insert;
 use headwater_store::partner::{NewPartner, partner_insert, partner_parent_put, partner_status_put, partner_update};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -42,14 +47,17 @@ pub struct PartnerRequest {
 struct Change {
     id: PartnerId,
     next: NewPartner,
-    parent: Option<Option<PartnerId>>,
+    is_moved: bool,
+    parent: Option<PartnerId>,
     reprices_from: Option<Instant>,
+    /// What webhooks hear of it.
+    told: Vec<Told>,
 }
 
 impl App {
     /// Creates a partner.
     pub async fn partner_create(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         asked: PartnerRequest,
         keep: Keep<Partner>,
@@ -70,17 +78,31 @@ impl App {
             metadata: asked.metadata.unwrap_or_else(|| "{}".into()),
             created_at: self.clock.now().0,
         };
+        let app = Arc::clone(self);
         let insert = async move |tx: &Tx<'_>| {
             let Some(id) = partner_insert(tx, &new).await? else { return Ok(None) };
-            keep.keep(tx, &made(id, &new)).await?;
-            Ok(Some(id))
+            let made = made(id, &new);
+            keep.keep(tx, &made).await?;
+            let names = vec![("created", json!({}))];
+            let mut told = vec![Told::other(account, None, "promoter", id, entity(&made), names)];
+            if let Some(program) = new.program_id {
+                let (number, _) = membership_insert(tx, account.0, program, id, "accepted", new.created_at).await?;
+                let state = MemberState::Accepted;
+                let program = ProgramId(program);
+                let member = membership::made(number, account, program, made.id, state, Instant(new.created_at));
+                told.push(membership::joined(&app.directory(), &member));
+            }
+            Ok(Some((id, announce(tx, &app, &told, Instant(new.created_at)).await?)))
         };
-        let id = self.store.money.write(insert).await?;
-        let id = id.ok_or_else(|| Error::Conflict {
+        let made = self.store.money.write(insert).await?;
+        let (id, delivers) = made.ok_or_else(|| Error::Conflict {
             code: "partner_exists",
             param: Some("id"),
             message: "A partner has this id already.".into(),
         })?;
+        if delivers {
+            self.outbox.ring();
+        }
         self.refresh_committed().await;
         self.directory().partner_by_id(account, PartnerId(id)).cloned().ok_or(Error::NotFound("partner"))
     }
@@ -103,15 +125,17 @@ impl App {
                 Err(refused) => return Ok(Err(refused)),
             };
             partner_update(tx, change.id.0, &change.next).await?;
-            if let Some(parent) = change.parent {
-                partner_parent_put(tx, change.id.0, now.0, parent.map(|p| p.0)).await?;
+            if change.is_moved {
+                partner_parent_put(tx, change.id.0, now.0, change.parent.map(|p| p.0)).await?;
             }
             if let Some(from) = change.reprices_from {
                 app.mark_from(account, from).set(tx).await?;
             }
-            Ok(Ok(()))
+            Ok(Ok(announce(tx, &app, &change.told, now).await?))
         };
-        self.store.money.write(update).await??;
+        if self.store.money.write(update).await?? {
+            self.outbox.ring();
+        }
         self.refresh_committed().await;
         self.partner_read(account, name)
     }
@@ -134,11 +158,13 @@ impl App {
         };
         let parent = match &asked.parent {
             None => None,
-            Some(parent) => Some(self.new_parent(account, &before, parent.as_deref(), now)?),
+            Some(parent) => self.new_parent(account, &before, parent.as_deref(), now)?,
         };
+        let is_moved = asked.parent.is_some();
         let reprices = next.plan != row.plan || next.rates != row.rates || next.program_id != row.program_id;
-        let reprices_from = if reprices { Some(Instant(0)) } else { parent.map(|_| now) };
-        Ok(Change { id: before.id, next, parent, reprices_from })
+        let reprices_from = if reprices { Some(Instant(0)) } else { is_moved.then_some(now) };
+        let told = changed(&before, &next);
+        Ok(Change { id: before.id, next, is_moved, parent, reprices_from, told })
     }
 
     /// Suspends or restores a partner from `at` on; `None`: now.
@@ -273,6 +299,37 @@ fn made(id: i64, new: &NewPartner) -> Partner {
     let mut partner = Partner::from_row(row);
     partner.parents.extend(new.parent_id.map(|parent| (new.created_at, Some(PartnerId(parent)))));
     partner
+}
+
+/// The `data` of a partner's webhooks.
+fn entity(partner: &Partner) -> Value {
+    let row = &partner.row;
+    json!({"id": row.id, "email": row.email, "name": row.name, "cust_id": cust_id(partner), "joined_at": Instant(row.created_at).iso8601()})
+}
+
+/// What webhooks hear of a partner that is changed; nothing where what they show stays.
+fn changed(before: &Partner, next: &NewPartner) -> Vec<Told> {
+    let mut after = before.clone();
+    (after.row.name, after.row.email, after.row.metadata) =
+        (next.name.clone(), next.email.clone(), next.metadata.clone());
+    let (was, is) = (entity(before), entity(&after));
+    let mut changes = Map::new();
+    for key in ["email", "name", "cust_id"] {
+        if was[key] != is[key] {
+            changes.insert(key.into(), json!([was[key], is[key]]));
+        }
+    }
+    let mut names = Vec::new();
+    if !changes.is_empty() {
+        names.push(("updated", Value::Object(changes)));
+    }
+    if before.row.metadata != next.metadata {
+        names.push(("profile.updated", json!({})));
+    }
+    if names.is_empty() {
+        return Vec::new();
+    }
+    vec![Told::other(before.account, None, "promoter", before.row.id, is, names)]
 }
 
 fn is_label(text: &str, characters_max: usize) -> bool {

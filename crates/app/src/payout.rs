@@ -3,23 +3,22 @@
 //! A run is one transaction per partner and unit: one that is cut short has made whole payouts, and the next run makes
 //! the others. Amounts stay in `payable` until a payout is completed: a debt is one until it is paid.
 
+pub mod payments;
+pub mod shown;
+
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::ledger::book::{Booking, book};
+use crate::ledger::moves::{Moves, given_up, numbers};
 use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
-use headwater_domain::ledger::{AccountName, Owner, Transfer};
-use headwater_domain::money::{Currency, Decimal};
-use headwater_domain::payout::{PayoutSettings, PayoutStatus, is_paid};
+use headwater_domain::money::{Decimal, Unit};
+use headwater_domain::payout::{PayoutOrigin, PayoutSettings, PayoutStatus, is_paid};
 use headwater_domain::time::Instant;
-use headwater_store::audit::{AuditRow, audit_insert};
-use headwater_store::backend::{Result as StoreResult, Tx};
+use headwater_store::backend::Tx;
 use headwater_store::payout::{
-    PayoutClaim, commissions_take, due_list, partner_payout, partner_payout_put, payout_by_id, payout_commissions,
-    payout_finish, payout_insert, payout_list, payout_release,
+    PayoutClaim, due_list, due_lock, partner_payout, partner_payout_put, payout_by_id, payout_items, payout_list,
 };
 pub use headwater_store::payout::{PayoutFilter, PayoutRow};
-use headwater_store::settlement::Number;
-use serde_json::json;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Somebody to whom something is due, and who gets no payout in this run.
@@ -72,7 +71,7 @@ impl App {
             let minimum = paid_by.minimum.or(settings.payout_minimum).filter(|_| row.unit == settings.currency);
             let suspended =
                 self.directory().partner_by_id(account, partner).is_none_or(|known| known.is_suspended_at(now));
-            let refused = if Currency::parse(&row.unit).is_none() {
+            let refused = if !Unit::is_money_name(&row.unit) {
                 Some("reward_unit")
             } else if suspended {
                 Some("partner_suspended")
@@ -108,44 +107,28 @@ impl App {
         now: Instant,
     ) -> Result<Result<PayoutRow, (&'static str, Decimal)>> {
         let app = Arc::clone(self);
-        let (settings, actor) = (paid_by.to_json().to_string(), actor.to_owned());
+        let (settings, actor) = (paid_by.clone(), actor.to_owned());
         let made = self.store.money.write(async move |tx| {
-            let taken = commissions_take(tx, &claim).await?;
-            let sum = taken.iter().try_fold(Decimal::ZERO, |sum, row| sum.checked_add(Decimal(row.amount)));
+            let due: Vec<i64> = due_lock(tx, &claim).await?.into_iter().map(|row| row.id).collect();
+            let mut moves = Moves::new(&app, Some(&actor), now);
+            moves.load(tx, claim.account_id, &due.iter().copied().collect()).await?;
+            let amounts = due.iter().filter_map(|id| moves.commission(*id)).map(|row| Decimal(row.amount));
+            let mut amounts = amounts.collect::<Vec<_>>().into_iter();
+            let sum = amounts.try_fold(Decimal::ZERO, Decimal::checked_add);
             let amount = sum.ok_or_else(|| abandoned("what is due to a partner leaves 64 bits"))?;
             if !is_paid(amount, minimum) {
-                // The transaction is given up, and with it the claim.
-                let reason = if amount > Decimal::ZERO { BELOW_MINIMUM } else { NOTHING_DUE };
-                return Err(abandoned(&format!("{reason}{}", amount.0)));
+                let reason = if amount > Decimal::ZERO { "below_minimum" } else { "nothing_due" };
+                return Ok((Err((reason, amount)), false));
             }
-            let payout = PayoutRow {
-                id: app.next_id(now),
-                account_id: claim.account_id,
-                program_id: claim.program_id,
-                partner_id: claim.partner_id,
-                unit: claim.unit.clone(),
-                amount: amount.0,
-                commissions: i64::try_from(taken.len()).expect("a store holds fewer rows"),
-                status: PayoutStatus::Pending.name().into(),
-                settings: settings.clone(),
-                until_at: claim.until_at,
-                error: None,
-                created_at: now.0,
-                finished_at: None,
-            };
-            let numbers: Vec<_> = taken.iter().map(|row| Number { id: row.id }).collect();
-            payout_insert(tx, &payout, &numbers).await?;
-            audit_insert(tx, &[deed(&app, &payout, &actor, None, now)]).await?;
-            Ok(payout)
+            let id = moves.issue(&due, PayoutOrigin::Run, &settings, Instant(claim.until_at)).map_err(given_up)?;
+            let payout = moves.payout(id).cloned().expect("it was just issued");
+            Ok((Ok(payout), moves.write(tx).await?))
         });
-        match made.await {
-            Ok(payout) => Ok(Ok(payout)),
-            Err(headwater_store::backend::Error::Abandoned(text)) => match not_paid(&text) {
-                Some(skipped) => Ok(Err(skipped)),
-                None => Err(Error::Store(headwater_store::backend::Error::Abandoned(text))),
-            },
-            Err(error) => Err(error.into()),
+        let (made, delivers) = made.await?;
+        if delivers {
+            self.outbox.ring();
         }
+        Ok(made)
     }
 
     /// At most `limit` payouts, newest first, after the payout `before_id` of the filter.
@@ -165,13 +148,14 @@ impl App {
     pub async fn payout_read(&self, account: AccountId, id: i64) -> Result<PayoutStory> {
         let story = async move |tx: &Tx<'_>| {
             let Some(payout) = payout_by_id(tx, account.0, id).await? else { return Ok(None) };
-            let commissions = payout_commissions(tx, id).await?.into_iter().map(|(id,)| id).collect();
+            let items = payout_items(tx, account.0, &numbers([id])).await?;
+            let commissions = items.into_iter().map(|(_, commission)| commission).collect();
             Ok(Some(PayoutStory { payout, commissions }))
         };
         self.store.money.read(story).await?.ok_or(Error::NotFound("payout"))
     }
 
-    /// Says what became of a payout. Said twice alike, the second time changes nothing.
+    /// Says what became of a payout. Said twice alike, the second time changes nothing. One that failed was sent before.
     pub async fn payout_finish(
         self: &Arc<Self>,
         account: AccountId,
@@ -183,22 +167,24 @@ impl App {
         let app = Arc::clone(self);
         let (now, actor) = (self.clock.now(), actor.to_owned());
         let finish = async move |tx: &Tx<'_>| {
-            let moved = payout_finish(tx, account.0, id, status.name(), error.as_deref(), now.0).await?;
-            let Some(payout) = payout_by_id(tx, account.0, id).await? else { return Ok(None) };
-            if moved {
-                finished(tx, &app, &payout, status, &actor, now).await?;
+            let mut moves = Moves::new(&app, Some(&actor), now);
+            moves.load_payouts(tx, account.0, &BTreeSet::from([id])).await?;
+            let Some(payout) = moves.payout(id) else { return Ok(None) };
+            if status == PayoutStatus::Failed && payout.status == PayoutStatus::Pending.name() {
+                moves.payout_move(id, PayoutStatus::Processing, None).map_err(given_up)?;
             }
-            Ok(Some(payout))
+            let done = moves.payout_move(id, status, error.as_deref());
+            let payout = moves.payout(id).cloned().expect("it was just found");
+            Ok(Some(match done {
+                Ok(_) => (Ok(payout), moves.write(tx).await?),
+                Err(refusal) => (Err(refusal), false),
+            }))
         };
-        let payout = self.store.money.write(finish).await?.ok_or(Error::NotFound("payout"))?;
-        if payout.status == status.name() {
-            return Ok(payout);
+        let (payout, delivers) = self.store.money.write(finish).await?.ok_or(Error::NotFound("payout"))?;
+        if delivers {
+            self.outbox.ring();
         }
-        Err(Error::Conflict {
-            code: "payout_not_pending",
-            param: None,
-            message: format!("The payout is {}: that does not change any more.", payout.status),
-        })
+        payout.map_err(|(code, message)| Error::Conflict { code, param: None, message })
     }
 
     /// How a partner is paid.
@@ -223,57 +209,6 @@ impl App {
     }
 }
 
-const BELOW_MINIMUM: &str = "below the minimum: ";
-const NOTHING_DUE: &str = "nothing is due: ";
-
 fn abandoned(text: &str) -> headwater_store::backend::Error {
     headwater_store::backend::Error::Abandoned(text.to_owned())
-}
-
-/// What a claim was given up for.
-fn not_paid(text: &str) -> Option<(&'static str, Decimal)> {
-    let reasons = [(BELOW_MINIMUM, "below_minimum"), (NOTHING_DUE, "nothing_due")];
-    reasons.iter().find_map(|(words, reason)| {
-        let amount = text.strip_prefix(words)?.parse().ok()?;
-        Some((*reason, Decimal(amount)))
-    })
-}
-
-fn deed(app: &App, payout: &PayoutRow, actor: &str, error: Option<&str>, now: Instant) -> AuditRow {
-    AuditRow {
-        id: app.next_id(now),
-        account_id: payout.account_id,
-        at: now.0,
-        actor: actor.to_owned(),
-        action: format!("payout.{}", payout.status),
-        object: format!("payout:{}", payout.id),
-        detail: json!({"amount": Decimal(payout.amount).to_string(), "unit": payout.unit, "error": error}).to_string(),
-    }
-}
-
-/// What the end of a payout changes: its commissions, and the books where it was paid.
-async fn finished(
-    tx: &Tx<'_>,
-    app: &App,
-    payout: &PayoutRow,
-    status: PayoutStatus,
-    actor: &str,
-    now: Instant,
-) -> StoreResult<()> {
-    let is_paid = status == PayoutStatus::Completed;
-    payout_release(tx, payout.id, if is_paid { "paid" } else { "approved" }, payout.commissions).await?;
-    if is_paid {
-        let payee = Owner::Partner(PartnerId(payout.partner_id));
-        let accounts = (AccountName::Payable, AccountName::Paid);
-        let booking = Booking {
-            account_id: payout.account_id,
-            program_id: payout.program_id,
-            unit: payout.unit.clone(),
-            transfer: Transfer::between(payee, accounts, Decimal(payout.amount)),
-            commission: None,
-            payout: Some(payout.id),
-        };
-        book(tx, app, &[booking], now).await?;
-    }
-    audit_insert(tx, &[deed(app, payout, actor, payout.error.as_deref(), now)]).await
 }

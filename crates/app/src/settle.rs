@@ -19,8 +19,10 @@ mod names;
 mod price;
 mod queue;
 mod record;
+mod referrals;
 mod refuse;
 mod revision;
+pub(crate) mod rewards;
 mod same_click;
 mod sources;
 pub mod sweep;
@@ -218,8 +220,7 @@ async fn keep_answers(tx: &Tx<'_>, commands: &[Command], answers: &[Answer]) -> 
 }
 
 /// One transaction for the whole batch; answers in the order of the commands.
-async fn settle_batch(app: &Arc<App>, commands: Vec<Command>) -> Result<Vec<Answer>> {
-    let commands = Arc::new(commands);
+async fn settle_batch(app: &Arc<App>, commands: Arc<Vec<Command>>) -> Result<Vec<Answer>> {
     let shared = Arc::clone(app);
     let now = app.clock.now();
     let (answers, delivers) = app
@@ -235,9 +236,9 @@ async fn settle_batch(app: &Arc<App>, commands: Vec<Command>) -> Result<Vec<Answ
                 decision.all(&commands)?
             };
             let delivers = !view.outcome.deliveries.is_empty();
-            books::commit(tx, &shared, view, now).await?;
+            let announces = books::commit(tx, &shared, view, now).await?;
             keep_answers(tx, &commands, &answers).await?;
-            Ok((answers, delivers))
+            Ok((answers, delivers || announces))
         })
         .await?;
     if delivers {

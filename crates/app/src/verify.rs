@@ -1,5 +1,6 @@
 //! Recomputes every cell from facts and configuration, and checks the books in themselves: cells against their commissions,
-//! commissions against their entries and payouts, transactions against nothing, chains against their hashes.
+//! commissions against their entries and payouts, transactions against nothing, chains against their hashes, and what the
+//! ledger says was paid against payouts.
 //!
 //! Reads beside a running server: what differs is looked at again before it is called a difference, because a
 //! settlement may have been half way.
@@ -13,7 +14,8 @@ use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
 use headwater_store::backend::Tx;
 use headwater_store::books::{
-    commission_out_of_payout, commission_unbooked, commission_without_cell, entry_unfounded, payout_unequal,
+    commission_out_of_payout, commission_unbooked, commission_without_cell, entry_unfounded, paid_unequal,
+    payout_unequal,
 };
 use headwater_store::history::{
     ChainedEntry, LedgerHead, cell_unequal, entries_after, figures, ledger_heads, transaction_unbalanced,
@@ -158,8 +160,13 @@ async fn unfounded(tx: &Tx<'_>) -> headwater_store::backend::Result<Option<Strin
             found.id, found.commissions, found.taken
         )));
     }
-    let found = commission_out_of_payout(tx).await?;
-    Ok(found.map(|id| format!("commission {id} has another status than its payout")))
+    if let Some(id) = commission_out_of_payout(tx).await? {
+        return Ok(Some(format!("commission {id} has another status than its payout")));
+    }
+    Ok(paid_unequal(tx).await?.map(|paid| {
+        let (balance, sum) = (Decimal(paid.paid), Decimal(paid.completed));
+        format!("{} was paid {balance} {}, its completed payouts add up to {sum}", paid.owner, paid.unit)
+    }))
 }
 
 /// What the entries of one account add up to.

@@ -36,6 +36,8 @@ ids! {
     ProgramId
     /// An introducing broker, affiliate or promoter.
     PartnerId
+    /// A partner in a program; the rewards dialect's `promoter_campaign`.
+    MembershipId
     /// A partner's entry point; below 2^40, because the click token carries it.
     LinkId
     /// One visit to a link; time-ordered.

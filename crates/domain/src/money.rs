@@ -150,6 +150,10 @@ impl Unit {
             code => Currency::parse(code).map(Self::Currency),
         }
     }
+    /// Whether a unit of this name, as it is stored, is money rather than a reward.
+    pub fn is_money_name(name: &str) -> bool {
+        Currency::parse(name).is_some()
+    }
     /// Whether it is money rather than a reward.
     pub fn is_money(self) -> bool {
         matches!(self, Self::Currency(_))

@@ -1,17 +1,21 @@
-//! Payouts: when one is made, what may become of it, and what a partner or a program says about it.
+//! Payouts: what may become of one, who is paid, and what a partner or a program says about it.
 //!
-//! A payout is one partner's due commissions of one unit, paid together. It is `pending` until the operator says what
-//! happened: `completed`, `failed` or `cancelled`; then it never changes again.
+//! A payout is one payee's approved commissions of one unit, settled together: money of a run, or one reward alone. What
+//! may follow what is here and nowhere else; where its commissions stand then is `ledger::Stage`.
 
+use crate::ids::{CustomerId, PartnerId};
+use crate::ledger::{Act, Owner};
 use crate::money::Decimal;
 use serde_json::{Map, Value, json};
 
 /// Where a payout stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PayoutStatus {
-    /// Made; the money is on its way.
+    /// Made; nothing was sent yet.
     Pending,
-    /// It arrived.
+    /// The money is on its way.
+    Processing,
+    /// It arrived; the reward is delivered.
     Completed,
     /// It did not arrive; its commissions can be paid again.
     Failed,
@@ -20,10 +24,14 @@ pub enum PayoutStatus {
 }
 
 impl PayoutStatus {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Processing, Self::Completed, Self::Failed, Self::Cancelled];
+
     /// The name on the wire and in the store.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pending => "pending",
+            Self::Processing => "processing",
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
@@ -32,12 +40,68 @@ impl PayoutStatus {
 
     /// The status of this name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Pending, Self::Completed, Self::Failed, Self::Cancelled].into_iter().find(|s| s.name() == name)
+        Self::ALL.into_iter().find(|status| status.name() == name)
     }
 
-    /// Whether it may become `next`.
+    /// Whether it may become `next` (`rewards-api.md` §7).
     pub fn may_become(self, next: Self) -> bool {
-        self == Self::Pending && next != Self::Pending
+        use PayoutStatus::{Cancelled, Completed, Failed, Pending, Processing};
+        matches!(
+            (self, next),
+            (Pending, Processing | Completed | Cancelled)
+                | (Processing, Completed | Failed)
+                | (Completed | Failed, Pending)
+        )
+    }
+
+    /// What a move does with each commission of a payout of money, or of a reward; `None`: nothing.
+    pub fn act(self, next: Self, is_money: bool) -> Option<Act> {
+        use PayoutStatus::{Cancelled, Completed, Failed, Pending};
+        match (self, next, is_money) {
+            (_, Completed, true) => Some(Act::Pay),
+            (_, Completed, false) => Some(Act::Fulfil),
+            (_, Failed | Cancelled, true) => Some(Act::Release),
+            (Completed, Pending, true) => Some(Act::Unpay),
+            (Completed, Pending, false) => Some(Act::Unfulfil),
+            (Failed, Pending, true) => Some(Act::Take),
+            _ => None,
+        }
+    }
+
+    /// Whether its commissions are its own, so that no other payout can take them.
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Pending | Self::Processing | Self::Completed)
+    }
+}
+
+/// How a payout came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PayoutOrigin {
+    /// A run over everything that is due.
+    Run,
+    /// Somebody picked its commissions.
+    Picked,
+    /// The approval of the one reward that it is for.
+    Reward,
+}
+
+impl PayoutOrigin {
+    /// The name in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Picked => "picked",
+            Self::Reward => "reward",
+        }
+    }
+}
+
+/// Who is paid, of a stored row: a partner, or a customer.
+pub fn payee(partner: Option<i64>, customer: Option<i64>) -> Owner {
+    match (partner, customer) {
+        (Some(partner), _) => Owner::Partner(PartnerId(partner)),
+        (None, Some(customer)) => Owner::Customer(CustomerId(customer)),
+        (None, None) => Owner::Program,
     }
 }
 
@@ -109,12 +173,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_payout_ends_once() {
-        let all = [PayoutStatus::Pending, PayoutStatus::Completed, PayoutStatus::Failed, PayoutStatus::Cancelled];
-        for from in all {
-            assert_eq!(PayoutStatus::parse(from.name()), Some(from));
-            for to in all {
-                assert_eq!(from.may_become(to), from == PayoutStatus::Pending && to != from, "{from:?} {to:?}");
+    fn these_moves_are_allowed_and_no_others() {
+        use PayoutStatus::{Cancelled, Completed, Failed, Pending, Processing};
+        let all = PayoutStatus::ALL;
+        let allowed: Vec<_> = all
+            .into_iter()
+            .flat_map(|from| all.into_iter().map(move |to| (from, to)))
+            .filter(|(from, to)| from.may_become(*to))
+            .collect();
+        assert_eq!(
+            allowed,
+            [
+                (Pending, Processing),
+                (Pending, Completed),
+                (Pending, Cancelled),
+                (Processing, Completed),
+                (Processing, Failed),
+                (Completed, Pending),
+                (Failed, Pending),
+            ]
+        );
+        assert!(all.into_iter().all(|status| PayoutStatus::parse(status.name()) == Some(status)));
+    }
+
+    /// From wherever the commissions of a payout stand, its moves lead to where they stand next.
+    #[test]
+    fn commissions_follow_their_payout() {
+        use crate::ledger::Stage;
+        let stands = |status: PayoutStatus, is_money| match (status, is_money) {
+            (PayoutStatus::Pending | PayoutStatus::Processing, true) => Stage::InPayout,
+            (PayoutStatus::Completed, true) => Stage::Paid,
+            (PayoutStatus::Completed, false) => Stage::Fulfilled { due: true },
+            _ => Stage::Payable,
+        };
+        for (from, to) in PayoutStatus::ALL.into_iter().flat_map(|from| PayoutStatus::ALL.map(|to| (from, to))) {
+            for is_money in [true, false] {
+                if !from.may_become(to) {
+                    continue;
+                }
+                let before = stands(from, is_money);
+                let after = from.act(to, is_money).map_or(Ok(before), |act| before.after(act).map(|(next, _)| next));
+                assert_eq!(after, Ok(stands(to, is_money)), "{from:?} {to:?} {is_money}");
             }
         }
     }

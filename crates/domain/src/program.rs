@@ -62,6 +62,8 @@ pub struct Settings {
     pub inbound: Inbound,
     /// Partners that set no minimum of their own are paid from this amount on.
     pub payout_minimum: Option<Decimal>,
+    /// What the rewards dialect keeps of it that nothing else is decided by.
+    pub campaign: Map<String, Value>,
 }
 
 /// A setting that cannot be used: its name and what to do.
@@ -95,6 +97,7 @@ impl Default for Settings {
             kpis: Vec::new(),
             inbound: Inbound::default(),
             payout_minimum: None,
+            campaign: Map::new(),
         }
     }
 }
@@ -176,6 +179,7 @@ impl Settings {
                 self.payout_minimum =
                     if value.is_null() { None } else { Some(minimum().ok_or("must be a decimal of 0 or more")?) };
             }
+            "campaign" => self.campaign = value.as_object().cloned().ok_or("must be an object")?,
             _ => {}
         }
         Ok(())
@@ -197,6 +201,7 @@ impl Settings {
             "unverified_types": self.unverified_types, "payout_minimum": self.payout_minimum.map(|m| m.to_string()),
             "sources": self.sources.iter().map(|(figure, source)| (figure.clone(), source.name().into())).collect::<Map<_, Value>>(),
             "unknown_customer": if self.holds_unknown_customers { "hold" } else { "reject" },
+            "campaign": self.campaign,
             "kpis": self.kpis.iter().map(EventConfiguration::to_json).collect::<Vec<_>>(),
         });
         let Value::Object(mut map) = value else { return Map::new() };

@@ -96,8 +96,10 @@ fn outgoing(claimed: &ClaimedDelivery, now: Instant) -> Outgoing {
     };
     let signed = signature::headers(signers, &claimed.public_id, now.seconds(), &claimed.body);
     let named = envelope::headers(claimed.payload_style, &claimed.public_id, &claimed.event_type, claimed.attempt);
-    let headers = named.into_iter().chain(signed).map(|(name, value)| (name.to_owned(), value)).collect();
-    Outgoing { url: claimed.url.clone(), headers, body: claimed.body.clone() }
+    let ours = named.into_iter().chain(signed).map(|(name, value)| (name.to_owned(), value));
+    let headers = ours.chain(claimed.own_headers.iter().cloned()).collect();
+    let deadline = claimed.timeout_seconds.map(Duration::from_secs);
+    Outgoing { url: claimed.url.clone(), headers, body: claimed.body.clone(), deadline }
 }
 
 fn is_success(result: &AttemptResult) -> bool {

@@ -36,6 +36,8 @@ pub struct Outgoing {
     pub headers: Vec<(String, String)>,
     /// The exact bytes.
     pub body: Vec<u8>,
+    /// For all of the attempt, where it is not that of [`Settings`].
+    pub deadline: Option<Duration>,
 }
 
 /// What one attempt came to.
@@ -144,11 +146,12 @@ impl Egress {
             error: None,
             retry_after_seconds: None,
         };
+        let deadline = outgoing.deadline.unwrap_or(self.deadline);
         let attempt = self.attempt(outgoing, &mut result);
-        let error = match tokio::time::timeout(self.deadline, attempt).await {
+        let error = match tokio::time::timeout(deadline, attempt).await {
             Ok(Ok(())) => None,
             Ok(Err(failure)) => Some(failure.to_string()),
-            Err(_) => Some(format!("no complete answer within {} s", self.deadline.as_secs_f32())),
+            Err(_) => Some(format!("no complete answer within {} s", deadline.as_secs_f32())),
         };
         result.error = error;
         result.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -74,7 +74,12 @@ fn resolving(answers: Vec<Vec<&'static str>>) -> Lookup {
 }
 
 fn to(url: String) -> Outgoing {
-    Outgoing { url, headers: vec![("FX-Event-Type".to_owned(), "CUSTOM".to_owned())], body: b"{\"a\":1}".to_vec() }
+    Outgoing {
+        url,
+        headers: vec![("FX-Event-Type".to_owned(), "CUSTOM".to_owned())],
+        body: b"{\"a\":1}".to_vec(),
+        deadline: None,
+    }
 }
 
 #[tokio::test]

@@ -34,10 +34,10 @@ pub async fn commission_unbooked(tx: &Tx<'_>) -> Result<Option<UnbookedCommissio
     tx.maybe(statement, &[]).await
 }
 
-/// The first posting whose cell is not there.
+/// The first posting whose cell is not there; one that was made by hand has no fact, and needs none.
 pub async fn commission_without_cell(tx: &Tx<'_>) -> Result<Option<i64>> {
     let statement = sql!(
-        "SELECT c.id FROM commission c WHERE NOT EXISTS \
+        "SELECT c.id FROM commission c WHERE c.fact_id <> 0 AND NOT EXISTS \
          (SELECT 1 FROM cell k WHERE k.person_id = c.person_id AND k.cell = c.cell) ORDER BY c.id LIMIT 1"
     );
     let found: Option<(i64,)> = tx.maybe(statement, &[]).await?;
@@ -53,7 +53,7 @@ pub async fn entry_unfounded(tx: &Tx<'_>) -> Result<Option<i64>> {
          WHERE (e.commission_id IS NOT NULL AND (c.id IS NULL OR a.unit <> c.unit OR a.program_id <> c.program_id \
          OR a.owner NOT IN ('program', 'partner:' || COALESCE(c.partner_id, 0), 'customer:' || COALESCE(c.customer_id, 0)))) \
          OR (e.payout_id IS NOT NULL AND (p.id IS NULL OR a.unit <> p.unit OR a.program_id <> p.program_id \
-         OR a.owner <> 'partner:' || p.partner_id)) \
+         OR a.owner NOT IN ('partner:' || COALESCE(p.partner_id, 0), 'customer:' || COALESCE(p.customer_id, 0)))) \
          OR (e.commission_id IS NULL AND e.payout_id IS NULL AND a.name NOT IN ('payable', 'receivable')) \
          ORDER BY e.id LIMIT 1"
     );
@@ -67,7 +67,7 @@ pub async fn payout_unequal(tx: &Tx<'_>) -> Result<Option<UnequalPayout>> {
         "SELECT p.id, p.amount, p.commissions, CAST(COALESCE(i.taken, 0) AS BIGINT), CAST(COALESCE(i.total, 0) AS BIGINT), \
          CAST(COALESCE(b.booked, 0) AS BIGINT) FROM payout p LEFT JOIN ( \
          SELECT t.payout_id, COUNT(*) AS taken, SUM(c.amount) AS total FROM payout_item t JOIN commission c ON c.id = t.commission_id \
-         JOIN payout q ON q.id = t.payout_id AND q.unit = c.unit AND q.partner_id = c.partner_id AND q.program_id = c.program_id \
+         JOIN payout q ON q.id = t.payout_id AND q.unit = c.unit AND COALESCE(q.partner_id, -q.customer_id) = COALESCE(c.partner_id, -c.customer_id) AND q.program_id = c.program_id \
          GROUP BY t.payout_id) i ON i.payout_id = p.id LEFT JOIN ( \
          SELECT e.payout_id, SUM(e.amount) AS booked FROM ledger_entry e JOIN ledger_account a ON a.id = e.ledger_account_id \
          WHERE e.payout_id IS NOT NULL AND a.name = 'paid' GROUP BY e.payout_id) b ON b.payout_id = p.id \
@@ -77,14 +77,35 @@ pub async fn payout_unequal(tx: &Tx<'_>) -> Result<Option<UnequalPayout>> {
     tx.maybe(statement, &[]).await
 }
 
-/// The first posting whose status is not that of the payout which has it: in a payout, paid, or in none.
+/// The first posting whose status is not that of the payout which has it: in a payout, paid, fulfilled, or in none.
 pub async fn commission_out_of_payout(tx: &Tx<'_>) -> Result<Option<i64>> {
     let statement = sql!(
         "SELECT c.id FROM commission c LEFT JOIN payout_item i ON i.commission_id = c.id AND i.live \
          LEFT JOIN payout p ON p.id = i.payout_id \
-         WHERE (c.status = 'in_payout') <> (p.id IS NOT NULL AND p.status = 'pending') \
-         OR (c.status = 'paid') <> (p.id IS NOT NULL AND p.status = 'completed') ORDER BY c.id LIMIT 1"
+         LEFT JOIN (SELECT 'points' AS unit UNION SELECT 'credits' UNION SELECT 'free_months' UNION SELECT 'mon_discount' \
+         UNION SELECT 'discount_per') r ON r.unit = c.unit \
+         WHERE (c.status = 'in_payout') <> (p.id IS NOT NULL AND r.unit IS NULL AND p.status IN ('pending', 'processing')) \
+         OR (c.status = 'paid') <> (p.id IS NOT NULL AND r.unit IS NULL AND p.status = 'completed') \
+         OR (c.status = 'fulfilled') <> (p.id IS NOT NULL AND r.unit IS NOT NULL AND p.status = 'completed') \
+         OR (p.id IS NOT NULL AND p.status NOT IN ('pending', 'processing', 'completed')) ORDER BY c.id LIMIT 1"
     );
     let found: Option<(i64,)> = tx.maybe(statement, &[]).await?;
     Ok(found.map(|(id,)| id))
+}
+
+record! {
+    /// What was paid to somebody in a unit, as the ledger has it and as the completed payouts add up to.
+    pub struct UnequalPaid { owner: String, unit: String, paid: i64, completed: i64 }
+}
+
+/// The first account `paid` that the completed payouts of its owner do not add up to.
+pub async fn paid_unequal(tx: &Tx<'_>) -> Result<Option<UnequalPaid>> {
+    let statement = sql!(
+        "SELECT a.owner, a.unit, a.balance, CAST(COALESCE(s.total, 0) AS BIGINT) FROM ledger_account a LEFT JOIN \
+         (SELECT program_id, unit, CASE WHEN partner_id IS NULL THEN 'customer:' || CAST(customer_id AS TEXT) \
+         ELSE 'partner:' || CAST(partner_id AS TEXT) END AS owner, SUM(amount) AS total FROM payout WHERE status = 'completed' \
+         GROUP BY program_id, unit, partner_id, customer_id) s ON s.program_id = a.program_id AND s.unit = a.unit AND s.owner = a.owner \
+         WHERE a.name = 'paid' AND a.balance <> COALESCE(s.total, 0) ORDER BY a.id LIMIT 1"
+    );
+    tx.maybe(statement, &[]).await
 }

@@ -94,16 +94,22 @@ pub async fn commissions_by_id(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> 
 }
 
 record! {
-    /// What a decision about a posting depends on; `corrects_denied`: the posting that it corrects was denied;
-    /// `is_taken_back`: a posting that takes it back was approved.
+    /// What a move of a posting depends on. `corrects_denied`: the posting that it corrects was denied; `is_taken_back`: a
+    /// posting that takes it back was approved; `is_given_up`: one that takes it back was denied. `payout_id`: the live
+    /// payout that it is in.
     pub struct LifeRow {
-        id: i64, account_id: i64, program_id: i64, partner_id: Option<i64>, customer_id: Option<i64>, unit: String, amount: i64,
-        status: String, payable_at: i64, is_due: bool, corrects_denied: bool, is_taken_back: bool,
+        id: i64, account_id: i64, program_id: i64, partner_id: Option<i64>, customer_id: Option<i64>, promoter_id: Option<i64>,
+        unit: String, amount: i64, status: String, payable_at: i64, due_at: Option<i64>, is_hidden: bool, created_at: i64,
+        corrects_denied: bool, is_taken_back: bool, is_given_up: bool, payout_id: Option<i64>,
     }
 }
 batch! {
-    /// A decision: the status it was made on, and the new one; `due_at` where the amount is payable at once.
-    pub struct LifePut { id: i64 = "int8", was: String = "text", status: String = "text", due_at: Option<i64> = "int8" }
+    /// A move: the status it was made on, and the new one. `due_at`: since when its amount is payable; `decided_at` where
+    /// somebody decided.
+    pub struct LifePut {
+        id: i64 = "int8", was: String = "text", status: String = "text", due_at: Option<i64> = "int8", decided_at: Option<i64> = "int8",
+        hidden_at: Option<i64> = "int8",
+    }
 }
 
 batch! {
@@ -112,41 +118,67 @@ batch! {
 }
 
 /// Locks postings of this account with those that they correct and those that correct them, in their order, and reads what
-/// a decision depends on.
+/// a move depends on. It is read after the lock, so that it is true until the end of the transaction.
 pub async fn commissions_lock(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> Result<Vec<LifeRow>> {
-    let statement = batch_sql!(
+    let lock = batch_sql!(
         Number,
         1,
-        "SELECT id, account_id, program_id, partner_id, customer_id, unit, amount, status, payable_at, due_at IS NOT NULL, \
-         EXISTS (SELECT 1 FROM commission c WHERE c.id = commission.corrects AND c.status = 'denied'), \
-         EXISTS (SELECT 1 FROM commission c WHERE c.corrects = commission.id AND c.amount < 0 \
-         AND c.status NOT IN ('pending', 'denied')) \
-         FROM commission WHERE account_id = $1 AND (id IN (SELECT id FROM {batch}) \
+        "SELECT id FROM commission WHERE account_id = $1 AND (id IN (SELECT id FROM {batch}) \
          OR corrects IN (SELECT id FROM {batch}) \
          OR id IN (SELECT m.corrects FROM commission m WHERE m.id IN (SELECT id FROM {batch}))) ORDER BY id FOR UPDATE"
     );
-    tx.batch_all(statement, &[&account_id], ids).await
+    tx.batch_all::<_, (i64,)>(lock, &[&account_id], ids).await?;
+    let read = batch_sql!(
+        Number,
+        1,
+        "SELECT id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, status, payable_at, due_at, \
+         hidden_at IS NOT NULL, created_at, \
+         EXISTS (SELECT 1 FROM commission c WHERE c.id = commission.corrects AND c.status = 'denied'), \
+         EXISTS (SELECT 1 FROM commission c WHERE c.corrects = commission.id AND c.amount < 0 \
+         AND c.status NOT IN ('pending', 'denied')), \
+         EXISTS (SELECT 1 FROM commission c WHERE c.corrects = commission.id AND c.amount < 0 AND c.status = 'denied'), \
+         (SELECT i.payout_id FROM payout_item i WHERE i.commission_id = commission.id AND i.live) \
+         FROM commission WHERE account_id = $1 AND id IN (SELECT id FROM {batch}) ORDER BY id"
+    );
+    tx.batch_all(read, &[&account_id], ids).await
 }
 
-/// Moves postings whose status is still the one that was read; all or none. Their cells know how much of them was denied.
-pub async fn commissions_decide(tx: &Tx<'_>, account_id: i64, at: i64, rows: &[LifePut]) -> Result<()> {
+/// Moves postings whose status is still the one that was read; all or none. Their cells know how much of them is denied.
+pub async fn commissions_move(tx: &Tx<'_>, rows: &[LifePut]) -> Result<()> {
     let statement = batch_sql!(
         LifePut,
-        2,
-        "UPDATE commission SET status = batch.status, due_at = batch.due_at, decided_at = CAST($2 AS BIGINT) FROM {batch} \
-         WHERE commission.id = batch.id AND commission.account_id = $1 AND commission.status = batch.was"
+        0,
+        "UPDATE commission SET status = batch.status, due_at = batch.due_at, \
+         decided_at = COALESCE(batch.decided_at, commission.decided_at), hidden_at = COALESCE(batch.hidden_at, commission.hidden_at) \
+         FROM {batch} WHERE commission.id = batch.id AND commission.status = batch.was"
     );
-    let moved = tx.batch(statement, &[&account_id, &at], rows).await?;
-    let denied: Vec<_> = rows.iter().filter(|row| row.status == "denied").map(|row| Number { id: row.id }).collect();
+    let moved = tx.batch(statement, &[], rows).await?;
+    for (is_denied, sign) in [(true, 1), (false, -1)] {
+        let turned = rows.iter().filter(|row| {
+            let (was, is) = (row.was == "denied", row.status == "denied");
+            was != is && is == is_denied
+        });
+        let turned: Vec<_> = turned.map(|row| Number { id: row.id }).collect();
+        cells_deny(tx, &turned, sign).await?;
+    }
+    if moved == rows.len() as u64 {
+        Ok(())
+    } else {
+        Err(Error::Abandoned("a locked posting changed its status".into()))
+    }
+}
+
+/// So much more of their cells is denied, or with the other sign less, as these postings add up to.
+async fn cells_deny(tx: &Tx<'_>, postings: &[Number], sign: i64) -> Result<()> {
     let sums = batch_sql!(
         Number,
         0,
         "SELECT person_id, cell, CAST(SUM(amount) AS BIGINT) FROM commission WHERE id IN (SELECT id FROM {batch}) \
          GROUP BY person_id, cell"
     );
-    let sums: Vec<(i64, String, i64)> = tx.batch_all(sums, &[], &denied).await?;
+    let sums: Vec<(i64, String, i64)> = tx.batch_all(sums, &[], postings).await?;
     let changes: Vec<_> =
-        sums.into_iter().map(|(person_id, cell, change)| CellDenied { person_id, cell, change }).collect();
+        sums.into_iter().map(|(person_id, cell, sum)| CellDenied { person_id, cell, change: sign * sum }).collect();
     let cells = batch_sql!(
         CellDenied,
         0,
@@ -154,11 +186,26 @@ pub async fn commissions_decide(tx: &Tx<'_>, account_id: i64, at: i64, rows: &[L
          WHERE cell.person_id = batch.person_id AND cell.cell = batch.cell"
     );
     tx.batch(cells, &[], &changes).await?;
-    if moved == rows.len() as u64 {
-        Ok(())
-    } else {
-        Err(Error::Abandoned("a locked posting changed its status".into()))
-    }
+    Ok(())
+}
+
+/// Says of postings for customers who brought these; gives what is known.
+pub async fn commissions_promote(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<(i64, Option<i64>)>> {
+    let statement = batch_sql!(
+        Number,
+        0,
+        "UPDATE commission SET promoter_id = (SELECT a.partner_id FROM attribution a JOIN customer c \
+         ON c.person_id = a.person_id AND c.id = a.customer_id WHERE c.id = commission.customer_id \
+         ORDER BY a.from_at DESC LIMIT 1) FROM {batch} WHERE commission.id = batch.id AND commission.customer_id IS NOT NULL \
+         RETURNING commission.id, commission.promoter_id"
+    );
+    tx.batch_all(statement, &[], ids).await
+}
+
+/// Names who made a posting by hand.
+pub async fn commission_made_by(tx: &Tx<'_>, id: i64, made_by: Option<&str>) -> Result<()> {
+    tx.execute(sql!("UPDATE commission SET made_by = $2 WHERE id = $1"), &[&id, &made_by]).await?;
+    Ok(())
 }
 
 record! {

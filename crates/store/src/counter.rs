@@ -31,6 +31,7 @@ pub async fn greatest_id(tx: &Tx<'_>) -> Result<i64> {
         "SELECT COALESCE(MAX(id), 0) FROM (SELECT MAX(id) AS id FROM event UNION ALL SELECT MAX(id) FROM fact \
          UNION ALL SELECT MAX(id) FROM commission UNION ALL SELECT MAX(id) FROM ledger_entry \
          UNION ALL SELECT MAX(id) FROM payout UNION ALL SELECT MAX(id) FROM audit \
+         UNION ALL SELECT MAX(id) FROM payments_batch UNION ALL SELECT MAX(id) FROM batch_process \
          UNION ALL SELECT MAX(id) FROM delivery UNION ALL SELECT MAX(id) FROM person \
          UNION ALL SELECT MAX(id) FROM ledger_account) AS greatest"
     );

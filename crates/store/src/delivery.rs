@@ -20,8 +20,8 @@ batch! {
     }
 }
 batch! {
-    /// A delivery by its number.
-    pub struct DeliveryNumber { id: i64 = "int8" }
+    /// A delivery by its number, and until when it is leased.
+    pub struct DeliveryLease { id: i64 = "int8", lease_until: i64 = "int8" }
 }
 record! {
     /// A delivery that is due, with what is needed to send it.
@@ -29,6 +29,8 @@ record! {
         id: i64, account_id: i64, endpoint_id: i64, event_type: String, body: String, attempts: i64, attempts_before: i64,
         is_test: bool, created_at: i64, url: String, payload_style: String, sealed_secret: String,
         sealed_previous: Option<String>, previous_until: Option<i64>, rotated_at: Option<i64>, is_failing: bool,
+        sealed_at_creation: Option<String>, dialect: String, timeout_seconds: i64, retry_profile: String, max_retries: i64,
+        headers: String, basic_auth_user: Option<String>, sealed_basic_auth: Option<String>, basic_auth_enabled: bool,
     }
 }
 record! {
@@ -60,12 +62,12 @@ pub async fn deliveries_insert(tx: &Tx<'_>, new: &[NewDelivery]) -> Result<()> {
     Ok(())
 }
 
-/// Leases up to `limit` due deliveries to the holder of `token` until `lease_until`. Tests come first, then healthy
-/// endpoints, then at most `failing_limit` deliveries to endpoints whose last attempt failed.
+/// Leases up to `limit` due deliveries to the holder of `token`, each for `grace_micros` more than its attempt may take.
+/// Tests come first, then healthy endpoints, then at most `failing_limit` deliveries to endpoints whose last attempt failed.
 pub async fn delivery_claim(
     tx: &Tx<'_>,
     now: i64,
-    lease_until: i64,
+    grace_micros: i64,
     token: &str,
     limit: i64,
     failing_limit: i64,
@@ -73,7 +75,8 @@ pub async fn delivery_claim(
     let tests = sql!(
         "SELECT d.id, d.account_id, d.endpoint_id, d.event_type, d.body, d.attempts, d.attempts_before, d.is_test, \
          d.created_at, e.url, e.payload_style, e.sealed_secret, e.sealed_previous, e.previous_until, e.rotated_at, \
-         e.failing_since IS NOT NULL \
+         e.failing_since IS NOT NULL, d.sealed_secret, e.dialect, e.timeout_seconds, e.retry_profile, e.max_retries, e.headers, \
+         e.basic_auth_user, e.sealed_basic_auth, e.basic_auth_enabled \
          FROM delivery d JOIN endpoint e ON e.id = d.endpoint_id \
          WHERE d.status = 'pending' AND d.is_test AND e.deleted_at IS NULL AND (d.lease_until IS NULL OR d.lease_until <= $1) \
          ORDER BY d.id LIMIT $2"
@@ -90,7 +93,8 @@ pub async fn delivery_claim(
              AND d.due_at <= $1)) \
          SELECT d.id, d.account_id, d.endpoint_id, d.event_type, d.body, d.attempts, d.attempts_before, d.is_test, \
          d.created_at, e.url, e.payload_style, e.sealed_secret, e.sealed_previous, e.previous_until, e.rotated_at, \
-         e.failing_since IS NOT NULL \
+         e.failing_since IS NOT NULL, d.sealed_secret, e.dialect, e.timeout_seconds, e.retry_profile, e.max_retries, e.headers, \
+         e.basic_auth_user, e.sealed_basic_auth, e.basic_auth_enabled \
          FROM head CROSS JOIN delivery d JOIN endpoint e ON e.id = d.endpoint_id \
          WHERE d.endpoint_id = head.id AND d.status = 'pending' AND NOT d.is_test \
          AND (d.due_at, d.id) <= (head.last_due, head.last_id) AND (d.lease_until IS NULL OR d.lease_until <= $1) \
@@ -107,7 +111,8 @@ pub async fn delivery_claim(
            AND (e.slow_until IS NULL OR e.slow_until <= $1)) \
          SELECT d.id, d.account_id, d.endpoint_id, d.event_type, d.body, d.attempts, d.attempts_before, d.is_test, \
          d.created_at, e.url, e.payload_style, e.sealed_secret, e.sealed_previous, e.previous_until, e.rotated_at, \
-         e.failing_since IS NOT NULL \
+         e.failing_since IS NOT NULL, d.sealed_secret, e.dialect, e.timeout_seconds, e.retry_profile, e.max_retries, e.headers, \
+         e.basic_auth_user, e.sealed_basic_auth, e.basic_auth_enabled \
          FROM head JOIN delivery d ON d.id = head.id JOIN endpoint e ON e.id = d.endpoint_id \
          WHERE d.lease_until IS NULL OR d.lease_until <= $1 ORDER BY d.due_at, d.id LIMIT $2"
     );
@@ -115,15 +120,16 @@ pub async fn delivery_claim(
     if room > 0 {
         due.extend(tx.all::<DueRow>(failing, &[&now, &room]).await?);
     }
-    let numbers: Vec<_> = due.iter().map(|row| DeliveryNumber { id: row.id }).collect();
+    let until = |row: &DueRow| now + row.timeout_seconds * 1_000_000 + grace_micros;
+    let claims: Vec<_> = due.iter().map(|row| DeliveryLease { id: row.id, lease_until: until(row) }).collect();
     let lease = batch_sql!(
-        DeliveryNumber,
-        3,
-        "UPDATE delivery SET lease_until = $2, lease_token = $3 FROM {batch} WHERE delivery.id = batch.id \
+        DeliveryLease,
+        2,
+        "UPDATE delivery SET lease_until = batch.lease_until, lease_token = $2 FROM {batch} WHERE delivery.id = batch.id \
          AND delivery.status = 'pending' AND (delivery.lease_until IS NULL OR delivery.lease_until <= $1) \
          RETURNING delivery.id"
     );
-    let leased: Vec<(i64,)> = tx.batch_all(lease, &[&now, &lease_until, &token], &numbers).await?;
+    let leased: Vec<(i64,)> = tx.batch_all(lease, &[&now, &token], &claims).await?;
     // Another node may have leased some of them since they were read: the guarded update decides.
     due.retain(|row| leased.iter().any(|(id,)| *id == row.id));
     Ok(due)

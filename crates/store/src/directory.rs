@@ -31,6 +31,16 @@ record! {
     pub struct PartnerStatusRow { partner_id: i64, from_at: i64, suspended: bool }
 }
 record! {
+    /// A partner in a program; `data` is JSON.
+    pub struct MembershipRow {
+        id: i64, account_id: i64, program_id: i64, partner_id: i64, state: String, ref_token: String, data: String, created_at: i64,
+    }
+}
+record! {
+    /// Whether a membership is barred from an instant on.
+    pub struct MembershipStatusRow { membership_id: i64, from_at: i64, barred: bool }
+}
+record! {
     /// A saved plan document.
     pub struct PlanVersionRow { id: i64, account_id: i64, name: String, number: i64, document: String, created_at: i64 }
 }
@@ -54,11 +64,13 @@ record! {
     }
 }
 record! {
-    /// A postback endpoint; `enabled_events` and `metadata` are JSON, secrets are sealed.
+    /// A postback endpoint or a webhook; `enabled_events`, `metadata`, `programs` and `headers` are JSON, secrets are sealed.
     pub struct EndpointRow {
         id: i64, account_id: i64, url: String, enabled_events: String, description: Option<String>, metadata: String,
         payload_style: String, status: String, sealed_secret: String, sealed_previous: Option<String>,
         previous_until: Option<i64>, secret_hint: String, deleted_at: Option<i64>, created_at: i64,
+        dialect: String, programs: String, timeout_seconds: i64, retry_profile: String, max_retries: i64, headers: String,
+        basic_auth_user: Option<String>, sealed_basic_auth: Option<String>, basic_auth_enabled: bool, updated_at: i64,
     }
 }
 record! {
@@ -76,6 +88,8 @@ pub struct Changes {
     pub partners: Vec<PartnerRow>,
     pub partner_parents: Vec<PartnerParentRow>,
     pub partner_statuses: Vec<PartnerStatusRow>,
+    pub memberships: Vec<MembershipRow>,
+    pub membership_statuses: Vec<MembershipStatusRow>,
     pub plan_versions: Vec<PlanVersionRow>,
     pub plan_activations: Vec<PlanActivationRow>,
     pub links: Vec<LinkRow>,
@@ -114,6 +128,18 @@ pub async fn changes_since(tx: &Tx<'_>, seen: i64) -> Result<Changes> {
         partner_statuses: tx
             .all(sql!("SELECT partner_id, from_at, suspended FROM partner_status WHERE version > $1"), &[&seen])
             .await?,
+        memberships: tx
+            .all(
+                sql!(
+                    "SELECT id, account_id, program_id, partner_id, state, ref_token, data, created_at FROM membership \
+                     WHERE version > $1"
+                ),
+                &[&seen],
+            )
+            .await?,
+        membership_statuses: tx
+            .all(sql!("SELECT membership_id, from_at, barred FROM membership_status WHERE version > $1"), &[&seen])
+            .await?,
         plan_versions: tx
             .all(
                 sql!(
@@ -147,7 +173,9 @@ pub async fn changes_since(tx: &Tx<'_>, seen: i64) -> Result<Changes> {
             .all(
                 sql!(
                     "SELECT id, account_id, url, enabled_events, description, metadata, payload_style, status, sealed_secret, \
-                     sealed_previous, previous_until, secret_hint, deleted_at, created_at FROM endpoint WHERE version > $1"
+                     sealed_previous, previous_until, secret_hint, deleted_at, created_at, dialect, programs, timeout_seconds, \
+                     retry_profile, max_retries, headers, basic_auth_user, sealed_basic_auth, basic_auth_enabled, updated_at \
+                     FROM endpoint WHERE version > $1"
                 ),
                 &[&seen],
             )

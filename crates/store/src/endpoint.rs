@@ -26,13 +26,13 @@ pub async fn endpoint_number(tx: &Tx<'_>) -> Result<i64> {
     counter::next(tx, "endpoint").await
 }
 
-/// Adds an endpoint, enabled.
+/// Adds an endpoint of the referral dialect, enabled.
 pub async fn endpoint_insert(tx: &Tx<'_>, id: i64, new: &NewEndpoint, sealed: &str, hint: &str) -> Result<()> {
     let version = counter::next_version(tx).await?;
     let statement = sql!(
         "INSERT INTO endpoint (id, account_id, url, enabled_events, description, metadata, payload_style, status, \
-         sealed_secret, secret_hint, slow_answers, created_at, version) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 'enabled', $8, $9, 0, $10, $11)"
+         sealed_secret, secret_hint, slow_answers, created_at, updated_at, version) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'enabled', $8, $9, 0, $10, $10, $11)"
     );
     tx.execute(
         statement,
@@ -58,7 +58,8 @@ pub async fn endpoint_insert(tx: &Tx<'_>, id: i64, new: &NewEndpoint, sealed: &s
 pub async fn endpoint_get(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<Option<EndpointRow>> {
     let statement = sql!(
         "SELECT id, account_id, url, enabled_events, description, metadata, payload_style, status, sealed_secret, \
-         sealed_previous, previous_until, secret_hint, deleted_at, created_at \
+         sealed_previous, previous_until, secret_hint, deleted_at, created_at, dialect, programs, timeout_seconds, \
+         retry_profile, max_retries, headers, basic_auth_user, sealed_basic_auth, basic_auth_enabled, updated_at \
          FROM endpoint WHERE account_id = $1 AND id = $2"
     );
     tx.maybe(statement, &[&account_id, &id]).await
@@ -68,18 +69,20 @@ pub async fn endpoint_get(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<Optio
 pub async fn endpoint_lock(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<Option<EndpointRow>> {
     let statement = sql!(
         "SELECT id, account_id, url, enabled_events, description, metadata, payload_style, status, sealed_secret, \
-         sealed_previous, previous_until, secret_hint, deleted_at, created_at \
+         sealed_previous, previous_until, secret_hint, deleted_at, created_at, dialect, programs, timeout_seconds, \
+         retry_profile, max_retries, headers, basic_auth_user, sealed_basic_auth, basic_auth_enabled, updated_at \
          FROM endpoint WHERE account_id = $1 AND id = $2 FOR UPDATE"
     );
     tx.maybe(statement, &[&account_id, &id]).await
 }
 
-/// The account's endpoints below the number `before`, newest first, without deleted ones.
+/// The account's endpoints of the referral dialect below the number `before`, newest first, without deleted ones.
 pub async fn endpoint_list(tx: &Tx<'_>, account_id: i64, before: i64, limit: i64) -> Result<Vec<EndpointRow>> {
     let statement = sql!(
         "SELECT id, account_id, url, enabled_events, description, metadata, payload_style, status, sealed_secret, \
-         sealed_previous, previous_until, secret_hint, deleted_at, created_at \
-         FROM endpoint WHERE account_id = $1 AND id < $2 AND deleted_at IS NULL ORDER BY id DESC LIMIT $3"
+         sealed_previous, previous_until, secret_hint, deleted_at, created_at, dialect, programs, timeout_seconds, \
+         retry_profile, max_retries, headers, basic_auth_user, sealed_basic_auth, basic_auth_enabled, updated_at \
+         FROM endpoint WHERE account_id = $1 AND id < $2 AND deleted_at IS NULL AND dialect = 'referral' ORDER BY id DESC LIMIT $3"
     );
     tx.all(statement, &[&account_id, &before, &limit]).await
 }
@@ -112,7 +115,7 @@ pub async fn endpoint_update(tx: &Tx<'_>, row: &EndpointRow) -> Result<()> {
 }
 
 /// Puts a new secret in the place of the current one, which co-signs until `previous_until` and stays to sign again
-/// the single-value header of deliveries made before `rotated_at`.
+/// the single-value header of deliveries made before `rotated_at`. They keep their own secret also over further rotations.
 pub async fn endpoint_rotate(
     tx: &Tx<'_>,
     account_id: i64,
@@ -123,6 +126,11 @@ pub async fn endpoint_rotate(
     previous_until: i64,
 ) -> Result<()> {
     let version = counter::next_version(tx).await?;
+    let statement = sql!(
+        "UPDATE delivery SET sealed_secret = (SELECT e.sealed_secret FROM endpoint e WHERE e.id = $2) \
+         WHERE account_id = $1 AND endpoint_id = $2 AND sealed_secret IS NULL AND status IN ('pending', 'failed')"
+    );
+    tx.execute(statement, &[&account_id, &id]).await?;
     let statement = sql!(
         "UPDATE endpoint SET sealed_previous = sealed_secret, sealed_secret = $3, secret_hint = $4, rotated_at = $5, \
          previous_until = $6, version = $7 WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL"

@@ -1,6 +1,7 @@
 //! Links: writing them, and the counts of their events. Reading is in `directory`.
 
 use crate::backend::{Result, Tx};
+use crate::membership::membership_ensure;
 use crate::{counter, record, sql};
 
 /// A link to add; `utm` and `metadata` are JSON.
@@ -44,6 +45,7 @@ pub async fn link_insert(tx: &Tx<'_>, new: &NewLink) -> Result<Option<i64>> {
             ],
         )
         .await?;
+    membership_ensure(tx, new.account_id, new.program_id, new.partner_id, new.created_at).await?;
     Ok((inserted > 0).then_some(id))
 }
 

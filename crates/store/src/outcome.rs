@@ -79,7 +79,8 @@ batch! {
         person_id: i64 = "int8", rule: String = "text", level: i64 = "int8", cell: String = "text", status: String = "text", unit: String = "text",
         amount: i64 = "int8", period: String = "text", for_period: String = "text", payable_at: i64 = "int8", fact_id: i64 = "int8",
         event_id: Option<i64> = "int8", corrects: Option<i64> = "int8", plan: String = "text", plan_number: i64 = "int8",
-        posted_before: i64 = "int8", explanation: String = "text", created_at: i64 = "int8",
+        posted_before: i64 = "int8", explanation: String = "text", created_at: i64 = "int8", sale_amount: Option<i64> = "int8",
+        sale_currency: Option<String> = "text",
     }
 }
 batch! {
@@ -185,9 +186,9 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
         NewCommission,
         0,
         "INSERT INTO commission (id, account_id, program_id, partner_id, customer_id, person_id, rule, level, cell, status, unit, \
-         amount, period, for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, due_at) \
+         amount, period, for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, sale_amount, sale_currency, due_at) \
          SELECT id, account_id, program_id, partner_id, customer_id, person_id, rule, level, cell, status, unit, amount, period, \
-         for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, \
+         for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, sale_amount, sale_currency, \
          CASE WHEN status = 'approved' AND payable_at <= created_at THEN created_at END FROM {batch} WHERE true"
     );
     tx.batch(commissions, &[], &outcome.commissions).await?;

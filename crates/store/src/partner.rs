@@ -1,6 +1,7 @@
 //! Partners and what is dated about them: writing. Reading is in `directory`.
 
 use crate::backend::{Result, Tx};
+use crate::membership::membership_ensure;
 use crate::{counter, sql};
 
 /// A partner to add; `rates` and `metadata` are JSON.
@@ -46,6 +47,9 @@ pub async fn partner_insert(tx: &Tx<'_>, new: &NewPartner) -> Result<Option<i64>
             sql!("INSERT INTO partner_parent (partner_id, from_at, parent_id, version) VALUES ($1, 0, $2, $3)");
         tx.execute(statement, &[&id, &parent_id, &version]).await?;
     }
+    if let Some(program_id) = new.program_id {
+        membership_ensure(tx, new.account_id, program_id, id, new.created_at).await?;
+    }
     Ok(Some(id))
 }
 
@@ -61,7 +65,10 @@ pub async fn partner_update(tx: &Tx<'_>, id: i64, new: &NewPartner) -> Result<()
         &[&new.account_id, &id, &new.name, &new.email, &new.program_id, &new.plan, &new.rates, &new.metadata, &version],
     )
     .await?;
-    Ok(())
+    match new.program_id {
+        Some(program_id) => membership_ensure(tx, new.account_id, program_id, id, new.created_at).await,
+        None => Ok(()),
+    }
 }
 
 /// Suspends or restores a partner from an instant on.

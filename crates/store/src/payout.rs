@@ -1,26 +1,43 @@
-//! Payouts: what is due, the claim on it, and what became of it.
+//! Payouts: what is due, the claim on it, what became of it, and the payments that send several at once.
 //!
-//! A commission is taken by moving its status and by a row of `payout_item` that is unique while its payout lives, so
-//! two runs at once never pay one commission twice.
+//! A row of `payout_item` is unique while its payout lives, so two calls at once never pay one commission twice. Which move
+//! is allowed is the domain's; each UPDATE repeats the status that was read.
 
 use crate::backend::{Error, Result, Tx};
 use crate::settlement::Number;
-use crate::{batch_sql, record, sql};
+use crate::{batch, batch_sql, record, sql};
 
+batch! {
+    /// A payout; `settings` is the payee's `payout` setting as it was, JSON.
+    pub struct PayoutNew {
+        id: i64 = "int8", account_id: i64 = "int8", program_id: i64 = "int8", partner_id: Option<i64> = "int8", customer_id: Option<i64> = "int8",
+        promoter_id: Option<i64> = "int8", unit: String = "text", amount: i64 = "int8", commissions: i64 = "int8", status: String = "text",
+        origin: String = "text", settings: String = "text", period_start: i64 = "int8", until_at: i64 = "int8", created_at: i64 = "int8",
+    }
+}
+batch! {
+    /// A commission of a payout.
+    pub struct PayoutItem { payout_id: i64 = "int8", commission_id: i64 = "int8" }
+}
 record! {
-    /// A payout; `settings` is the partner's `payout` setting as it was, JSON.
+    /// A payout as it stands.
     pub struct PayoutRow {
-        id: i64, account_id: i64, program_id: i64, partner_id: i64, unit: String, amount: i64, commissions: i64, status: String, settings: String,
-        until_at: i64, error: Option<String>, created_at: i64, finished_at: Option<i64>,
+        id: i64, account_id: i64, program_id: i64, partner_id: Option<i64>, customer_id: Option<i64>, promoter_id: Option<i64>,
+        unit: String, amount: i64, commissions: i64, status: String, origin: String, settings: String, period_start: i64, until_at: i64,
+        error: Option<String>, payments_batch_id: Option<i64>, created_at: i64, processing_started_at: Option<i64>,
+        paid_at: Option<i64>, failed_at: Option<i64>, finished_at: Option<i64>, is_hidden: bool,
+    }
+}
+batch! {
+    /// A move of a payout: the status it was made on, the new one, and when what happened.
+    pub struct PayoutPut {
+        id: i64 = "int8", was: String = "text", status: String = "text", error: Option<String> = "text", processing_started_at: Option<i64> = "int8",
+        paid_at: Option<i64> = "int8", failed_at: Option<i64> = "int8", finished_at: Option<i64> = "int8", hidden_at: Option<i64> = "int8",
     }
 }
 record! {
     /// What is due to a partner in a unit.
     pub struct DueRow { partner_id: i64, unit: String, amount: i64 }
-}
-record! {
-    /// A commission that a payout took.
-    pub struct TakenRow { id: i64, amount: i64 }
 }
 
 /// Which payouts of an account; `None` is all.
@@ -56,52 +73,44 @@ pub async fn due_list(tx: &Tx<'_>, account_id: i64, program_id: i64, until_at: i
     tx.all(statement, &[&account_id, &program_id, &until_at]).await
 }
 
-/// Takes every due commission of the claim.
-pub async fn commissions_take(tx: &Tx<'_>, claim: &PayoutClaim) -> Result<Vec<TakenRow>> {
+/// Locks every due commission of the claim, in their order; gives their numbers.
+pub async fn due_lock(tx: &Tx<'_>, claim: &PayoutClaim) -> Result<Vec<Number>> {
     let statement = sql!(
-        "UPDATE commission SET status = 'in_payout' WHERE status = 'approved' AND due_at IS NOT NULL AND id IN ( \
-         SELECT id FROM commission WHERE account_id = $1 AND program_id = $2 AND partner_id = $3 AND unit = $4 \
-         AND status = 'approved' AND due_at IS NOT NULL AND payable_at <= $5 ORDER BY id FOR UPDATE) RETURNING id, amount"
+        "SELECT id FROM commission WHERE account_id = $1 AND program_id = $2 AND partner_id = $3 AND unit = $4 \
+         AND status = 'approved' AND due_at IS NOT NULL AND payable_at <= $5 ORDER BY id FOR UPDATE"
     );
-    tx.all(statement, &[&claim.account_id, &claim.program_id, &claim.partner_id, &claim.unit, &claim.until_at]).await
+    let parameters: &[&dyn crate::backend::Parameter] =
+        &[&claim.account_id, &claim.program_id, &claim.partner_id, &claim.unit, &claim.until_at];
+    let rows: Vec<(i64,)> = tx.all(statement, parameters).await?;
+    Ok(rows.into_iter().map(|(id,)| Number { id }).collect())
 }
 
-/// Adds a payout with what it took.
-pub async fn payout_insert(tx: &Tx<'_>, new: &PayoutRow, taken: &[Number]) -> Result<()> {
-    let statement = sql!(
-        "INSERT INTO payout (id, account_id, program_id, partner_id, unit, amount, commissions, status, settings, until_at, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-    );
-    tx.execute(
-        statement,
-        &[
-            &new.id,
-            &new.account_id,
-            &new.program_id,
-            &new.partner_id,
-            &new.unit,
-            &new.amount,
-            &new.commissions,
-            &new.status,
-            &new.settings,
-            &new.until_at,
-            &new.created_at,
-        ],
-    )
-    .await?;
+/// Adds payouts with what they took.
+pub async fn payouts_insert(tx: &Tx<'_>, new: &[PayoutNew], items: &[PayoutItem]) -> Result<()> {
     let statement = batch_sql!(
-        Number,
-        1,
-        "INSERT INTO payout_item (payout_id, commission_id, live) SELECT CAST($1 AS BIGINT), id, true FROM {batch} WHERE true"
+        PayoutNew,
+        0,
+        "INSERT INTO payout (id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, commissions, status, origin, \
+         settings, period_start, until_at, created_at) \
+         SELECT id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, commissions, status, origin, \
+         settings, period_start, until_at, created_at FROM {batch} WHERE true"
     );
-    tx.batch(statement, &[&new.id], taken).await?;
+    tx.batch(statement, &[], new).await?;
+    let statement = batch_sql!(
+        PayoutItem,
+        0,
+        "INSERT INTO payout_item (payout_id, commission_id, live) SELECT payout_id, commission_id, true FROM {batch} WHERE true"
+    );
+    tx.batch(statement, &[], items).await?;
     Ok(())
 }
 
 /// At most `limit` payouts, newest first.
 pub async fn payout_list(tx: &Tx<'_>, account_id: i64, filter: &PayoutFilter, limit: i64) -> Result<Vec<PayoutRow>> {
     let statement = sql!(
-        "SELECT id, account_id, program_id, partner_id, unit, amount, commissions, status, settings, until_at, error, created_at, finished_at \
+        "SELECT id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, commissions, status, origin, settings, \
+         period_start, until_at, error, payments_batch_id, created_at, processing_started_at, paid_at, failed_at, finished_at, \
+         hidden_at IS NOT NULL \
          FROM payout WHERE account_id = $1 AND (CAST($2 AS BIGINT) IS NULL OR program_id = CAST($2 AS BIGINT)) \
          AND (CAST($3 AS BIGINT) IS NULL OR partner_id = CAST($3 AS BIGINT)) \
          AND (CAST($4 AS TEXT) IS NULL OR status = CAST($4 AS TEXT)) \
@@ -114,49 +123,77 @@ pub async fn payout_list(tx: &Tx<'_>, account_id: i64, filter: &PayoutFilter, li
 
 /// A payout of this account.
 pub async fn payout_by_id(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<Option<PayoutRow>> {
-    let statement = sql!(
-        "SELECT id, account_id, program_id, partner_id, unit, amount, commissions, status, settings, until_at, error, created_at, finished_at \
-         FROM payout WHERE account_id = $1 AND id = $2"
-    );
-    tx.maybe(statement, &[&account_id, &id]).await
+    Ok(payouts_by_id(tx, account_id, &[Number { id }]).await?.pop())
 }
 
-/// The numbers of the commissions that a payout took, whatever became of it.
-pub async fn payout_commissions(tx: &Tx<'_>, payout_id: i64) -> Result<Vec<(i64,)>> {
-    let statement = sql!("SELECT commission_id FROM payout_item WHERE payout_id = $1 ORDER BY commission_id");
-    tx.all(statement, &[&payout_id]).await
+/// Payouts of this account, in the order of their numbers.
+pub async fn payouts_by_id(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> Result<Vec<PayoutRow>> {
+    let statement = batch_sql!(
+        Number,
+        1,
+        "SELECT id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, commissions, status, origin, settings, \
+         period_start, until_at, error, payments_batch_id, created_at, processing_started_at, paid_at, failed_at, finished_at, \
+         hidden_at IS NOT NULL FROM payout WHERE account_id = $1 AND id IN (SELECT id FROM {batch}) ORDER BY id"
+    );
+    tx.batch_all(statement, &[&account_id], ids).await
 }
 
-/// Ends a pending payout; `false` where it is not pending any more.
-pub async fn payout_finish(
-    tx: &Tx<'_>,
-    account_id: i64,
-    id: i64,
-    status: &str,
-    error: Option<&str>,
-    at: i64,
-) -> Result<bool> {
-    let statement = sql!(
-        "UPDATE payout SET status = $3, error = $4, finished_at = $5 WHERE account_id = $1 AND id = $2 AND status = 'pending'"
+/// Locks payouts of this account, in their order, and reads them. To be taken after their commissions.
+pub async fn payouts_lock(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> Result<Vec<PayoutRow>> {
+    let statement = batch_sql!(
+        Number,
+        1,
+        "SELECT id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, commissions, status, origin, settings, \
+         period_start, until_at, error, payments_batch_id, created_at, processing_started_at, paid_at, failed_at, finished_at, \
+         hidden_at IS NOT NULL \
+         FROM payout WHERE account_id = $1 AND id IN (SELECT id FROM {batch}) ORDER BY id FOR UPDATE"
     );
-    Ok(tx.execute(statement, &[&account_id, &id, &status, &error, &at]).await? == 1)
+    tx.batch_all(statement, &[&account_id], ids).await
 }
 
-/// Moves the commissions of a payout on: to `paid`, or back to `approved`, where they can be taken again.
-pub async fn payout_release(tx: &Tx<'_>, payout_id: i64, status: &str, expected: i64) -> Result<()> {
-    if status != "paid" {
-        tx.execute(sql!("UPDATE payout_item SET live = false WHERE payout_id = $1"), &[&payout_id]).await?;
-    }
-    let statement = sql!(
-        "UPDATE commission SET status = $2 WHERE status = 'in_payout' \
-         AND id IN (SELECT commission_id FROM payout_item WHERE payout_id = $1)"
+/// What these payouts took, whatever became of them: payout and commission.
+pub async fn payout_items(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> Result<Vec<(i64, i64)>> {
+    let statement = batch_sql!(
+        Number,
+        1,
+        "SELECT i.payout_id, i.commission_id FROM payout_item i JOIN payout p ON p.id = i.payout_id \
+         WHERE p.account_id = $1 AND i.payout_id IN (SELECT id FROM {batch}) ORDER BY i.payout_id, i.commission_id"
     );
-    let moved = tx.execute(statement, &[&payout_id, &status]).await?;
-    if u64::try_from(expected).is_ok_and(|expected| expected == moved) {
-        Ok(())
-    } else {
-        Err(Error::Abandoned(format!("payout {payout_id} took {expected} commissions and finds {moved}")))
-    }
+    tx.batch_all(statement, &[&account_id], ids).await
+}
+
+/// The live payouts that these commissions are in, with all that each took: payout and commission. Not locked.
+pub async fn payout_items_beside(tx: &Tx<'_>, account_id: i64, commissions: &[Number]) -> Result<Vec<(i64, i64)>> {
+    let statement = batch_sql!(
+        Number,
+        1,
+        "SELECT i.payout_id, i.commission_id FROM payout_item i JOIN payout p ON p.id = i.payout_id WHERE p.account_id = $1 \
+         AND i.payout_id IN (SELECT l.payout_id FROM payout_item l WHERE l.live AND l.commission_id IN (SELECT id FROM {batch})) \
+         ORDER BY i.payout_id, i.commission_id"
+    );
+    tx.batch_all(statement, &[&account_id], commissions).await
+}
+
+/// Moves payouts whose status is still the one that was read; all or none.
+pub async fn payouts_move(tx: &Tx<'_>, rows: &[PayoutPut]) -> Result<()> {
+    let statement = batch_sql!(
+        PayoutPut,
+        0,
+        "UPDATE payout SET status = batch.status, error = batch.error, processing_started_at = batch.processing_started_at, \
+         paid_at = batch.paid_at, failed_at = batch.failed_at, finished_at = batch.finished_at, \
+         hidden_at = COALESCE(batch.hidden_at, payout.hidden_at) FROM {batch} \
+         WHERE payout.id = batch.id AND payout.status = batch.was"
+    );
+    let moved = tx.batch(statement, &[], rows).await?;
+    if moved == rows.len() as u64 { Ok(()) } else { Err(Error::Abandoned("a locked payout changed its status".into())) }
+}
+
+/// Gives up the claim of payouts on their commissions, or takes it again.
+pub async fn payout_items_live(tx: &Tx<'_>, payouts: &[Number], live: bool) -> Result<()> {
+    let statement =
+        batch_sql!(Number, 1, "UPDATE payout_item SET live = $1 FROM {batch} WHERE payout_item.payout_id = batch.id");
+    tx.batch(statement, &[&live], payouts).await?;
+    Ok(())
 }
 
 /// How a partner is paid, JSON.

@@ -5,3 +5,4 @@ pub mod forex;
 pub mod management;
 pub mod postback;
 pub mod referral;
+pub mod rewards;

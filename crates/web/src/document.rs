@@ -25,7 +25,7 @@ const DESCRIPTION: &str = "Links, clicks, events, commissions and postbacks of a
     minute, a whole minute's at once.";
 
 /// Each tag with its sentence, in the order in which a newcomer needs them.
-const TAGS: [(&str, &str); 19] = [
+const TAGS: [(&str, &str); 20] = [
     ("Links", "Where partners send visitors"),
     ("Visitor", "What a visitor's browser asks for, without a key"),
     ("Clicks", "Visits to links"),
@@ -33,6 +33,10 @@ const TAGS: [(&str, &str); 19] = [
     ("Postback endpoints", "Where events are delivered to"),
     ("Brand", "A broker pushes its customers and their activity, with its brand token"),
     ("Forex", "A broker pushes and reads customers, transactions and trading, with an access token"),
+    (
+        "Rewards",
+        "Rewards of partners and customers: earned, approved, fulfilled; with a rewards key and its `Account-ID`",
+    ),
     ("Programs", "Management: a site with its attribution, currency and plan"),
     ("Partners", "Management: who brings clients"),
     ("Plans", "Management: what is paid for"),
@@ -81,6 +85,8 @@ pub fn finish_document(mut document: OpenApi, version: &str) -> OpenApi {
     components.add_security_scheme("brand_token", SecurityScheme::ApiKey(ApiKey::Header(brand_token)));
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token from `/oauth/token`."));
     components.add_security_scheme("access_token", SecurityScheme::Http(bearer.build()));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A rewards key (`rk_…`)."));
+    components.add_security_scheme("rewards_key", SecurityScheme::Http(bearer.build()));
     let mut schemas = Vec::new();
     ErrorBody::schemas(&mut schemas);
     schemas.push((ErrorBody::name().into_owned(), ErrorBody::schema()));
@@ -132,6 +138,7 @@ fn operations(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation
     let all = [
         ("get", &item.get),
         ("post", &item.post),
+        ("put", &item.put),
         ("patch", &item.patch),
         ("delete", &item.delete),
         ("options", &item.options),
@@ -265,7 +272,7 @@ mod tests {
         let mut ids = BTreeSet::new();
         for (path, method, operation) in &operations {
             let at = format!("{method} {path}");
-            assert!(["get", "post", "patch", "delete", "options", "head"].contains(&method.as_str()), "{at}");
+            assert!(["get", "post", "put", "patch", "delete", "options", "head"].contains(&method.as_str()), "{at}");
             assert!(ids.insert(operation["operationId"].as_str().expect(&at)), "{at}: the id is used twice");
             assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty() && !text.ends_with('.')), "{at}");
             let tag = operation["tags"][0].as_str().expect(&at);
@@ -286,8 +293,9 @@ mod tests {
                 assert_eq!(responses.contains_key(status), is_keyed, "{at}: {status}");
             }
             let once = parameters.iter().any(|p| p["name"] == "Idempotency-Key");
-            // Reports by an address are known by their transactions, and a token is new each time.
-            let has_none = path.starts_with("/postback") || path == "/oauth/token";
+            // Reports by an address are known by their transactions, and a token is new each time. What the rewards dialect is sent is
+            // known by keys of its own.
+            let has_none = path.starts_with("/postback") || path == "/oauth/token" || tag == "Rewards";
             assert_eq!(once, method == "post" && !has_none, "{at}: Idempotency-Key");
         }
     }

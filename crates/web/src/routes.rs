@@ -5,10 +5,14 @@
 
 use crate::api::forex::{lists, pushes, tables, token};
 use crate::api::management::{
-    commissions, customers, exchange_rates, facts, held, keys, ledger, onboarding, partners, payouts, plans, programs,
-    simulations,
+    audit, commissions, customers, exchange_rates, facts, held, keys, ledger, onboarding, partners, payouts, plans,
+    programs, simulations,
 };
 use crate::api::referral::{dead_letters, endpoints, events, handlers};
+use crate::api::rewards::{
+    self, batches, campaigns, commission_actions, commission_create, memberships, payout_actions, promo_codes,
+    promoters, referrals, reward, track, webhook_deliveries, webhooks,
+};
 use crate::api::{brand, postback};
 use crate::auth::require_secret_key;
 use crate::document::finish_document;
@@ -47,6 +51,7 @@ pub fn routes(state: &WebState) -> Result<Router, serde_json::Error> {
         .merge(referral.route_layer(once.clone()))
         .merge(Router::from(tracking()))
         .merge(Router::from(bulk()))
+        .merge(Router::from(rewards()))
         .merge(Router::from(inbound()))
         .merge(management.route_layer(once).route_layer(keyed))
         .with_state(state.clone())
@@ -64,7 +69,8 @@ pub fn routes(state: &WebState) -> Result<Router, serde_json::Error> {
 
 /// What the routes say of themselves.
 pub fn described() -> OpenApi {
-    let mut document = referral().merge(tracking()).merge(bulk()).merge(inbound()).merge(management()).into_openapi();
+    let mut document =
+        referral().merge(tracking()).merge(bulk()).merge(rewards()).merge(inbound()).merge(management()).into_openapi();
     document.merge(visitor().into_openapi());
     document
 }
@@ -117,6 +123,79 @@ fn bulk() -> OpenApiRouter<WebState> {
         .routes(routes!(tables::trades))
 }
 
+/// The rewards dialect, whose repeated calls change nothing.
+fn rewards() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(webhooks::event_types))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::get, webhooks::put, webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhook_deliveries::list))
+        .routes(routes!(webhook_deliveries::get))
+        .routes(routes!(webhook_deliveries::retry))
+        .routes(routes!(rewards::commissions::list, commission_create::create))
+        .routes(routes!(rewards::commissions::get, rewards::commissions::put))
+        .routes(routes!(commission_actions::approve))
+        .routes(routes!(commission_actions::deny))
+        .routes(routes!(commission_actions::mark_fulfilled))
+        .routes(routes!(commission_actions::mark_unfulfilled))
+        .routes(routes!(commission_actions::generate_payouts))
+        .routes(routes!(commission_actions::destroy))
+        .routes(routes!(rewards::payouts::list))
+        .routes(routes!(rewards::payouts::stats))
+        .routes(routes!(rewards::payouts::due_stats))
+        .routes(routes!(rewards::payouts::group_by_promoters))
+        .routes(routes!(payout_actions::mark_as_paid))
+        .routes(routes!(payout_actions::mark_as_unpaid))
+        .routes(routes!(payout_actions::destroy))
+        .routes(routes!(payout_actions::create_payments))
+        .routes(routes!(payout_actions::pay))
+        .routes(routes!(payout_actions::delete_payments))
+        .routes(routes!(batches::list))
+        .routes(routes!(batches::progress))
+        .routes(routes!(batches::get))
+        .merge(rewards_people())
+}
+
+/// Promoters, their memberships and referrals, campaigns, rewards, and tracking.
+fn rewards_people() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(track::signup))
+        .routes(routes!(track::sale))
+        .routes(routes!(track::refund))
+        .routes(routes!(track::cancellation))
+        .routes(routes!(campaigns::list, campaigns::create))
+        .routes(routes!(campaigns::read, campaigns::update, campaigns::delete))
+        .routes(routes!(reward::list, reward::create))
+        .routes(routes!(reward::read, reward::update))
+        .routes(routes!(reward::hide))
+        .routes(routes!(reward::products, reward::product_create))
+        .routes(routes!(promo_codes::list, promo_codes::create))
+        .routes(routes!(promo_codes::update, promo_codes::delete))
+        .routes(routes!(promoters::list, promoters::create))
+        .routes(routes!(promoters::read, promoters::update))
+        .routes(routes!(promoters::accept))
+        .routes(routes!(promoters::reject))
+        .routes(routes!(promoters::block))
+        .routes(routes!(promoters::archive))
+        .routes(routes!(promoters::restore))
+        .routes(routes!(promoters::add_to_campaign))
+        .routes(routes!(promoters::move_to_campaign))
+        .routes(routes!(promoters::assign_parent))
+        .routes(routes!(memberships::list))
+        .routes(routes!(memberships::search))
+        .routes(routes!(memberships::update))
+        .routes(routes!(memberships::links))
+        .routes(routes!(memberships::chart))
+        .routes(routes!(referrals::list, referrals::create, referrals::delete))
+        .routes(routes!(referrals::read, referrals::update))
+        .routes(routes!(referrals::approve))
+        .routes(routes!(referrals::enable))
+        .routes(routes!(referrals::disable))
+        .routes(routes!(referrals::move_to_promoter))
+}
+
 fn management() -> OpenApiRouter<WebState> {
     let routes = OpenApiRouter::new()
         .routes(routes!(programs::list, programs::create))
@@ -140,6 +219,7 @@ fn management() -> OpenApiRouter<WebState> {
         .routes(routes!(held::list))
         .routes(routes!(held::retry))
         .routes(routes!(held::dismiss))
+        .routes(routes!(audit::list))
         .routes(routes!(commissions::list))
         .routes(routes!(commissions::approve))
         .routes(routes!(commissions::deny))

@@ -5,7 +5,7 @@ use crate::idempotency::Running;
 use crate::limits::rate::RateLimit;
 use crate::visitor::country::Countries;
 use headwater_app::app::App;
-use headwater_domain::ids::{KeyId, ProgramId};
+use headwater_domain::ids::{AccountId, KeyId, ProgramId};
 use std::sync::Arc;
 
 /// Requests a minute per key of the referral dialect and the management API (`conventions.md` §7).
@@ -14,6 +14,8 @@ const REQUESTS_PER_MINUTE: u32 = 600;
 const KEYS_MAX: usize = 100_000;
 /// Requests a minute of the brand dialect for each program, and of the forex dialect for each access token (the same); of inbound postbacks for each program (ours).
 const BULK_REQUESTS_PER_MINUTE: u32 = 1000;
+/// Requests a minute of the rewards dialect for each account.
+const REWARDS_REQUESTS_PER_MINUTE: u32 = 400;
 
 /// Cheap to clone.
 #[derive(Debug, Clone)]
@@ -26,6 +28,8 @@ pub struct WebState {
     pub brand_rate: Arc<RateLimit<ProgramId>>,
     /// Requests of the forex dialect per access token, by its hash.
     pub bearer_rate: Arc<RateLimit<String>>,
+    /// Requests of the rewards dialect per account.
+    pub rewards_rate: Arc<RateLimit<AccountId>>,
     /// Inbound postbacks per program.
     pub postback_rate: Arc<RateLimit<ProgramId>>,
     /// Requests under an `Idempotency-Key` that are being carried out.
@@ -44,6 +48,7 @@ impl WebState {
         let rate = Arc::new(RateLimit::new(REQUESTS_PER_MINUTE, KEYS_MAX));
         let brand_rate = Arc::new(RateLimit::new(BULK_REQUESTS_PER_MINUTE, KEYS_MAX));
         let bearer_rate = Arc::new(RateLimit::new(BULK_REQUESTS_PER_MINUTE, KEYS_MAX));
+        let rewards_rate = Arc::new(RateLimit::new(REWARDS_REQUESTS_PER_MINUTE, KEYS_MAX));
         let postback_rate = Arc::new(RateLimit::new(BULK_REQUESTS_PER_MINUTE, KEYS_MAX));
         Self {
             app,
@@ -51,6 +56,7 @@ impl WebState {
             brand_rate,
             bearer_rate,
             postback_rate,
+            rewards_rate,
             running: Running::default(),
             countries,
             proxies,

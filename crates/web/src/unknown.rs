@@ -4,11 +4,10 @@
 
 use crate::api::brand::caller::BrandError;
 use crate::api::forex::caller::ForexError;
+use crate::api::rewards::problem::RewardsError;
 use crate::problem::ApiError;
-use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, Uri};
-use serde_json::json;
 
 /// The router's fallback: no such path.
 pub async fn unknown_route(uri: Uri) -> Response {
@@ -31,8 +30,7 @@ fn refusal(path: &str, status: StatusCode, code: &'static str, message: &str) ->
         return ForexError::new(status, code, message).into_response();
     }
     if is_below("/api/v2") {
-        // The rewards dialect, which is not spoken yet, says it so (`rewards-api.md` §1).
-        return (status, Json(json!({"message": message, "code": code}))).into_response();
+        return RewardsError::new(status, code, message).into_response();
     }
     ApiError::new(status, code, message).into_response()
 }
@@ -44,7 +42,7 @@ mod tests {
     use axum::body::{Body, to_bytes};
     use axum::routing::get;
     use http::Request;
-    use serde_json::Value;
+    use serde_json::{Value, json};
     use tower::ServiceExt as _;
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 //! Invariant: every answer is of one account; a number or name of another account is as if it did not exist.
 
 use crate::key::KeyKind;
+use crate::membership::{Membership, Memberships};
 use headwater_domain::click::formx::FormxClaim;
 use headwater_domain::click::keys::ClickKeys;
 use headwater_domain::ids::{AccountId, LinkId, PartnerId, ProgramId, from_prefixed};
@@ -62,6 +63,7 @@ pub struct ClickDirectory {
     default_links: HashMap<(ProgramId, PartnerId), LinkId>,
     /// The brand tokens that are not revoked, by number.
     brands: BTreeMap<i64, ProgramId>,
+    memberships: Memberships,
 }
 
 impl ClickDirectory {
@@ -82,6 +84,7 @@ impl ClickDirectory {
                 Arc::make_mut(partner).suspended_from.insert(Instant(row.from_at), row.suspended);
             }
         }
+        self.memberships.apply(changes.memberships.clone(), &changes.membership_statuses);
         for row in &changes.links {
             self.put_link(row, keys);
         }
@@ -150,6 +153,21 @@ impl ClickDirectory {
     /// A partner of an account by its number.
     pub fn partner(&self, account: AccountId, id: PartnerId) -> Option<&Arc<ClickPartner>> {
         self.partners.get(&id).filter(|partner| partner.account == account)
+    }
+
+    /// Whether a partner is barred in a program at a moment.
+    pub fn is_barred(&self, program: ProgramId, partner: PartnerId, at: Instant) -> bool {
+        self.memberships.of(program, partner).is_some_and(|membership| membership.is_barred_at(at))
+    }
+
+    /// The memberships that a token names, of one account where it is known.
+    pub fn memberships_named<'a>(
+        &'a self,
+        account: Option<AccountId>,
+        token: &'a str,
+    ) -> impl Iterator<Item = &'a Arc<Membership>> {
+        let named = self.memberships.of_token(token);
+        named.filter(move |membership| account.is_none_or(|account| membership.account == account))
     }
 
     /// A link by its number, with its account.

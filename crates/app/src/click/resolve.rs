@@ -1,6 +1,6 @@
 //! Which account, program, partner and link a visit names, and why its click may not count.
 //!
-//! In this order: `lid` names link and account; else `campaign`, where it is a program's number; else the one account
+//! In this order: `lid` names link and account; else the token of a membership (`fpr`, `via` …); else `campaign`, where it is a program's number; else the one account
 //! that has a partner of this `ref`; else the program whose site shares the host's domain; else the first program.
 //! Whatever is found, the visitor is sent somewhere, and strangers see no difference between the reasons.
 
@@ -13,6 +13,9 @@ use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::link::{Link, LinkStatus};
 use headwater_domain::time::Instant;
 use std::sync::Arc;
+
+/// How campaigns name the token of a membership (`rewards-api.md` §8).
+pub const REF_TOKEN_PARAMETERS: [&str; 8] = ["fpr", "via", "fp_ref", "deal", "ref", "_from", "_by", "_go"];
 
 /// What a visit names.
 #[derive(Debug)]
@@ -35,7 +38,16 @@ pub struct Resolved {
 pub fn resolve(directory: &ClickDirectory, keys: &ClickKeys, visit: &Visit, now: Instant) -> Option<Resolved> {
     let asked = |name: &str| visit.query.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
     let formx = asked("Formx");
+    // A membership's token names partner and program at once, by one of the names that campaigns use for it.
+    let member = REF_TOKEN_PARAMETERS.iter().find_map(|name| {
+        let token = asked(name)?;
+        let mut members = directory.memberships_named(None, token);
+        members.next().filter(|_| members.next().is_none())
+    });
     let named = asked("ref").or_else(|| asked("affid"));
+    let is_member = member.filter(|member| {
+        asked("affid").is_none() && named.is_none_or(|name| directory.partner_named(member.account, name).is_none())
+    });
     let lid = asked("lid");
     let by_lid = lid.and_then(|lid| directory.link_named(lid)).cloned();
     let by_campaign = asked("campaign")
@@ -45,6 +57,7 @@ pub fn resolve(directory: &ClickDirectory, keys: &ClickKeys, visit: &Visit, now:
     let account = by_lid
         .as_ref()
         .map(|entry| entry.0)
+        .or_else(|| is_member.map(|member| member.account))
         .or_else(|| by_campaign.map(|program| program.account))
         .or_else(|| formx.and_then(|text| account_of_formx(directory, keys, text)))
         .or_else(|| named.and_then(|name| only(&directory.accounts_with_partner(name))));
@@ -55,6 +68,11 @@ pub fn resolve(directory: &ClickDirectory, keys: &ClickKeys, visit: &Visit, now:
     let partner: Result<Option<&Arc<ClickPartner>>, RejectReason> = match (&claim, named) {
         (Some(Err(_)), _) => Err(RejectReason::BadFormx),
         (Some(Ok(claim)), _) => directory.partner(account, claim.partner).map(Some).ok_or(RejectReason::UnknownPartner),
+        (None, _) if is_member.is_some() => {
+            let found = is_member.filter(|member| member.account == account);
+            let found = found.and_then(|member| directory.partner(account, member.partner));
+            found.map(Some).ok_or(RejectReason::UnknownPartner)
+        }
         (None, Some(name)) => directory.partner_named(account, name).map(Some).ok_or(RejectReason::UnknownPartner),
         (None, None) => match (&by_lid, lid) {
             (Some(entry), _) => Ok(directory.partner(account, entry.1.partner)),
@@ -72,6 +90,7 @@ pub fn resolve(directory: &ClickDirectory, keys: &ClickKeys, visit: &Visit, now:
     let program = link
         .as_ref()
         .and_then(|entry| directory.program(account, entry.1.program))
+        .or_else(|| is_member.and_then(|member| directory.program(account, member.program)))
         .or_else(|| by_campaign.filter(|program| program.account == account))
         .or_else(|| partner.and_then(|p| p.program).and_then(|id| directory.program(account, id)))
         .or_else(|| directory.default_program(account))
@@ -83,7 +102,8 @@ pub fn resolve(directory: &ClickDirectory, keys: &ClickKeys, visit: &Visit, now:
             link = directory.default_link(program.id, partner.id).cloned();
             needs_default_link = link.is_none();
         }
-        reject = reject.or_else(|| reason_against(partner, link.as_ref().map(|entry| &entry.1), now));
+        let barred = directory.is_barred(program.id, partner.id, now).then_some(RejectReason::BlockedPartner);
+        reject = reject.or(barred).or_else(|| reason_against(partner, link.as_ref().map(|entry| &entry.1), now));
     }
     let hidden = link.as_ref().and_then(|entry| entry.1.formx.clone());
     let partner_shown =

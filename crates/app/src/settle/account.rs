@@ -213,7 +213,7 @@ impl Decision<'_> {
         let is_named = matches!(referrer, Referrer::Partner(..));
         let mut evidence = NAMED;
         if let (false, Some(touch)) = (is_named, touch) {
-            if self.is_blocked(program.account, partner, registered_at) {
+            if self.is_blocked(program.account, program.id, partner, registered_at) {
                 return (false, Some(RecordWarning::PartnerSuspended));
             }
             let attributed = attribute(None, Some(touch), true, registered_at, program.settings.window_days);

@@ -7,7 +7,7 @@ use super::decide::Decision;
 use super::view::PersonRecord;
 use headwater_domain::attribution::{Attributed, Binding, attribute};
 use headwater_domain::commission::{self, CustomerView};
-use headwater_domain::ids::{AccountId, ClickId, CustomerId, LinkId, PartnerId, PersonId};
+use headwater_domain::ids::{AccountId, ClickId, CustomerId, LinkId, PartnerId, PersonId, ProgramId};
 use headwater_domain::time::Instant;
 use headwater_store::outcome::NewAttribution;
 use headwater_store::settlement::EventRow;
@@ -22,14 +22,17 @@ impl Decision<'_> {
         window_days: i64,
     ) -> Attributed {
         let existing = person.and_then(|p| self.view.persons.get(&p)).and_then(PersonRecord::binding);
-        let brings = |partner| existing.is_some() || !self.is_blocked(track.account, partner, occurred_at);
+        let brings =
+            |partner| existing.is_some() || !self.is_blocked(track.account, track.program, partner, occurred_at);
         let touch = track.touch.filter(|touch| brings(touch.partner));
         attribute(existing, touch, person.is_some(), occurred_at, window_days)
     }
 
-    /// A blocked partner brings no new clients; those it brought before stay its own.
-    pub(super) fn is_blocked(&self, account: AccountId, partner: PartnerId, at: Instant) -> bool {
+    /// A blocked partner, or one that is barred in the program, brings no new clients; those it brought before stay its own.
+    pub(super) fn is_blocked(&self, account: AccountId, program: ProgramId, partner: PartnerId, at: Instant) -> bool {
+        let member = self.directory.membership_in(program, partner);
         self.directory.partner_by_id(account, partner).is_none_or(|partner| partner.is_suspended_at(at))
+            || member.is_some_and(|member| member.is_barred_at(at))
     }
 
     /// Binds a client by the touch of its event.

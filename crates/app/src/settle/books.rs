@@ -2,24 +2,70 @@
 //! back, and the ledger follows (`ledger::book`).
 
 use super::view::View;
+use super::{referrals, rewards};
 use crate::app::App;
 use crate::ledger::book::book;
+use headwater_domain::ids::{PartnerId, PersonId};
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Result, Tx};
 use headwater_store::inbox::{event_claims_free, idempotency_finish};
-use headwater_store::outcome::{HeldPerson, outcome_write};
+use headwater_store::membership::membership_ensure;
+use headwater_store::outcome::{HeldPerson, PersonUpdate, outcome_write};
 use headwater_store::repricing::marks_served;
 use headwater_store::settlement::person_unclaim;
+use std::collections::BTreeSet;
 
-pub(super) async fn commit(tx: &Tx<'_>, app: &App, mut view: View, now: Instant) -> Result<()> {
+/// Writes everything; gives whether rewards were announced.
+pub(super) async fn commit(tx: &Tx<'_>, app: &App, mut view: View, now: Instant) -> Result<bool> {
     view.outcome.accounts = view.accounts_changed(now);
     view.outcome.cells = std::mem::take(&mut view.cells).into_values().collect();
     view.outcome.held_persons = view.held.keys().map(|person| HeldPerson { person_id: *person }).collect();
     view.outcome.held = std::mem::take(&mut view.held).into_values().flatten().collect();
+    last_of_each(&mut view.outcome.persons);
     outcome_write(tx, &view.outcome).await?;
+    join(tx, &view, now).await?;
     event_claims_free(tx, &view.unused_claims()).await?;
     person_unclaim(tx, &view.unused_persons()).await?;
     marks_served(tx, &view.served).await?;
     idempotency_finish(tx, &view.reserved.idempotency, &view.answers(now)).await?;
-    book(tx, app, &view.bookings, now).await
+    book(tx, app, &view.bookings, now).await?;
+    let is_told = referrals::announce_referrals(tx, app, &view, now).await?;
+    Ok(rewards::follow(tx, app, &view.outcome.commissions, now).await? || is_told)
+}
+
+/// Whoever gets a customer is a member of its program.
+async fn join(tx: &Tx<'_>, view: &View, now: Instant) -> Result<()> {
+    let bound = view.outcome.attributions.iter().filter_map(|row| {
+        let person = view.persons.get(&PersonId(row.person_id))?;
+        let partner = PartnerId(row.partner_id);
+        let is_member = view.directory.membership_in(person.program, partner).is_some();
+        (!is_member).then_some((person.account, person.program, partner))
+    });
+    for (account, program, partner) in bound.collect::<BTreeSet<_>>() {
+        membership_ensure(tx, account.0, program.0, partner.0, now.0).await?;
+    }
+    Ok(())
+}
+
+/// Of each person what was said last stays. Deciding only adds: looking for what was said before would take longer with every
+/// person of a batch.
+fn last_of_each(updates: &mut Vec<PersonUpdate>) {
+    let mut said = BTreeSet::new();
+    let mut is_last: Vec<bool> = updates.iter().rev().map(|update| said.insert(update.id)).collect();
+    updates.retain(|_| is_last.pop().unwrap_or(true));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_last_of_a_person_stays() {
+        let said = [(1, None), (2, None), (1, Some(5)), (3, None), (2, Some(6))];
+        let update = |(id, qualified_at)| PersonUpdate { id, event_types: String::new(), qualified_at };
+        let mut updates: Vec<_> = said.into_iter().map(update).collect();
+        last_of_each(&mut updates);
+        let kept: Vec<_> = updates.iter().map(|update| (update.id, update.qualified_at)).collect();
+        assert_eq!(kept, [(1, Some(5)), (3, None), (2, Some(6))]);
+    }
 }

@@ -52,9 +52,9 @@ pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], now: Inst
     let names = names_of(tx, app, commands, now).await?;
     let mut further: Vec<Number> = commands.iter().flat_map(again::persons).collect();
     further.extend(names.persons.iter().cloned());
-    let named = circle::named(commands);
+    let may_bind = circle::named(commands);
     let clicks = Clicks::of(commands);
-    let claims = Claims { tracks: &tracks, names: &names.claims, programs: &programs, named, clicks };
+    let claims = Claims { tracks: &tracks, names: &names.claims, programs: &programs, may_bind, clicks };
     let persons = lock_persons(tx, app, claims, &events, further, now, &mut view).await?;
     for row in settlement::events_lock(tx, &events).await? {
         view.events.insert(EventId(row.id), row);
@@ -154,7 +154,8 @@ struct Claims<'a> {
     tracks: &'a [&'a Track],
     names: &'a [PersonClaim],
     programs: &'a [Number],
-    named: BTreeSet<(ProgramId, PartnerId)>,
+    /// Partners to whom persons may be bound.
+    may_bind: BTreeSet<(ProgramId, PartnerId)>,
     clicks: Clicks,
 }
 
@@ -207,7 +208,7 @@ async fn lock_persons(
     ids.extend(further.iter().map(|number| number.id));
     ids.extend(settlement::persons_of_events(tx, events).await?.iter().map(|number| number.id));
     ids.extend(asked.clicks.leads(tx).await?.persons());
-    let circles = circle::around(tx, &view.directory, asked.programs, &ids, asked.named).await?;
+    let circles = circle::around(tx, &view.directory, asked.programs, &ids, asked.may_bind).await?;
     ids.extend(circles.persons);
     view.circles = circles.partners;
     read_marks(tx, &ids, view).await?;
@@ -425,7 +426,9 @@ fn read_facts(person: &mut PersonRecord, rows: &[&FactRow]) -> Result<()> {
             *standing = row;
         }
     }
-    for (row, first) in current.into_values() {
+    let mut standing: Vec<_> = current.into_values().collect();
+    standing.sort_unstable_by_key(|(row, _)| row.id);
+    for (row, first) in standing {
         let body = FactBody::from_stored(&row.kind, &row.body);
         let source = Source::parse(&row.source).ok_or_else(|| unreadable("source of fact", row.id))?;
         person.arrivals.insert(FactId(row.id), Arrival { source, first: FactId(first) });

@@ -9,9 +9,10 @@ use super::view::{Cells, LastCommission, PersonRecord};
 use crate::directory::Program;
 use crate::ledger::book::Booking;
 use headwater_domain::commission::{self, Held, Kind, Payee, PostedCell, Posting, Terms};
+use headwater_domain::fact::{Fact, FactBody};
 use headwater_domain::ids::{AccountId, CommissionId, FactId, PersonId, ProgramId};
 use headwater_domain::ledger::{Before, Owner, Stage, accrual};
-use headwater_domain::money::Decimal;
+use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::{Instant, Period, Zone};
 use headwater_store::backend::Result;
 use headwater_store::outcome::{CellPut, NewCommission, NewHeld};
@@ -22,6 +23,24 @@ struct Priced {
     postings: Vec<Posting<'static>>,
     held: Vec<Held>,
     qualified_at: Option<Instant>,
+}
+
+/// What brought a posting: the event, and what the fact says was sold.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Brought {
+    pub event: Option<i64>,
+    pub sold: Option<(Decimal, Currency)>,
+}
+
+/// What was sold, given back or moved by this fact.
+pub(super) fn sold(facts: &[Fact], fact: FactId) -> Option<(Decimal, Currency)> {
+    match &facts.iter().find(|known| known.id == fact)?.body {
+        FactBody::Event { amount: Some(amount), currency: Some(currency), .. }
+        | FactBody::Money { amount, currency, .. }
+        | FactBody::Sale { amount, currency } => Some((*amount, *currency)),
+        FactBody::Refund { amount, currency, .. } => Some((amount.negated(), *currency)),
+        _ => None,
+    }
 }
 
 impl Decision<'_> {
@@ -58,7 +77,8 @@ impl Decision<'_> {
     ) -> Result<()> {
         for posting in &priced.postings {
             let event = event.filter(|_| changed.contains(&posting.fact));
-            self.post(person.id, &mut person.cells, program, event, posting)?;
+            let sold = sold(&person.facts, posting.fact);
+            self.post(person.id, &mut person.cells, program, Brought { event, sold }, posting)?;
         }
         self.hold(person.id, person.account, person.program, &priced.held);
         Ok(())
@@ -80,9 +100,9 @@ impl Decision<'_> {
         self.post_all(person, program, &priced, changed, None)
     }
 
-    fn evaluate(&self, person: &PersonRecord, program: &Program, changed: &[FactId]) -> Result<Priced> {
+    fn evaluate(&self, person: &mut PersonRecord, program: &Program, changed: &[FactId]) -> Result<Priced> {
         let exchange = self.directory.exchange(program.account);
-        let (view, mut held) = self.directory.person_view(person)?;
+        let (view, mut held, is_lent) = self.directory.person_view_lent(person)?;
         let partners = self.directory.partners_from(view.partners().collect(), program)?;
         let persons = [view];
         let terms = Terms { partners: &partners, exchange: &exchange, closed_before: program.closed_before };
@@ -94,6 +114,10 @@ impl Decision<'_> {
         let postings = postings.into_iter().filter(asked).map(Posting::told).collect();
         let qualified_at = evaluation.qualified.get(&person.id).copied();
         held.extend(evaluation.held);
+        if is_lent {
+            let [view] = persons;
+            person.facts = view.facts;
+        }
         Ok(Priced { postings, held, qualified_at })
     }
 
@@ -140,7 +164,7 @@ impl Decision<'_> {
         owner: PersonId,
         cells: &mut Cells,
         program: &Program,
-        event: Option<i64>,
+        brought: Brought,
         posting: &Posting<'_>,
     ) -> Result<()> {
         let id = CommissionId((self.next_id)());
@@ -200,13 +224,15 @@ impl Decision<'_> {
             for_period: posting.for_period.to_string(),
             payable_at: posting.payable_at.0,
             fact_id: posting.fact.0,
-            event_id: event,
+            event_id: brought.event,
             corrects: corrected.map(|last| last.id.0),
             plan: posting.plan.clone(),
             plan_number: posting.version,
             posted_before: posting.posted_before.0,
             explanation: posting.explanation(),
             created_at: self.now.0,
+            sale_amount: brought.sold.map(|(amount, _)| amount.0),
+            sale_currency: brought.sold.map(|(_, currency)| currency.code().to_owned()),
         });
         let bookings = accrual(payee, posting.amount, stage).into_iter().map(|transfer| Booking {
             account_id: program.account.0,

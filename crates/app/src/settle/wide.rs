@@ -5,6 +5,7 @@
 
 use super::Command;
 use super::decide::Decision;
+use super::price::{Brought, sold};
 use super::view::{Cells, Dirty};
 use crate::directory::{Directory, Program};
 use headwater_domain::commission::{self, Held, PostedCell, Scope, Terms};
@@ -76,7 +77,8 @@ impl Decision<'_> {
             let event = dirty.events.get(&posting.fact).copied();
             let owner = owner(&posting.cell.scope, &person_of_customer, program.id);
             let mut cells = std::mem::take(self.cells(owner, program.id));
-            let done = self.post(owner, &mut cells, program, event, &posting);
+            let sold = self.view.persons.get(&owner).and_then(|person| sold(&person.facts, posting.fact));
+            let done = self.post(owner, &mut cells, program, Brought { event, sold }, &posting);
             *self.cells(owner, program.id) = cells;
             done?;
         }

@@ -6,7 +6,7 @@ use headwater_app::commission::CommissionRow;
 use headwater_app::ledger::BalanceFilter;
 use headwater_app::ledger::book::{Booking, book};
 use headwater_app::statement::StatementRequest;
-use headwater_domain::ids::{AccountId, CommissionId, PartnerId, ProgramId};
+use headwater_domain::ids::{AccountId, CommissionId, CustomerId, PartnerId, ProgramId};
 use headwater_domain::ledger::{Before, Owner, Stage, accrual, statement};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
@@ -41,12 +41,22 @@ pub struct Posting {
     pub approved: bool,
     pub hold_seconds: i64,
     pub corrects: Option<i64>,
+    /// A customer that is paid in place of the partner.
+    pub customer: Option<CustomerId>,
 }
 
 impl Posting {
     /// 100 dollars, due at once.
     pub fn new(partner: PartnerId) -> Self {
-        Self { partner, unit: "USD", amount: 100 * ONE, approved: true, hold_seconds: 0, corrects: None }
+        Self {
+            partner,
+            unit: "USD",
+            amount: 100 * ONE,
+            approved: true,
+            hold_seconds: 0,
+            corrects: None,
+            customer: None,
+        }
     }
 
     /// Waits for a decision.
@@ -100,8 +110,8 @@ impl Books {
             id,
             account_id,
             program_id,
-            partner_id: Some(posting.partner.0),
-            customer_id: None,
+            partner_id: posting.customer.is_none().then_some(posting.partner.0),
+            customer_id: posting.customer.map(|customer| customer.0),
             person_id: 1,
             rule: "cpa".into(),
             level: 0,
@@ -112,7 +122,8 @@ impl Books {
             period: "2026-09".into(),
             for_period: "2026-09".into(),
             payable_at: payable_at.0,
-            fact_id: 1,
+            // As one that was made by hand: it needs no fact and no cell.
+            fact_id: 0,
             event_id: None,
             corrects: posting.corrects,
             plan: "ib".into(),
@@ -120,8 +131,11 @@ impl Books {
             posted_before: 0,
             explanation: "{}".into(),
             created_at: now.0,
+            sale_amount: None,
+            sale_currency: None,
         };
-        let (owner, amount) = (Owner::Partner(posting.partner), Decimal(posting.amount));
+        let owner = posting.customer.map_or(Owner::Partner(posting.partner), Owner::Customer);
+        let amount = Decimal(posting.amount);
         let stage = Stage::posted(amount, Before::NOTHING, posting.approved, payable_at <= now);
         let transfer = accrual(owner, amount, stage).remove(0);
         let unit = posting.unit.to_owned();

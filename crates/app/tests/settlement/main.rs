@@ -14,6 +14,7 @@ mod payees;
 mod programs;
 mod race;
 mod records;
+mod rewards;
 mod simulate;
 mod sources;
 mod together;

@@ -1,7 +1,8 @@
-//! The life of a commission: `pending → approved → (payable after the hold) → in a payout → paid`, or `pending → denied`.
+//! The life of a commission: money goes `pending → approved → (payable after the hold) → in a payout → paid`, a reward
+//! `pending → approved → fulfilled`; either may be denied. What was paid or fulfilled can be taken back again.
 //!
-//! One pure function says what may follow what and where the amount goes; the store repeats its guard in each UPDATE.
-//! Nothing comes back from `paid` or `denied`: a correction is another commission that names the one it corrects.
+//! One pure function says what may follow what and where the amount goes; whoever moves a commission asks it, and the store
+//! repeats its guard in each UPDATE. No entry is ever edited: a move back is another entry.
 
 use super::posting::AccountName;
 use crate::money::Decimal;
@@ -19,6 +20,11 @@ pub enum Stage {
     InPayout,
     /// Paid.
     Paid,
+    /// A reward that its receiver has; in `paid`.
+    Fulfilled {
+        /// Whether its hold was over before: where it goes back to.
+        due: bool,
+    },
     /// Refused; nothing is owed for it.
     Denied,
 }
@@ -41,6 +47,19 @@ pub enum Act {
     Release,
     /// Its payout arrived.
     Pay,
+    /// Its payout did not arrive after all.
+    Unpay,
+    /// Its receiver has the reward.
+    Fulfil,
+    /// Its receiver has the reward not after all.
+    Unfulfil,
+    /// Somebody refuses what was approved.
+    Withdraw,
+    /// Somebody approves what was refused.
+    Reconsider {
+        /// Whether its hold is over.
+        due: bool,
+    },
 }
 
 /// What a cell had before a new commission is posted in it.
@@ -73,6 +92,7 @@ impl Stage {
             ("approved", true) => Self::Payable,
             ("in_payout", _) => Self::InPayout,
             ("paid", _) => Self::Paid,
+            ("fulfilled", due) => Self::Fulfilled { due },
             ("denied", _) => Self::Denied,
             _ => return None,
         })
@@ -85,7 +105,17 @@ impl Stage {
             Self::Held | Self::Payable => "approved",
             Self::InPayout => "in_payout",
             Self::Paid => "paid",
+            Self::Fulfilled { .. } => "fulfilled",
             Self::Denied => "denied",
+        }
+    }
+
+    /// What has been decided about it, whatever became of it since: `pending`, `approved` or `denied`.
+    pub fn decision(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Denied => "denied",
+            Self::Held | Self::Payable | Self::InPayout | Self::Paid | Self::Fulfilled { .. } => "approved",
         }
     }
 
@@ -109,17 +139,25 @@ impl Stage {
     }
 
     /// What follows, and between which of the payee's accounts the amount moves. `Expense` is the program's. What a
-    /// payout pays moves as one sum for the whole payout, not commission by commission.
+    /// payout of money pays moves as one sum for the whole payout, not commission by commission.
     pub fn after(self, act: Act) -> Result<(Self, Option<(AccountName, AccountName)>), NotAllowed> {
-        use AccountName::{Accrued, Expense, Held, Payable};
+        use AccountName::{Accrued, Expense, Held, Paid, Payable};
         Ok(match (self, act) {
             (Self::Pending, Act::Approve { due: false }) => (Self::Held, Some((Accrued, Held))),
             (Self::Pending, Act::Approve { due: true }) => (Self::Payable, Some((Accrued, Payable))),
             (Self::Pending, Act::Deny) => (Self::Denied, Some((Accrued, Expense))),
             (Self::Held, Act::FallDue) => (Self::Payable, Some((Held, Payable))),
-            (Self::Payable, Act::Take) => (Self::InPayout, None),
+            (Self::Payable, Act::Take) | (Self::Paid, Act::Unpay) => (Self::InPayout, None),
             (Self::InPayout, Act::Release) => (Self::Payable, None),
             (Self::InPayout, Act::Pay) => (Self::Paid, None),
+            (Self::Held, Act::Fulfil) => (Self::Fulfilled { due: false }, Some((Held, Paid))),
+            (Self::Payable, Act::Fulfil) => (Self::Fulfilled { due: true }, Some((Payable, Paid))),
+            (Self::Fulfilled { due: false }, Act::Unfulfil) => (Self::Held, Some((Paid, Held))),
+            (Self::Fulfilled { due: true }, Act::Unfulfil) => (Self::Payable, Some((Paid, Payable))),
+            (Self::Held, Act::Withdraw) => (Self::Denied, Some((Held, Expense))),
+            (Self::Payable, Act::Withdraw) => (Self::Denied, Some((Payable, Expense))),
+            (Self::Denied, Act::Reconsider { due: false }) => (Self::Held, Some((Expense, Held))),
+            (Self::Denied, Act::Reconsider { due: true }) => (Self::Payable, Some((Expense, Payable))),
             (stage, _) => return Err(NotAllowed(stage)),
         })
     }
@@ -130,9 +168,17 @@ mod tests {
     use super::*;
     use crate::ledger::{Owner, Transfer};
 
-    const STAGES: [Stage; 6] =
-        [Stage::Pending, Stage::Held, Stage::Payable, Stage::InPayout, Stage::Paid, Stage::Denied];
-    const ACTS: [Act; 7] = [
+    const STAGES: [Stage; 8] = [
+        Stage::Pending,
+        Stage::Held,
+        Stage::Payable,
+        Stage::InPayout,
+        Stage::Paid,
+        Stage::Fulfilled { due: false },
+        Stage::Fulfilled { due: true },
+        Stage::Denied,
+    ];
+    const ACTS: [Act; 13] = [
         Act::Approve { due: false },
         Act::Approve { due: true },
         Act::Deny,
@@ -140,6 +186,12 @@ mod tests {
         Act::Take,
         Act::Release,
         Act::Pay,
+        Act::Unpay,
+        Act::Fulfil,
+        Act::Unfulfil,
+        Act::Withdraw,
+        Act::Reconsider { due: false },
+        Act::Reconsider { due: true },
     ];
 
     #[test]
@@ -155,11 +207,42 @@ mod tests {
                 (Stage::Pending, Act::Approve { due: true }, Stage::Payable),
                 (Stage::Pending, Act::Deny, Stage::Denied),
                 (Stage::Held, Act::FallDue, Stage::Payable),
+                (Stage::Held, Act::Fulfil, Stage::Fulfilled { due: false }),
+                (Stage::Held, Act::Withdraw, Stage::Denied),
                 (Stage::Payable, Act::Take, Stage::InPayout),
+                (Stage::Payable, Act::Fulfil, Stage::Fulfilled { due: true }),
+                (Stage::Payable, Act::Withdraw, Stage::Denied),
                 (Stage::InPayout, Act::Release, Stage::Payable),
                 (Stage::InPayout, Act::Pay, Stage::Paid),
+                (Stage::Paid, Act::Unpay, Stage::InPayout),
+                (Stage::Fulfilled { due: false }, Act::Unfulfil, Stage::Held),
+                (Stage::Fulfilled { due: true }, Act::Unfulfil, Stage::Payable),
+                (Stage::Denied, Act::Reconsider { due: false }, Stage::Held),
+                (Stage::Denied, Act::Reconsider { due: true }, Stage::Payable),
             ]
         );
+    }
+
+    /// Every account that a stage's amount is in: what a move takes it from is where it was.
+    #[test]
+    fn an_amount_is_moved_from_where_it_is() {
+        let place = |stage| match stage {
+            Stage::Pending => AccountName::Accrued,
+            Stage::Held => AccountName::Held,
+            Stage::Payable | Stage::InPayout => AccountName::Payable,
+            Stage::Paid | Stage::Fulfilled { .. } => AccountName::Paid,
+            Stage::Denied => AccountName::Expense,
+        };
+        for from in STAGES {
+            for act in ACTS {
+                let Ok((to, moved)) = from.after(act) else { continue };
+                match moved {
+                    Some(accounts) => assert_eq!(accounts, (place(from), place(to)), "{from:?} {act:?}"),
+                    // One sum for the whole payout.
+                    None => assert!(matches!(act, Act::Take | Act::Release | Act::Pay | Act::Unpay), "{act:?}"),
+                }
+            }
+        }
     }
 
     #[test]
@@ -205,9 +288,10 @@ mod tests {
     #[test]
     fn a_stage_is_read_back_from_its_row() {
         for stage in STAGES {
-            let is_due = matches!(stage, Stage::Payable | Stage::InPayout | Stage::Paid);
+            let is_due =
+                matches!(stage, Stage::Payable | Stage::InPayout | Stage::Paid | Stage::Fulfilled { due: true });
             assert_eq!(Stage::of(stage.status(), is_due), Some(stage));
         }
-        assert_eq!(Stage::of("fulfilled", false), None);
+        assert_eq!(Stage::of("payable", false), None);
     }
 }

@@ -90,7 +90,7 @@ pub fn accrual(payee: Owner, amount: Decimal, stage: Stage) -> Vec<Transfer> {
     let to = match stage {
         Stage::Pending | Stage::Denied => AccountName::Accrued,
         Stage::Held => AccountName::Held,
-        Stage::Payable | Stage::InPayout | Stage::Paid => AccountName::Payable,
+        Stage::Payable | Stage::InPayout | Stage::Paid | Stage::Fulfilled { .. } => AccountName::Payable,
     };
     let earned = Transfer::between(payee, (AccountName::Expense, to), amount);
     let taken_back = Transfer::between(payee, (AccountName::Accrued, AccountName::Expense), amount);

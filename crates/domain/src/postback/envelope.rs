@@ -4,6 +4,7 @@
 //! Leaves to others: rendering that object, and signing the result. Invariant: what is made here is what is stored,
 //! signed and sent; nothing renders it a second time.
 
+use crate::postback::rewards_event;
 use crate::postback::subscription::PayloadStyle;
 use crate::time::Instant;
 use serde_json::Value;
@@ -73,6 +74,42 @@ pub fn rewards(delivery_id: &str, event_id: i64, timestamp: Instant, data_json: 
     )
 }
 
+/// A change of an object of the rewards dialect, on its way to one webhook.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'a> {
+    /// `pbd_…`, the same over all retries.
+    pub delivery_id: &'a str,
+    /// e.g. `commission.updated`, one of `rewards_event`.
+    pub event_type: &'a str,
+    /// The object's number.
+    pub entity_id: i64,
+    /// `{field: [old, new]}`, rendered; only an update has any.
+    pub changes_json: &'a str,
+    /// The object as it is now, rendered.
+    pub data_json: &'a str,
+    /// When it changed.
+    pub timestamp: Instant,
+}
+
+/// The rewards envelope of a change (`postbacks.md` §3).
+pub fn rewards_change(change: Change<'_>) -> String {
+    let Change { delivery_id, event_type, entity_id, changes_json, data_json, timestamp } = change;
+    let (entity, action) = rewards_event::parts(event_type).unwrap_or(("event", "updated"));
+    let changes = if action == "updated" { changes_json } else { "{}" };
+    let (uuid, timestamp) = (quoted(&rewards_event_id(delivery_id)), quoted(&timestamp.iso8601()));
+    let event_type = quoted(event_type);
+    format!(
+        "{{\"event_id\":{uuid},\"event_type\":{event_type},\"action\":\"{action}\",\"entity_type\":\"{entity}\",\
+         \"entity_id\":{entity_id},\"changes\":{changes},\"data\":{data_json},\"timestamp\":{timestamp}}}"
+    )
+}
+
+/// The rewards envelope of a made-up delivery: it is about nothing.
+pub fn rewards_test(delivery_id: &str, event_type: &str, timestamp: Instant) -> String {
+    let change = Change { delivery_id, event_type, entity_id: 0, changes_json: "{}", data_json: "", timestamp };
+    rewards_change(Change { data_json: r#"{"test":true}"#, ..change })
+}
+
 /// `{entity}.{action}` of a referral event in the rewards envelope.
 const REWARDS_EVENT_TYPE: &str = "event.created";
 
@@ -95,7 +132,9 @@ pub fn headers(style: PayloadStyle, delivery_id: &str, event_type: &str, attempt
             vec![("FX-Event-Type", event_type.to_owned()), ("FX-Delivery-Attempt", attempt.to_string())]
         }
         PayloadStyle::Rewards => {
-            vec![("X-Event-Id", rewards_event_id(delivery_id)), ("X-Event-Type", REWARDS_EVENT_TYPE.to_owned())]
+            // A webhook's delivery has the type of its envelope; a referral event in this envelope is an `event.created`.
+            let event_type = if rewards_event::is_known(event_type) { event_type } else { REWARDS_EVENT_TYPE };
+            vec![("X-Event-Id", rewards_event_id(delivery_id)), ("X-Event-Type", event_type.to_owned())]
         }
         PayloadStyle::Standard => vec![],
     }
@@ -152,6 +191,32 @@ mod tests {
         );
         let test = render(PayloadStyle::Rewards, Message { livemode: false, ..message() });
         assert!(test.contains(r#""data":{"test":true}"#), "{test}");
+    }
+
+    #[test]
+    fn a_change_is_named_by_its_type() {
+        let change = Change {
+            delivery_id: "pbd_01J8ZQ4T9V",
+            event_type: "commission.approved",
+            entity_id: 7101,
+            changes_json: r#"{"status":["pending","approved"]}"#,
+            data_json: r#"{"id":7101,"amount":250}"#,
+            timestamp: Instant::from_seconds(1_760_000_000),
+        };
+        let rest = concat!(
+            r#""event_type":"commission.approved","action":"updated","entity_type":"commission","entity_id":7101,"#,
+            r#""changes":{"status":["pending","approved"]},"data":{"id":7101,"amount":250},"timestamp":"2025-10-09T08:53:20Z"}"#
+        );
+        let body = rewards_change(change);
+        assert_eq!(body.split_once(',').expect("fields").1, rest);
+        let headers = headers(PayloadStyle::Rewards, "pbd_01J8ZQ4T9V", "commission.approved", 1);
+        assert!(body.contains(&headers[0].1), "the id of the header is the body's");
+        assert_eq!(headers[1].1, "commission.approved");
+        let created = rewards_change(Change { event_type: "commission.created", ..change });
+        assert!(created.contains(r#""action":"created""#) && created.contains(r#""changes":{}"#), "{created}");
+        let test = rewards_test("pbd_01J8ZQ4T9V", "payout.updated", change.timestamp);
+        let read: Value = serde_json::from_str(&test).expect("valid JSON");
+        assert_eq!((&read["data"]["test"], &read["entity_type"]), (&true.into(), &"payout".into()));
     }
 
     #[test]

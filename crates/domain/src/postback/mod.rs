@@ -3,8 +3,11 @@
 //! Pure: the network is in `headwater-outbound`, the queue in the store. Nothing here reads a clock, draws a random
 //! number or resolves a name; the wall around internal networks ([`target`]) is judged here and enforced there.
 
+pub mod entity;
 pub mod envelope;
+pub mod header;
 pub mod retry;
+pub mod rewards_event;
 pub mod signature;
 pub mod subscription;
 pub mod target;

@@ -51,6 +51,11 @@ impl Schedule {
         Self { waits: Waits::Linear(1200), attempts_max: max_retries.max(1) }
     }
 
+    /// The same waits as [`Self::LONG`], ended after this many failed attempts.
+    pub fn long(max_retries: u32) -> Self {
+        Self { attempts_max: max_retries.max(1), ..Self::LONG }
+    }
+
     /// Doubling from two minutes; with `max_retries` 10, nine waits in some 17 hours.
     pub fn exp2(max_retries: u32) -> Self {
         Self { waits: Waits::Listed(&EXP2_WAITS), attempts_max: max_retries.max(1) }
@@ -67,6 +72,56 @@ impl Schedule {
         }
     }
 }
+
+/// Which row of waits a webhook has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// 20, 40, 60 … minutes.
+    Linear20,
+    /// Doubling from two minutes.
+    Exp2,
+    /// That of the referral dialect: three days.
+    #[default]
+    Long,
+}
+
+impl Profile {
+    /// `linear20`, `exp2` or `long`.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Linear20, Self::Exp2, Self::Long].into_iter().find(|profile| profile.name() == name)
+    }
+
+    /// What [`Self::parse`] reads.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Linear20 => "linear20",
+            Self::Exp2 => "exp2",
+            Self::Long => "long",
+        }
+    }
+
+    /// How many failed attempts end a delivery, where its owner does not say.
+    pub const fn max_retries(self) -> i64 {
+        match self {
+            Self::Linear20 => 3,
+            Self::Exp2 | Self::Long => 10,
+        }
+    }
+
+    /// Its waits, ended after this many failed attempts; 0 is one attempt and no retry.
+    pub fn schedule(self, max_retries: u32) -> Schedule {
+        match self {
+            Self::Linear20 => Schedule::linear20(max_retries),
+            Self::Exp2 => Schedule::exp2(max_retries),
+            Self::Long => Schedule::long(max_retries),
+        }
+    }
+}
+
+/// Between two probes of a webhook that fails.
+pub const PROBE_SECONDS: i64 = 3600;
+/// How long after it was made a dead letter is probed with: as long as the long row of attempts takes.
+pub const PROBE_UNTIL_SECONDS: i64 = 75 * 3600;
 
 /// What becomes of a delivery whose attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,6 +251,18 @@ mod tests {
         assert_eq!(at(999_999), Next::RetryAt(START.plus_seconds(86_400)));
         assert_eq!(at(-7), Next::RetryAt(START.plus_seconds(5)));
         assert_eq!(after_failure(Schedule::LONG, 10, START, Some(90), MIDDLE), Next::DeadLetter);
+    }
+
+    #[test]
+    fn a_profile_ends_where_its_owner_says() {
+        assert_eq!(Profile::default().schedule(10), Schedule::LONG);
+        for profile in [Profile::Linear20, Profile::Exp2, Profile::Long] {
+            assert_eq!(Profile::parse(profile.name()), Some(profile));
+            for (max_retries, attempts) in [(0, 1), (1, 1), (3, 3), (10, 10)] {
+                assert_eq!(profile.schedule(max_retries).attempts_max, attempts, "{profile:?} {max_retries}");
+            }
+        }
+        assert_eq!(attempts(Profile::Linear20.schedule(3), MIDDLE), [0, 1200, 3600]);
     }
 
     #[test]

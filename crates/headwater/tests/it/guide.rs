@@ -74,8 +74,22 @@ async fn a_pushing_guide_can_be_followed(engine: Engine, guide: &str, proofs: &[
 
 /// At 2.00 a lot the sample's day is worth 24.90.
 const BRAND_PROOFS: [&str; 3] = [r#""status":"created""#, "}24.90\n", "true Customers have arrived"];
+const REWARDS_PROOFS: [&str; 4] = [
+    r#""action_label":"commission/approve""#,
+    "\"is_fulfilled\": true",
+    r#""action_label":"commission/deny""#,
+    r#""action_label":"commission/mark_unfulfilled""#,
+];
 const FOREX_PROOFS: [&str; 4] =
     [r#""token_type":"Bearer""#, r#""created":1"#, r#""amount_currency":1000"#, "\ntrading-activity\n"];
+
+/// The promoter's points and the buyer's month wait for approval; the refund takes both back.
+const REWARDS_PEOPLE_PROOFS: [&str; 4] = [
+    r#"["points",250,"promoter","pending"]"#,
+    r#"["free_months",1,"referral","pending"]"#,
+    r#"["refund",2]"#,
+    r#"["client@shop.example","u-77","cancelled"]"#,
+];
 
 async fn the_tour_of_the_readme_can_be_followed(engine: Engine) {
     let server = Server::start(engine).await;
@@ -154,6 +168,16 @@ async fn the_brand_guide_can_be_followed_on_postgres() {
 }
 
 #[tokio::test]
+async fn the_rewards_guide_can_be_followed_on_sqlite() {
+    a_pushing_guide_can_be_followed(Engine::Sqlite, "docs/api/rewards.md", &REWARDS_PROOFS).await;
+}
+
+#[tokio::test]
+async fn the_rewards_guide_can_be_followed_on_postgres() {
+    a_pushing_guide_can_be_followed(Engine::Postgres, "docs/api/rewards.md", &REWARDS_PROOFS).await;
+}
+
+#[tokio::test]
 async fn the_forex_guide_can_be_followed_on_sqlite() {
     a_pushing_guide_can_be_followed(Engine::Sqlite, "docs/api/forex.md", &FOREX_PROOFS).await;
 }
@@ -161,4 +185,14 @@ async fn the_forex_guide_can_be_followed_on_sqlite() {
 #[tokio::test]
 async fn the_forex_guide_can_be_followed_on_postgres() {
     a_pushing_guide_can_be_followed(Engine::Postgres, "docs/api/forex.md", &FOREX_PROOFS).await;
+}
+
+#[tokio::test]
+async fn the_guide_to_promoters_and_tracking_can_be_followed_on_sqlite() {
+    a_pushing_guide_can_be_followed(Engine::Sqlite, "docs/api/rewards_people.md", &REWARDS_PEOPLE_PROOFS).await;
+}
+
+#[tokio::test]
+async fn the_guide_to_promoters_and_tracking_can_be_followed_on_postgres() {
+    a_pushing_guide_can_be_followed(Engine::Postgres, "docs/api/rewards_people.md", &REWARDS_PEOPLE_PROOFS).await;
 }

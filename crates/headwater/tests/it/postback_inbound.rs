@@ -134,7 +134,11 @@ async fn the_client_of_a_click_is_paid_for_once_under_every_name(engine: Engine)
     for event in ["REGISTRATION", "FIRST_DEPOSIT"] {
         assert_eq!(reported(&broker, event, Some(&click), "ana@example.org").await, client, "{event}");
     }
-    assert_eq!(reported(&broker, "WEBINAR_REGISTRATION", None, "ana@example.org").await, client, "the email alone finds it, too");
+    assert_eq!(
+        reported(&broker, "WEBINAR_REGISTRATION", None, "ana@example.org").await,
+        client,
+        "the email alone finds it, too"
+    );
     assert!((paid().await - 400.0).abs() < 0.001, "{:?}", amounts(&broker).await);
     // Somebody else by the same click is somebody else.
     assert_ne!(reported(&broker, "FIRST_DEPOSIT", Some(&click), "bea@example.org").await, client);

@@ -21,6 +21,7 @@ use headwater_app::track::{ClickSignal, Signals};
 use headwater_domain::attribution::Touch;
 use headwater_domain::time::Zone;
 use http::{HeaderMap, StatusCode, Uri};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
@@ -158,6 +159,16 @@ async fn read_all(state: &WebState, caller: &Client, entity: Entity, bytes: &Byt
         return Err(ForexError::refused(complaints, received));
     }
     Ok((pushed, unknown_fields))
+}
+
+/// How many trading days of a body can be read: what reading alone costs, for measurements.
+pub fn trading_days_read(bytes: &Bytes) -> usize {
+    let place = Place { zone: &Zone::UTC, partner: &|_| None };
+    let is_read = |record: &&RawValue| {
+        let row = table::read(TRADING_ACTIVITY, Spelling::Exact, record, &Zone::UTC);
+        row.is_ok_and(|row| trading_day(&row, &place).is_ok())
+    };
+    records(bytes, Shape::OrEnvelope).map_or(0, |found| found.into_iter().filter(is_read).count())
 }
 
 /// What the click of a customer leads to; a click that leads nowhere is no error, since the partner is named.

@@ -147,7 +147,7 @@ pub(super) fn to_wire(state: &WebState, row: &CommissionRow) -> Value {
     json!({
         "id": row.id,
         "partner": row.partner_id.map(|id| partner_name(state, account, id)),
-        "customer": row.customer_id.unwrap_or(row.person_id),
+        "customer": row.customer_id.or(Some(row.person_id).filter(|person| *person != 0)),
         "rule": row.rule,
         "level": row.level,
         "status": row.status,
@@ -156,7 +156,8 @@ pub(super) fn to_wire(state: &WebState, row: &CommissionRow) -> Value {
         "period": row.period,
         "for_period": row.for_period,
         "payable_at": Instant(row.payable_at).iso8601(),
-        "fact": row.fact_id,
+        // One that was made by hand has none.
+        "fact": Some(row.fact_id).filter(|fact| *fact != 0),
         "corrects": row.corrects,
         "created": Instant(row.created_at).iso8601(),
     })

@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::extract::State;
 use headwater_app::error::Error;
 use headwater_app::key::{Credential, IssuedKey, KeyKind, KeyRequest, PERMISSIONS};
-use headwater_domain::ids::{KeyId, ProgramId};
+use headwater_domain::ids::{AccountId, KeyId, ProgramId};
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
@@ -74,15 +74,17 @@ pub async fn issue(
         permissions,
         expires_at: instant(&fields, "expires_at", &zone_of(&state, caller.account))?,
     };
+    let account = caller.account;
     let keep = state.app.keep(attempt.map(|extension| extension.0), move |issued| {
-        given(StatusCode::CREATED, &issued_to_wire(kind, issued))
+        given(StatusCode::CREATED, &issued_to_wire(account, kind, issued))
     });
     let issued = state.app.key_issue(caller.account, request, keep).await.map_err(refused)?;
-    Ok((StatusCode::CREATED, Json(issued_to_wire(kind, &issued))))
+    Ok((StatusCode::CREATED, Json(issued_to_wire(account, kind, &issued))))
 }
 
-fn issued_to_wire(kind: KeyKind, issued: &IssuedKey) -> Value {
-    json!({"id": issued.id.0, "kind": kind.name(), "key": issued.text, "client_id": issued.client_id})
+fn issued_to_wire(account: AccountId, kind: KeyKind, issued: &IssuedKey) -> Value {
+    json!({"id": issued.id.0, "kind": kind.name(), "key": issued.text, "client_id": issued.client_id,
+        "account_id": account.to_string()})
 }
 
 /// Revoke a key

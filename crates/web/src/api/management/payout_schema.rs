@@ -10,9 +10,9 @@ pages! {
     PayoutPage of Payout,
 }
 
-/// What is paid to one partner in one unit.
+/// What is paid to one partner, or to one customer, in one unit.
 #[derive(Debug, ToSchema)]
-#[schema(example = json!({"id": 31, "program": "1201", "partner": "ib_2044", "unit": "USD", "amount": "400.00", "status": "pending",
+#[schema(example = json!({"id": 31, "program": "1201", "partner": "ib_2044", "customer": null, "unit": "USD", "amount": "400.00", "status": "pending",
     "method": "wire", "details": {}, "commissions": 1, "until": "2026-02-28T23:59:59.999999Z", "error": null,
     "created": "2026-03-01T08:00:00Z", "finished": null}))]
 pub struct Payout {
@@ -20,13 +20,17 @@ pub struct Payout {
     pub id: i64,
     /// Its program.
     pub program: String,
-    /// Who is paid.
-    pub partner: String,
+    /// Which partner is paid; null where a customer is.
+    #[schema(required)]
+    pub partner: Option<String>,
+    /// Which customer is paid.
+    #[schema(required)]
+    pub customer: Option<i64>,
     /// ISO 4217, or a reward unit.
     pub unit: String,
     /// Decimal, major units.
     pub amount: String,
-    /// `pending`, `completed`, `failed` or `cancelled`.
+    /// `pending`, `processing`, `completed`, `failed` or `cancelled`.
     pub status: String,
     /// How, as the partner's `payout` had it.
     #[schema(required)]

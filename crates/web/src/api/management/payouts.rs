@@ -33,7 +33,7 @@ pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -
     let page = Page::from_query(&query)?;
     let status = asked(&query, "status");
     if status.as_ref().is_some_and(|status| PayoutStatus::parse(status).is_none()) {
-        return Err(ApiError::invalid("status", "status must be pending, completed, failed or cancelled."));
+        return Err(ApiError::invalid("status", "status must be pending, processing, completed, failed or cancelled."));
     }
     let partner = match asked(&query, "partner") {
         None => None,
@@ -177,7 +177,8 @@ fn to_wire(state: &WebState, row: &PayoutRow) -> Value {
     json!({
         "id": row.id,
         "program": row.program_id.to_string(),
-        "partner": partner_name(state, AccountId(row.account_id), row.partner_id),
+        "partner": row.partner_id.map(|partner| partner_name(state, AccountId(row.account_id), partner)),
+        "customer": row.customer_id,
         "unit": row.unit,
         "amount": amount(row.amount, &row.unit),
         "status": row.status,

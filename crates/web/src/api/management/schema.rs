@@ -72,6 +72,8 @@ pub struct ProgramSettings {
     pub auto_approve: Option<bool>,
     /// What a payout has at least: a decimal, in the program's currency.
     pub payout_minimum: Option<String>,
+    /// What the rewards dialect keeps of it: its lists of rewards, and how its links name a member.
+    pub campaign: Option<Object>,
     /// Where a visitor goes whose link cannot be used.
     #[schema(default = "/")]
     pub default_landing_page: Option<String>,
@@ -483,7 +485,7 @@ pub struct NewKey {
 
 /// A new key, shown once.
 #[derive(Debug, ToSchema)]
-#[schema(example = json!({"id": 12, "kind": "publishable", "key": "pk_4f1c…", "client_id": null}))]
+#[schema(example = json!({"id": 12, "kind": "publishable", "key": "pk_4f1c…", "client_id": null, "account_id": "1"}))]
 pub struct IssuedKey {
     /// Its number.
     pub id: i64,
@@ -494,6 +496,8 @@ pub struct IssuedKey {
     /// The id of an OAuth client.
     #[schema(required)]
     pub client_id: Option<String>,
+    /// The account that it is of: `Account-ID` of the rewards dialect.
+    pub account_id: String,
 }
 
 /// A key, without its text.

@@ -1,0 +1,358 @@
+//! Campaigns: programs as the rewards dialect sees them, with the rewards that they pay either party.
+//!
+//! What a program has no setting for stands in its setting `campaign`. The rewards of its two lists are rules of a plan of
+//! its own, `campaign-<number>`: a program that had another plan keeps that one's rules and history in the copy. Leaves what
+//! a reward pays to `reward_plan`. Invariant: the plan in force pays what the lists say, from the moment of the change.
+
+use crate::app::App;
+use crate::directory::Program;
+use crate::error::Error;
+use crate::keep::Keep;
+use crate::plan::PlanFailure;
+use crate::reward::{REWARDS_MAX, Reward, RewardFailure, currency_of};
+use crate::reward_plan::{Recipient, document_with, make};
+use headwater_domain::ids::{AccountId, ProgramId};
+use headwater_domain::program::Settings;
+use headwater_domain::time::Instant;
+use headwater_store::backend::Tx;
+use headwater_store::reward::reward_list;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The two lists and who gets what stands in them.
+pub const LISTS: [(&str, Recipient); 2] =
+    [("rewards_for_promoters", Recipient::Promoter), ("rewards_for_referrals", Recipient::Referral)];
+/// By which name of a parameter a campaign's links carry the member's token, where it does not say.
+pub const REF_TOKEN_PARAMETER: &str = "?fpr";
+const ARCHIVED: &str = "archived_at";
+/// Whether the plan's tiers were made by rewards.
+const HAS_TIERS: &str = "has_reward_tiers";
+/// What is kept as it was said.
+const KEPT: [&str; 6] =
+    ["ref_token_param", "auto_approve_promoters", "is_private", "color", "track_ad_traffic", "description"];
+
+/// A plan as it is to be saved.
+#[derive(Debug, Clone)]
+pub(crate) struct CampaignPlan {
+    document: Map<String, Value>,
+    has_tiers: bool,
+}
+
+/// Whether a program still is a campaign.
+pub fn is_archived(program: &Program) -> bool {
+    program.settings.campaign.contains_key(ARCHIVED)
+}
+
+impl App {
+    /// The campaigns of an account, oldest first.
+    pub fn campaign_list(&self, account: AccountId) -> Vec<Arc<Program>> {
+        self.directory().programs(account).filter(|program| !is_archived(program)).cloned().collect()
+    }
+
+    /// A campaign of this account.
+    pub fn campaign_read(&self, account: AccountId, id: ProgramId) -> Result<Arc<Program>, Error> {
+        let program = self.program_read(account, id).map_err(|_| Error::NotFound("campaign"))?;
+        if is_archived(&program) { Err(Error::NotFound("campaign")) } else { Ok(program) }
+    }
+
+    /// A new campaign, which is a program.
+    pub async fn campaign_create(
+        self: &Arc<Self>,
+        account: AccountId,
+        asked: &Map<String, Value>,
+    ) -> Result<Arc<Program>, RewardFailure> {
+        for field in ["name", "landing_url", "ref_token_param", "visitor_cookie_life"] {
+            if asked.get(field).is_none_or(Value::is_null) {
+                return Err(RewardFailure::wrong(field, "is required"));
+            }
+        }
+        let (fields, _) = fields_of(&Map::new(), asked)?;
+        self.lists_check(account, asked).await?;
+        // What cannot be paid is refused before anything is made.
+        let campaign = fields.get("campaign").and_then(Value::as_object).cloned().unwrap_or_default();
+        let rewards = self.rewards_of(account, &campaign, None).await?;
+        let terms: Vec<_> = rewards.iter().map(|(reward, recipient)| (reward.terms(), *recipient)).collect();
+        make(&terms, currency_of(&Settings::default().currency)?)?;
+        let program = self.program_create(account, &fields, Keep::nothing()).await.map_err(renamed)?;
+        if LISTS.iter().any(|(list, _)| program.settings.campaign.get(*list).is_some_and(|list| *list != json!([]))) {
+            self.campaign_plan_save(account, program.id).await?;
+        }
+        Ok(self.program_read(account, program.id)?)
+    }
+
+    /// Changes what is given; new lists are a new version of the plan, in force at once.
+    pub async fn campaign_patch(
+        self: &Arc<Self>,
+        account: AccountId,
+        id: ProgramId,
+        asked: &Map<String, Value>,
+    ) -> Result<Arc<Program>, RewardFailure> {
+        let before = self.campaign_read(account, id)?;
+        let (fields, changes_lists) = fields_of(&before.settings.campaign, asked)?;
+        if changes_lists {
+            self.lists_check(account, asked).await?;
+            let campaign = fields.get("campaign").and_then(Value::as_object).cloned().unwrap_or_default();
+            let rewards = self.rewards_of(account, &campaign, None).await?;
+            self.plan_of(&before, &rewards)?;
+        }
+        self.program_patch(account, id, &fields).await.map_err(renamed)?;
+        if changes_lists {
+            self.campaign_plan_save(account, id).await?;
+        }
+        Ok(self.program_read(account, id)?)
+    }
+
+    /// Takes a campaign off the lists. Its members, customers and books stay: nothing that money points to goes.
+    pub async fn campaign_archive(self: &Arc<Self>, account: AccountId, id: ProgramId) -> Result<Arc<Program>, Error> {
+        let before = self.campaign_read(account, id)?;
+        if self.campaign_list(account).len() == 1 {
+            let message = "The only campaign of an account cannot be deleted.".into();
+            return Err(Error::Conflict { code: "last_campaign", param: None, message });
+        }
+        let mut campaign = before.settings.campaign.clone();
+        campaign.insert(ARCHIVED.into(), self.clock.now().iso8601().into());
+        let fields = Map::from_iter([("campaign".to_owned(), Value::Object(campaign))]);
+        self.program_patch(account, id, &fields).await
+    }
+
+    /// The plan that the campaign's lists make, perhaps with a reward as it is to become; nothing is written.
+    pub(crate) async fn campaign_plan(
+        self: &Arc<Self>,
+        account: AccountId,
+        id: ProgramId,
+        changed: Option<&Reward>,
+    ) -> Result<CampaignPlan, RewardFailure> {
+        let program = self.program_read(account, id)?;
+        let rewards = self.rewards_of(account, &program.settings.campaign, changed).await?;
+        self.plan_of(&program, &rewards)
+    }
+
+    /// Saves the plan that the campaign's lists make, and puts it in force.
+    pub(crate) async fn campaign_plan_save(
+        self: &Arc<Self>,
+        account: AccountId,
+        id: ProgramId,
+    ) -> Result<(), RewardFailure> {
+        let program = self.program_read(account, id)?;
+        let plan = self.campaign_plan(account, id, None).await?;
+        let name = plan_name(id);
+        if program.settings.plan.as_deref() != Some(&name) {
+            self.history_copy(account, &program, &name).await?;
+        }
+        self.version_save(account, plan.document, self.clock.now()).await?;
+        let mut campaign = program.settings.campaign.clone();
+        campaign.insert(HAS_TIERS.into(), plan.has_tiers.into());
+        let fields =
+            Map::from_iter([("plan".to_owned(), name.into()), ("campaign".to_owned(), Value::Object(campaign))]);
+        if program.settings.plan.as_deref() != fields["plan"].as_str()
+            || program.settings.campaign.get(HAS_TIERS) != fields["campaign"].get(HAS_TIERS)
+        {
+            self.program_patch(account, id, &fields).await?;
+        }
+        Ok(())
+    }
+
+    /// What was in force of the plan that the program had, under the campaign's own name.
+    async fn history_copy(
+        self: &Arc<Self>,
+        account: AccountId,
+        program: &Program,
+        name: &str,
+    ) -> Result<(), RewardFailure> {
+        let Some(before) = &program.settings.plan else { return Ok(()) };
+        let directory = self.directory();
+        if directory.plan(account, name).is_some() {
+            return Ok(());
+        }
+        let Some(history) = directory.plan(account, before) else { return Ok(()) };
+        for (from, number) in &history.activations {
+            let document = history.versions.get(number).and_then(|row| serde_json::from_str(&row.document).ok());
+            let Some(mut document) = document.and_then(|document: Value| document.as_object().cloned()) else {
+                continue;
+            };
+            document.insert("name".into(), name.into());
+            self.version_save(account, document, Instant(*from)).await?;
+        }
+        Ok(())
+    }
+
+    async fn version_save(
+        self: &Arc<Self>,
+        account: AccountId,
+        document: Map<String, Value>,
+        from: Instant,
+    ) -> Result<(), RewardFailure> {
+        let saved = self.plan_save(account, &Value::Object(document), Keep::nothing()).await;
+        let (name, number) = saved.map_err(|failure| match failure {
+            PlanFailure::Refused(mistakes) => {
+                let said = mistakes.first().map(|mistake| format!("make no plan: {mistake}")).unwrap_or_default();
+                RewardFailure::cannot("rewards_for_promoters", &said)
+            }
+            PlanFailure::Other(error) => error.into(),
+        })?;
+        if number > 1 {
+            self.plan_activate(account, &name, number, from).await?;
+        }
+        Ok(())
+    }
+
+    fn plan_of(&self, program: &Program, rewards: &[(Reward, Recipient)]) -> Result<CampaignPlan, RewardFailure> {
+        let name = plan_name(program.id);
+        let directory = self.directory();
+        let own = directory.plan(program.account, &name);
+        let known = program.settings.plan.as_deref().and_then(|plan| directory.plan(program.account, plan));
+        // Of its own plan the latest version stands; of another one that which is in force.
+        let latest = if program.settings.plan.as_deref() == Some(&name) {
+            own.and_then(|plan| plan.versions.values().next_back())
+        } else {
+            known.and_then(|plan| plan.versions.get(plan.activations.values().next_back()?))
+        };
+        let base = latest.and_then(|row| serde_json::from_str::<Value>(&row.document).ok());
+        let mut base = base.and_then(|document| document.as_object().cloned()).unwrap_or_else(|| {
+            Map::from_iter([
+                ("currency".to_owned(), program.settings.currency.clone().into()),
+                ("time_zone".to_owned(), program.settings.time_zone.clone().into()),
+            ])
+        });
+        base.insert("name".into(), name.into());
+        let code = base.get("currency").and_then(Value::as_str).unwrap_or(&program.settings.currency);
+        let currency = currency_of(code)?;
+        let terms: Vec<_> = rewards.iter().map(|(reward, recipient)| (reward.terms(), *recipient)).collect();
+        let made = make(&terms, currency)?;
+        let replaces_tiers = program.settings.campaign.get(HAS_TIERS) == Some(&Value::Bool(true));
+        let has_tiers = made.tiers.is_some();
+        Ok(CampaignPlan { document: document_with(base, made, replaces_tiers)?, has_tiers })
+    }
+
+    /// The rewards of a campaign's lists.
+    async fn rewards_of(
+        self: &Arc<Self>,
+        account: AccountId,
+        campaign: &Map<String, Value>,
+        changed: Option<&Reward>,
+    ) -> Result<Vec<(Reward, Recipient)>, RewardFailure> {
+        let mut rewards = Vec::new();
+        for (list, recipient) in LISTS {
+            for entry in campaign.get(list).and_then(Value::as_array).into_iter().flatten() {
+                let Some(id) = entry["reward_id"].as_i64() else { continue };
+                let reward = match changed.filter(|changed| changed.row.id == id) {
+                    Some(changed) => changed.clone(),
+                    None => self.reward_read(account, id).await?,
+                };
+                rewards.push((reward, recipient));
+            }
+        }
+        Ok(rewards)
+    }
+
+    /// Lists name rewards of the account that are not hidden, each once, for every sale.
+    async fn lists_check(
+        self: &Arc<Self>,
+        account: AccountId,
+        asked: &Map<String, Value>,
+    ) -> Result<(), RewardFailure> {
+        let all = async move |tx: &Tx<'_>| reward_list(tx, account.0, None, REWARDS_MAX, 0).await;
+        let known = self.store.money.read(all).await.map_err(Error::from)?;
+        let known: BTreeSet<i64> = known.into_iter().map(|row| row.id).collect();
+        for (list, _) in LISTS {
+            let Some(asked) = asked.get(list).filter(|list| !list.is_null()) else { continue };
+            let at = |index: usize, name: &str| format!("{list}[{index}].{name}");
+            let Some(entries) = asked.as_array() else { return Err(RewardFailure::wrong(list, "must be a list")) };
+            let mut seen = Vec::new();
+            for (index, entry) in entries.iter().enumerate() {
+                let id = entry.get("reward_id").and_then(Value::as_i64);
+                let Some(id) = id.filter(|id| known.contains(id)) else {
+                    return Err(RewardFailure::wrong(&at(index, "reward_id"), "must be the id of a reward"));
+                };
+                if seen.contains(&id) {
+                    return Err(RewardFailure::wrong(&at(index, "reward_id"), "is in the list already"));
+                }
+                seen.push(id);
+                if !matches!(entry.get("apply_on").and_then(Value::as_str), None | Some("all")) {
+                    return Err(RewardFailure::cannot(
+                        &at(index, "apply_on"),
+                        "must be all: a plan does not tell sales apart",
+                    ));
+                }
+                if entry.get("product_ids").and_then(Value::as_array).is_some_and(|ids| !ids.is_empty()) {
+                    return Err(RewardFailure::cannot(
+                        &at(index, "product_ids"),
+                        "must be empty: a plan does not tell products apart",
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The plan that a campaign's rewards are rules of.
+pub fn plan_name(program: ProgramId) -> String {
+    format!("campaign-{program}")
+}
+
+/// The fields of the program, and whether the lists change.
+fn fields_of(
+    before: &Map<String, Value>,
+    asked: &Map<String, Value>,
+) -> Result<(Map<String, Value>, bool), RewardFailure> {
+    let given = |name: &str| asked.get(name).filter(|value| !value.is_null());
+    let mut fields = Map::new();
+    let mut campaign = before.clone();
+    for (from, to) in [("name", "name"), ("landing_url", "site_url"), ("visitor_cookie_life", "window_days")] {
+        if let Some(value) = given(from) {
+            fields.insert(to.into(), value.clone());
+        }
+    }
+    if let Some(value) = asked.get("auto_approve") {
+        fields.insert("auto_approve".into(), value.clone());
+    }
+    if let Some(value) = given("upgrade_details").filter(|value| **value != json!({})) {
+        return Err(RewardFailure::cannot("upgrade_details", &format!("cannot be carried out: {value}")));
+    }
+    if given("track_ad_traffic").is_some_and(|value| value != "allow") {
+        return Err(RewardFailure::cannot(
+            "track_ad_traffic",
+            "must be allow: clicks of advertisements are not told apart",
+        ));
+    }
+    if given("ref_token_param").is_some_and(|value| !value.as_str().is_some_and(is_parameter)) {
+        return Err(RewardFailure::wrong(
+            "ref_token_param",
+            "must be one of ?fpr ?via ?fp_ref ?deal ?ref ?_from ?_by ?_go",
+        ));
+    }
+    for name in ["auto_approve_promoters", "is_private"] {
+        if given(name).is_some_and(|value| !value.is_boolean()) {
+            return Err(RewardFailure::wrong(name, "must be true or false"));
+        }
+    }
+    for name in KEPT.into_iter().chain(LISTS.map(|(list, _)| list)) {
+        if let Some(value) = given(name) {
+            campaign.insert(name.into(), value.clone());
+        }
+    }
+    let changes_lists = LISTS.iter().any(|(list, _)| given(list).is_some());
+    fields.insert("campaign".into(), Value::Object(campaign));
+    Ok((fields, changes_lists))
+}
+
+fn is_parameter(text: &str) -> bool {
+    text.strip_prefix('?').is_some_and(|name| crate::click::REF_TOKEN_PARAMETERS.contains(&name))
+}
+
+/// The program's fields by the campaign's names.
+fn renamed(error: Error) -> RewardFailure {
+    match error {
+        Error::Invalid { param, message } => {
+            let param = match param.as_str() {
+                "site_url" => "landing_url".to_owned(),
+                "window_days" => "visitor_cookie_life".to_owned(),
+                _ => param,
+            };
+            RewardFailure::wrong(&param, &message)
+        }
+        other => other.into(),
+    }
+}

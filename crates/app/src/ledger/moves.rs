@@ -1,0 +1,474 @@
+//! What one transaction moves: commissions, the payouts that they are in, the ledger, the audit and the announcements,
+//! gathered first and written together.
+//!
+//! Which move follows what is the domain's (`ledger::Stage`, `payout::PayoutStatus`); who asks for one is in `commission`,
+//! `payout` and `settle`. Invariants: a commission's status and the account that its amount is in change in one transaction;
+//! an approved reward has a payout of its own; locks are taken in the order commissions, payouts, ledger accounts.
+
+use super::book::{Booking, book};
+use crate::announce::{Told, announce};
+use crate::app::App;
+use crate::payout::payments;
+use headwater_domain::ids::{AccountId, PartnerId};
+use headwater_domain::ledger::{AccountName, Act, Stage, Transfer};
+use headwater_domain::money::{Decimal, Unit};
+use headwater_domain::payout::{PayoutOrigin, PayoutSettings, PayoutStatus, payee};
+use headwater_domain::time::Instant;
+use headwater_store::audit::{AuditRow, audit_insert};
+use headwater_store::backend::{Error, Result as StoreResult, Tx};
+use headwater_store::commission::{LifePut, LifeRow, commissions_lock, commissions_move};
+use headwater_store::payout::{
+    PayoutItem, PayoutNew, PayoutPut, PayoutRow, payout_items, payout_items_beside, payout_items_live, payouts_insert,
+    payouts_lock, payouts_move,
+};
+use headwater_store::payout_shown::payouts_send;
+use headwater_store::settlement::Number;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Why one of several was not moved: a stable code, and a sentence for the operator.
+pub type Refusal = (&'static str, String);
+
+/// A refusal.
+pub(crate) fn refusal(code: &'static str, message: impl Into<String>) -> Refusal {
+    (code, message.into())
+}
+
+/// The moves of one transaction.
+pub(crate) struct Moves<'a> {
+    app: &'a App,
+    /// Who asks; `None`: nobody, it follows from a settlement, and is no deed.
+    actor: Option<&'a str>,
+    now: Instant,
+    commissions: BTreeMap<i64, LifeRow>,
+    payouts: BTreeMap<i64, PayoutRow>,
+    items: BTreeMap<i64, Vec<i64>>,
+    puts: BTreeMap<i64, LifePut>,
+    payout_puts: BTreeMap<i64, PayoutPut>,
+    new: Vec<PayoutNew>,
+    new_items: Vec<PayoutItem>,
+    claims: BTreeMap<i64, bool>,
+    bookings: Vec<Booking>,
+    deeds: Vec<AuditRow>,
+    told: Vec<Told>,
+}
+
+impl<'a> Moves<'a> {
+    /// Nothing loaded and nothing moved.
+    pub(crate) fn new(app: &'a App, actor: Option<&'a str>, now: Instant) -> Self {
+        Self {
+            app,
+            actor,
+            now,
+            commissions: BTreeMap::new(),
+            payouts: BTreeMap::new(),
+            items: BTreeMap::new(),
+            puts: BTreeMap::new(),
+            payout_puts: BTreeMap::new(),
+            new: Vec::new(),
+            new_items: Vec::new(),
+            claims: BTreeMap::new(),
+            bookings: Vec::new(),
+            deeds: Vec::new(),
+            told: Vec::new(),
+        }
+    }
+
+    /// Locks commissions of the account, and the payouts that they are in with all that those took.
+    pub(crate) async fn load(&mut self, tx: &Tx<'_>, account_id: i64, ids: &BTreeSet<i64>) -> StoreResult<()> {
+        let beside = payout_items_beside(tx, account_id, &numbers(ids.iter().copied())).await?;
+        let all: BTreeSet<i64> = ids.iter().copied().chain(beside.iter().map(|(_, commission)| *commission)).collect();
+        self.lock(tx, account_id, &all).await
+    }
+
+    /// Locks payouts of the account with all that they took.
+    pub(crate) async fn load_payouts(&mut self, tx: &Tx<'_>, account_id: i64, ids: &BTreeSet<i64>) -> StoreResult<()> {
+        let items = payout_items(tx, account_id, &numbers(ids.iter().copied())).await?;
+        let commissions: BTreeSet<i64> = items.iter().map(|(_, commission)| *commission).collect();
+        self.lock(tx, account_id, &commissions).await?;
+        self.lock_payouts(tx, account_id, ids).await
+    }
+
+    async fn lock(&mut self, tx: &Tx<'_>, account_id: i64, commissions: &BTreeSet<i64>) -> StoreResult<()> {
+        let rows = commissions_lock(tx, account_id, &numbers(commissions.iter().copied())).await?;
+        let payouts: BTreeSet<i64> = rows.iter().filter_map(|row| row.payout_id).collect();
+        self.commissions.extend(rows.into_iter().map(|row| (row.id, row)));
+        self.lock_payouts(tx, account_id, &payouts).await
+    }
+
+    async fn lock_payouts(&mut self, tx: &Tx<'_>, account_id: i64, ids: &BTreeSet<i64>) -> StoreResult<()> {
+        let ids = numbers(ids.iter().copied().filter(|id| !self.payouts.contains_key(id)));
+        for row in payouts_lock(tx, account_id, &ids).await? {
+            self.payouts.insert(row.id, row);
+        }
+        for (payout, commission) in payout_items(tx, account_id, &ids).await? {
+            self.items.entry(payout).or_default().push(commission);
+        }
+        Ok(())
+    }
+
+    /// Takes in a commission that this transaction has just posted.
+    pub(crate) fn posted(&mut self, row: LifeRow) {
+        self.commissions.insert(row.id, row);
+    }
+
+    /// A commission that was loaded, as it stands now.
+    pub(crate) fn commission(&self, id: i64) -> Option<&LifeRow> {
+        self.commissions.get(&id)
+    }
+
+    /// A payout that was loaded or made, as it stands now.
+    pub(crate) fn payout(&self, id: i64) -> Option<&PayoutRow> {
+        self.payouts.get(&id)
+    }
+
+    /// Where a commission stands.
+    pub(crate) fn stage(&self, id: i64) -> Result<Stage, Refusal> {
+        let row = self.commission(id).ok_or_else(not_found)?;
+        Stage::of(&row.status, row.due_at.is_some())
+            .ok_or_else(|| refusal("commission_unreadable", format!("It has the unknown status {}.", row.status)))
+    }
+
+    /// Whether a partner is suspended now.
+    pub(crate) fn is_suspended(&self, account_id: i64, partner: PartnerId) -> bool {
+        let directory = self.app.directory();
+        let partner = directory.partner_by_id(AccountId(account_id), partner);
+        partner.is_none_or(|partner| partner.is_suspended_at(self.now))
+    }
+
+    /// Says what is announced with this transaction.
+    pub(crate) fn tell(&mut self, told: Told) {
+        self.told.push(told);
+    }
+
+    /// Moves one commission, and its amount with it.
+    pub(crate) fn act(&mut self, id: i64, act: Act) -> Result<(), Refusal> {
+        let stage = self.stage(id)?;
+        let (next, accounts) = stage.after(act).map_err(|error| refusal("not_allowed", error.to_string()))?;
+        let now = self.now;
+        let row = self.commissions.get_mut(&id).ok_or_else(not_found)?;
+        let was = row.status.clone();
+        next.status().clone_into(&mut row.status);
+        row.due_at = match next {
+            Stage::Payable => row.due_at.or(Some(now.0)),
+            Stage::Held | Stage::Pending | Stage::Denied => None,
+            Stage::InPayout | Stage::Paid | Stage::Fulfilled { .. } => row.due_at,
+        };
+        let decides = matches!(act, Act::Approve { .. } | Act::Deny | Act::Withdraw | Act::Reconsider { .. });
+        let put = self.puts.entry(id).or_insert_with(|| LifePut {
+            id,
+            was,
+            status: String::new(),
+            due_at: None,
+            decided_at: None,
+            hidden_at: None,
+        });
+        put.status.clone_from(&row.status);
+        put.due_at = row.due_at;
+        put.decided_at = if decides { Some(now.0) } else { put.decided_at };
+        if let Some(accounts) = accounts {
+            self.bookings.push(Booking {
+                account_id: row.account_id,
+                program_id: row.program_id,
+                unit: row.unit.clone(),
+                transfer: Transfer::between(payee(row.partner_id, row.customer_id), accounts, Decimal(row.amount)),
+                commission: Some(id),
+                payout: if matches!(act, Act::Fulfil | Act::Unfulfil) { row.payout_id } else { None },
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes a commission out of sight.
+    pub(crate) fn hide(&mut self, id: i64) -> Result<(), Refusal> {
+        let now = self.now.0;
+        let row = self.commissions.get_mut(&id).ok_or_else(not_found)?;
+        row.is_hidden = true;
+        let put = self.puts.entry(id).or_insert_with(|| LifePut {
+            id,
+            was: row.status.clone(),
+            status: row.status.clone(),
+            due_at: row.due_at,
+            decided_at: None,
+            hidden_at: None,
+        });
+        put.hidden_at = Some(now);
+        Ok(())
+    }
+
+    /// Makes one payout of these commissions, which have one payee, program and unit.
+    pub(crate) fn issue(
+        &mut self,
+        ids: &[i64],
+        origin: PayoutOrigin,
+        settings: &PayoutSettings,
+        until: Instant,
+    ) -> Result<i64, Refusal> {
+        let taken: Option<Vec<LifeRow>> = ids.iter().map(|id| self.commissions.get(id).cloned()).collect();
+        let taken = taken.filter(|taken| !taken.is_empty()).ok_or_else(not_found)?;
+        let sum = taken.iter().try_fold(Decimal::ZERO, |sum, row| sum.checked_add(Decimal(row.amount)));
+        let amount = sum.ok_or_else(|| refusal("amount_too_large", "What is due leaves 64 bits."))?;
+        let first = &taken[0];
+        let is_money = Unit::is_money_name(&first.unit);
+        if is_money {
+            for id in ids {
+                self.act(*id, Act::Take)?;
+            }
+        }
+        let id = self.app.next_id(self.now);
+        let new = PayoutNew {
+            id,
+            account_id: first.account_id,
+            program_id: first.program_id,
+            partner_id: first.partner_id,
+            customer_id: if first.partner_id.is_some() { None } else { first.customer_id },
+            promoter_id: first.promoter_id,
+            unit: first.unit.clone(),
+            amount: amount.0,
+            commissions: i64::try_from(ids.len()).expect("a store holds fewer rows"),
+            status: PayoutStatus::Pending.name().into(),
+            origin: origin.name().into(),
+            settings: settings.to_json().to_string(),
+            period_start: taken.iter().map(|row| row.created_at).min().unwrap_or(until.0),
+            until_at: until.0,
+            created_at: self.now.0,
+        };
+        for commission in ids {
+            self.new_items.push(PayoutItem { payout_id: id, commission_id: *commission });
+            if let Some(row) = self.commissions.get_mut(commission) {
+                row.payout_id = Some(id);
+            }
+        }
+        self.items.insert(id, ids.to_vec());
+        self.told.push(Told::payout_created(&new, ids));
+        let row = payout_row(&new);
+        self.deed("payout", id, &new.status, &row_detail(&row));
+        self.payouts.insert(id, row);
+        self.new.push(new);
+        Ok(id)
+    }
+
+    /// Moves a payout with its commissions; `false` where it stands there already.
+    pub(crate) fn payout_move(&mut self, id: i64, next: PayoutStatus, error: Option<&str>) -> Result<bool, Refusal> {
+        let row =
+            self.payouts.get(&id).cloned().ok_or_else(|| refusal("payout_not_found", "No payout has this id."))?;
+        let was = PayoutStatus::parse(&row.status)
+            .ok_or_else(|| refusal("payout_unreadable", format!("It has the unknown status {}.", row.status)))?;
+        if was == next {
+            return Ok(false);
+        }
+        if !was.may_become(next) {
+            return Err(refusal(
+                "payout_not_pending",
+                format!("The payout is {}: that does not change any more.", row.status),
+            ));
+        }
+        let commissions = self.items.get(&id).cloned().unwrap_or_default();
+        let is_money = Unit::is_money_name(&row.unit);
+        let act = was.act(next, is_money);
+        let takes_again = next.is_live() && !was.is_live();
+        for commission in &commissions {
+            let stage = self.stage(*commission)?;
+            let place = self.commissions.get(commission).and_then(|row| row.payout_id);
+            let is_free = place.is_none() && matches!(stage, Stage::Held | Stage::Payable);
+            let may = act.is_none_or(|act| stage.after(act).is_ok());
+            if !may || (takes_again && !is_free) {
+                return Err(refusal("commission_taken", format!("Its commission {commission} is elsewhere by now.")));
+            }
+        }
+        if let Some(act) = act {
+            for commission in &commissions {
+                self.act(*commission, act)?;
+            }
+        }
+        if takes_again || (was.is_live() && !next.is_live()) {
+            self.claims.insert(id, takes_again);
+            for commission in &commissions {
+                if let Some(row) = self.commissions.get_mut(commission) {
+                    row.payout_id = takes_again.then_some(id);
+                }
+            }
+        }
+        let accounts = match (is_money, act) {
+            (true, Some(Act::Pay)) => Some((AccountName::Payable, AccountName::Paid)),
+            (true, Some(Act::Unpay)) => Some((AccountName::Paid, AccountName::Payable)),
+            _ => None,
+        };
+        if let Some(accounts) = accounts {
+            self.bookings.push(Booking {
+                account_id: row.account_id,
+                program_id: row.program_id,
+                unit: row.unit.clone(),
+                transfer: Transfer::between(payee(row.partner_id, row.customer_id), accounts, Decimal(row.amount)),
+                commission: None,
+                payout: Some(id),
+            });
+        }
+        self.payout_put(id, next, error);
+        self.told.push(Told::payout_moved(&row, was, next, &commissions));
+        let mut detail = row_detail(&row);
+        detail["error"] = error.into();
+        self.deed("payout", id, next.name(), &detail);
+        Ok(true)
+    }
+
+    /// Takes a payout that is not under way out of sight; `false` where it was.
+    pub(crate) fn payout_hide(&mut self, id: i64) -> Result<bool, Refusal> {
+        let row = self.payouts.get(&id).ok_or_else(|| refusal("payout_not_found", "No payout has this id."))?;
+        if row.is_hidden {
+            return Ok(false);
+        }
+        let status = PayoutStatus::parse(&row.status);
+        match status {
+            Some(PayoutStatus::Pending) => {
+                self.payout_move(id, PayoutStatus::Cancelled, None)?;
+            }
+            Some(PayoutStatus::Failed | PayoutStatus::Cancelled) => {}
+            _ => return Err(refusal("payout_not_pending", format!("is {}", row.status))),
+        }
+        let row = self.payouts.get_mut(&id).expect("it was just found");
+        row.is_hidden = true;
+        let told = Told::payout_deleted(row);
+        self.put_of(id).hidden_at = Some(self.now.0);
+        self.told.push(told);
+        self.deed("payout", id, "deleted", &json!({}));
+        Ok(true)
+    }
+
+    fn put_of(&mut self, id: i64) -> &mut PayoutPut {
+        let row = self.payouts.get(&id).expect("only payouts that were loaded are put");
+        self.payout_puts.entry(id).or_insert_with(|| PayoutPut {
+            id,
+            was: row.status.clone(),
+            status: row.status.clone(),
+            error: row.error.clone(),
+            processing_started_at: row.processing_started_at,
+            paid_at: row.paid_at,
+            failed_at: row.failed_at,
+            finished_at: row.finished_at,
+            hidden_at: None,
+        })
+    }
+
+    fn payout_put(&mut self, id: i64, next: PayoutStatus, error: Option<&str>) {
+        let now = Some(self.now.0);
+        let put = self.put_of(id);
+        next.name().clone_into(&mut put.status);
+        match next {
+            PayoutStatus::Pending => {
+                (put.processing_started_at, put.paid_at, put.failed_at, put.finished_at) = (None, None, None, None);
+                put.error = None;
+            }
+            PayoutStatus::Processing => put.processing_started_at = now,
+            PayoutStatus::Completed => (put.paid_at, put.finished_at) = (now, now),
+            PayoutStatus::Failed => {
+                (put.failed_at, put.finished_at) = (now, now);
+                put.error = error.map(str::to_owned);
+            }
+            PayoutStatus::Cancelled => put.finished_at = now,
+        }
+        let put = put.clone();
+        let row = self.payouts.get_mut(&id).expect("only payouts that were loaded are put");
+        row.status = put.status;
+        row.error = put.error;
+        row.processing_started_at = put.processing_started_at;
+        row.paid_at = put.paid_at;
+        row.failed_at = put.failed_at;
+        row.finished_at = put.finished_at;
+    }
+
+    /// Notes who did what.
+    pub(crate) fn deed(&mut self, noun: &str, id: i64, action: &str, detail: &serde_json::Value) {
+        let Some(actor) = self.actor else { return };
+        let account_id = self.commissions.values().map(|row| row.account_id).next();
+        let account_id = account_id.or_else(|| self.payouts.values().map(|row| row.account_id).next());
+        let Some(account_id) = account_id else { return };
+        self.deeds.push(AuditRow {
+            id: self.app.next_id(self.now),
+            account_id,
+            at: self.now.0,
+            actor: actor.to_owned(),
+            action: format!("{noun}.{action}"),
+            object: format!("{noun}:{id}"),
+            detail: detail.to_string(),
+        });
+    }
+
+    /// Writes it all; gives whether there is something to deliver.
+    pub(crate) async fn write(mut self, tx: &Tx<'_>) -> StoreResult<bool> {
+        let puts: Vec<_> = self.puts.values().cloned().collect();
+        commissions_move(tx, &puts).await?;
+        let of = |live| numbers(self.claims.iter().filter(move |(_, is)| **is == live).map(|(id, _)| *id));
+        payout_items_live(tx, &of(false), false).await?;
+        payouts_insert(tx, &self.new, &self.new_items).await?;
+        let payout_puts: Vec<_> = self.payout_puts.values().cloned().collect();
+        payouts_move(tx, &payout_puts).await?;
+        payout_items_live(tx, &of(true), true).await?;
+        self.payments(tx).await?;
+        book(tx, self.app, &self.bookings, self.now).await?;
+        audit_insert(tx, &self.deeds).await?;
+        announce(tx, self.app, &self.told, self.now).await
+    }
+}
+
+impl Moves<'_> {
+    /// Payments stand where their payouts do; one that can be sent again is in none.
+    async fn payments(&mut self, tx: &Tx<'_>) -> StoreResult<()> {
+        let sent = |id: &i64| self.payouts.get(id).filter(|row| row.payments_batch_id.is_some());
+        let moved: Vec<&PayoutRow> = self.payout_puts.keys().filter_map(sent).collect();
+        let again = |row: &&&PayoutRow| {
+            let was = self.payout_puts.get(&row.id).map(|put| put.was.as_str());
+            row.status == PayoutStatus::Cancelled.name()
+                || (row.status == PayoutStatus::Pending.name() && was != Some(row.status.as_str()))
+        };
+        payouts_send(tx, None, &numbers(moved.iter().filter(again).map(|row| row.id))).await?;
+        let payments: BTreeSet<i64> = moved.iter().filter_map(|row| row.payments_batch_id).collect();
+        self.told.extend(payments::follow(tx, &payments, self.now).await?);
+        Ok(())
+    }
+}
+
+/// No commission of this account has the number.
+pub(crate) fn not_found() -> Refusal {
+    refusal("commission_not_found", "No commission has this id.")
+}
+
+/// What makes an operation give its transaction up although it was allowed.
+pub(crate) fn given_up((code, message): Refusal) -> Error {
+    Error::Abandoned(format!("{code}: {message}"))
+}
+
+pub(crate) fn numbers(ids: impl IntoIterator<Item = i64>) -> Vec<Number> {
+    ids.into_iter().map(|id| Number { id }).collect()
+}
+
+fn row_detail(row: &PayoutRow) -> serde_json::Value {
+    json!({"amount": Decimal(row.amount).to_string(), "unit": row.unit})
+}
+
+fn payout_row(new: &PayoutNew) -> PayoutRow {
+    PayoutRow {
+        id: new.id,
+        account_id: new.account_id,
+        program_id: new.program_id,
+        partner_id: new.partner_id,
+        customer_id: new.customer_id,
+        promoter_id: new.promoter_id,
+        unit: new.unit.clone(),
+        amount: new.amount,
+        commissions: new.commissions,
+        status: new.status.clone(),
+        origin: new.origin.clone(),
+        settings: new.settings.clone(),
+        period_start: new.period_start,
+        until_at: new.until_at,
+        error: None,
+        payments_batch_id: None,
+        created_at: new.created_at,
+        processing_started_at: None,
+        paid_at: None,
+        failed_at: None,
+        finished_at: None,
+        is_hidden: false,
+    }
+}

@@ -1,0 +1,273 @@
+//! Payments: payouts of one method that are sent together, confirmed, and end when the last of their payouts does.
+//!
+//! Nothing is sent from here: an operator sends, with the file of `payments_file`, and says what became of each payout.
+//! Invariant: payments stand where their payouts do, in the same transaction (`follow`).
+
+use crate::announce::{Subject, Told};
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::ledger::moves::{Moves, given_up, numbers};
+use headwater_domain::ids::AccountId;
+use headwater_domain::money::Decimal;
+use headwater_domain::payout::PayoutStatus;
+use headwater_domain::time::Instant;
+use headwater_store::audit::{AuditRow, audit_insert};
+use headwater_store::backend::{Result as StoreResult, Tx};
+use headwater_store::payout::PayoutRow;
+pub use headwater_store::payout_shown::PaymentsBatchRow;
+use headwater_store::payout_shown::{
+    PaymentsPut, payments_delete, payments_insert, payments_list, payments_move, payments_standing,
+    payouts_of_payments, payouts_send, payouts_sendable,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// By which methods payments can be made.
+pub const METHODS: [&str; 5] = ["paypal", "bank", "wise", "crypto", "dots"];
+const AWAITING: &str = "awaiting_confirmation";
+
+/// Payments and what they send.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each field is the thing of its own name")]
+pub struct Payments {
+    pub batch: PaymentsBatchRow,
+    pub payouts: Vec<PayoutRow>,
+}
+
+impl App {
+    /// Gathers every pending payout of money whose payee is paid by this method.
+    pub async fn payments_create(self: &Arc<Self>, account: AccountId, method: &str, actor: &str) -> Result<Payments> {
+        if !METHODS.contains(&method) {
+            return Err(Error::invalid("method", format!("must be one of {}", METHODS.join(", "))));
+        }
+        let now = self.clock.now();
+        let (app, method, actor) = (Arc::clone(self), method.to_owned(), actor.to_owned());
+        let pair = method_pair(Some(&method));
+        let create = async move |tx: &Tx<'_>| {
+            let payouts = payouts_sendable(tx, account.0, &pair).await?;
+            if payouts.is_empty() {
+                return Ok(None);
+            }
+            let row = PaymentsBatchRow {
+                id: app.next_id(now),
+                account_id: account.0,
+                method: method.clone(),
+                status: AWAITING.into(),
+                payouts: i64::try_from(payouts.len()).expect("a store holds fewer rows"),
+                error: None,
+                created_at: now.0,
+                processing_started_at: None,
+                completed_at: None,
+            };
+            payments_insert(tx, &row).await?;
+            payouts_send(tx, Some(row.id), &payouts).await?;
+            audit_insert(tx, &[deed(&app, &row, "created", &actor, now)]).await?;
+            let told = told(&row, "created", None);
+            Ok(Some((row.id, crate::announce::announce(tx, &app, &[told], now).await?)))
+        };
+        let made = self.store.money.write(create).await?;
+        let (id, delivers) =
+            made.ok_or_else(|| Error::invalid("method", "pays nobody now: there is no pending payout of this method"))?;
+        if delivers {
+            self.outbox.ring();
+        }
+        self.payments_read(account, id).await
+    }
+
+    /// Payments of this account with what they send.
+    pub async fn payments_read(&self, account: AccountId, id: i64) -> Result<Payments> {
+        let read = async move |tx: &Tx<'_>| {
+            let Some(batch) = payments_list(tx, account.0, Some(id), 1).await?.pop() else { return Ok(None) };
+            Ok(Some(Payments { batch, payouts: payouts_of_payments(tx, account.0, id).await? }))
+        };
+        self.store.money.read(read).await?.ok_or(Error::NotFound("payments batch"))
+    }
+
+    /// Confirms payments: their payouts are under way.
+    pub async fn payments_pay(self: &Arc<Self>, account: AccountId, id: i64, actor: &str) -> Result<Payments> {
+        let now = self.clock.now();
+        let (app, actor) = (Arc::clone(self), actor.to_owned());
+        let pay = async move |tx: &Tx<'_>| {
+            let Some(batch) = payments_list(tx, account.0, Some(id), 1).await?.pop() else { return Ok(None) };
+            if batch.status != AWAITING {
+                return Ok(Some((batch.status != "failed", false)));
+            }
+            let payouts: Vec<i64> = payouts_of_payments(tx, account.0, id).await?.iter().map(|row| row.id).collect();
+            let mut moves = Moves::new(&app, Some(&actor), now);
+            moves.load_payouts(tx, account.0, &payouts.iter().copied().collect()).await?;
+            for payout in payouts {
+                if moves.payout(payout).is_some_and(|row| row.status == PayoutStatus::Pending.name()) {
+                    moves.payout_move(payout, PayoutStatus::Processing, None).map_err(given_up)?;
+                }
+            }
+            let put = PaymentsPut {
+                id,
+                was: AWAITING.into(),
+                status: "processing".into(),
+                error: None,
+                processing_started_at: Some(now.0),
+                completed_at: None,
+            };
+            if payments_move(tx, &[put]).await? == 0 {
+                // Somebody else confirmed it meanwhile.
+                return Ok(Some((true, false)));
+            }
+            audit_insert(tx, &[deed(&app, &batch, "confirmed", &actor, now)]).await?;
+            let row = PaymentsBatchRow { status: "processing".into(), processing_started_at: Some(now.0), ..batch };
+            moves.tell(told(&row, "initiated", Some(AWAITING)));
+            moves.tell(told(&row, "processing", Some(AWAITING)));
+            Ok(Some((true, moves.write(tx).await?)))
+        };
+        let (is_paid, delivers) = self.store.money.write(pay).await?.ok_or(Error::NotFound("payments batch"))?;
+        if delivers {
+            self.outbox.ring();
+        }
+        if !is_paid {
+            let message = "The payments failed: gather the payouts again.".into();
+            return Err(Error::Conflict { code: "payments_failed", param: None, message });
+        }
+        self.payments_read(account, id).await
+    }
+
+    /// Gives up payments that were not confirmed; their payouts can be sent by others.
+    pub async fn payments_delete(self: &Arc<Self>, account: AccountId, id: i64, actor: &str) -> Result<()> {
+        let now = self.clock.now();
+        let (app, actor) = (Arc::clone(self), actor.to_owned());
+        let delete = async move |tx: &Tx<'_>| {
+            let Some(batch) = payments_list(tx, account.0, Some(id), 1).await?.pop() else { return Ok(None) };
+            if !payments_delete(tx, account.0, id).await? {
+                return Ok(Some(false));
+            }
+            let payouts = payouts_of_payments(tx, account.0, id).await?;
+            payouts_send(tx, None, &numbers(payouts.iter().map(|row| row.id))).await?;
+            audit_insert(tx, &[deed(&app, &batch, "deleted", &actor, now)]).await?;
+            crate::announce::announce(tx, &app, &[told(&batch, "deleted", None)], now).await?;
+            Ok(Some(true))
+        };
+        if self.store.money.write(delete).await?.ok_or(Error::NotFound("payments batch"))? {
+            self.outbox.ring();
+            return Ok(());
+        }
+        let message = "The payments were confirmed: that does not change any more.".into();
+        Err(Error::Conflict { code: "payments_confirmed", param: None, message })
+    }
+
+    /// What a bank is given: one line for each payout, CSV with a header.
+    pub async fn payments_file(&self, account: AccountId, id: i64) -> Result<String> {
+        let payments = self.payments_read(account, id).await?;
+        let directory = self.directory();
+        let mut text = String::from("payout,partner,name,email,amount,currency,details\r\n");
+        for row in &payments.payouts {
+            let partner = row.partner_id.and_then(|partner| {
+                directory.partner_by_id(account, headwater_domain::ids::PartnerId(partner)).cloned()
+            });
+            let settings: Value = serde_json::from_str(&row.settings).unwrap_or_default();
+            let fields = [
+                row.id.to_string(),
+                partner.as_ref().map(|partner| partner.row.external_id.clone()).unwrap_or_default(),
+                partner.as_ref().map(|partner| partner.row.name.clone()).unwrap_or_default(),
+                partner.as_ref().and_then(|partner| partner.row.email.clone()).unwrap_or_default(),
+                Decimal(row.amount).to_text(2),
+                row.unit.clone(),
+                settings["details"].to_string(),
+            ];
+            text.push_str(&fields.map(|field| cell(&field)).join(","));
+            text.push_str("\r\n");
+        }
+        Ok(text)
+    }
+}
+
+/// A field of a CSV file. What a spreadsheet would compute with is text.
+fn cell(text: &str) -> String {
+    let guarded = if text.starts_with(['=', '+', '@', '\t']) { format!("'{text}") } else { text.to_owned() };
+    if guarded.contains([',', '"', '\r', '\n']) { format!("\"{}\"", guarded.replace('"', "\"\"")) } else { guarded }
+}
+
+/// A payout's method as its settings have it in JSON.
+pub(crate) fn method_pair(method: Option<&str>) -> String {
+    format!("\"method\":{}", json!(method))
+}
+
+fn deed(app: &App, row: &PaymentsBatchRow, action: &str, actor: &str, now: Instant) -> AuditRow {
+    AuditRow {
+        id: app.next_id(now),
+        account_id: row.account_id,
+        at: now.0,
+        actor: actor.to_owned(),
+        action: format!("payments_batch.{action}"),
+        object: format!("payments_batch:{}", row.id),
+        detail: json!({"method": row.method, "payouts": row.payouts}).to_string(),
+    }
+}
+
+fn told(row: &PaymentsBatchRow, name: &'static str, was: Option<&str>) -> Told {
+    let data = json!({
+        "id": row.id, "method": row.method, "status": row.status, "payouts_count": row.payouts,
+        "created_at": Instant(row.created_at).iso8601(),
+    });
+    let changes = was.map_or_else(|| json!({}), |was| json!({"status": [was, row.status]}));
+    let mut names = vec![(name, changes.clone())];
+    if was.is_some() && name != "initiated" {
+        names.push(("updated", changes));
+    }
+    let subject = Subject::Other("payments_batch", data);
+    Told { account_id: row.account_id, program_id: None, subject, id: row.id, names }
+}
+
+/// Moves payments to where their payouts stand now; what is to be announced.
+pub(crate) async fn follow(tx: &Tx<'_>, ids: &BTreeSet<i64>, now: Instant) -> StoreResult<Vec<Told>> {
+    let mut out = Vec::new();
+    for standing in payments_standing(tx, &numbers(ids.iter().copied())).await? {
+        if standing.now == standing.status {
+            continue;
+        }
+        let is_over = standing.now != "processing";
+        let put = PaymentsPut {
+            id: standing.id,
+            was: standing.status.clone(),
+            status: standing.now.clone(),
+            error: (standing.now == "failed").then(|| "not all of its payouts were paid".to_owned()),
+            processing_started_at: standing.processing_started_at,
+            completed_at: is_over.then_some(now.0),
+        };
+        payments_move(tx, &[put]).await?;
+        let name = match standing.now.as_str() {
+            "completed" => "completed",
+            "failed" => "failed",
+            _ => "processing",
+        };
+        let row = PaymentsBatchRow {
+            id: standing.id,
+            account_id: standing.account_id,
+            method: standing.method,
+            status: standing.now,
+            payouts: standing.payouts,
+            error: None,
+            created_at: standing.created_at,
+            processing_started_at: standing.processing_started_at,
+            completed_at: is_over.then_some(now.0),
+        };
+        out.push(told(&row, name, Some(&standing.status)));
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cell;
+
+    #[test]
+    fn a_field_stays_one_field_and_is_text() {
+        for (text, expected) in [
+            ("North Desk", "North Desk"),
+            ("a,b", "\"a,b\""),
+            ("say \"x\"", "\"say \"\"x\"\"\""),
+            ("=1+1", "'=1+1"),
+            ("-5", "-5"),
+        ] {
+            assert_eq!(cell(text), expected);
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! Promoters: partners as the rewards dialect sees them, what they brought, and what is done about one of them.
+//!
+//! What a partner has no column for stands in its metadata under `promoter`. Figures are counted from clicks, customers and
+//! facts when they are asked for. Invariant: figures of two units or currencies are never added up.
+
+use crate::app::App;
+use crate::directory::Partner;
+use crate::error::{Error, Result};
+use crate::keep::Keep;
+use crate::ledger::BalanceFilter;
+use crate::membership::{MemberState, Membership, MembershipChange};
+use crate::partner::PartnerRequest;
+use headwater_domain::fact::FactBody;
+use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
+use headwater_domain::ledger::{AccountName, Owner};
+use headwater_domain::money::{Currency, Decimal};
+use headwater_domain::time::Instant;
+use headwater_store::backend::Tx;
+use headwater_store::click::click_counts;
+use headwater_store::referral::{referrals_bound, sales_of};
+use headwater_store::settlement::Number;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Where a partner's metadata keeps what this dialect says of it.
+const PROMOTER: &str = "promoter";
+const ARCHIVED: &str = "archived_at";
+const CUST_ID: &str = "cust_id";
+
+/// What a membership brought.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Clicks that counted.
+    pub clicks: i64,
+    /// Customers, whether they bought or not.
+    pub referrals: i64,
+    /// Customers that bought.
+    pub customers: i64,
+    /// Of these, those that have a sale left after refunds.
+    pub active_customers: i64,
+    /// Sales.
+    pub sales: i64,
+    /// Sales less refunds, in the program's currency; what was sold in another one is not in it.
+    pub revenue: Decimal,
+    /// Customers, sales and revenue of each day, in UTC.
+    pub days: BTreeMap<String, (i64, i64, Decimal)>,
+}
+
+impl Figures {
+    /// Adds another membership's counts. Revenue is added by whoever knows that the currencies are one.
+    pub fn add_counts(&mut self, other: &Self) {
+        self.clicks += other.clicks;
+        self.referrals += other.referrals;
+        self.customers += other.customers;
+        self.active_customers += other.active_customers;
+        self.sales += other.sales;
+    }
+}
+
+/// By what a path names a promoter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FindBy {
+    /// Its number.
+    Id,
+    /// Its email.
+    Email,
+    /// The caller's id.
+    CustId,
+    /// A membership's token.
+    RefToken,
+    /// A membership's code.
+    PromoCode,
+    /// A token of its user's; nobody is found by one.
+    AuthToken,
+}
+
+/// What is done about one promoter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PromoterAct {
+    /// Its membership in a program becomes this; it joins where it is no member.
+    Become(ProgramId, MemberState),
+    /// Off the lists.
+    Archive,
+    /// On the lists again.
+    Restore,
+    /// It leaves one program for another; its customers stay where they are.
+    Move(ProgramId, ProgramId),
+    /// Under another one.
+    Under(PartnerId),
+}
+
+/// What a caller says of a promoter; `None` leaves as it is.
+#[derive(Debug, Clone, Default)]
+pub struct PromoterRequest {
+    /// Its email.
+    pub email: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// The caller's id.
+    pub cust_id: Option<String>,
+    /// Put into what is said of it: `null` clears a key.
+    pub said: Map<String, Value>,
+}
+
+/// What the dialect says of a partner.
+pub fn said(partner: &Partner) -> Map<String, Value> {
+    let metadata: Map<String, Value> = serde_json::from_str(&partner.row.metadata).unwrap_or_default();
+    metadata.get(PROMOTER).and_then(Value::as_object).cloned().unwrap_or_default()
+}
+
+/// The caller's id of a promoter, where it has one.
+pub fn cust_id(partner: &Partner) -> Option<String> {
+    let said = said(partner).get(CUST_ID).and_then(Value::as_str).map(str::to_owned);
+    let own = Some(&partner.row.external_id).filter(|id| **id != partner.row.id.to_string());
+    said.or_else(|| own.cloned())
+}
+
+/// Since when it is off the lists.
+pub fn archived_at(partner: &Partner) -> Option<String> {
+    said(partner).get(ARCHIVED).and_then(Value::as_str).map(str::to_owned)
+}
+
+impl App {
+    /// The promoter that a path names.
+    pub async fn promoter_find(&self, account: AccountId, by: FindBy, value: &str) -> Result<Arc<Partner>> {
+        let directory = self.directory();
+        let by_id = |id: PartnerId| directory.partner_by_id(account, id).cloned();
+        let among = |fits: &dyn Fn(&Partner) -> bool| directory.partners(account).into_iter().find(|p| fits(p));
+        let found = match by {
+            FindBy::Id => value.parse().ok().and_then(|id| by_id(PartnerId(id))),
+            FindBy::Email => {
+                let email = value.trim();
+                among(&|p| p.row.email.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(email)))
+            }
+            FindBy::CustId => among(&|p| cust_id(p).as_deref() == Some(value)),
+            FindBy::RefToken => directory.membership_by_token(account, value).and_then(|m| by_id(m.partner)),
+            FindBy::PromoCode => {
+                self.promo_code_member(account, value).await?.and_then(|membership| by_id(membership.partner))
+            }
+            FindBy::AuthToken => None,
+        };
+        found.ok_or(Error::NotFound("promoter"))
+    }
+
+    /// A new promoter, a member of its first program.
+    pub async fn promoter_create(
+        self: &Arc<Self>,
+        account: AccountId,
+        asked: PromoterRequest,
+        program: Option<ProgramId>,
+        state: Option<MemberState>,
+    ) -> Result<Arc<Partner>> {
+        let email = asked.email.ok_or_else(|| Error::invalid("email", "is required"))?;
+        self.email_must_be_free(account, &email, None).await?;
+        let directory = self.directory();
+        let program = match program {
+            Some(program) => self
+                .campaign_read(account, program)
+                .map_err(|_| Error::invalid("initial_campaign_id", "must be the id of a campaign"))?,
+            None => directory.default_program(account).cloned().ok_or(Error::NotFound("campaign"))?,
+        };
+        let mut said = asked.said;
+        said.retain(|_, value| !value.is_null());
+        let request = PartnerRequest {
+            id: asked.cust_id,
+            name: Some(asked.name.unwrap_or_else(|| email.clone())),
+            email: Some(Some(email)),
+            program: Some(Some(program.id)),
+            metadata: Some(serde_json::json!({PROMOTER: said}).to_string()),
+            ..PartnerRequest::default()
+        };
+        let made = self.partner_create(account, request, Keep::nothing()).await.map_err(|error| match error {
+            Error::Conflict { param: Some("id"), .. } => Error::invalid("cust_id", "has already been taken"),
+            Error::Invalid { param, message } if param == "id" => Error::invalid("cust_id", message),
+            other => other,
+        })?;
+        if let Some(state) = state {
+            let member = self.membership_of(account, program.id, made.id)?;
+            let change = MembershipChange { state: Some(state), ..MembershipChange::default() };
+            self.membership_patch(account, member.id, change).await?;
+        }
+        Ok(made)
+    }
+
+    /// Changes what is given.
+    pub async fn promoter_patch(
+        self: &Arc<Self>,
+        account: AccountId,
+        id: PartnerId,
+        asked: PromoterRequest,
+    ) -> Result<Arc<Partner>> {
+        let before = self.promoter_by_id(account, id)?;
+        if let Some(email) = &asked.email {
+            self.email_must_be_free(account, email, Some(id)).await?;
+        }
+        let mut changes = asked.said;
+        if let Some(cust_id) = asked.cust_id {
+            match self.promoter_find(account, FindBy::CustId, &cust_id).await {
+                Ok(other) if other.id != id => return Err(Error::invalid("cust_id", "has already been taken")),
+                Ok(_) | Err(Error::NotFound(_)) => changes.insert(CUST_ID.into(), cust_id.into()),
+                Err(error) => return Err(error),
+            };
+        }
+        let request = PartnerRequest {
+            name: asked.name,
+            email: asked.email.map(Some),
+            metadata: Some(metadata_with(&before, changes)),
+            ..PartnerRequest::default()
+        };
+        self.partner_patch(account, &before.row.external_id, request).await
+    }
+
+    /// Does it, for one promoter. What is so already is done.
+    pub async fn promoter_act(self: &Arc<Self>, account: AccountId, id: PartnerId, act: &PromoterAct) -> Result<()> {
+        let partner = self.promoter_by_id(account, id)?;
+        match act {
+            PromoterAct::Become(program, state) => {
+                let (member, is_new) = self.membership_create(account, *program, id, *state).await?;
+                if !is_new {
+                    let change = MembershipChange { state: Some(*state), ..MembershipChange::default() };
+                    self.membership_patch(account, member.id, change).await?;
+                }
+            }
+            PromoterAct::Archive => self.archive(account, &partner, self.clock.now().iso8601().into()).await?,
+            PromoterAct::Restore => self.archive(account, &partner, Value::Null).await?,
+            PromoterAct::Move(from, to) => {
+                let left = self.membership_of(account, *from, id)?;
+                self.membership_create(account, *to, id, MemberState::Accepted).await?;
+                let change = MembershipChange { state: Some(MemberState::Inactive), ..MembershipChange::default() };
+                self.membership_patch(account, left.id, change).await?;
+            }
+            PromoterAct::Under(parent) => {
+                let parent = self.promoter_by_id(account, *parent)?;
+                self.partner_move(account, &partner.row.external_id, Some(&parent.row.external_id), None).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn archive(self: &Arc<Self>, account: AccountId, partner: &Partner, at: Value) -> Result<()> {
+        if archived_at(partner).is_some() != at.is_null() {
+            return Ok(());
+        }
+        let metadata = metadata_with(partner, Map::from_iter([(ARCHIVED.to_owned(), at)]));
+        let request = PartnerRequest { metadata: Some(metadata), ..PartnerRequest::default() };
+        self.partner_patch(account, &partner.row.external_id, request).await?;
+        Ok(())
+    }
+
+    fn promoter_by_id(&self, account: AccountId, id: PartnerId) -> Result<Arc<Partner>> {
+        self.directory().partner_by_id(account, id).cloned().ok_or(Error::NotFound("promoter"))
+    }
+
+    async fn email_must_be_free(&self, account: AccountId, email: &str, of: Option<PartnerId>) -> Result<()> {
+        match self.promoter_find(account, FindBy::Email, email).await {
+            Ok(other) if Some(other.id) != of => Err(Error::invalid("email", "has already been taken")),
+            Ok(_) | Err(Error::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The memberships of a partner, oldest first.
+    pub fn memberships_of(&self, account: AccountId, partner: PartnerId) -> Vec<Arc<Membership>> {
+        let directory = self.directory();
+        directory.memberships(account).filter(|membership| membership.partner == partner).cloned().collect()
+    }
+
+    /// What each membership of one partner, or of all, brought.
+    pub async fn figures(
+        &self,
+        account: AccountId,
+        partner: Option<PartnerId>,
+    ) -> Result<BTreeMap<(PartnerId, ProgramId), Figures>> {
+        let number = partner.map(|partner| partner.0);
+        let read = async move |tx: &Tx<'_>| {
+            let bound = referrals_bound(tx, account.0, number).await?;
+            let customers: Vec<_> = bound.iter().map(|row| Number { id: row.customer_id }).collect();
+            let sales = if customers.is_empty() { Vec::new() } else { sales_of(tx, &customers).await? };
+            Ok((bound, sales))
+        };
+        let (bound, sales) = self.store.money.read(read).await?;
+        let directory = self.directory();
+        let mut figures: BTreeMap<(PartnerId, ProgramId), Figures> = BTreeMap::new();
+        let mut places = BTreeMap::new();
+        for row in &bound {
+            let place = (PartnerId(row.partner_id), ProgramId(row.program_id));
+            figures.entry(place).or_default().referrals += 1;
+            places.insert(row.customer_id, place);
+        }
+        let mut standing = BTreeMap::new();
+        for row in sales {
+            let body = FactBody::from_json(&row.kind, &serde_json::from_str(&row.body).unwrap_or_default());
+            let Some(body) = body else { continue };
+            standing.insert((row.customer_id, row.kind, row.fact_key), (row.at, body));
+        }
+        let mut left: BTreeMap<i64, (i64, Decimal)> = BTreeMap::new();
+        for ((customer, ..), (at, body)) in &standing {
+            let Some(place) = places.get(customer) else { continue };
+            let own = directory.program(account, place.1).and_then(|p| Currency::parse(&p.settings.currency));
+            let of = figures.entry(*place).or_default();
+            let day = of.days.entry(Instant(*at).iso8601().chars().take(10).collect()).or_default();
+            let kept = left.entry(*customer).or_default();
+            let (amount, is_sale) = match body {
+                FactBody::Sale { amount, currency } => (Some(*amount).filter(|_| own == Some(*currency)), true),
+                FactBody::Refund { amount, currency, .. } => {
+                    (Some(amount.negated()).filter(|_| own == Some(*currency)), false)
+                }
+                _ => continue,
+            };
+            if is_sale {
+                of.sales += 1;
+                day.1 += 1;
+                kept.0 += 1;
+            }
+            let amount = amount.unwrap_or(Decimal::ZERO);
+            of.revenue = sum(of.revenue, amount);
+            day.2 = sum(day.2, amount);
+            kept.1 = sum(kept.1, amount);
+        }
+        for (customer, (sales, kept)) in left {
+            let of = places.get(&customer).and_then(|place| figures.get_mut(place));
+            let Some(of) = of.filter(|_| sales > 0) else { continue };
+            of.customers += 1;
+            of.active_customers += i64::from(kept > Decimal::ZERO);
+        }
+        self.clicks_of(account, partner, &mut figures).await?;
+        Ok(figures)
+    }
+
+    async fn clicks_of(
+        &self,
+        account: AccountId,
+        partner: Option<PartnerId>,
+        figures: &mut BTreeMap<(PartnerId, ProgramId), Figures>,
+    ) -> Result<()> {
+        let mut links = self.directory().links(account);
+        links.retain(|link| partner.is_none_or(|partner| link.partner_id == partner.0));
+        let counted = links.clone();
+        let read = async move |tx: &Tx<'_>| {
+            let mut counts = Vec::new();
+            for link in &counted {
+                counts.push(click_counts(tx, account.0, link.id, 0).await?.clicks);
+            }
+            Ok(counts)
+        };
+        let counts = self.store.clicks.read(read).await?;
+        for (link, clicks) in links.iter().zip(counts) {
+            figures.entry((PartnerId(link.partner_id), ProgramId(link.program_id))).or_default().clicks += clicks;
+        }
+        Ok(())
+    }
+
+    /// What a partner earned and was not paid yet, by unit.
+    pub async fn owed(self: &Arc<Self>, account: AccountId, partner: PartnerId) -> Result<BTreeMap<String, Decimal>> {
+        let filter = BalanceFilter { owner: Some(Owner::Partner(partner).to_string()), ..BalanceFilter::default() };
+        let open = [AccountName::Accrued, AccountName::Held, AccountName::Payable];
+        let mut owed = BTreeMap::new();
+        for row in self.balance_list(account, filter).await? {
+            if open.iter().any(|name| name.name() == row.name) {
+                let of = owed.entry(row.unit).or_insert(Decimal::ZERO);
+                *of = sum(*of, Decimal(row.balance));
+            }
+        }
+        Ok(owed)
+    }
+}
+
+fn sum(one: Decimal, other: Decimal) -> Decimal {
+    one.checked_add(other).unwrap_or(one)
+}
+
+fn metadata_with(partner: &Partner, changes: Map<String, Value>) -> String {
+    let mut metadata: Map<String, Value> = serde_json::from_str(&partner.row.metadata).unwrap_or_default();
+    let mut said = said(partner);
+    for (key, value) in changes {
+        if value.is_null() {
+            said.remove(&key);
+        } else {
+            said.insert(key, value);
+        }
+    }
+    metadata.insert(PROMOTER.into(), Value::Object(said));
+    Value::Object(metadata).to_string()
+}

@@ -1,0 +1,342 @@
+//! Referrals: customers as the rewards dialect sees them, found by email or by the caller's own id in any program.
+//!
+//! A referral whose caller gives no id is a customer under its email's name ([`own_id`]); an id that comes later names the
+//! same person. Leaves recording to `ingest` and forgetting and moving to `customer`. Invariant: nothing here is a second
+//! record of anything; a referral is its customer.
+
+use crate::app::App;
+use crate::directory::Directory;
+use crate::error::{Error, Result};
+use crate::ingest::{CustomerRecord, Field, Ingest, Record, Referrer, Source};
+use crate::membership::Membership;
+use headwater_domain::ids::{AccountId, CustomerId, PartnerId, ProgramId};
+use headwater_domain::time::Instant;
+use headwater_store::backend::Tx;
+use headwater_store::referral::{ProgramName, referral_list, referrals_by_external_id, referrals_by_person};
+pub use headwater_store::referral::{ReferralFilter, ReferralRow};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// Before the email of a customer whose caller gave no id.
+const EMAIL_PREFIX: &str = "email:";
+/// Where the caller's id stands of a customer that was first known by its email.
+const UID: &str = "uid";
+/// Where a state stands that somebody gave it: `denied` or `pending`.
+pub const STATE: &str = "referral_state";
+
+/// By what a caller names a human.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Trimmed and in lower case.
+    pub email: Option<String>,
+    /// The caller's own id.
+    pub uid: Option<String>,
+}
+
+impl Named {
+    /// Reads the two; empty texts are none.
+    pub fn new(email: Option<&str>, uid: Option<&str>) -> Self {
+        let text = |text: Option<&str>| text.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+        Self { email: text(email).map(|email| email.to_lowercase()), uid: text(uid) }
+    }
+
+    /// Whether it names nobody.
+    pub fn is_blank(&self) -> bool {
+        self.email.is_none() && self.uid.is_none()
+    }
+
+    /// The id under which a new customer is recorded.
+    pub(crate) fn own_id(&self) -> Option<String> {
+        self.uid.clone().or_else(|| self.email.as_ref().map(|email| format!("{EMAIL_PREFIX}{email}")))
+    }
+
+    /// What a record says of a customer that is named so.
+    pub(crate) fn record(&self, customer: String, referrer: Referrer) -> CustomerRecord {
+        let mut attributes = Map::new();
+        if let (Some(uid), true) = (&self.uid, customer.starts_with(EMAIL_PREFIX)) {
+            attributes.insert(UID.into(), uid.clone().into());
+        }
+        CustomerRecord {
+            customer,
+            revision: None,
+            registered_at: None,
+            email: self.email.clone().map_or(Field::Keep, Field::Set),
+            person: self.uid.clone(),
+            name: Field::Keep,
+            country: Field::Keep,
+            account_type: Field::Keep,
+            campaign: Field::Keep,
+            attributes,
+            referrer,
+        }
+    }
+}
+
+/// A customer and its membership.
+#[derive(Debug, Clone)]
+pub struct Referral {
+    /// Its row.
+    pub row: ReferralRow,
+    /// Who brought it, as a member of its program.
+    pub membership: Option<Arc<Membership>>,
+}
+
+impl Referral {
+    /// Its number.
+    pub fn id(&self) -> CustomerId {
+        CustomerId(self.row.id)
+    }
+    /// What is said of it beside what is read.
+    pub fn attributes(&self) -> Map<String, Value> {
+        self.row.attributes.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
+    /// The caller's id, where it gave one.
+    pub fn uid(&self) -> Option<String> {
+        uid_of(self.row.external_id.as_deref(), self.row.attributes.as_deref())
+    }
+    /// Whether it, or who brought it, earns nothing at `at`.
+    pub fn is_barred_at(&self, app: &App, at: Instant) -> bool {
+        let partner = self.row.partner_id.map(PartnerId);
+        let membership = self.membership.as_ref();
+        self.row.state == "denied"
+            || membership.is_some_and(|membership| membership.is_barred_at(at))
+            || partner.is_some_and(|partner| {
+                let account = membership.map(|membership| membership.account);
+                let directory = app.directory();
+                account
+                    .and_then(|account| directory.partner_by_id(account, partner).cloned())
+                    .is_some_and(|partner| partner.is_suspended_at(at))
+            })
+    }
+}
+
+/// A referral as webhooks show it.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown {
+    pub id: i64,
+    pub email: Option<String>,
+    pub external_id: Option<String>,
+    /// JSON text.
+    pub attributes: Option<String>,
+    pub state: String,
+    pub created_at: Instant,
+}
+
+impl Shown {
+    pub(crate) fn of_row(row: &ReferralRow) -> Self {
+        Self {
+            id: row.id,
+            email: row.email.clone(),
+            external_id: row.external_id.clone(),
+            attributes: row.attributes.clone(),
+            state: row.state.clone(),
+            created_at: Instant(row.created_at),
+        }
+    }
+}
+
+/// The `data` of a referral's webhooks.
+pub(crate) fn entity(directory: &Directory, shown: &Shown, membership: Option<&Arc<Membership>>) -> Value {
+    json!({
+        "id": shown.id, "email": shown.email, "uid": uid_of(shown.external_id.as_deref(), shown.attributes.as_deref()),
+        "state": shown.state, "created_at": shown.created_at.iso8601(),
+        "promoter_campaign": membership.map(|membership| crate::membership::entity(directory, membership)),
+    })
+}
+
+/// The caller's id of a referral, where it gave one.
+fn uid_of(external_id: Option<&str>, attributes: Option<&str>) -> Option<String> {
+    match external_id {
+        Some(id) if !id.starts_with(EMAIL_PREFIX) => Some(id.to_owned()),
+        _ => {
+            let attributes: Value = serde_json::from_str(attributes?).ok()?;
+            attributes[UID].as_str().map(str::to_owned)
+        }
+    }
+}
+
+/// What a caller changes of a referral; `None` leaves as it is.
+#[derive(Debug, Clone, Default)]
+pub struct ReferralChange {
+    /// Its email.
+    pub email: Option<String>,
+    /// The caller's id.
+    pub uid: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Put into its attributes: `null` clears a key.
+    pub attributes: Map<String, Value>,
+}
+
+impl App {
+    /// Referrals that fit, newest first, and how many fit in all.
+    pub async fn referral_list(&self, filter: ReferralFilter, limit: i64, offset: i64) -> Result<(Vec<Referral>, i64)> {
+        let account = AccountId(filter.account_id);
+        let read = async move |tx: &Tx<'_>| {
+            let rows = referral_list(tx, &filter, limit, offset).await?;
+            let total = match rows.first() {
+                Some(row) => row.total,
+                None => referral_list(tx, &filter, 1, 0).await?.first().map_or(0, |row| row.total),
+            };
+            Ok((rows, total))
+        };
+        let (rows, total) = self.store.money.read(read).await?;
+        Ok((rows.into_iter().map(|row| self.referral_of(account, row)).collect(), total))
+    }
+
+    /// A referral by its number.
+    pub async fn referral_read(&self, account: AccountId, id: CustomerId) -> Result<Referral> {
+        let filter =
+            ReferralFilter { account_id: account.0, ids: Some(format!(",{id},")), ..ReferralFilter::default() };
+        let (found, _) = self.referral_list(filter, 1, 0).await?;
+        found.into_iter().next().ok_or(Error::NotFound("referral"))
+    }
+
+    /// The referral that is named so, in this program or in any of the account; the oldest where several are.
+    pub async fn referral_named(
+        &self,
+        account: AccountId,
+        program: Option<ProgramId>,
+        named: &Named,
+    ) -> Result<Option<Referral>> {
+        let directory = self.directory();
+        let programs: Vec<_> = match program {
+            Some(program) => vec![program],
+            None => directory.programs(account).map(|program| program.id).collect(),
+        };
+        let each = |name: &str| -> Vec<ProgramName> {
+            programs.iter().map(|program| ProgramName { program_id: program.0, name: name.to_owned() }).collect()
+        };
+        let accounts = named.uid.as_deref().map(each).unwrap_or_default();
+        let mut persons = named.uid.as_ref().map(|uid| each(&format!(" person:{uid}"))).unwrap_or_default();
+        persons.extend(named.email.as_deref().map(each).unwrap_or_default());
+        let find = async move |tx: &Tx<'_>| {
+            let mut found =
+                if accounts.is_empty() { Vec::new() } else { referrals_by_external_id(tx, &accounts).await? };
+            if found.is_empty() && !persons.is_empty() {
+                found = referrals_by_person(tx, &persons).await?;
+            }
+            Ok(found)
+        };
+        for (id,) in self.store.money.read(find).await? {
+            match self.referral_read(account, CustomerId(id)).await {
+                Ok(referral) => return Ok(Some(referral)),
+                Err(Error::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes a referral of a member by hand.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where its program has one that is named so.
+    pub async fn referral_create(
+        &self,
+        account: AccountId,
+        member: &Membership,
+        named: &Named,
+        name: Option<String>,
+    ) -> Result<Referral> {
+        let customer = named.own_id().ok_or_else(|| Error::invalid("email", "and uid can not be blank"))?;
+        if self.referral_named(account, Some(member.program), named).await?.is_some() {
+            let message = "This email or uid is a referral already.".into();
+            return Err(Error::Conflict { code: "referral_exists", param: Some("email"), message });
+        }
+        if member.is_barred_at(self.clock.now()) {
+            return Err(Error::invalid("promoter_campaign_id", "is blocked or rejected"));
+        }
+        let mut record = named.record(customer.clone(), Referrer::Partner(member.partner, None));
+        record.registered_at = Some(self.clock.now());
+        record.name = name.map_or(Field::Keep, Field::Set);
+        record.attributes.insert("entry_source".into(), "api".into());
+        let id = self.customer_record(account, member.program, record).await?;
+        self.referral_read(account, id).await
+    }
+
+    /// Changes what is given of a referral.
+    pub async fn referral_patch(&self, account: AccountId, id: CustomerId, change: ReferralChange) -> Result<Referral> {
+        let before = self.referral_read(account, id).await?;
+        let customer =
+            before.row.external_id.clone().ok_or_else(|| {
+                Error::invalid("id", "is a client of events, which has no record of its own to change")
+            })?;
+        let named = Named::new(change.email.as_deref(), change.uid.as_deref());
+        if !named.is_blank()
+            && let Some(other) = self.referral_named(account, Some(ProgramId(before.row.program_id)), &named).await?
+            && other.row.id != before.row.id
+        {
+            let param = if named.email.is_some() { "email" } else { "uid" };
+            return Err(Error::invalid(param, "has already been taken"));
+        }
+        if named.uid.is_some() && before.uid().is_some() && before.uid() != named.uid {
+            return Err(Error::invalid("uid", "stands for this referral in its facts, and cannot become another one"));
+        }
+        let mut record = named.record(customer, Referrer::Unsaid);
+        record.name = change.name.map_or(Field::Keep, Field::Set);
+        record.attributes.extend(change.attributes);
+        self.customer_record(account, ProgramId(before.row.program_id), record).await?;
+        self.referral_read(account, id).await
+    }
+
+    /// Gives its referral to another member of the same program, from the beginning or from now on.
+    pub async fn referral_move(
+        self: &Arc<Self>,
+        account: AccountId,
+        id: CustomerId,
+        to: &Membership,
+        with_commissions: bool,
+    ) -> Result<Referral> {
+        let before = self.referral_read(account, id).await?;
+        if before.row.program_id != to.program.0 {
+            return Err(Error::invalid("promoter_campaign_id", "must be of the campaign that the referral is in"));
+        }
+        let from = with_commissions.then_some(Instant(0));
+        let partner =
+            self.directory().partner_by_id(account, to.partner).map(|partner| partner.row.external_id.clone());
+        let partner = partner.ok_or(Error::NotFound("promoter"))?;
+        self.customer_attribute(account, id, &partner, from, "moved to another promoter").await?;
+        self.referral_read(account, id).await
+    }
+
+    async fn customer_record(
+        &self,
+        account: AccountId,
+        program: ProgramId,
+        record: CustomerRecord,
+    ) -> Result<CustomerId> {
+        let records = vec![Record::Customer(Box::new(record))];
+        let ingest = Ingest {
+            account,
+            program,
+            source: Source::Push,
+            all_or_nothing: true,
+            records,
+            keep: crate::keep::Keep::nothing(),
+        };
+        let recorded = self.record(ingest).await?;
+        recorded.first().and_then(|recorded| recorded.customer).ok_or(Error::NotFound("referral"))
+    }
+
+    fn referral_of(&self, account: AccountId, row: ReferralRow) -> Referral {
+        let directory = self.directory();
+        let partner = row.partner_id.map(PartnerId);
+        let found = partner.and_then(|partner| directory.membership_in(ProgramId(row.program_id), partner).cloned());
+        Referral { row, membership: found.filter(|membership| membership.account == account) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_referral_without_an_id_is_known_by_its_email() {
+        let named = Named::new(Some(" North@Example.org "), Some(" "));
+        assert_eq!(named.own_id().as_deref(), Some("email:north@example.org"));
+        let record = Named::new(None, Some("u-77")).record("email:north@example.org".into(), Referrer::Unsaid);
+        assert_eq!((record.person.as_deref(), record.attributes["uid"].as_str()), (Some("u-77"), Some("u-77")));
+        assert!(Named::new(Some(""), None).is_blank());
+    }
+}

@@ -1,0 +1,423 @@
+//! What a site reports of its buyers: sign-up, sale, refund, cancellation (`rewards-api.md` §9), as facts of a referral.
+//!
+//! A sale is a `sale` fact and an event `SALE` under the same key, for rules that pay an amount per sale; where refunds
+//! have eaten a sale up, its event becomes `SALE_REFUNDED`, and what was paid for it is taken back. Leaves what facts are worth
+//! to the settlement. Invariant: a caller's `event_id` stands for one sale, and for one refund, for ever.
+
+use crate::app::App;
+use crate::commission::{CommissionFilter, CommissionRow};
+use crate::error::{Error, Result};
+use crate::ingest::{
+    FactKey, FactRecord, Field, Ingest, OnRepeat, Record, RecordStatus, Recorded, Referrer, Rejection, Source,
+};
+use crate::membership::Membership;
+use crate::referral::{Named, Referral};
+use crate::track::Signals;
+use headwater_domain::fact::FactBody;
+use headwater_domain::ids::{AccountId, CustomerId, FactId, ProgramId};
+use headwater_domain::money::{Currency, Decimal};
+use headwater_domain::time::Instant;
+use headwater_store::backend::Tx;
+use headwater_store::referral::sales_of;
+use headwater_store::settlement::Number;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The event of a sign-up.
+const REGISTRATION: &str = "REGISTRATION";
+/// The event of a sale, for rules that pay an amount per sale.
+pub const SALE: &str = "SALE";
+/// What the event becomes once the whole sale was given back.
+const SALE_REFUNDED: &str = "SALE_REFUNDED";
+/// The event of a cancellation.
+const CANCELLATION: &str = "CANCELLATION";
+/// Commissions of one fact that are shown.
+const COMMISSIONS_MAX: i64 = 100;
+
+/// By what a visitor is recognised.
+#[derive(Debug, Clone, Default)]
+pub struct Visitor {
+    /// The session of the visitor's cookie.
+    pub tid: Option<String>,
+    /// The token of a membership.
+    pub ref_id: Option<String>,
+    /// A code that a member gives out.
+    pub promo_code: Option<String>,
+}
+
+impl Visitor {
+    fn is_blank(&self) -> bool {
+        self.tid.is_none() && self.ref_id.is_none() && self.promo_code.is_none()
+    }
+}
+
+/// A sale or a refund, as its site reports it.
+#[derive(Debug, Clone)]
+pub struct Bought {
+    /// Who bought.
+    pub named: Named,
+    /// Who may have brought the buyer, should nobody know it yet.
+    pub visitor: Visitor,
+    /// The caller's key.
+    pub event_id: String,
+    /// In minor units, above 0.
+    pub amount_minor: i64,
+    /// `None`: the program's.
+    pub currency: Option<Currency>,
+    /// Of a refund: the key of its sale; `None`: the latest one that has so much left.
+    pub sale_event_id: Option<String>,
+    /// What is kept beside it.
+    pub attributes: Map<String, Value>,
+}
+
+/// Something that was tracked.
+#[derive(Debug, Clone)]
+pub struct Tracked {
+    /// The fact's number.
+    pub id: FactId,
+    /// Whose it is.
+    pub referral: Referral,
+    /// The caller's key, where it has one.
+    pub event_id: Option<String>,
+    /// When it happened.
+    pub at: Instant,
+    /// What was sold or given back, and in what.
+    pub amount: Option<(Decimal, Currency)>,
+    /// What it posted.
+    pub commissions: Vec<CommissionRow>,
+}
+
+/// Why nothing was tracked.
+#[derive(Debug, thiserror::Error)]
+pub enum TrackFailure {
+    /// Neither email nor id.
+    #[error("Email and uid can not be blank!")]
+    Blank,
+    /// No session or token of a member that may bring clients.
+    #[error("The visitor is invalid or was not found.")]
+    UnknownVisitor,
+    /// Nobody knows the buyer.
+    #[error("No referral matches, and no visitor was given.")]
+    UnknownReferral,
+    /// Who brought the buyer is blocked.
+    #[error("The promoter of this referral is banned.")]
+    Banned,
+    /// The referral has signed up before.
+    #[error("there is already a signup event for this referral")]
+    SignedUp,
+    /// The key was used.
+    #[error("This event_id was seen already.")]
+    Repeated,
+    /// The amount is not one.
+    #[error("amount must be a whole number of minor units above 0, within what can be kept")]
+    Amount,
+    /// Anything else.
+    #[error(transparent)]
+    Other(#[from] Error),
+}
+
+type Outcome<T> = Result<T, TrackFailure>;
+
+/// A sale with what was given back of it.
+#[derive(Debug, Clone)]
+struct Sold {
+    key: String,
+    currency: Currency,
+    amount: Decimal,
+    refunded: Decimal,
+    event: Option<FactBody>,
+}
+
+impl Sold {
+    fn left(&self) -> Decimal {
+        self.amount.checked_sub(self.refunded).unwrap_or(Decimal::ZERO)
+    }
+}
+
+impl App {
+    /// A visitor signs up.
+    pub async fn track_signup(
+        self: &Arc<Self>,
+        account: AccountId,
+        named: &Named,
+        visitor: &Visitor,
+        at: Option<Instant>,
+        attributes: Map<String, Value>,
+    ) -> Outcome<Tracked> {
+        let customer = named.own_id().ok_or(TrackFailure::Blank)?;
+        let (member, referrer, source) =
+            self.visitor_member(account, visitor).await?.ok_or(TrackFailure::UnknownVisitor)?;
+        let known = self.referral_named(account, Some(member.program), named).await?;
+        let customer = known.and_then(|known| known.row.external_id).unwrap_or(customer);
+        let at = at.unwrap_or_else(|| self.clock.now());
+        let records = lead(named, &customer, referrer, source, at, attributes);
+        let recorded = self.record_tracked(account, member.program, records).await?;
+        let [lead, registration] = &recorded[..] else { return Err(TrackFailure::UnknownReferral) };
+        if !matches!(registration.status, RecordStatus::Created) {
+            return Err(TrackFailure::SignedUp);
+        }
+        self.told(account, lead.customer.or(registration.customer), &[registration], at, None).await
+    }
+
+    /// A referral buys. One that nobody knows is made together with its sale, where its visitor is named.
+    pub async fn track_sale(self: &Arc<Self>, account: AccountId, bought: Bought) -> Outcome<Tracked> {
+        let (now, named) = (self.clock.now(), &bought.named);
+        let own_id = named.own_id().ok_or(TrackFailure::Blank)?;
+        let known = self.referral_named(account, None, named).await?;
+        let (program, customer, mut records) = if let Some(referral) = known {
+            if referral.is_barred_at(self, now) {
+                return Err(TrackFailure::Banned);
+            }
+            let program = ProgramId(referral.row.program_id);
+            if let Some(customer) = referral.row.external_id {
+                (program, customer, Vec::new())
+            } else {
+                // Known by events alone: this is its first record.
+                let record = named.record(own_id.clone(), Referrer::Unsaid);
+                (program, own_id, vec![Record::Customer(Box::new(record))])
+            }
+        } else {
+            let found = self.visitor_member(account, &bought.visitor).await?;
+            let (member, referrer, source) = found.ok_or(TrackFailure::UnknownReferral)?;
+            let records = lead(named, &own_id, referrer, source, now, Map::new());
+            (member.program, own_id, records)
+        };
+        let (amount, currency) = self.amount_of(account, program, &bought)?;
+        let record = |body: FactBody| FactRecord {
+            customer: customer.clone(),
+            key: FactKey::Own(bought.event_id.clone()),
+            revision: None,
+            at: None,
+            body,
+            attributes: bought.attributes.clone(),
+            on_repeat: OnRepeat::Refuse,
+        };
+        let event = FactBody::Event { event: SALE.into(), amount: Some(amount), currency: Some(currency) };
+        records.push(Record::Fact(Box::new(record(FactBody::Sale { amount, currency }))));
+        records.push(Record::Fact(Box::new(record(event))));
+        let recorded = self.record_tracked(account, program, records).await?;
+        let [.., sale, event] = &recorded[..] else { return Err(TrackFailure::UnknownReferral) };
+        if sale.status != RecordStatus::Created {
+            return Err(TrackFailure::Repeated);
+        }
+        self.told(account, sale.customer, &[sale, event], now, Some((&bought, amount, currency))).await
+    }
+
+    /// A sale, or a part of it, is given back; `None` where the referral has no sale that it could be of.
+    pub async fn track_refund(self: &Arc<Self>, account: AccountId, bought: Bought) -> Outcome<Option<Tracked>> {
+        if bought.named.is_blank() {
+            return Err(TrackFailure::Blank);
+        }
+        let Some(referral) = self.referral_named(account, None, &bought.named).await? else { return Ok(None) };
+        let Some(customer) = referral.row.external_id.clone() else { return Ok(None) };
+        let program = ProgramId(referral.row.program_id);
+        let (amount, currency) = self.amount_of(account, program, &bought)?;
+        let (sales, is_repeated) = self.sales(referral.id(), &bought.event_id).await?;
+        if is_repeated {
+            return Err(TrackFailure::Repeated);
+        }
+        let of = if let Some(key) = &bought.sale_event_id {
+            sales.iter().find(|sold| sold.key == *key)
+        } else {
+            let fits = |sold: &&Sold| sold.currency == currency && sold.left() > Decimal::ZERO;
+            let all = || sales.iter().rev().filter(fits);
+            all().find(|sold| sold.left() >= amount).or_else(|| all().next())
+        };
+        // A sale that is named and not known may still arrive; what is given back waits for it.
+        let Some(key) = of.map(|sold| sold.key.clone()).or_else(|| bought.sale_event_id.clone()) else {
+            return Ok(None);
+        };
+        let record = |key: &str, body: FactBody, on_repeat| {
+            let attributes = if on_repeat == OnRepeat::Refuse { bought.attributes.clone() } else { Map::new() };
+            let (customer, key) = (customer.clone(), FactKey::Own(key.to_owned()));
+            Record::Fact(Box::new(FactRecord { customer, key, revision: None, at: None, body, attributes, on_repeat }))
+        };
+        let body = FactBody::Refund { amount, currency, sale: key.clone() };
+        let mut records = vec![record(&bought.event_id, body, OnRepeat::Refuse)];
+        if let Some(sold) = of
+            && sold.left() <= amount
+            && let Some(FactBody::Event { amount, currency, .. }) = &sold.event
+        {
+            let body = FactBody::Event { event: SALE_REFUNDED.into(), amount: *amount, currency: *currency };
+            records.push(record(&key, body, OnRepeat::Replace));
+        }
+        let recorded = self.record_tracked(account, program, records).await?;
+        let Some(refund) = recorded.first() else { return Ok(None) };
+        if refund.status != RecordStatus::Created {
+            return Err(TrackFailure::Repeated);
+        }
+        let facts: Vec<&Recorded> = recorded.iter().collect();
+        self.told(account, refund.customer, &facts, self.clock.now(), Some((&bought, amount, currency))).await.map(Some)
+    }
+
+    /// A referral stops buying.
+    pub async fn track_cancellation(self: &Arc<Self>, account: AccountId, named: &Named) -> Outcome<Tracked> {
+        if named.is_blank() {
+            return Err(TrackFailure::Blank);
+        }
+        let found = self.referral_named(account, None, named).await?.ok_or(TrackFailure::UnknownReferral)?;
+        let customer = found.row.external_id.clone().ok_or(TrackFailure::UnknownReferral)?;
+        let at = self.clock.now();
+        let record = event(&customer, CANCELLATION, FactKey::None, at, Map::new());
+        let recorded = self.record_tracked(account, ProgramId(found.row.program_id), vec![record]).await?;
+        let facts: Vec<&Recorded> = recorded.iter().collect();
+        self.told(account, Some(found.id()), &facts, at, None).await
+    }
+
+    /// Whose visitor it is: by session, by token, by code. A member that is barred brings nobody.
+    async fn visitor_member(
+        &self,
+        account: AccountId,
+        visitor: &Visitor,
+    ) -> Outcome<Option<(Arc<Membership>, Referrer, &'static str)>> {
+        if visitor.is_blank() {
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        let directory = self.directory();
+        let mut found = None;
+        if let Some(tid) = &visitor.tid {
+            let signals = Signals { click: None, session: Some(tid.clone()) };
+            for program in directory.programs(account) {
+                let (touch, _) = self.resolve_signals(account, program.id, &signals, now).await?;
+                let Some(touch) = touch else { continue };
+                let member = directory.membership_in(program.id, touch.partner).cloned();
+                found = member.map(|member| (member, Referrer::Touch(touch), "cookie"));
+                break;
+            }
+        }
+        if let (None, Some(token)) = (&found, &visitor.ref_id) {
+            let member = directory.membership_by_token(account, token).cloned();
+            found = member.map(|member| (Arc::clone(&member), Referrer::Partner(member.partner, None), "cookie"));
+        }
+        if let (None, Some(code)) = (&found, &visitor.promo_code) {
+            let member = self.promo_code_member(account, code).await?;
+            found = member.map(|member| (Arc::clone(&member), Referrer::Partner(member.partner, None), "coupon"));
+        }
+        let partner = |member: &Membership| directory.partner_by_id(account, member.partner).cloned();
+        Ok(found.filter(|(member, ..)| {
+            !member.is_barred_at(now) && partner(member).is_some_and(|partner| !partner.is_suspended_at(now))
+        }))
+    }
+
+    /// Records all or nothing; a key that stands for something else is a repeated one.
+    async fn record_tracked(
+        &self,
+        account: AccountId,
+        program: ProgramId,
+        records: Vec<Record>,
+    ) -> Outcome<Vec<Recorded>> {
+        let is_signup = records.len() == 2 && matches!(records.first(), Some(Record::Customer(_)));
+        let ingest = Ingest {
+            account,
+            program,
+            source: Source::Push,
+            all_or_nothing: true,
+            records,
+            keep: crate::keep::Keep::nothing(),
+        };
+        let recorded = self.record(ingest).await?;
+        for record in &recorded {
+            match &record.status {
+                RecordStatus::Rejected(Rejection::Conflict) if is_signup => return Err(TrackFailure::SignedUp),
+                RecordStatus::Rejected(Rejection::Conflict) => return Err(TrackFailure::Repeated),
+                RecordStatus::Rejected(Rejection::UnknownCustomer) => return Err(TrackFailure::UnknownReferral),
+                RecordStatus::Rejected(_) => return Err(TrackFailure::Amount),
+                _ => {}
+            }
+        }
+        Ok(recorded)
+    }
+
+    async fn told(
+        self: &Arc<Self>,
+        account: AccountId,
+        customer: Option<CustomerId>,
+        facts: &[&Recorded],
+        at: Instant,
+        sold: Option<(&Bought, Decimal, Currency)>,
+    ) -> Outcome<Tracked> {
+        let referral = self.referral_read(account, customer.ok_or(TrackFailure::UnknownReferral)?).await?;
+        let mut commissions = Vec::new();
+        for fact in facts.iter().filter_map(|recorded| recorded.fact) {
+            let filter = CommissionFilter { fact_id: Some(fact.0), ..CommissionFilter::default() };
+            commissions.extend(self.commission_list(account, filter, COMMISSIONS_MAX).await?);
+        }
+        commissions.sort_by_key(|row| row.id);
+        let id = facts.first().and_then(|recorded| recorded.fact).ok_or(TrackFailure::UnknownReferral)?;
+        let amount = sold.map(|(_, amount, currency)| (amount, currency));
+        let event_id = sold.map(|(bought, ..)| bought.event_id.clone());
+        Ok(Tracked { id, referral, event_id, at, amount, commissions })
+    }
+
+    /// The amount in its currency's minor units.
+    fn amount_of(&self, account: AccountId, program: ProgramId, bought: &Bought) -> Outcome<(Decimal, Currency)> {
+        let program = self.program_read(account, program)?;
+        let own = || Currency::parse(&program.settings.currency);
+        let currency = bought.currency.or_else(own).ok_or(TrackFailure::Amount)?;
+        if bought.amount_minor <= 0 {
+            return Err(TrackFailure::Amount);
+        }
+        let amount = amount_of_minor(bought.amount_minor, currency).ok_or(TrackFailure::Amount)?;
+        Ok((amount, currency))
+    }
+
+    /// The sales of a referral in the order of their first arrival, and whether it has a refund of this key.
+    async fn sales(&self, customer: CustomerId, refund_key: &str) -> Outcome<(Vec<Sold>, bool)> {
+        let customers = [Number { id: customer.0 }];
+        let rows = self.store.money.read(async move |tx: &Tx<'_>| sales_of(tx, &customers).await).await;
+        let mut standing: BTreeMap<(String, String), (i64, FactBody)> = BTreeMap::new();
+        for row in rows.map_err(Error::from)? {
+            let value = serde_json::from_str(&row.body).unwrap_or_default();
+            let Some(body) = FactBody::from_json(&row.kind, &value) else { continue };
+            let first = standing.get(&(row.kind.clone(), row.fact_key.clone())).map_or(row.id, |(first, _)| *first);
+            standing.insert((row.kind, row.fact_key), (first, body));
+        }
+        let is_repeated = standing.contains_key(&("refund".to_owned(), refund_key.to_owned()));
+        let mut sales = Vec::new();
+        for ((_, key), (first, body)) in &standing {
+            let FactBody::Sale { amount, currency } = body else { continue };
+            let refunds = standing.values().filter_map(|(_, body)| match body {
+                FactBody::Refund { amount, sale, .. } if sale == key => Some(*amount),
+                _ => None,
+            });
+            let refunded = refunds.fold(Decimal::ZERO, |sum, amount| sum.checked_add(amount).unwrap_or(sum));
+            let event = standing.get(&("event".to_owned(), key.clone())).map(|(_, body)| body.clone());
+            sales.push((*first, Sold { key: key.clone(), currency: *currency, amount: *amount, refunded, event }));
+        }
+        sales.sort_by_key(|(first, _)| *first);
+        Ok((sales.into_iter().map(|(_, sold)| sold).collect(), is_repeated))
+    }
+}
+
+/// The records of a new lead: the customer, and that it signed up.
+fn lead(
+    named: &Named,
+    customer: &str,
+    referrer: Referrer,
+    source: &str,
+    at: Instant,
+    attributes: Map<String, Value>,
+) -> Vec<Record> {
+    let mut lead = named.record(customer.to_owned(), referrer);
+    lead.registered_at = Some(at);
+    lead.attributes.insert("entry_source".into(), source.into());
+    lead.name = Field::Keep;
+    let key = FactKey::Own(format!("signup:{customer}"));
+    vec![Record::Customer(Box::new(lead)), event(customer, REGISTRATION, key, at, attributes)]
+}
+
+/// Minor units as an exact amount; `None` where it is out of range.
+pub fn amount_of_minor(minor: i64, currency: Currency) -> Option<Decimal> {
+    let micros_of_minor = 10_i64.pow(6_u32.checked_sub(currency.minor_digits())?);
+    let micros = minor.checked_mul(micros_of_minor)?;
+    Decimal::parse(&Decimal(micros).to_string()).ok()
+}
+
+fn event(customer: &str, name: &str, key: FactKey, at: Instant, attributes: Map<String, Value>) -> Record {
+    let body = FactBody::Event { event: name.into(), amount: None, currency: None };
+    let customer = customer.to_owned();
+    let on_repeat = OnRepeat::Refuse;
+    Record::Fact(Box::new(FactRecord { customer, key, revision: None, at: Some(at), body, attributes, on_repeat }))
+}

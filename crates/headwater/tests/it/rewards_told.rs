@@ -1,0 +1,97 @@
+//! What webhooks hear of promoters, their memberships and referrals, each in the transaction of its change.
+
+use crate::broker::Broker;
+use crate::receiver::Receiver;
+use crate::rewards_track::rewards;
+use crate::server::Engine;
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+async fn done(broker: &Broker, path: &str, body: Value) -> Value {
+    let (status, object) = rewards(broker, Method::POST, path, &body).await;
+    assert!((200..300).contains(&status), "{path}: {status} {object}");
+    object
+}
+
+/// The next so many messages by their names; each name once.
+async fn heard(receiver: &mut Receiver, count: usize) -> BTreeMap<String, Value> {
+    let mut heard = BTreeMap::new();
+    for _ in 0..count {
+        let told = receiver.next().await.json();
+        let name = told["event_type"].as_str().expect("a name").to_owned();
+        assert!(heard.insert(name.clone(), told).is_none(), "{name} was told twice");
+    }
+    heard
+}
+
+async fn people_are_told_of(engine: Engine) {
+    let broker = Broker::start(engine).await;
+    let mut receiver = Receiver::start().await;
+    let types = json!([
+        "promoter.created",
+        "promoter_campaign.created",
+        "promoter_campaign.accepted",
+        "promoter_campaign.updated",
+        "promoter_campaign.blocked",
+        "referral.created",
+        "referral.converted",
+        "referral.cancelled",
+        "referral.deleted"
+    ]);
+    done(&broker, "/api/v2/company/webhooks", json!({"url": receiver.url, "event_types": types})).await;
+
+    let promoter = done(&broker, "/api/v2/company/promoters", json!({"email": "ib@example.org"})).await;
+    let told = heard(&mut receiver, 3).await;
+    assert_eq!(told["promoter.created"]["data"]["email"], "ib@example.org");
+    let member = &promoter["promoter_campaigns"][0];
+    assert_eq!(told["promoter_campaign.created"]["entity_id"], member["id"]);
+    assert_eq!(told["promoter_campaign.accepted"]["changes"]["state"], json!([null, "accepted"]));
+
+    let who = json!({"email": "client@example.org", "uid": "u-1", "ref_id": member["ref_token"]});
+    done(&broker, "/api/v2/track/signup", who).await;
+    let told = heard(&mut receiver, 1).await;
+    let data = &told["referral.created"]["data"];
+    assert_eq!(
+        (&data["email"], &data["uid"], &data["state"]),
+        (&"client@example.org".into(), &"u-1".into(), &"signup".into())
+    );
+    assert_eq!(data["promoter_campaign"]["promoter"]["email"], "ib@example.org");
+
+    for key in ["1", "2"] {
+        done(&broker, "/api/v2/track/sale", json!({"uid": "u-1", "event_id": key, "amount": 500})).await;
+    }
+    let told = heard(&mut receiver, 1).await;
+    assert_eq!(
+        told["referral.converted"]["changes"]["state"],
+        json!(["signup", "active"]),
+        "only the first sale converts"
+    );
+    done(&broker, "/api/v2/track/cancellation", json!({"uid": "u-1"})).await;
+    let told = heard(&mut receiver, 1).await;
+    assert_eq!(told["referral.cancelled"]["data"]["uid"], "u-1");
+
+    let ids = json!({"ids": [promoter["id"]], "campaign_id": member["campaign_id"]});
+    done(&broker, "/api/v2/company/promoters/block", ids.clone()).await;
+    let told = heard(&mut receiver, 2).await;
+    assert_eq!(told["promoter_campaign.blocked"]["changes"]["state"], json!(["accepted", "blocked"]));
+    assert_eq!(told["promoter_campaign.updated"]["data"]["state"], "blocked");
+    done(&broker, "/api/v2/company/promoters/block", ids).await;
+    let (_, list) = rewards(&broker, Method::GET, "/api/v2/company/referrals", &Value::Null).await;
+    let forget = json!({"ids": [list[0]["id"]]});
+    let (status, batch) = rewards(&broker, Method::DELETE, "/api/v2/company/referrals", &forget).await;
+    assert_eq!(status, 200, "{batch}");
+    let told = heard(&mut receiver, 1).await;
+    assert_eq!(told["referral.deleted"]["data"], json!({"id": list[0]["id"]}), "the repeated block told nothing");
+    assert!(receiver.waiting().is_none());
+}
+
+#[tokio::test]
+async fn people_are_told_of_on_sqlite() {
+    people_are_told_of(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn people_are_told_of_on_postgres() {
+    people_are_told_of(Engine::Postgres).await;
+}

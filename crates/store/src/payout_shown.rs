@@ -1,0 +1,290 @@
+//! Payouts as the rewards dialect lists and adds them up, and the payments that send several at once.
+//!
+//! Hidden ones are in no list. `method` is found in the settings that a payout keeps, as our own writer wrote them.
+
+use crate::backend::{Result, Tx};
+use crate::payout::PayoutRow;
+use crate::settlement::Number;
+use crate::{batch, batch_sql, record, sql};
+
+/// What payouts are narrowed by; `None`: not narrowed. Lists of numbers stand between commas: `,1,2,`.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "each field is the filter of its own name in rewards-api.md §7, or explained")]
+pub struct PayoutShownFilter {
+    pub ids: Option<String>,
+    pub status: Option<String>,
+    pub campaign_ids: Option<String>,
+    pub payments_batch_id: Option<i64>,
+    /// `next`, `overdue` or `custom`.
+    pub due_period: Option<String>,
+    /// What ended before is overdue.
+    pub overdue_before: i64,
+    pub period_start_from: Option<i64>,
+    pub period_start_to: Option<i64>,
+    pub period_end_from: Option<i64>,
+    pub period_end_to: Option<i64>,
+    /// The pair of a method as JSON text, `"method":"bank"`; without one `"method":null`.
+    pub method_pair: Option<String>,
+    /// The partner that is paid, or that brought who is.
+    pub promoter_id: Option<i64>,
+    /// The customer that is paid.
+    pub referral_id: Option<i64>,
+    /// `cash` or a reward unit.
+    pub unit: Option<String>,
+    /// Numbers of partners that a search found.
+    pub promoter_ids: Option<String>,
+    /// Only what can be paid: pending money above nothing.
+    pub only_payable: bool,
+}
+
+/// By what payouts are sorted; without one, newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PayoutOrder {
+    /// Newest first.
+    #[default]
+    CreatedAt,
+    /// By amount.
+    Amount,
+    /// By the start of its period.
+    PeriodStart,
+    /// By the end of its period.
+    PeriodEnd,
+}
+
+record! {
+    /// A row of figures: how many payouts and payees, and their sum, of one unit in one group.
+    pub struct PayoutFigure { kind: String, unit: String, program_id: i64, amount: i64, payouts: i64, payees: i64 }
+}
+record! {
+    /// Payouts that are sent together.
+    pub struct PaymentsBatchRow {
+        id: i64, account_id: i64, method: String, status: String, payouts: i64, error: Option<String>, created_at: i64,
+        processing_started_at: Option<i64>, completed_at: Option<i64>,
+    }
+}
+batch! {
+    /// A move of payments.
+    pub struct PaymentsPut {
+        id: i64 = "int8", was: String = "text", status: String = "text", error: Option<String> = "text", processing_started_at: Option<i64> = "int8",
+        completed_at: Option<i64> = "int8",
+    }
+}
+
+macro_rules! columns {
+    () => {
+        "id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, commissions, status, origin, settings, \
+         period_start, until_at, error, payments_batch_id, created_at, processing_started_at, paid_at, failed_at, finished_at, \
+         hidden_at IS NOT NULL AS is_hidden"
+    };
+}
+macro_rules! due_period {
+    ($overdue_before:literal) => {
+        concat!(
+            "CASE WHEN status NOT IN ('pending', 'processing') THEN '' WHEN origin = 'picked' THEN 'custom' \
+             WHEN until_at < ",
+            $overdue_before,
+            " THEN 'overdue' ELSE 'next' END"
+        )
+    };
+}
+macro_rules! fits {
+    () => {
+        concat!(
+            "account_id = $1 AND hidden_at IS NULL \
+             AND (CAST($2 AS TEXT) IS NULL OR $2 LIKE '%,' || CAST(id AS TEXT) || ',%') \
+             AND (CAST($3 AS TEXT) IS NULL OR status = $3) \
+             AND (CAST($4 AS TEXT) IS NULL OR $4 LIKE '%,' || CAST(program_id AS TEXT) || ',%') \
+             AND (CAST($5 AS BIGINT) IS NULL OR payments_batch_id = $5) \
+             AND (CAST($6 AS TEXT) IS NULL OR ",
+            due_period!("CAST($7 AS BIGINT)"),
+            " = $6) AND (CAST($8 AS BIGINT) IS NULL OR period_start >= $8) AND (CAST($9 AS BIGINT) IS NULL OR period_start <= $9) \
+             AND (CAST($10 AS BIGINT) IS NULL OR until_at >= $10) AND (CAST($11 AS BIGINT) IS NULL OR until_at <= $11) \
+             AND (CAST($12 AS TEXT) IS NULL OR replace(settings, $12, '') <> settings) \
+             AND (CAST($13 AS BIGINT) IS NULL OR COALESCE(partner_id, promoter_id) = $13) \
+             AND (CAST($14 AS BIGINT) IS NULL OR customer_id = $14) \
+             AND (CAST($15 AS TEXT) IS NULL OR unit = $15 OR ($15 = 'cash' \
+               AND unit NOT IN ('points', 'credits', 'free_months', 'mon_discount', 'discount_per'))) \
+             AND (CAST($16 AS TEXT) IS NULL OR $16 LIKE '%,' || CAST(COALESCE(partner_id, promoter_id) AS TEXT) || ',%') \
+             AND (NOT CAST($17 AS BOOLEAN) OR (status = 'pending' AND amount > 0 \
+               AND unit NOT IN ('points', 'credits', 'free_months', 'mon_discount', 'discount_per')))"
+        )
+    };
+}
+
+/// Payouts that fit, and how many there are: at most `limit` after leaving out `offset`.
+pub async fn payouts_shown(
+    tx: &Tx<'_>,
+    account_id: i64,
+    filter: &PayoutShownFilter,
+    (order, descending): (PayoutOrder, bool),
+    limit: i64,
+    offset: i64,
+) -> Result<(i64, Vec<PayoutRow>)> {
+    let f = filter;
+    let narrowed: [&dyn crate::backend::Parameter; 17] = [
+        &account_id,
+        &f.ids,
+        &f.status,
+        &f.campaign_ids,
+        &f.payments_batch_id,
+        &f.due_period,
+        &f.overdue_before,
+        &f.period_start_from,
+        &f.period_start_to,
+        &f.period_end_from,
+        &f.period_end_to,
+        &f.method_pair,
+        &f.promoter_id,
+        &f.referral_id,
+        &f.unit,
+        &f.promoter_ids,
+        &f.only_payable,
+    ];
+    let count = sql!(concat!("SELECT COUNT(*) FROM payout WHERE ", fits!()));
+    let (total,): (i64,) = tx.one(count, &narrowed).await?;
+    let statement = sql!(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM payout WHERE ",
+        fits!(),
+        " ORDER BY CASE $18 WHEN 'amount' THEN amount WHEN 'period_start' THEN period_start WHEN 'period_end' THEN until_at \
+         ELSE created_at END * CASE WHEN $19 THEN -1 ELSE 1 END, id DESC LIMIT $20 OFFSET $21"
+    ));
+    let (order, descending) = match order {
+        PayoutOrder::CreatedAt => ("created_at", true),
+        PayoutOrder::Amount => ("amount", descending),
+        PayoutOrder::PeriodStart => ("period_start", descending),
+        PayoutOrder::PeriodEnd => ("period_end", descending),
+    };
+    let mut parameters = narrowed.to_vec();
+    parameters.extend([&order as &dyn crate::backend::Parameter, &descending, &limit, &offset]);
+    Ok((total, tx.all(statement, &parameters).await?))
+}
+
+/// By what payouts are added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PayoutGrouping {
+    /// By status.
+    Status,
+    /// By the method of the payee, as JSON settings.
+    Settings,
+    /// By the month in which they were paid, `2026-02`; those that were not under nothing.
+    PaidPeriod,
+    /// By whether they are next, overdue or custom.
+    DuePeriod,
+}
+
+/// What payouts add up to, by group and unit.
+pub async fn payout_figures(
+    tx: &Tx<'_>,
+    account_id: i64,
+    grouping: PayoutGrouping,
+    overdue_before: i64,
+) -> Result<Vec<PayoutFigure>> {
+    let statement = sql!(concat!(
+        "SELECT kind, unit, program_id, CAST(SUM(amount) AS BIGINT), COUNT(*), COUNT(DISTINCT COALESCE(partner_id, -customer_id)) \
+         FROM (SELECT CASE $2 WHEN 'status' THEN status WHEN 'settings' THEN settings \
+         WHEN 'paid' THEN COALESCE(CAST(paid_at / 86400000000 AS TEXT), '') ELSE ",
+        due_period!("CAST($3 AS BIGINT)"),
+        " END AS kind, unit, program_id, amount, partner_id, customer_id FROM payout WHERE account_id = $1 AND hidden_at IS NULL) AS kinds \
+         GROUP BY kind, unit, program_id ORDER BY kind, unit, program_id"
+    ));
+    let grouping = match grouping {
+        PayoutGrouping::Status => "status",
+        PayoutGrouping::Settings => "settings",
+        PayoutGrouping::PaidPeriod => "paid",
+        PayoutGrouping::DuePeriod => "due",
+    };
+    tx.all(statement, &[&account_id, &grouping, &overdue_before]).await
+}
+
+/// Locks the pending payouts of money that can be sent by this method and are in no payments yet.
+pub async fn payouts_sendable(tx: &Tx<'_>, account_id: i64, method_pair: &str) -> Result<Vec<Number>> {
+    let statement = sql!(
+        "SELECT id FROM payout WHERE account_id = $1 AND hidden_at IS NULL AND status = 'pending' AND payments_batch_id IS NULL \
+         AND amount > 0 AND unit NOT IN ('points', 'credits', 'free_months', 'mon_discount', 'discount_per') \
+         AND replace(settings, $2, '') <> settings ORDER BY id FOR UPDATE"
+    );
+    let rows: Vec<(i64,)> = tx.all(statement, &[&account_id, &method_pair]).await?;
+    Ok(rows.into_iter().map(|(id,)| Number { id }).collect())
+}
+
+/// Puts payouts into payments, or takes them out.
+pub async fn payouts_send(tx: &Tx<'_>, payments_batch_id: Option<i64>, payouts: &[Number]) -> Result<()> {
+    let statement = batch_sql!(
+        Number,
+        1,
+        "UPDATE payout SET payments_batch_id = CAST($1 AS BIGINT) FROM {batch} WHERE payout.id = batch.id"
+    );
+    tx.batch(statement, &[&payments_batch_id], payouts).await?;
+    Ok(())
+}
+
+/// The payouts of payments.
+pub async fn payouts_of_payments(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<Vec<PayoutRow>> {
+    let statement = sql!(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM payout WHERE account_id = $1 AND payments_batch_id = $2 ORDER BY id"
+    ));
+    tx.all(statement, &[&account_id, &id]).await
+}
+
+/// Adds payments that wait for a confirmation.
+pub async fn payments_insert(tx: &Tx<'_>, row: &PaymentsBatchRow) -> Result<()> {
+    let statement = sql!(
+        "INSERT INTO payments_batch (id, account_id, method, status, payouts, created_at) VALUES ($1, $2, $3, $4, $5, $6)"
+    );
+    let parameters: &[&dyn crate::backend::Parameter] =
+        &[&row.id, &row.account_id, &row.method, &row.status, &row.payouts, &row.created_at];
+    tx.execute(statement, parameters).await?;
+    Ok(())
+}
+
+/// Payments of this account; `None` in `id`: all, newest first.
+pub async fn payments_list(tx: &Tx<'_>, account_id: i64, id: Option<i64>, limit: i64) -> Result<Vec<PaymentsBatchRow>> {
+    let statement = sql!(
+        "SELECT id, account_id, method, status, payouts, error, created_at, processing_started_at, completed_at FROM payments_batch \
+         WHERE account_id = $1 AND (CAST($2 AS BIGINT) IS NULL OR id = $2) ORDER BY id DESC LIMIT CAST($3 AS BIGINT)"
+    );
+    tx.all(statement, &[&account_id, &id, &limit]).await
+}
+
+/// Moves payments whose status is still the one that was read; gives how many.
+pub async fn payments_move(tx: &Tx<'_>, rows: &[PaymentsPut]) -> Result<u64> {
+    let statement = batch_sql!(
+        PaymentsPut,
+        0,
+        "UPDATE payments_batch SET status = batch.status, error = batch.error, processing_started_at = batch.processing_started_at, \
+         completed_at = batch.completed_at FROM {batch} WHERE payments_batch.id = batch.id AND payments_batch.status = batch.was"
+    );
+    tx.batch(statement, &[], rows).await
+}
+
+/// Removes payments that nothing was sent by.
+pub async fn payments_delete(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<bool> {
+    let statement =
+        sql!("DELETE FROM payments_batch WHERE account_id = $1 AND id = $2 AND status = 'awaiting_confirmation'");
+    Ok(tx.execute(statement, &[&account_id, &id]).await? == 1)
+}
+
+record! {
+    /// Payments with the status that their payouts give them.
+    pub struct PaymentsStanding {
+        id: i64, account_id: i64, method: String, status: String, payouts: i64, created_at: i64, processing_started_at: Option<i64>, now: String,
+    }
+}
+
+/// Payments that are under way or over, and where their payouts stand by now.
+pub async fn payments_standing(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PaymentsStanding>> {
+    let statement = batch_sql!(
+        Number,
+        0,
+        "SELECT b.id, b.account_id, b.method, b.status, b.payouts, b.created_at, b.processing_started_at, \
+         CASE WHEN EXISTS (SELECT 1 FROM payout p WHERE p.payments_batch_id = b.id AND p.status IN ('pending', 'processing')) THEN 'processing' \
+         WHEN (SELECT COUNT(*) FROM payout p WHERE p.payments_batch_id = b.id AND p.status = 'completed') < b.payouts THEN 'failed' \
+         ELSE 'completed' END \
+         FROM payments_batch b WHERE b.status <> 'awaiting_confirmation' AND b.id IN (SELECT id FROM {batch}) ORDER BY b.id"
+    );
+    tx.batch_all(statement, &[], ids).await
+}

@@ -1,0 +1,150 @@
+//! Customers as the rewards dialect lists them: whose they are, since when they buy, what was sold and given back.
+//!
+//! Writing is the settlement's (`ingest`). Persons that were forgotten are in no list. What a row shows beside its columns
+//! stands in the customer's attributes; filters look for the exact text of a pair, which our own writer wrote.
+
+use crate::backend::{Result, Tx};
+use crate::settlement::Number;
+use crate::{batch, batch_sql, record, sql};
+
+batch! {
+    /// A name in a program: a customer's, or a person's.
+    pub struct ProgramName { program_id: i64 = "int8", name: String = "text" }
+}
+record! {
+    /// A customer, by whom it was brought and what became of it; `attributes` is JSON, `total` how many fit.
+    pub struct ReferralRow {
+        total: i64, id: i64, program_id: i64, person_id: i64, external_id: Option<String>, email: Option<String>, name: Option<String>,
+        attributes: Option<String>, registered_at: i64, created_at: i64, partner_id: Option<i64>, evidence: Option<String>,
+        customer_since: Option<i64>, cancelled_at: Option<i64>, state: String,
+    }
+}
+record! {
+    /// A revision of a sale, a refund or an event of a customer; `body` and `data` are JSON.
+    pub struct SaleRow {
+        id: i64, program_id: i64, customer_id: i64, kind: String, fact_key: String, at: i64, body: String, data: Option<String>,
+    }
+}
+
+/// What referrals are narrowed by; `None`: not narrowed.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "each field is the column of its own name, or explained")]
+pub struct ReferralFilter {
+    pub account_id: i64,
+    pub program_id: Option<i64>,
+    pub partner_id: Option<i64>,
+    /// Numbers between commas: `,1,2,`.
+    pub ids: Option<String>,
+    /// A part of email, name or the caller's id, in lower case.
+    pub part: Option<String>,
+    /// Whether it ever bought.
+    pub is_customer: Option<bool>,
+    pub state: Option<String>,
+    pub created_from: Option<i64>,
+    pub created_to: Option<i64>,
+    pub since_from: Option<i64>,
+    pub since_to: Option<i64>,
+    pub cancelled_from: Option<i64>,
+    pub cancelled_to: Option<i64>,
+}
+
+/// The customers of these ids of the callers' own.
+pub async fn referrals_by_external_id(tx: &Tx<'_>, names: &[ProgramName]) -> Result<Vec<(i64,)>> {
+    let statement = batch_sql!(
+        ProgramName,
+        0,
+        "SELECT c.id FROM {batch} JOIN customer c ON c.program_id = batch.program_id AND c.external_id = batch.name \
+         WHERE c.external_id IS NOT NULL AND NOT c.is_placeholder ORDER BY c.created_at, c.id"
+    );
+    tx.batch_all(statement, &[], names).await
+}
+
+/// The customers of persons that are known by these names, each person's oldest first.
+pub async fn referrals_by_person(tx: &Tx<'_>, names: &[ProgramName]) -> Result<Vec<(i64,)>> {
+    let statement = batch_sql!(
+        ProgramName,
+        0,
+        "SELECT c.id FROM {batch} JOIN person p ON p.program_id = batch.program_id AND p.email_key = batch.name \
+         JOIN customer c ON c.person_id = COALESCE(p.merged_into, p.id) WHERE NOT c.is_placeholder ORDER BY c.created_at, c.id"
+    );
+    tx.batch_all(statement, &[], names).await
+}
+
+/// Referrals that fit, newest first: at most `limit` after leaving out `offset`.
+pub async fn referral_list(tx: &Tx<'_>, filter: &ReferralFilter, limit: i64, offset: i64) -> Result<Vec<ReferralRow>> {
+    let statement = sql!(
+        "WITH dated AS (SELECT c.id, c.program_id, c.person_id, c.external_id, \
+         COALESCE(c.email, CASE WHEN p.email_key LIKE ' %' THEN NULL ELSE p.email_key END) AS email, COALESCE(c.name, p.name) AS name, \
+         c.attributes, c.registered_at, c.created_at, \
+         (SELECT a.partner_id FROM attribution a WHERE a.person_id = c.person_id AND a.customer_id = c.id ORDER BY a.from_at DESC LIMIT 1) AS partner_id, \
+         (SELECT a.evidence FROM attribution a WHERE a.person_id = c.person_id AND a.customer_id = c.id ORDER BY a.from_at DESC LIMIT 1) AS evidence, \
+         (SELECT MIN(f.at) FROM fact f WHERE f.person_id = c.person_id AND f.customer_id = c.id AND f.type = 'sale') AS customer_since, \
+         (SELECT MAX(f.at) FROM fact f WHERE f.person_id = c.person_id AND f.customer_id = c.id AND f.type = 'sale') AS last_sale_at, \
+         (SELECT MAX(f.at) FROM fact f WHERE f.person_id = c.person_id AND f.customer_id = c.id AND f.type = 'event' \
+         AND f.body LIKE '%\"CANCELLATION\"%') AS cancelled_at \
+         FROM customer c JOIN person p ON p.id = c.person_id WHERE c.account_id = $1 AND NOT c.is_placeholder \
+         AND p.email_key NOT LIKE ' erased:%' AND (CAST($2 AS BIGINT) IS NULL OR c.program_id = $2) \
+         AND (CAST($3 AS TEXT) IS NULL OR CAST($3 AS TEXT) LIKE '%,' || CAST(c.id AS TEXT) || ',%')), \
+         known AS (SELECT dated.*, CASE WHEN replace(COALESCE(attributes, ''), '\"referral_state\":\"denied\"', '') <> COALESCE(attributes, '') THEN 'denied' \
+         WHEN replace(COALESCE(attributes, ''), '\"referral_state\":\"pending\"', '') <> COALESCE(attributes, '') THEN 'pending' \
+         WHEN cancelled_at IS NOT NULL AND cancelled_at >= COALESCE(last_sale_at, 0) THEN 'cancelled' \
+         WHEN customer_since IS NOT NULL THEN 'active' ELSE 'signup' END AS state FROM dated WHERE partner_id IS NOT NULL), \
+         fits AS (SELECT * FROM known WHERE (CAST($4 AS BIGINT) IS NULL OR partner_id = $4) \
+         AND (CAST($5 AS TEXT) IS NULL OR LOWER(COALESCE(email, '') || ' ' || COALESCE(name, '') || ' ' || COALESCE(external_id, '')) LIKE '%' || $5 || '%') \
+         AND (CAST($6 AS BOOLEAN) IS NULL OR (customer_since IS NOT NULL) = $6) AND (CAST($7 AS TEXT) IS NULL OR state = $7) \
+         AND (CAST($8 AS BIGINT) IS NULL OR created_at >= $8) AND (CAST($9 AS BIGINT) IS NULL OR created_at < $9) \
+         AND (CAST($10 AS BIGINT) IS NULL OR customer_since >= $10) AND (CAST($11 AS BIGINT) IS NULL OR customer_since < $11) \
+         AND (CAST($12 AS BIGINT) IS NULL OR cancelled_at >= $12) AND (CAST($13 AS BIGINT) IS NULL OR cancelled_at < $13)) \
+         SELECT (SELECT COUNT(*) FROM fits), id, program_id, person_id, external_id, email, name, attributes, registered_at, created_at, \
+         partner_id, evidence, customer_since, cancelled_at, state FROM fits ORDER BY id DESC LIMIT $14 OFFSET $15"
+    );
+    tx.all(
+        statement,
+        &[
+            &filter.account_id,
+            &filter.program_id,
+            &filter.ids,
+            &filter.partner_id,
+            &filter.part,
+            &filter.is_customer,
+            &filter.state,
+            &filter.created_from,
+            &filter.created_to,
+            &filter.since_from,
+            &filter.since_to,
+            &filter.cancelled_from,
+            &filter.cancelled_to,
+            &limit,
+            &offset,
+        ],
+    )
+    .await
+}
+
+/// Every revision of the sales, refunds and events of these customers, oldest first.
+pub async fn sales_of(tx: &Tx<'_>, customers: &[Number]) -> Result<Vec<SaleRow>> {
+    let statement = batch_sql!(
+        Number,
+        0,
+        "SELECT f.id, f.program_id, f.customer_id, f.type, f.fact_key, f.at, f.body, f.data FROM {batch} \
+         JOIN customer c ON c.id = batch.id JOIN fact f ON f.person_id = c.person_id AND f.customer_id = c.id \
+         WHERE f.type IN ('sale', 'refund', 'event') ORDER BY f.id"
+    );
+    tx.batch_all(statement, &[], customers).await
+}
+
+record! {
+    /// A customer and whose it is now.
+    pub struct BoughtRow { customer_id: i64, program_id: i64, partner_id: i64 }
+}
+
+/// Every customer of an account that is anybody's, perhaps of one partner.
+pub async fn referrals_bound(tx: &Tx<'_>, account_id: i64, partner_id: Option<i64>) -> Result<Vec<BoughtRow>> {
+    let statement = sql!(
+        "WITH bound AS (SELECT c.id, c.program_id, (SELECT a.partner_id FROM attribution a WHERE a.person_id = c.person_id \
+         AND a.customer_id = c.id ORDER BY a.from_at DESC LIMIT 1) AS partner_id FROM customer c JOIN person p ON p.id = c.person_id \
+         WHERE c.account_id = $1 AND NOT c.is_placeholder AND p.email_key NOT LIKE ' erased:%') \
+         SELECT id, program_id, partner_id FROM bound WHERE partner_id IS NOT NULL AND (CAST($2 AS BIGINT) IS NULL OR partner_id = $2)"
+    );
+    tx.all(statement, &[&account_id, &partner_id]).await
+}

@@ -1,0 +1,61 @@
+//! Rewards and products: documents of an account, each with a number. What a reward pays stands in plans.
+
+use crate::backend::{Result, Tx};
+use crate::{counter, record, sql};
+
+record! {
+    /// A reward; `document` is JSON, `total` how many the account has of those asked for.
+    pub struct RewardRow { total: i64, id: i64, document: String, is_hidden: bool, created_at: i64 }
+}
+record! {
+    /// A product; `document` is JSON, `total` how many the account has.
+    pub struct ProductRow { total: i64, id: i64, document: String, created_at: i64 }
+}
+
+/// Adds a reward; gives its number.
+pub async fn reward_insert(tx: &Tx<'_>, account_id: i64, document: &str, created_at: i64) -> Result<i64> {
+    let id = counter::next(tx, "reward").await?;
+    let statement =
+        sql!("INSERT INTO reward (id, account_id, document, is_hidden, created_at) VALUES ($1, $2, $3, FALSE, $4)");
+    tx.execute(statement, &[&id, &account_id, &document, &created_at]).await?;
+    Ok(id)
+}
+
+/// Replaces what a reward says, and whether it is hidden; `false` where it is not there.
+pub async fn reward_update(tx: &Tx<'_>, account_id: i64, id: i64, document: &str, is_hidden: bool) -> Result<bool> {
+    let statement = sql!("UPDATE reward SET document = $3, is_hidden = $4 WHERE account_id = $1 AND id = $2");
+    Ok(tx.execute(statement, &[&account_id, &id, &document, &is_hidden]).await? > 0)
+}
+
+/// Rewards, newest first: one by its number also where it is hidden, else those that are not.
+pub async fn reward_list(
+    tx: &Tx<'_>,
+    account_id: i64,
+    id: Option<i64>,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<RewardRow>> {
+    let statement = sql!(
+        "WITH fits AS (SELECT id, document, is_hidden, created_at FROM reward WHERE account_id = $1 \
+         AND ((CAST($2 AS BIGINT) IS NULL AND NOT is_hidden) OR id = $2)) \
+         SELECT (SELECT COUNT(*) FROM fits), id, document, is_hidden, created_at FROM fits ORDER BY id DESC LIMIT $3 OFFSET $4"
+    );
+    tx.all(statement, &[&account_id, &id, &limit, &offset]).await
+}
+
+/// Adds a product; gives its number.
+pub async fn product_insert(tx: &Tx<'_>, account_id: i64, document: &str, created_at: i64) -> Result<i64> {
+    let id = counter::next(tx, "product").await?;
+    let statement = sql!("INSERT INTO product (id, account_id, document, created_at) VALUES ($1, $2, $3, $4)");
+    tx.execute(statement, &[&id, &account_id, &document, &created_at]).await?;
+    Ok(id)
+}
+
+/// Products, newest first.
+pub async fn product_list(tx: &Tx<'_>, account_id: i64, limit: i64, offset: i64) -> Result<Vec<ProductRow>> {
+    let statement = sql!(
+        "WITH fits AS (SELECT id, document, created_at FROM product WHERE account_id = $1) \
+         SELECT (SELECT COUNT(*) FROM fits), id, document, created_at FROM fits ORDER BY id DESC LIMIT $2 OFFSET $3"
+    );
+    tx.all(statement, &[&account_id, &limit, &offset]).await
+}

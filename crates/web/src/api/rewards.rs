@@ -1,0 +1,28 @@
+//! The rewards dialect (FirstPromoter v2): commissions in money and in reward units, their approval and fulfilment,
+//! payouts and webhooks (`rewards-api.md`).
+//!
+//! `caller` knows who asks, `problem` the error body, `asked` and `page` the query and its lists, `ids` the bulk body,
+//! `amount` minor units. Each of the others is one noun of the dialect with its calls.
+
+pub mod amount;
+pub mod asked;
+pub mod batches;
+pub mod caller;
+pub mod campaigns;
+pub mod commission_actions;
+pub mod commission_create;
+pub mod commissions;
+pub mod ids;
+pub mod memberships;
+pub mod page;
+pub mod payout_actions;
+pub mod payouts;
+pub mod problem;
+pub mod promo_codes;
+pub mod promoter_body;
+pub mod promoters;
+pub mod referrals;
+pub mod reward;
+pub mod track;
+pub mod webhook_deliveries;
+pub mod webhooks;

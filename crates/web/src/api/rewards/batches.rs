@@ -1,0 +1,126 @@
+//! `/api/v2/company/batch_processes`, and the batch as every call about several objects answers it (`rewards-api.md` §4).
+//!
+//! 200 where all is done within the call, 202 where it goes on; a call that moved nothing at all is 422. Leaves what is
+//! done to the operations.
+
+use super::asked::{Address, Query, number_in_path, one_of};
+use super::caller::{Caller, with_rewards_key};
+use super::ids;
+use super::page::{PER_PAGE, Page};
+use super::problem::RewardsError;
+use crate::body::{REFERRAL_BYTES_MAX, read};
+use crate::json::field::parse_object;
+use crate::state::WebState;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use headwater_app::batch::{BatchAction, BatchRequest, BatchStory};
+use headwater_domain::time::Instant;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value, json};
+
+const STATUSES: [&str; 5] = ["pending", "in_progress", "completed", "failed", "stopped"];
+
+/// List batches
+///
+/// Those in progress, or those of a status; newest first.
+#[utoipa::path(get, path = "/api/v2/company/batch_processes", operation_id = "rewards_batch_list", tag = "Rewards",
+    security(("rewards_key" = [])),
+    params(("filters[status]" = Option<String>, Query, description = "pending, in_progress, completed, failed or stopped"), ("page" = Option<String>, Query, description = "From 1"), ("per_page" = Option<String>, Query, description = "At most 100; 20")),
+    responses((status = 200, description = "A page; totals are in headers", body = Value)))]
+pub async fn list(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
+    with_rewards_key!(state, headers, |caller| listed(&state, &caller, &address).await)
+}
+
+/// How far batches are
+///
+/// Those in progress, each with its `progress` from 0 to 100.
+#[utoipa::path(get, path = "/api/v2/company/batch_processes/progress", operation_id = "rewards_batch_progress", tag = "Rewards",
+    security(("rewards_key" = [])),
+    params(("page" = Option<String>, Query, description = "From 1"), ("per_page" = Option<String>, Query, description = "At most 100; 20")),
+    responses((status = 200, description = "A page; totals are in headers", body = Value)))]
+pub async fn progress(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
+    with_rewards_key!(state, headers, |caller| listed(&state, &caller, &address).await)
+}
+
+async fn listed(state: &WebState, caller: &Caller, address: &Address) -> Result<Response, RewardsError> {
+    let query = Query::parse(&address.query, &["status"], &[])?;
+    let page = Page::parse(&query, PER_PAGE)?;
+    let status = one_of("status", query.filter_or_plain("status")?, &STATUSES)?;
+    // Both words are read for a batch that goes on; ours is one.
+    let status = status.map(|status| if status == "pending" { "in_progress" } else { status }.to_owned());
+    let total = state.app.batch_count(caller.account, status.clone()).await?;
+    let batches = state.app.batch_list(caller.account, status, page.page, page.per_page).await?;
+    Ok(page.answer(address, batches.iter().map(to_wire).collect(), total))
+}
+
+/// Read a batch
+///
+/// It can be read until 30 days after its end.
+#[utoipa::path(get, path = "/api/v2/company/batch_processes/{id}", operation_id = "rewards_batch_read", tag = "Rewards",
+    security(("rewards_key" = [])), params(("id" = String, Path, description = "The batch's number")),
+    responses((status = 200, description = "The batch", body = Value)))]
+pub async fn get(State(state): State<WebState>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let id = number_in_path(&id, "batch")?;
+        Ok(Json(to_wire(&state.app.batch_read(caller.account, id).await?)).into_response())
+    })
+}
+
+/// Carries out an action on the ids of a body, and answers with its batch.
+pub async fn act(state: WebState, headers: HeaderMap, body: Body, action: BatchAction) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let body = read(&headers, body, REFERRAL_BYTES_MAX).await?;
+        let ids = ids::ids(&parse_object(&body)?)?;
+        let story = start(&state, &caller, action, ids, Map::new()).await?;
+        Ok(answer(&story, to_wire(&story)))
+    })
+}
+
+/// Starts an action; what is over and moved nothing is an error.
+pub async fn start(
+    state: &WebState,
+    caller: &Caller,
+    action: BatchAction,
+    ids: Vec<i64>,
+    parameters: Map<String, Value>,
+) -> Result<BatchStory, RewardsError> {
+    let request = BatchRequest { action, ids, parameters, actor: caller.actor() };
+    let story = state.app.batch_start(caller.account, request).await?;
+    if story.batch.finished_at.is_some() && story.is_refused() {
+        let errors: Vec<_> = story.errors.iter().map(said).collect();
+        return Err(RewardsError::operation_failed(format!("Nothing was done: {}.", errors.join("; "))));
+    }
+    Ok(story)
+}
+
+/// A body about a batch, with the status that says whether it is over.
+pub fn answer(story: &BatchStory, body: Value) -> Response {
+    let status = if story.batch.finished_at.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    (status, Json(body)).into_response()
+}
+
+/// A batch as it is shown.
+pub fn to_wire(story: &BatchStory) -> Value {
+    let batch = &story.batch;
+    let meta: Value = serde_json::from_str(&batch.parameters).unwrap_or_else(|_| json!({}));
+    json!({
+        "id": batch.id,
+        "status": batch.status,
+        "total": batch.total,
+        "selected_total": batch.total,
+        "processed_count": batch.processed,
+        "failed_count": batch.failed,
+        "action_label": batch.action,
+        "created_at": Instant(batch.created_at).iso8601(),
+        "updated_at": Instant(batch.updated_at).iso8601(),
+        "meta": meta,
+        "progress": story.progress(),
+        "processing_errors": story.errors.iter().map(said).collect::<Vec<_>>(),
+    })
+}
+
+fn said((id, words): &(i64, String)) -> String {
+    format!("{id}: {words}")
+}

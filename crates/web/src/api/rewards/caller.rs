@@ -1,0 +1,122 @@
+//! From `Authorization: Bearer rk_…` and `Account-ID` to a caller within its minute.
+//!
+//! The account comes from the key alone; the header must agree with it. Every valid credential of another dialect is
+//! told so with 403, everybody else gets 401. Leaves partners' user tokens to the partner's part of the dialect.
+
+use super::problem::RewardsError;
+use crate::limits::rate::Allowance;
+use crate::state::WebState;
+use axum::response::{IntoResponse as _, Response};
+use headwater_app::key::{Credential, KeyKind};
+use headwater_domain::ids::AccountId;
+use http::{HeaderMap, header};
+use std::sync::Arc;
+
+/// Whoever may go on.
+#[derive(Debug)]
+pub struct Caller {
+    /// Its account.
+    pub account: AccountId,
+    /// Its key.
+    pub credential: Arc<Credential>,
+    allowance: Allowance,
+}
+
+/// The caller whose key this is, for the account that it names, within that account's rate.
+pub async fn caller(state: &WebState, headers: &HeaderMap) -> Result<Caller, RewardsError> {
+    let Some(text) = bearer_text(headers) else {
+        let other = headers.get("x-api-key").and_then(|value| value.to_str().ok());
+        let is_key = other.is_some_and(|text| state.app.authenticate(text.trim()).is_some());
+        return Err(if is_key { RewardsError::forbidden() } else { RewardsError::unauthorized() });
+    };
+    let Some(credential) = state.app.authenticate(text) else {
+        let is_token = state.app.oauth_bearer(text).await?.is_some();
+        return Err(if is_token { RewardsError::forbidden() } else { RewardsError::unauthorized() });
+    };
+    if credential.kind != KeyKind::Rewards || !names_account(headers, credential.account) {
+        return Err(RewardsError::forbidden());
+    }
+    let allowance = allowance(state, credential.account)?;
+    Ok(Caller { account: credential.account, credential, allowance })
+}
+
+/// The text of an `Authorization: Bearer` header.
+pub fn bearer_text(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, text) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| text.trim())
+}
+
+/// Whether `Account-ID` is there once and names this account.
+pub fn names_account(headers: &HeaderMap, account: AccountId) -> bool {
+    let mut given = headers.get_all("account-id").iter();
+    let named = given.next().and_then(|value| value.to_str().ok()).is_some_and(|id| id.trim() == account.to_string());
+    named && given.next().is_none()
+}
+
+/// One request of the account's minute.
+pub fn allowance(state: &WebState, account: AccountId) -> Result<Allowance, RewardsError> {
+    let allowance = state.rewards_rate.take(&account, state.app.clock.now());
+    if allowance.is_granted() { Ok(allowance) } else { Err(RewardsError::rate_limited(allowance)) }
+}
+
+impl Caller {
+    /// The answer, with what is left of the minute.
+    pub fn answer(&self, outcome: Result<Response, RewardsError>) -> Response {
+        let mut response = outcome.unwrap_or_else(RewardsError::into_response);
+        self.allowance.add_to(response.headers_mut());
+        response
+    }
+
+    /// Who is written down for what it does.
+    pub fn actor(&self) -> String {
+        format!("key:{}", self.credential.id)
+    }
+}
+
+/// Runs a handler's work for a rewards key, and answers with what is left of the account's minute.
+macro_rules! with_rewards_key {
+    ($state:expr, $headers:expr, |$caller:ident| $work:expr) => {{
+        let $caller = match $crate::api::rewards::caller::caller(&$state, &$headers).await {
+            Ok(caller) => caller,
+            Err(error) => return axum::response::IntoResponse::into_response(error),
+        };
+        let outcome: Result<axum::response::Response, $crate::api::rewards::problem::RewardsError> =
+            async { $work }.await;
+        $caller.answer(outcome)
+    }};
+}
+pub(crate) use with_rewards_key;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(values: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in values {
+            headers.append(*name, value.parse().expect("a value"));
+        }
+        headers
+    }
+
+    #[test]
+    fn the_account_is_named_once_and_exactly() {
+        for (given, expected) in [
+            (&[("account-id", "7")][..], true),
+            (&[("account-id", " 7 ")], true),
+            (&[], false),
+            (&[("account-id", "8")], false),
+            (&[("account-id", "07")], false),
+            (&[("account-id", "7"), ("account-id", "7")], false),
+        ] {
+            assert_eq!(names_account(&headers(given), AccountId(7)), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_bearer_is_read_in_any_case() {
+        assert_eq!(bearer_text(&headers(&[("authorization", "bearer rk_1")])), Some("rk_1"));
+        assert_eq!(bearer_text(&headers(&[("authorization", "Basic rk_1")])), None);
+        assert_eq!(bearer_text(&headers(&[])), None);
+    }
+}

@@ -1,0 +1,289 @@
+//! `/api/v2/company/payouts`: listed, added up, and grouped by who is paid (`rewards-api.md` §7).
+//!
+//! Leaves paying to `payout_actions`, and the JSON of a payout to the domain, which webhooks share. Invariant: amounts of two
+//! units are never added.
+
+use super::amount::{to_wire, unit_name};
+use super::asked::{Address, Direction, Query, one_of, yes_or_no};
+use super::caller::{Caller, with_rewards_key};
+use super::commissions::{DUE_PERIODS, between_commas, numbers};
+use super::page::{PER_PAGE, Page};
+use super::problem::RewardsError;
+use crate::state::WebState;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use headwater_app::payout::shown::{PayoutGrouping, PayoutOrder, PayoutShownFilter, PayoutSum};
+use headwater_domain::money::{Decimal, Unit};
+use headwater_domain::postback::entity::PayoutEntity;
+use headwater_domain::time::{Period, PeriodLength, Zone};
+use http::HeaderMap;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Payouts that are grouped in one answer.
+const GROUPED_MAX: i64 = 10_000;
+const STATUSES: [&str; 5] = ["pending", "processing", "completed", "failed", "cancelled"];
+const METHODS: [&str; 7] = ["paypal", "bank", "wise", "crypto", "custom", "dots", "not_set"];
+const SORTINGS: [&str; 3] = ["amount", "period_start", "period_end"];
+const FILTERS: [&str; 13] = [
+    "status",
+    "campaign_id",
+    "payments_batch_id",
+    "due_period",
+    "period_start",
+    "period_end",
+    "payout_method",
+    "promoter_id",
+    "only_payable",
+    "group_ref",
+    "fraud_suspicions",
+    "min_payment",
+    "invoiceable",
+];
+const STATISTICS: [(&str, PayoutGrouping); 3] = [
+    ("paid_period", PayoutGrouping::PaidPeriod),
+    ("status", PayoutGrouping::Status),
+    ("payout_method", PayoutGrouping::Settings),
+];
+
+/// What a query narrows payouts to.
+struct Asked {
+    filter: PayoutShownFilter,
+    method: Option<String>,
+    order: (PayoutOrder, bool),
+}
+
+/// List payouts
+///
+/// Newest first.
+#[utoipa::path(get, path = "/api/v2/company/payouts", operation_id = "rewards_payout_list", tag = "Rewards",
+    security(("rewards_key" = [])),
+    params(
+        ("q" = Option<String>, Query, description = "In name and email of the promoter"),
+        ("ids[]" = Option<String>, Query, description = "These numbers; once for each"),
+        ("filters[status]" = Option<String>, Query, description = "pending, processing, completed, failed or cancelled"),
+        ("filters[campaign_id]" = Option<String>, Query, description = "One or several; likewise payments_batch_id, promoter_id"),
+        ("filters[due_period]" = Option<String>, Query, description = "next, overdue or custom"),
+        ("filters[period_start][from]" = Option<String>, Query, description = "And [to]; likewise period_end"),
+        ("filters[payout_method]" = Option<String>, Query, description = "paypal, bank, wise, crypto, custom, dots or not_set"),
+        ("filters[only_payable]" = Option<String>, Query, description = "true: pending money above nothing"),
+        ("sorting[amount]" = Option<String>, Query, description = "asc or desc; likewise period_start, period_end"),
+        ("page" = Option<String>, Query, description = "From 1"),
+        ("per_page" = Option<String>, Query, description = "At most 100; 20"),
+    ),
+    responses((status = 200, description = "A page; totals are in headers", body = Value)))]
+pub async fn list(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let query = Query::parse(&address.query, &FILTERS, &SORTINGS)?;
+        let page = Page::parse(&query, PER_PAGE)?;
+        let Asked { filter, method, order } = asked(&state, &caller, &query)?;
+        let method = method.as_deref();
+        let shown = state.app.payouts_shown(caller.account, filter, method, order, page.page, page.per_page).await?;
+        Ok(page.answer(&address, shown.rows.iter().map(PayoutEntity::to_json).collect(), shown.total))
+    })
+}
+
+/// Add payouts up
+///
+/// By the month in which they were paid, by status and by method: those that `stats_by[…]` asks for, else all.
+#[utoipa::path(get, path = "/api/v2/company/payouts/stats", operation_id = "rewards_payout_stats", tag = "Rewards",
+    security(("rewards_key" = [])),
+    params(("stats_by[status]" = Option<String>, Query, description = "true; likewise paid_period, payout_method")),
+    responses((status = 200, description = "`{meta, data}`", body = Value)))]
+pub async fn stats(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let query = Query::parse(&address.query, &[], &[])?;
+        let wanted: Vec<_> = STATISTICS.iter().filter(|(name, _)| query.is_set("stats_by", name)).collect();
+        let wanted = if wanted.is_empty() { STATISTICS.iter().collect() } else { wanted };
+        let mut data = Map::new();
+        for (name, grouping) in wanted {
+            let sums = state.app.payout_sums(caller.account, *grouping).await?;
+            let rows = sums.iter().filter(|sum| !sum.group.is_empty()).map(|sum| statistic(name, sum)).collect();
+            data.insert((*name).to_owned(), Value::Array(rows));
+        }
+        Ok(Json(json!({"meta": {}, "data": data})).into_response())
+    })
+}
+
+/// Add up what is due
+///
+/// What is paid next, what is overdue, and what was picked by hand.
+#[utoipa::path(get, path = "/api/v2/company/payouts/due_stats", operation_id = "rewards_payout_due_stats", tag = "Rewards",
+    security(("rewards_key" = [])), responses((status = 200, description = "`{meta, data: {next, overdue, custom}}`", body = Value)))]
+pub async fn due_stats(State(state): State<WebState>, headers: HeaderMap) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let sums = state.app.payout_sums(caller.account, PayoutGrouping::DuePeriod).await?;
+        let month = Period::holding(PeriodLength::Month, Zone::UTC.day_of(state.app.clock.now()));
+        let of = |name: &str| {
+            let of_group: Vec<_> = sums.iter().filter(|sum| sum.group == name).collect();
+            let total = total(of_group.iter().map(|sum| (sum.amount, sum.unit)).filter(|(_, unit)| unit.is_money()));
+            let is_next = name == "next";
+            json!({
+                "promoters_count": of_group.iter().map(|sum| sum.payees).max().unwrap_or(0),
+                "amounts": amounts(&of_group),
+                "total_incl_tax": total,
+                "due_date": is_next.then(|| month.next().to_string()),
+                "period_end": is_next.then(|| month.to_string()),
+            })
+        };
+        let data = json!({"next": of("next"), "overdue": of("overdue"), "custom": of("custom")});
+        Ok(Json(json!({"meta": {}, "data": data})).into_response())
+    })
+}
+
+/// Group payouts by promoter
+///
+/// One group for each promoter and unit.
+#[utoipa::path(get, path = "/api/v2/company/payouts/group_by_promoters", operation_id = "rewards_payout_groups", tag = "Rewards",
+    security(("rewards_key" = [])),
+    params(
+        ("include_payout_method_details" = Option<String>, Query, description = "true: with the details of the method"),
+        ("filters[min_payment]" = Option<String>, Query, description = "Groups of at least this much, in minor units"),
+        ("filters[status]" = Option<String>, Query, description = "And every other filter of the list"),
+        ("page" = Option<String>, Query, description = "From 1"),
+        ("per_page" = Option<String>, Query, description = "At most 100; 20"),
+    ),
+    responses((status = 200, description = "`{data, meta}`", body = Value)))]
+pub async fn group_by_promoters(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let query = Query::parse(&address.query, &FILTERS, &SORTINGS)?;
+        let page = Page::parse(&query, PER_PAGE)?;
+        let details = yes_or_no("include_payout_method_details", query.text("include_payout_method_details"))?;
+        let wrong = || RewardsError::invalid_params("filters[min_payment] must be a whole number.");
+        let least = query.filter("min_payment").map(|text| text.parse::<i64>().map_err(|_| wrong())).transpose()?;
+        let Asked { filter, method, order } = asked(&state, &caller, &query)?;
+        let shown = state.app.payouts_shown(caller.account, filter, method.as_deref(), order, 1, GROUPED_MAX).await?;
+        let mut groups: BTreeMap<(Option<i64>, Unit), Vec<&PayoutEntity>> = BTreeMap::new();
+        for payout in &shown.rows {
+            let promoter = payout.promoter.as_ref().map(|promoter| promoter.id);
+            groups.entry((promoter, payout.unit)).or_default().push(payout);
+        }
+        let rows = groups.into_iter().map(|((_, unit), payouts)| group(unit, &payouts, details == Some(true)));
+        let enough = |row: &Value| least.is_none_or(|least| row["amount"].as_i64().is_some_and(|sum| sum >= least));
+        let rows: Vec<_> = rows.filter(enough).collect();
+        let total = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        let from = usize::try_from(page.offset()).unwrap_or(usize::MAX);
+        let shown = rows.into_iter().skip(from).take(usize::try_from(page.per_page).unwrap_or(usize::MAX));
+        let body = json!({"data": shown.collect::<Vec<_>>(), "meta": {"total": total}});
+        Ok(page.answer_body(&address, &body, total))
+    })
+}
+
+fn group(unit: Unit, payouts: &[&PayoutEntity], with_details: bool) -> Value {
+    let rows: Vec<_> = payouts.iter().map(|payout| payout.to_json()).collect();
+    let mut method = rows.first().map_or(Value::Null, |row| row["payout_method"].clone());
+    if let (Some(method), false) = (method.as_object_mut(), with_details) {
+        method.remove("details");
+    }
+    let amount = total(payouts.iter().map(|payout| (payout.amount, payout.unit)));
+    let is_payable = unit.is_money()
+        && amount.as_i64().is_some_and(|sum| sum > 0)
+        && payouts.iter().any(|payout| payout.status == "pending");
+    json!({
+        "promoter": rows.first().map(|row| &row["promoter"]),
+        "payout_method": method,
+        "payouts": rows,
+        "is_amount_payable": is_payable,
+        "payout_ids": payouts.iter().map(|payout| payout.id).collect::<Vec<_>>(),
+        "unit": unit_name(unit),
+        "amount": amount,
+        "total_incl_tax": amount,
+    })
+}
+
+/// The sum of amounts of one unit; `null` where there are several, or it is too large.
+pub(super) fn total(amounts: impl Iterator<Item = (Decimal, Unit)>) -> Value {
+    let mut sum: Option<(Decimal, Unit)> = None;
+    for (amount, unit) in amounts {
+        sum = match sum {
+            None => Some((amount, unit)),
+            Some((before, known)) if known == unit => match before.checked_add(amount) {
+                Some(sum) => Some((sum, unit)),
+                None => return Value::Null,
+            },
+            Some(_) => return Value::Null,
+        };
+    }
+    sum.map_or(Value::from(0), |(sum, unit)| to_wire(sum, unit))
+}
+
+/// Amounts by the name of their unit; each of several currencies by its code.
+fn amounts(sums: &[&PayoutSum]) -> Value {
+    let currencies = sums.iter().filter(|sum| sum.unit.is_money()).count();
+    let name = |unit: Unit| if currencies > 1 { unit.name() } else { unit_name(unit) };
+    Value::Object(sums.iter().map(|sum| (name(sum.unit), to_wire(sum.amount, sum.unit))).collect())
+}
+
+fn statistic(group: &str, sum: &PayoutSum) -> Value {
+    let mut row = json!({
+        "unit": unit_name(sum.unit), "currency": sum.unit.is_money().then(|| sum.unit.name()),
+        "amount": to_wire(sum.amount, sum.unit), "payouts_count": sum.payouts, "promoters_count": sum.payees,
+    });
+    row[group] = sum.group.as_str().into();
+    row
+}
+
+fn asked(state: &WebState, caller: &Caller, query: &Query) -> Result<Asked, RewardsError> {
+    let (start_from, start_to) = query.filter_period("period_start")?;
+    let (end_from, end_to) = query.filter_period("period_end")?;
+    let status = one_of("filters[status]", query.filter_or_plain("status")?, &STATUSES)?;
+    let due_period = one_of("filters[due_period]", query.filter("due_period"), &DUE_PERIODS)?;
+    let method = one_of("filters[payout_method]", query.filter("payout_method"), &METHODS)?;
+    let only_payable = yes_or_no("filters[only_payable]", query.filter("only_payable"))?;
+    // A group is a promoter's.
+    let promoters = [query.filter_numbers("promoter_id")?, query.filter_numbers("group_ref")?].concat();
+    let filter = PayoutShownFilter {
+        ids: query.ids()?.map(|ids| between_commas(&ids)),
+        status: status.map(str::to_owned),
+        campaign_ids: numbers(query, "campaign_id")?,
+        payments_batch_id: query.filter_numbers("payments_batch_id")?.first().copied(),
+        due_period: due_period.map(str::to_owned),
+        period_start_from: start_from.map(|at| at.0),
+        period_start_to: start_to.map(|at| at.0 - 1),
+        period_end_from: end_from.map(|at| at.0),
+        period_end_to: end_to.map(|at| at.0 - 1),
+        promoter_id: promoters.first().copied(),
+        promoter_ids: query.text("q").map(|text| found(state, caller, text)),
+        only_payable: only_payable == Some(true),
+        ..PayoutShownFilter::default()
+    };
+    let order = match query.sorting()? {
+        None => (PayoutOrder::CreatedAt, true),
+        Some((name, direction)) => {
+            let order = match name {
+                "amount" => PayoutOrder::Amount,
+                "period_start" => PayoutOrder::PeriodStart,
+                _ => PayoutOrder::PeriodEnd,
+            };
+            (order, direction == Direction::Descending)
+        }
+    };
+    Ok(Asked { filter, method: method.map(str::to_owned), order })
+}
+
+/// The promoters in whose name or email a text is, as the store takes lists.
+fn found(state: &WebState, caller: &Caller, text: &str) -> String {
+    let text = text.to_lowercase();
+    let has = |part: &str| part.to_lowercase().contains(&text);
+    let partners = state.app.directory().partners(caller.account);
+    let fits = partners.iter().filter(|p| has(&p.row.name) || p.row.email.as_deref().is_some_and(has));
+    between_commas(&fits.map(|partner| partner.id.0).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headwater_domain::money::Currency;
+
+    #[test]
+    fn two_units_are_never_added() {
+        let unit = |code| Unit::Currency(Currency::parse(code).expect("a currency"));
+        let amount = |text: &str| Decimal::parse(text).expect("a decimal");
+        let of = |list: &[(&str, Unit)]| total(list.iter().map(|(text, unit)| (amount(text), *unit)));
+        assert_eq!(of(&[]), json!(0));
+        assert_eq!(of(&[("1.50", unit("USD")), ("2", unit("USD"))]), json!(350));
+        assert_eq!(of(&[("1", unit("USD")), ("1", unit("EUR"))]), Value::Null);
+        assert_eq!(of(&[("1", unit("USD")), ("1", Unit::Points)]), Value::Null);
+    }
+}

@@ -1,0 +1,101 @@
+//! Promo codes: list, create, change, delete.
+
+use super::asked::{Address, Query, number_in_path};
+use super::caller::with_rewards_key;
+use super::campaigns::document;
+use super::page::{PER_PAGE, Page};
+use super::problem::RewardsError;
+use crate::asked::Path;
+use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
+use crate::state::WebState;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use headwater_app::promo_code::PromoCodeRow;
+use headwater_domain::ids::MembershipId;
+use headwater_domain::time::Instant;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value};
+
+/// List promo codes
+#[utoipa::path(get, path = "/api/v2/company/promo_codes", operation_id = "rewards_promo_code_list", tag = "Rewards",
+    security(("rewards_key" = [])), responses((status = 200, description = "A page of codes, newest first", body = Value)))]
+pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let query = Query::parse(&address.query, &["promoter_campaign_id"], &[])?;
+        let page = Page::parse(&query, PER_PAGE)?;
+        let of = query.filter_numbers("promoter_campaign_id")?.first().copied().map(MembershipId);
+        let (rows, total) = state.app.promo_code_list(caller.account, of, page.per_page, page.offset()).await?;
+        Ok(page.answer(&address, rows.iter().map(to_wire).collect(), total))
+    })
+}
+
+/// Create a promo code
+///
+/// A sale that names it is its member's.
+#[utoipa::path(post, path = "/api/v2/company/promo_codes", operation_id = "rewards_promo_code_create", tag = "Rewards",
+    security(("rewards_key" = [])), request_body = Value, responses((status = 201, description = "The code", body = Value)))]
+pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let mut asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
+        let code = code(&mut asked)?.ok_or_else(|| RewardsError::invalid("code", "code is required."))?;
+        let membership = asked.remove("promoter_campaign_id").and_then(|id| id.as_i64());
+        let missing = || RewardsError::invalid("promoter_campaign_id", "promoter_campaign_id is required, a number.");
+        let membership = MembershipId(membership.ok_or_else(missing)?);
+        let row = state.app.promo_code_create(caller.account, membership, &code, own(asked)).await?;
+        Ok((StatusCode::CREATED, Json(to_wire(&row))).into_response())
+    })
+}
+
+/// Change a promo code
+#[utoipa::path(put, path = "/api/v2/company/promo_codes/{id}", operation_id = "rewards_promo_code_update", tag = "Rewards",
+    security(("rewards_key" = [])), params(("id" = String, Path, description = "Its number")), request_body = Value,
+    responses((status = 200, description = "The code as it is now", body = Value)))]
+pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id): Path<String>, body: Body) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let id = number_in_path(&id, "promo_code")?;
+        let mut asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
+        let code = code(&mut asked)?;
+        let row = state.app.promo_code_patch(caller.account, id, code.as_deref(), own(asked)).await?;
+        Ok(Json(to_wire(&row)).into_response())
+    })
+}
+
+/// Delete a promo code
+#[utoipa::path(delete, path = "/api/v2/company/promo_codes/{id}", operation_id = "rewards_promo_code_delete", tag = "Rewards",
+    security(("rewards_key" = [])), params(("id" = String, Path, description = "Its number")),
+    responses((status = 200, description = "The code as it was", body = Value)))]
+pub async fn delete(State(state): State<WebState>, headers: HeaderMap, Path(id): Path<String>) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let id = number_in_path(&id, "promo_code")?;
+        let row = state.app.promo_code_read(caller.account, id).await?;
+        state.app.promo_code_delete(caller.account, id).await?;
+        Ok(Json(to_wire(&row)).into_response())
+    })
+}
+
+fn code(asked: &mut Map<String, Value>) -> Result<Option<String>, RewardsError> {
+    match asked.remove("code") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(code)) => Ok(Some(code)),
+        Some(_) => Err(RewardsError::invalid("code", "code must be a string.")),
+    }
+}
+
+fn own(mut asked: Map<String, Value>) -> Map<String, Value> {
+    for name in ["id", "created_at", "promoter_campaign_id"] {
+        asked.remove(name);
+    }
+    asked
+}
+
+/// A code as it is shown.
+pub fn to_wire(row: &PromoCodeRow) -> Value {
+    let mut object: Value = serde_json::from_str(&row.document).unwrap_or_else(|_| serde_json::json!({}));
+    object["id"] = row.id.into();
+    object["code"] = row.code.clone().into();
+    object["promoter_campaign_id"] = row.membership_id.into();
+    object["created_at"] = Instant(row.created_at).iso8601().into();
+    object
+}

@@ -1,0 +1,64 @@
+//! What a caller says of a promoter: email, name, its own id, profile, notes, and how it joins.
+
+use super::problem::RewardsError;
+use crate::json::field::Fields;
+use headwater_app::app::App;
+use headwater_app::membership::MemberState;
+use headwater_app::promoter::PromoterRequest;
+use headwater_domain::ids::{AccountId, ProgramId};
+use serde_json::{Map, Value};
+
+/// Kept as it is said.
+const KEPT: [&str; 4] = ["profile", "custom_fields", "note", "drip_emails"];
+const BYTES_MAX: usize = 16 * 1024;
+
+/// Reads a body; `null` clears.
+pub fn from_wire(fields: &Fields<'_>) -> Result<PromoterRequest, RewardsError> {
+    let mut said = Map::new();
+    for name in KEPT {
+        let Some(raw) = fields.raw(name) else {
+            if fields.is_null(name) {
+                said.insert(name.into(), Value::Null);
+            }
+            continue;
+        };
+        if raw.len() > BYTES_MAX {
+            return Err(RewardsError::invalid(name, format!("{name} must have at most {BYTES_MAX} bytes.")));
+        }
+        let value: Value = serde_json::from_str(raw).unwrap_or_default();
+        if matches!(name, "profile" | "custom_fields") && !value.is_object() {
+            return Err(RewardsError::invalid(name, format!("{name} must be an object.")));
+        }
+        said.insert(name.into(), value);
+    }
+    let of_profile = |key: &str| said.get("profile").and_then(|profile| profile.get(key)?.as_str()).map(str::trim);
+    let parts = [of_profile("first_name"), of_profile("last_name")];
+    let whole = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    let name = fields.optional_string_up_to("name", 500)?.or_else(|| (!whole.is_empty()).then_some(whole));
+    let email = fields.optional_string("email")?.map(|email| email.trim().to_lowercase());
+    Ok(PromoterRequest { email, name, cust_id: fields.optional_string_up_to("cust_id", 128)?, said })
+}
+
+/// The campaign that a body names.
+pub fn program_in(fields: &Fields<'_>, name: &str) -> Result<Option<ProgramId>, RewardsError> {
+    Ok(fields.optional_integer(name)?.map(ProgramId))
+}
+
+/// How a new promoter joins: `always_approve: false` lets it wait where its campaign does not approve by itself.
+pub fn state_asked(
+    app: &App,
+    account: AccountId,
+    program: Option<ProgramId>,
+    fields: &Fields<'_>,
+) -> Result<Option<MemberState>, RewardsError> {
+    if fields.optional_bool("always_approve")?.unwrap_or(true) {
+        return Ok(None);
+    }
+    let directory = app.directory();
+    let found = match program {
+        Some(program) => directory.program(account, program),
+        None => directory.default_program(account),
+    };
+    let approves = found.and_then(|program| program.settings.campaign.get("auto_approve_promoters")?.as_bool());
+    Ok((approves == Some(false)).then_some(MemberState::Pending))
+}

@@ -1,0 +1,371 @@
+//! Promoters: list, create, read, change, and what is done about several. A promoter is a partner.
+//!
+//! Leaves their memberships to `memberships`. Invariant: balances of two units are never added up.
+
+use super::amount;
+use super::asked::{Address, Query, one_of, yes_or_no};
+use super::batches;
+use super::caller::{Caller, with_rewards_key};
+use super::ids::ids;
+use super::memberships;
+use super::page::{PER_PAGE, Page};
+use super::problem::RewardsError;
+use super::promoter_body::{from_wire, program_in, state_asked};
+use crate::asked::Path;
+use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
+use crate::json::field::{Fields, parse_object};
+use crate::state::WebState;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use headwater_app::app::App;
+use headwater_app::batch::BatchAction;
+use headwater_app::directory::Partner;
+use headwater_app::membership::MemberState;
+use headwater_app::promoter::{Figures, FindBy, archived_at, cust_id, said};
+use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
+use headwater_domain::money::{Currency, Unit};
+use headwater_domain::time::Instant;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const FILTERS: [&str; 9] = [
+    "revenue_amount",
+    "customers_count",
+    "referrals_count",
+    "clicks_count",
+    "joined_at",
+    "campaign_id",
+    "state",
+    "parent_promoter_id",
+    "archived",
+];
+const STATES: [&str; 5] = ["pending", "accepted", "rejected", "blocked", "inactive"];
+type AllFigures = BTreeMap<(PartnerId, ProgramId), Figures>;
+
+/// List promoters
+#[utoipa::path(get, path = "/api/v2/company/promoters", operation_id = "rewards_promoter_list", tag = "Rewards",
+    security(("rewards_key" = [])),
+    responses((status = 200, description = "`{data, meta: {pending_count}}`, newest first", body = Value)))]
+pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let query = Query::parse(&address.query, &FILTERS, &[])?;
+        let page = Page::parse(&query, PER_PAGE)?;
+        let app = &state.app;
+        let mut all = app.directory().partners(caller.account);
+        all.reverse();
+        narrow(app, caller.account, &query, &mut all)?;
+        let figures = app.figures(caller.account, None).await?;
+        narrow_by_figures(app, caller.account, &query, &figures, &mut all)?;
+        let mut rows = Vec::new();
+        for partner in page.of_all(&all) {
+            rows.push(shown(app, partner, &figures).await?);
+        }
+        let directory = app.directory();
+        let pending = directory.memberships(caller.account).filter(|m| m.state == MemberState::Pending).count();
+        let total = i64::try_from(all.len()).unwrap_or(i64::MAX);
+        Ok(page.answer_body(&address, &json!({"data": rows, "meta": {"pending_count": pending}}), total))
+    })
+}
+
+/// Create a promoter
+#[utoipa::path(post, path = "/api/v2/company/promoters", operation_id = "rewards_promoter_create", tag = "Rewards",
+    security(("rewards_key" = [])), request_body = Value, responses((status = 201, description = "The promoter", body = Value)))]
+pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
+        let fields = parse_object(&body)?;
+        let program = program_in(&fields, "initial_campaign_id")?;
+        let wanted = state_asked(&state.app, caller.account, program, &fields)?;
+        let made = state.app.promoter_create(caller.account, from_wire(&fields)?, program, wanted).await?;
+        let object = shown(&state.app, &made, &AllFigures::new()).await?;
+        Ok((StatusCode::CREATED, Json(object)).into_response())
+    })
+}
+
+/// Read a promoter
+///
+/// `find_by` `email`, `cust_id`, `auth_token`, `ref_token` or `promo_code` makes the id that value.
+#[utoipa::path(get, path = "/api/v2/company/promoters/{id}", operation_id = "rewards_promoter_read", tag = "Rewards",
+    security(("rewards_key" = [])), params(("id" = String, Path, description = "Its number, or what `find_by` says")),
+    responses((status = 200, description = "The promoter", body = Value)))]
+pub async fn read(
+    State(state): State<WebState>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    address: Address,
+) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let partner = find(&state.app, caller.account, &address, &id).await?;
+        let figures = state.app.figures(caller.account, Some(partner.id)).await?;
+        Ok(Json(shown(&state.app, &partner, &figures).await?).into_response())
+    })
+}
+
+/// Change a promoter
+#[utoipa::path(put, path = "/api/v2/company/promoters/{id}", operation_id = "rewards_promoter_update", tag = "Rewards",
+    security(("rewards_key" = [])), params(("id" = String, Path, description = "Its number, or what `find_by` says")),
+    request_body = Value, responses((status = 200, description = "The promoter as it is now", body = Value)))]
+pub async fn update(
+    State(state): State<WebState>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    address: Address,
+    body: Body,
+) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let before = find(&state.app, caller.account, &address, &id).await?;
+        let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
+        let asked = from_wire(&parse_object(&body)?)?;
+        let partner = state.app.promoter_patch(caller.account, before.id, asked).await?;
+        let figures = state.app.figures(caller.account, Some(partner.id)).await?;
+        Ok(Json(shown(&state.app, &partner, &figures).await?).into_response())
+    })
+}
+
+/// Accept promoters
+#[utoipa::path(post, path = "/api/v2/company/promoters/accept", operation_id = "rewards_promoter_accept", tag = "Rewards",
+    security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
+pub async fn accept(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        become_all(&state, &caller, &headers, body, BatchAction::PromoterAccept).await
+    })
+}
+
+/// Reject promoters
+///
+/// A rejected member brings no new referrals and earns nothing in this campaign.
+#[utoipa::path(post, path = "/api/v2/company/promoters/reject", operation_id = "rewards_promoter_reject", tag = "Rewards",
+    security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
+pub async fn reject(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        become_all(&state, &caller, &headers, body, BatchAction::PromoterReject).await
+    })
+}
+
+/// Block promoters
+///
+/// A blocked member brings no new referrals and earns nothing in this campaign.
+#[utoipa::path(post, path = "/api/v2/company/promoters/block", operation_id = "rewards_promoter_block", tag = "Rewards",
+    security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
+pub async fn block(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        become_all(&state, &caller, &headers, body, BatchAction::PromoterBlock).await
+    })
+}
+
+/// Add promoters to a campaign
+#[utoipa::path(post, path = "/api/v2/company/promoters/add_to_campaign", operation_id = "rewards_promoter_add", tag = "Rewards",
+    security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
+pub async fn add_to_campaign(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        become_all(&state, &caller, &headers, body, BatchAction::PromoterAddToCampaign).await
+    })
+}
+
+/// Archive promoters
+///
+/// Takes them off the lists; what they earn stays theirs.
+#[utoipa::path(post, path = "/api/v2/company/promoters/archive", operation_id = "rewards_promoter_archive", tag = "Rewards",
+    security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
+pub async fn archive(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
+        act_all(&state, &caller, &parse_object(&body)?, BatchAction::PromoterArchive, json!({})).await
+    })
+}
+
+/// Restore promoters
+#[utoipa::path(post, path = "/api/v2/company/promoters/restore", operation_id = "rewards_promoter_restore", tag = "Rewards",
+    security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
+pub async fn restore(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
+        act_all(&state, &caller, &parse_object(&body)?, BatchAction::PromoterRestore, json!({})).await
+    })
+}
+
+/// Move promoters to another campaign
+///
+/// Their referrals stay in the campaign that they are in.
+#[utoipa::path(post, path = "/api/v2/company/promoters/move_to_campaign", operation_id = "rewards_promoter_move", tag = "Rewards",
+    security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
+pub async fn move_to_campaign(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
+        let fields = parse_object(&body)?;
+        if fields.optional_bool("soft_move_referrals")? == Some(true) {
+            let message = "soft_move_referrals cannot be carried out: a referral stays in its campaign.";
+            return Err(RewardsError::inexpressible("soft_move_referrals", message));
+        }
+        let from = campaign(&state.app, caller.account, &fields, "from_campaign_id")?;
+        let to = campaign(&state.app, caller.account, &fields, "to_campaign_id")?;
+        let parameters = json!({"from_campaign_id": from.0, "to_campaign_id": to.0});
+        act_all(&state, &caller, &fields, BatchAction::PromoterMoveToCampaign, parameters).await
+    })
+}
+
+/// Assign a parent to promoters
+#[utoipa::path(post, path = "/api/v2/company/promoters/assign_parent", operation_id = "rewards_promoter_parent", tag = "Rewards",
+    security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
+pub async fn assign_parent(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
+        let fields = parse_object(&body)?;
+        let parameters = json!({"parent_promoter_id": fields.required_integer("parent_promoter_id")?});
+        act_all(&state, &caller, &fields, BatchAction::PromoterAssignParent, parameters).await
+    })
+}
+
+async fn become_all(
+    state: &WebState,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: Body,
+    action: BatchAction,
+) -> Result<Response, RewardsError> {
+    let body = read_body(headers, body, REFERRAL_BYTES_MAX).await?;
+    let fields = parse_object(&body)?;
+    let program = campaign(&state.app, caller.account, &fields, "campaign_id")?;
+    act_all(state, caller, &fields, action, json!({"campaign_id": program.0})).await
+}
+
+async fn act_all(
+    state: &WebState,
+    caller: &Caller,
+    fields: &Fields<'_>,
+    action: BatchAction,
+    parameters: Value,
+) -> Result<Response, RewardsError> {
+    let parameters = parameters.as_object().cloned().unwrap_or_default();
+    let story = batches::start(state, caller, action, ids(fields)?, parameters).await?;
+    Ok(batches::answer(&story, batches::to_wire(&story)))
+}
+
+fn campaign(app: &App, account: AccountId, fields: &Fields<'_>, name: &str) -> Result<ProgramId, RewardsError> {
+    let id = ProgramId(fields.required_integer(name)?);
+    let unknown = |_| RewardsError::invalid(name, format!("{name} names no campaign."));
+    app.campaign_read(account, id).map(|program| program.id).map_err(unknown)
+}
+
+async fn find(app: &App, account: AccountId, address: &Address, id: &str) -> Result<Arc<Partner>, RewardsError> {
+    let query = Query::parse(&address.query, &[], &[])?;
+    let words = ["id", "email", "cust_id", "auth_token", "ref_token", "promo_code"];
+    let by = match one_of("find_by", query.text("find_by"), &words)? {
+        Some("email") => FindBy::Email,
+        Some("cust_id") => FindBy::CustId,
+        Some("auth_token") => FindBy::AuthToken,
+        Some("ref_token") => FindBy::RefToken,
+        Some("promo_code") => FindBy::PromoCode,
+        _ => FindBy::Id,
+    };
+    Ok(app.promoter_find(account, by, id).await?)
+}
+
+fn narrow(app: &App, account: AccountId, query: &Query, all: &mut Vec<Arc<Partner>>) -> Result<(), RewardsError> {
+    let is_archived = yes_or_no("filters[archived]", query.filter("archived"))?.unwrap_or(false);
+    let (campaigns, parents) = (query.filter_numbers("campaign_id")?, query.filter_numbers("parent_promoter_id")?);
+    let wanted = one_of("filters[state]", query.filter("state"), &STATES)?;
+    let (from, to) = query.filter_period("joined_at")?;
+    let (ids, part, now) = (query.ids()?, query.text("q").map(str::to_lowercase), app.clock.now());
+    all.retain(|partner| {
+        let members = app.memberships_of(account, partner.id);
+        let member = |fits: &dyn Fn(&headwater_app::membership::Membership) -> bool| members.iter().any(|m| fits(m));
+        let joined = Instant(partner.row.created_at);
+        let texts = [Some(partner.row.name.clone()), partner.row.email.clone(), cust_id(partner)];
+        let texts = texts.into_iter().flatten().chain(members.iter().map(|member| member.row.ref_token.clone()));
+        archived_at(partner).is_some() == is_archived
+            && ids.as_ref().is_none_or(|ids| ids.contains(&partner.id.0))
+            && (campaigns.is_empty() && wanted.is_none()
+                || member(&|m| {
+                    (campaigns.is_empty() || campaigns.contains(&m.program.0))
+                        && wanted.is_none_or(|wanted| m.state.name() == wanted)
+                }))
+            && (parents.is_empty() || partner.parent_at(now).is_some_and(|parent| parents.contains(&parent.0)))
+            && from.is_none_or(|from| joined >= from)
+            && to.is_none_or(|to| joined < to)
+            && part
+                .as_ref()
+                .is_none_or(|part| texts.into_iter().any(|text| text.to_lowercase().contains(part.as_str())))
+    });
+    Ok(())
+}
+
+fn narrow_by_figures(
+    app: &App,
+    account: AccountId,
+    query: &Query,
+    figures: &AllFigures,
+    all: &mut Vec<Arc<Partner>>,
+) -> Result<(), RewardsError> {
+    for name in ["revenue_amount", "customers_count", "referrals_count", "clicks_count"] {
+        let (from, to) = query.filter_range(name)?;
+        if from.is_none() && to.is_none() {
+            continue;
+        }
+        all.retain(|partner| {
+            let value = stats(app, account, partner.id, figures)[name].as_i64().unwrap_or(0);
+            from.is_none_or(|from| value >= from) && to.is_none_or(|to| value <= to)
+        });
+    }
+    Ok(())
+}
+
+/// Over all memberships; revenue is that of the account's first program's currency.
+fn stats(app: &App, account: AccountId, partner: PartnerId, figures: &AllFigures) -> Value {
+    let directory = app.directory();
+    let own = directory.default_program(account).map(|program| program.settings.currency.clone());
+    let mut all = Figures::default();
+    for ((_, program), of) in figures.range((partner, ProgramId(0))..=(partner, ProgramId(i64::MAX))) {
+        all.add_counts(of);
+        let currency = directory.program(account, *program).map(|program| program.settings.currency.clone());
+        if currency == own {
+            all.revenue = all.revenue.checked_add(of.revenue).unwrap_or(all.revenue);
+        }
+    }
+    memberships::stats(&all, own.and_then(|code| Currency::parse(&code)).map(Unit::Currency))
+}
+
+/// What is owed, by unit: money of the first program's currency is `cash`, that of another one stands under its code.
+async fn balances(app: &Arc<App>, account: AccountId, partner: PartnerId) -> Result<Value, RewardsError> {
+    let own = app.directory().default_program(account).map(|program| program.settings.currency.clone());
+    let own = own.and_then(|code| Currency::parse(&code));
+    let mut balances = Map::new();
+    for (name, owed) in app.owed(account, partner).await? {
+        let parsed = Currency::parse(&name).map(Unit::Currency).or_else(|| Unit::parse(&name, own?));
+        let Some(unit) = parsed else { continue };
+        let key = if own.map(Unit::Currency) == Some(unit) { "cash".to_owned() } else { name };
+        balances.insert(key, amount::to_wire(owed, unit));
+    }
+    Ok(Value::Object(balances))
+}
+
+async fn shown(app: &Arc<App>, partner: &Partner, figures: &AllFigures) -> Result<Value, RewardsError> {
+    let (account, now) = (partner.account, app.clock.now());
+    let said = said(partner);
+    let of = |name: &str| said.get(name).cloned().unwrap_or(Value::Null);
+    let none = Figures::default();
+    let members = app.memberships_of(account, partner.id);
+    let members: Vec<Value> = members
+        .iter()
+        .map(|member| {
+            memberships::to_wire(app, member, figures.get(&(partner.id, member.program)).unwrap_or(&none), &[])
+        })
+        .collect();
+    let directory = app.directory();
+    let parent = partner.parent_at(now).and_then(|parent| directory.partner_by_id(account, parent));
+    Ok(json!({
+        "id": partner.row.id, "email": partner.row.email, "name": partner.row.name, "cust_id": cust_id(partner),
+        "note": of("note"), "stats": stats(app, account, partner.id, figures), "is_customized": false,
+        "fraud_suspicions": [], "is_confirmed": true, "invoice_details_status": "pending",
+        "profile": said.get("profile").cloned().unwrap_or_else(|| json!({})),
+        "joined_at": Instant(partner.row.created_at).iso8601(), "last_login_at": null, "archived_at": archived_at(partner),
+        "custom_fields": of("custom_fields"), "password_setup_url": null, "first_event_at": null,
+        "promoter_campaigns": members, "balances": balances(app, account, partner.id).await?,
+        "track_ad_traffic": null, "selected_payout_method": null,
+        "parent_promoter": parent.map(|p| json!({"id": p.row.id, "email": p.row.email, "name": p.row.name})),
+    }))
+}

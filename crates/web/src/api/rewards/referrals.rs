@@ -1,0 +1,251 @@
+//! Referrals: list, create, read, change, forget, and what is done about several. A referral is a customer.
+//!
+//! Leaves tracking to `track`. Shares of one referral between several promoters are refused: a plan pays one partner.
+
+use super::asked::{Address, Query, number_in_path, one_of};
+use super::batches;
+use super::caller::with_rewards_key;
+use super::ids::ids;
+use super::memberships;
+use super::page::{PER_PAGE, Page};
+use super::problem::RewardsError;
+use super::track::{named, referral_named};
+use crate::asked::Path;
+use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
+use crate::json::field::{Fields, parse_object};
+use crate::state::WebState;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use headwater_app::app::App;
+use headwater_app::batch::BatchAction;
+use headwater_app::referral::{Named, Referral, ReferralChange, ReferralFilter};
+use headwater_domain::ids::{AccountId, CustomerId, MembershipId};
+use headwater_domain::time::Instant;
+use http::HeaderMap;
+use serde_json::{Map, Value, json};
+
+const FILTERS: [&str; 6] = ["type", "promoter_id", "state", "customer_since", "created_at", "cancelled_at"];
+const STATES: [&str; 8] = ["subscribed", "signup", "active", "cancelled", "refunded", "denied", "pending", "moved"];
+const FRAUD_CHECKS: [&str; 4] = ["no_suspicion", "same_ip_suspicion", "same_promoter_email", "ad_source"];
+const TEXTS: [&str; 4] = ["first_name", "last_name", "website", "comment"];
+
+/// List referrals
+#[utoipa::path(get, path = "/api/v2/company/referrals", operation_id = "rewards_referral_list", tag = "Rewards",
+    security(("rewards_key" = [])), responses((status = 200, description = "A page of referrals, newest first", body = Value)))]
+pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let query = Query::parse(&address.query, &FILTERS, &[])?;
+        let page = Page::parse(&query, PER_PAGE)?;
+        let kind = one_of("filters[type]", query.filter("type"), &["lead", "customer"])?;
+        let (created, since, cancelled) = (
+            query.filter_period("created_at")?,
+            query.filter_period("customer_since")?,
+            query.filter_period("cancelled_at")?,
+        );
+        let number = |at: Option<Instant>| at.map(|at| at.0);
+        let list = |ids: Vec<i64>| format!(",{},", ids.iter().map(i64::to_string).collect::<Vec<_>>().join(","));
+        let filter = ReferralFilter {
+            account_id: caller.account.0,
+            program_id: None,
+            partner_id: query.filter_numbers("promoter_id")?.first().copied(),
+            ids: query.ids()?.map(list),
+            part: query.text("q").map(str::to_lowercase),
+            is_customer: kind.map(|kind| kind == "customer"),
+            state: one_of("filters[state]", query.filter("state"), &STATES)?.map(str::to_owned),
+            created_from: number(created.0),
+            created_to: number(created.1),
+            since_from: number(since.0),
+            since_to: number(since.1),
+            cancelled_from: number(cancelled.0),
+            cancelled_to: number(cancelled.1),
+        };
+        let (rows, total) = state.app.referral_list(filter, page.per_page, page.offset()).await?;
+        Ok(page.answer(&address, rows.iter().map(|row| to_wire(&state.app, row)).collect(), total))
+    })
+}
+
+/// Create a referral
+#[utoipa::path(post, path = "/api/v2/company/referrals", operation_id = "rewards_referral_create", tag = "Rewards",
+    security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The referral", body = Value)))]
+pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
+        let fields = parse_object(&body)?;
+        refuse_splits(&fields)?;
+        let id = MembershipId(fields.required_integer("promoter_campaign_id")?);
+        let unknown = |_| RewardsError::invalid("promoter_campaign_id", "promoter_campaign_id names no membership.");
+        let membership = state.app.membership_read(caller.account, id).map_err(unknown)?;
+        let username = fields.optional_string_up_to("username", 500)?;
+        let referral = state.app.referral_create(caller.account, &membership, &named(&fields)?, username).await;
+        let referral = referral.map_err(|error| match error {
+            headwater_app::error::Error::Conflict { message, .. } => RewardsError::invalid("email", message),
+            other => other.into(),
+        })?;
+        Ok(Json(to_wire(&state.app, &referral)).into_response())
+    })
+}
+
+/// Read a referral
+///
+/// `find_by` email, uid or username makes the id that value.
+#[utoipa::path(get, path = "/api/v2/company/referrals/{id}", operation_id = "rewards_referral_read", tag = "Rewards",
+    security(("rewards_key" = [])), params(("id" = String, Path, description = "Its number, or what `find_by` says")),
+    responses((status = 200, description = "The referral", body = Value)))]
+pub async fn read(
+    State(state): State<WebState>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    address: Address,
+) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let referral = find(&state.app, caller.account, &address, &id).await?;
+        Ok(Json(to_wire(&state.app, &referral)).into_response())
+    })
+}
+
+/// Change a referral
+#[utoipa::path(put, path = "/api/v2/company/referrals/{id}", operation_id = "rewards_referral_update", tag = "Rewards",
+    security(("rewards_key" = [])), params(("id" = String, Path, description = "Its number, or what `find_by` says")),
+    request_body = Value, responses((status = 200, description = "The referral as it is now", body = Value)))]
+pub async fn update(
+    State(state): State<WebState>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    address: Address,
+    body: Body,
+) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let before = find(&state.app, caller.account, &address, &id).await?;
+        let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
+        let fields = parse_object(&body)?;
+        refuse_splits(&fields)?;
+        let said = named(&fields)?;
+        let mut attributes = Map::new();
+        let check = fields.optional_string("fraud_check")?;
+        if let Some(check) = one_of("fraud_check", check.as_deref(), &FRAUD_CHECKS)? {
+            attributes.insert("fraud_check".into(), check.into());
+        }
+        for name in TEXTS {
+            if fields.is_null(name) {
+                attributes.insert(name.into(), Value::Null);
+            } else if let Some(text) = fields.optional_string_up_to(name, 2000)? {
+                attributes.insert(name.into(), text.into());
+            }
+        }
+        if let Some(metadata) = fields.raw("metadata").and_then(|text| serde_json::from_str::<Value>(text).ok()) {
+            attributes.insert("metadata".into(), metadata);
+        }
+        let name = fields.optional_string_up_to("username", 500)?;
+        let change = ReferralChange { email: said.email, uid: said.uid, name, attributes };
+        let referral = state.app.referral_patch(caller.account, before.id(), change).await?;
+        Ok(Json(to_wire(&state.app, &referral)).into_response())
+    })
+}
+
+/// Delete referrals
+///
+/// Who they are is forgotten; their facts and what was paid for them stay.
+#[utoipa::path(delete, path = "/api/v2/company/referrals", operation_id = "rewards_referral_delete", tag = "Rewards",
+    security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
+pub async fn delete(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+    batches::act(state, headers, body, BatchAction::ReferralDelete).await
+}
+
+/// Approve referrals
+#[utoipa::path(post, path = "/api/v2/company/referrals/approve", operation_id = "rewards_referral_approve", tag = "Rewards",
+    security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
+pub async fn approve(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+    batches::act(state, headers, body, BatchAction::ReferralApprove).await
+}
+
+/// Enable referrals
+#[utoipa::path(post, path = "/api/v2/company/referrals/enable", operation_id = "rewards_referral_enable", tag = "Rewards",
+    security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
+pub async fn enable(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+    batches::act(state, headers, body, BatchAction::ReferralEnable).await
+}
+
+/// Disable referrals
+///
+/// Their sales are not tracked any more.
+#[utoipa::path(post, path = "/api/v2/company/referrals/disable", operation_id = "rewards_referral_disable", tag = "Rewards",
+    security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
+pub async fn disable(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+    batches::act(state, headers, body, BatchAction::ReferralDisable).await
+}
+
+/// Move referrals to another promoter
+///
+/// Of the same campaign; with `move_associated_commissions` also what they earned before.
+#[utoipa::path(post, path = "/api/v2/company/referrals/move_to_promoter", operation_id = "rewards_referral_move", tag = "Rewards",
+    security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
+pub async fn move_to_promoter(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
+        let fields = parse_object(&body)?;
+        let to = MembershipId(fields.required_integer("promoter_campaign_id")?);
+        let to = state.app.membership_read(caller.account, to)?;
+        let with_commissions = fields.optional_bool("move_associated_commissions")?.unwrap_or(false);
+        let parameters = json!({"promoter_campaign_id": to.id.0, "move_associated_commissions": with_commissions});
+        let parameters = parameters.as_object().cloned().unwrap_or_default();
+        let story =
+            batches::start(&state, &caller, BatchAction::ReferralMoveToPromoter, ids(&fields)?, parameters).await?;
+        Ok(batches::answer(&story, batches::to_wire(&story)))
+    })
+}
+
+/// A plan pays one partner for a customer.
+fn refuse_splits(fields: &Fields<'_>) -> Result<(), RewardsError> {
+    let splits = fields.raw("split_details").and_then(|text| serde_json::from_str::<Value>(text).ok());
+    match splits {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::Array(list)) if list.is_empty() => Ok(()),
+        Some(_) => {
+            let message = "split_details cannot be paid by a plan: a referral has one promoter; send [] to clear them.";
+            Err(RewardsError::inexpressible("split_details", message))
+        }
+    }
+}
+
+async fn find(app: &App, account: AccountId, address: &Address, id: &str) -> Result<Referral, RewardsError> {
+    let query = Query::parse(&address.query, &[], &[])?;
+    let by = one_of("find_by", query.text("find_by"), &["id", "email", "uid", "username"])?;
+    let named = match by {
+        Some("email") => Named::new(Some(id), None),
+        Some("uid") => Named::new(None, Some(id)),
+        Some("username") => {
+            let filter =
+                ReferralFilter { account_id: account.0, part: Some(id.to_lowercase()), ..ReferralFilter::default() };
+            let (found, _) = app.referral_list(filter, 100, 0).await?;
+            let found = found.into_iter().find(|referral| referral.row.name.as_deref() == Some(id));
+            return found.ok_or_else(|| RewardsError::not_found("referral"));
+        }
+        _ => return Ok(app.referral_read(account, CustomerId(number_in_path(id, "referral")?)).await?),
+    };
+    app.referral_named(account, None, &named).await?.ok_or_else(|| RewardsError::not_found("referral"))
+}
+
+fn to_wire(app: &App, referral: &Referral) -> Value {
+    let attributes = referral.attributes();
+    let of = |name: &str| attributes.get(name).cloned().unwrap_or(Value::Null);
+    let mut object = referral_named(referral);
+    let row = &referral.row;
+    object["state"] = row.state.clone().into();
+    object["metadata"] = attributes.get("metadata").cloned().unwrap_or_else(|| json!({}));
+    object["entry_source"] = attributes.get("entry_source").cloned().unwrap_or_else(|| "api".into());
+    object["created_at"] = Instant(row.created_at).iso8601().into();
+    object["customer_since"] = json!(row.customer_since.map(|at| Instant(at).iso8601()));
+    object["cancelled_at"] = json!(row.cancelled_at.map(|at| Instant(at).iso8601()));
+    object["promoter_campaign"] = json!(referral.membership.as_ref().map(|member| memberships::named(app, member)));
+    object["fraud_check"] = of("fraud_check");
+    object["username"] = json!(row.name);
+    object["split_details"] = Value::Null;
+    object["created_by_user_email"] = Value::Null;
+    object["is_expired"] = false.into();
+    for name in TEXTS {
+        object[name] = of(name);
+    }
+    object
+}
