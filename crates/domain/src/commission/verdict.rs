@@ -64,11 +64,11 @@ fn places(fact: &Fact, account: &CustomerView, terms: &Terms<'_>) -> Vec<(Place,
         _ => Side::of(fact, account).into_iter().filter_map(|(of, side)| Some((fact.at, of?, side))).collect(),
     };
     let mut places = Places::new(terms);
-    let mut priced = |(at, partner, side)| match places.find(partner, at, account.registered_at) {
+    let priced = |(at, partner, side)| match places.find(partner, at, account.registered_at) {
         Standing::Priced(place) => Some((place, side)),
         Standing::Unplanned | Standing::Held(..) => None,
     };
-    found.into_iter().filter_map(|place| priced(place)).collect()
+    found.into_iter().filter_map(priced).collect()
 }
 
 struct Asked<'a> {
