@@ -63,8 +63,7 @@ impl App {
         if let (Some(person), Some(program)) = (people.first(), program) {
             // What another source is the truth for is left out: it is held already, and no rule looks at it.
             let (view, _) = directory.person_view(person)?;
-            let bound = view.customers.iter().flat_map(|customer| &customer.bindings);
-            let partners = directory.partners_from(bound.map(|binding| binding.partner).collect(), program)?;
+            let partners = directory.partners_from(view.partners().collect(), program)?;
             let exchange = directory.exchange(account);
             let terms = Terms { partners: &partners, exchange: &exchange, closed_before: program.closed_before };
             rules = verdicts(std::slice::from_ref(&view), &terms, id);

@@ -247,7 +247,8 @@ impl Record<'_> {
     }
 
     fn money(&self, kind: MoneyKind, amount: Decimal) -> FactRecord {
-        let body = FactBody::Money { kind, amount, currency: self.currency, status: MoneyStatus::Approved };
+        let body =
+            FactBody::Money { kind, amount, currency: self.currency, status: MoneyStatus::Approved, payee: None };
         self.fact(body, None)
     }
 

@@ -2,12 +2,10 @@
 
 use crate::app::App;
 use crate::error::Result;
-use headwater_domain::ids::{PartnerId, ProgramId};
+use headwater_domain::ids::ProgramId;
 pub use headwater_store::listing::{CustomerFilter, FactFilter, ListedCustomer, ListedFact, Part};
-use headwater_store::listing::{
-    KnownId, customers_bound, customers_known, customers_listed, facts_counted, facts_listed,
-};
-use std::collections::{BTreeMap, BTreeSet};
+use headwater_store::listing::{KnownId, customers_known, customers_listed, facts_counted, facts_listed};
+use std::collections::BTreeSet;
 
 /// What stands before everything: shows how many fit, where a part is empty.
 const FIRST: Part = Part { after_id: 0, limit: 1, offset: 0, is_counted: true };
@@ -18,14 +16,6 @@ impl App {
         let ids: Vec<_> = ids.into_iter().map(|external_id| KnownId { external_id }).collect();
         let read = async move |tx: &headwater_store::backend::Tx<'_>| customers_known(tx, program.0, &ids).await;
         Ok(self.store.money.read(read).await?.into_iter().map(|(id,)| id).collect())
-    }
-
-    /// Whose customers these are, where they are anybody's.
-    pub async fn customers_bound(&self, program: ProgramId, ids: Vec<String>) -> Result<BTreeMap<String, PartnerId>> {
-        let ids: Vec<_> = ids.into_iter().map(|external_id| KnownId { external_id }).collect();
-        let read = async move |tx: &headwater_store::backend::Tx<'_>| customers_bound(tx, program.0, &ids).await;
-        let rows = self.store.money.read(read).await?;
-        Ok(rows.into_iter().filter_map(|row| Some((row.external_id, PartnerId(row.partner_id?)))).collect())
     }
 
     /// A part of the customers that fit, and how many fit in all.

@@ -7,7 +7,7 @@
 use crate::app::App;
 use crate::directory::Program;
 use crate::error::Result;
-use crate::settle::{Answer, Command, Track};
+use crate::settle::{Answer, Command, Track, by_click};
 use crate::track::{ClickSignal, Signals};
 use headwater_domain::ids::{KeyId, LinkId};
 use headwater_domain::inbound::hashed;
@@ -89,8 +89,7 @@ impl App {
             key: NO_KEY,
             trusted: true,
             event_type,
-            // A space is in no email: nobody can claim to be the client of another's click.
-            email_key: touch.map(|touch| format!(" click:{}", touch.click)),
+            email_key: touch.map(|touch| by_click(touch.click)),
             touch,
             touch_reason,
             name: None,

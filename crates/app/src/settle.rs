@@ -24,6 +24,7 @@ mod refund;
 mod refuse;
 mod revision;
 pub(crate) mod rewards;
+mod same_click;
 mod sources;
 pub mod sweep;
 mod terms;
@@ -33,6 +34,7 @@ mod wide;
 pub(crate) use deliver::event_of;
 pub(crate) use load::{common_cells, people, people_unposted};
 pub(crate) use queue::{Queue, queue, run};
+pub(crate) use same_click::by_click;
 
 use crate::app::App;
 use crate::error::{Error, Result};

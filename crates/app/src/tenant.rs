@@ -33,15 +33,21 @@ pub struct Initialised {
 /// The credentials of a new account, in the order in which they are written.
 const KINDS: [KeyKind; 5] = [KeyKind::Secret, KeyKind::Publishable, KeyKind::Brand, KeyKind::Oauth, KeyKind::Rewards];
 
+/// The site of an account that can be made; asked before there is a store, so that a wrong word leaves none behind.
+pub fn check_account(account_name: &str, program_name: &str, site_url: &str) -> Result<url::Url> {
+    let site = check_site_url(site_url).map_err(|message| Error::invalid("site_url", message))?;
+    for (param, text) in [("account", account_name), ("program", program_name)] {
+        if text.trim().is_empty() {
+            return Err(Error::invalid(param, "must not be empty"));
+        }
+    }
+    Ok(site)
+}
+
 impl App {
     /// Makes an account. `site_url` is the site of its first program; the publishable key works from its origin.
     pub async fn init_account(&self, account_name: &str, program_name: &str, site_url: &str) -> Result<Initialised> {
-        let site = check_site_url(site_url).map_err(|message| Error::invalid("site_url", message))?;
-        for (param, text) in [("account", account_name), ("program", program_name)] {
-            if text.trim().is_empty() {
-                return Err(Error::invalid(param, "must not be empty"));
-            }
-        }
+        let site = check_account(account_name, program_name, site_url)?;
         let admin_email = format!("admin@{}", site.host_str().unwrap_or("localhost"));
         let admin_password = hex::encode(random::<12>());
         let password_hash = password_hash(&admin_password);

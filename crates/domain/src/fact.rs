@@ -5,7 +5,7 @@
 
 mod stored;
 
-use crate::ids::{CustomerId, FactId};
+use crate::ids::{CustomerId, FactId, PartnerId};
 use crate::money::{Currency, Decimal};
 use crate::time::Instant;
 use jiff::civil::Date;
@@ -49,6 +49,8 @@ pub enum FactBody {
         currency: Currency,
         /// Whether it counts.
         status: MoneyStatus,
+        /// Who is to get an `ib_rebate`; `None`: the customer's partner, as of everything else.
+        payee: Option<PartnerId>,
     },
     /// A day's trading of one instrument.
     TradingDay(Box<TradingDay>),
@@ -210,6 +212,14 @@ pub fn daily_kpi_key(date: Date, customer: &str, name: &str, group: Option<&str>
 }
 
 impl FactBody {
+    /// The partner that the fact itself names: it gets the broker's figure in the place of the customer's own.
+    pub fn payee(&self) -> Option<PartnerId> {
+        match self {
+            Self::Money { payee, .. } => *payee,
+            _ => None,
+        }
+    }
+
     /// The fact's type, as documents and the store name it.
     pub fn type_name(&self) -> &'static str {
         match self {

@@ -1,7 +1,8 @@
 //! Who is priced together: the persons that a partner's cells hold something of, found from either side, and the cells
 //! that belong to no person.
 //!
-//! Leaves which partners stand together to the operations. Invariant: a person that was ever bound to a partner stays
+//! Leaves which partners stand together to the operations. Invariant: a person that was ever bound to a partner, or had a
+//! fact that names it, stays
 //! among its persons, so that what the partner's cells hold of it can be taken back.
 
 use crate::backend::{Result, Tx};
@@ -17,6 +18,10 @@ batch! {
 batch! {
     /// Whose cells are asked for, of those kept under a program's number, negated.
     pub struct PayeeOf { owner_id: i64 = "int8", payee_id: i64 = "int8" }
+}
+batch! {
+    /// A partner that a fact of a person names.
+    pub struct PersonPaysTo { program_id: i64 = "int8", partner_id: i64 = "int8", person_id: i64 = "int8" }
 }
 
 /// The programs of these events; an event never changes its program.
@@ -90,6 +95,18 @@ pub(crate) async fn persons_bind(tx: &Tx<'_>, attributions: &[NewAttribution]) -
          ON CONFLICT (program_id, partner_id, person_id) DO NOTHING"
     );
     tx.batch(statement, &[], attributions).await?;
+    Ok(())
+}
+
+/// The same for partners that facts name: they share cells with the person's facts as its own partners do.
+pub(crate) async fn persons_pay(tx: &Tx<'_>, rows: &[PersonPaysTo]) -> Result<()> {
+    let statement = batch_sql!(
+        PersonPaysTo,
+        0,
+        "INSERT INTO bound (program_id, partner_id, person_id) SELECT program_id, partner_id, person_id FROM {batch} \
+         WHERE true ON CONFLICT (program_id, partner_id, person_id) DO NOTHING"
+    );
+    tx.batch(statement, &[], rows).await?;
     Ok(())
 }
 

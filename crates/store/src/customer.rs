@@ -93,6 +93,15 @@ pub async fn person_erase(tx: &Tx<'_>, person_id: i64) -> Result<()> {
         sql!("UPDATE customer SET name = NULL, email = NULL, attributes = NULL WHERE person_id = $1"),
         sql!("UPDATE event SET metadata = NULL, data = NULL WHERE person_id = $1"),
         sql!("UPDATE fact SET data = NULL WHERE person_id = $1"),
+        // What was sent of its events, and what receivers said to it. A delivery on its way still has to be sent.
+        sql!(
+            "UPDATE delivery_attempt SET response = NULL WHERE delivery_id IN (SELECT d.id FROM delivery d \
+             WHERE d.status <> 'pending' AND d.event_id IN (SELECT e.id FROM event e WHERE e.person_id = $1))"
+        ),
+        sql!(
+            "UPDATE delivery SET body = '' WHERE status <> 'pending' \
+             AND event_id IN (SELECT e.id FROM event e WHERE e.person_id = $1)"
+        ),
     ] {
         tx.execute(statement, &[&person_id]).await?;
     }

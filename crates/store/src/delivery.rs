@@ -236,12 +236,12 @@ pub async fn delivery_attempts(tx: &Tx<'_>, delivery_id: i64) -> Result<Vec<Atte
     tx.all(statement, &[&delivery_id]).await
 }
 
-/// Queues a delivery again, with a fresh row of attempts. `false` where it is in flight, a test or cancelled.
+/// Queues a delivery again, with a fresh row of attempts. `false` where it is in flight, a test, cancelled or erased.
 pub async fn delivery_requeue(tx: &Tx<'_>, account_id: i64, endpoint_id: i64, id: i64, due_at: i64) -> Result<bool> {
     let statement = sql!(
         "UPDATE delivery SET status = 'pending', due_at = $4, attempts_before = attempts, reason = NULL, finished_at = NULL \
          WHERE account_id = $1 AND endpoint_id = $2 AND id = $3 AND NOT is_test AND status <> 'cancelled' \
-         AND lease_token IS NULL"
+         AND lease_token IS NULL AND body <> ''"
     );
     Ok(tx.execute(statement, &[&account_id, &endpoint_id, &id, &due_at]).await? > 0)
 }
@@ -265,7 +265,7 @@ pub async fn dead_letters_requeue(
 ) -> Result<u64> {
     let statement = sql!(
         "UPDATE delivery SET status = 'pending', due_at = $3, attempts_before = attempts, reason = NULL, finished_at = NULL \
-         WHERE account_id = $1 AND endpoint_id = $2 AND status = 'failed' AND NOT is_test AND lease_token IS NULL \
+         WHERE account_id = $1 AND endpoint_id = $2 AND status = 'failed' AND NOT is_test AND lease_token IS NULL AND body <> '' \
          AND (CAST($4 AS TEXT) IS NULL OR event_type = CAST($4 AS TEXT)) \
          AND (CAST($5 AS BIGINT) IS NULL OR created_at >= CAST($5 AS BIGINT)) \
          AND (CAST($6 AS BIGINT) IS NULL OR created_at < CAST($6 AS BIGINT))"

@@ -44,6 +44,7 @@ pub mod promo_code;
 pub mod referral;
 pub mod repricing;
 pub mod reward;
+pub mod same_click;
 pub mod scratch;
 pub mod seal_check;
 pub mod settlement;

@@ -27,11 +27,6 @@ record! {
     }
 }
 
-record! {
-    /// Whose customer one is, where it is anybody's.
-    pub struct BoundCustomer { external_id: String, partner_id: Option<i64> }
-}
-
 /// Which part of a list is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Part {
@@ -87,18 +82,6 @@ pub async fn customers_known(tx: &Tx<'_>, program_id: i64, ids: &[KnownId]) -> R
         1,
         "SELECT c.external_id FROM {batch} JOIN customer c ON c.program_id = $1 AND c.external_id = batch.external_id \
          WHERE c.external_id IS NOT NULL AND NOT c.is_placeholder"
-    );
-    tx.batch_all(statement, &[&program_id], ids).await
-}
-
-/// Whose customers these are, as far as the program knows them.
-pub async fn customers_bound(tx: &Tx<'_>, program_id: i64, ids: &[KnownId]) -> Result<Vec<BoundCustomer>> {
-    let statement = batch_sql!(
-        KnownId,
-        1,
-        "SELECT c.external_id, (SELECT a.partner_id FROM attribution a WHERE a.person_id = c.person_id \
-         AND a.customer_id = c.id ORDER BY a.from_at DESC LIMIT 1) \
-         FROM {batch} JOIN customer c ON c.program_id = $1 AND c.external_id = batch.external_id WHERE c.external_id IS NOT NULL"
     );
     tx.batch_all(statement, &[&program_id], ids).await
 }

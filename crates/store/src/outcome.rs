@@ -4,7 +4,7 @@
 //! decided once.
 
 use crate::backend::{Error, Result, Tx};
-use crate::circle::persons_bind;
+use crate::circle::{PersonPaysTo, persons_bind, persons_pay};
 use crate::delivery::{NewDelivery, deliveries_insert};
 use crate::inbox::{EventClaim, event_claims_move};
 use crate::ingest::{Absorbed, AccountPut, FactMove, Merge, accounts_absorb, accounts_put, facts_move, persons_merge};
@@ -112,6 +112,7 @@ pub struct Outcome {
     pub customers: Vec<CustomerUpdate>,
     pub attributions: Vec<NewAttribution>,
     pub facts: Vec<NewFact>,
+    pub payees: Vec<PersonPaysTo>,
     pub held_persons: Vec<HeldPerson>,
     pub held: Vec<NewHeld>,
     pub cells: Vec<CellPut>,
@@ -160,6 +161,7 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
     );
     tx.batch(attributions, &[], &outcome.attributions).await?;
     persons_bind(tx, &outcome.attributions).await?;
+    persons_pay(tx, &outcome.payees).await?;
     let facts = batch_sql!(
         NewFact,
         0,

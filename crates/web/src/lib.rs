@@ -21,4 +21,5 @@ pub mod request_log;
 pub mod routes;
 mod script;
 pub mod state;
+mod unknown;
 pub mod visitor;

@@ -10,7 +10,6 @@ use crate::limits::rate::Allowance;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
-use std::future::{Ready, ready};
 use utoipa::ToSchema;
 
 /// After an error of ours: a retry is safe, and soon is soon enough.
@@ -173,26 +172,11 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// The router's fallback: no such path.
-pub fn unknown_route() -> Ready<ApiError> {
-    ready(ApiError::not_found("not_found", "There is nothing at this path."))
-}
-
-/// The router's fallback for a path that exists. The router adds `Allow`.
-pub fn unknown_method() -> Ready<ApiError> {
-    let message = "This path does not take this method.";
-    ready(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::json::field;
-    use axum::Router;
-    use axum::body::{Body, to_bytes};
-    use axum::routing::get;
-    use http::Request;
-    use tower::ServiceExt as _;
+    use axum::body::to_bytes;
 
     async fn shown(response: Response) -> (u16, Option<String>, String) {
         let retry_after = response.headers().get("retry-after").map(|value| value.to_str().expect("text").to_owned());
@@ -231,24 +215,6 @@ mod tests {
             let (got_status, got_retry_after, body) = shown(error.into_response()).await;
             assert_eq!((got_status, got_retry_after.as_deref()), (status, retry_after), "{body}");
             assert!(body.starts_with(start), "{body}");
-        }
-    }
-
-    #[tokio::test]
-    async fn unknown_paths_and_methods_are_answered_in_the_same_form() {
-        let router = Router::new()
-            .route("/known", get(async || ""))
-            .fallback(unknown_route)
-            .method_not_allowed_fallback(unknown_method);
-        for (method, path, status, code) in
-            [("GET", "/unknown", 404, "not_found"), ("DELETE", "/known", 405, "method_not_allowed")]
-        {
-            let request = Request::builder().method(method).uri(path).body(Body::empty()).expect("a request");
-            let response = router.clone().oneshot(request).await.expect("infallible");
-            assert_eq!(response.headers().contains_key("allow"), status == 405);
-            let (got, _, body) = shown(response).await;
-            assert_eq!(got, status);
-            assert!(body.starts_with(&format!(r#"{{"error":{{"code":"{code}""#)), "{body}");
         }
     }
 }

@@ -5,7 +5,7 @@ use headwater_domain::commission::{
     Binding, CustomerView, ExchangeRates, PartnerTerms, PersonView, Plan, PlanVersion, PostedCell, Posting, Terms,
     evaluate, postings,
 };
-use headwater_domain::fact::{Fact, FactBody, daily_key, daily_kpi_key};
+use headwater_domain::fact::{Fact, FactBody, MoneyKind, daily_key, daily_kpi_key};
 use headwater_domain::ids::{CustomerId, FactId, IdSource, PartnerId, PersonId};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::{Date, Instant, Period, Zone};
@@ -307,13 +307,26 @@ impl World {
         let date = text(value, "date")?.parse().map_err(|_| bad("date"))?;
         let currency = |key: &str| Currency::parse(text(value, key)?).ok_or_else(|| bad(key));
         let rate = Decimal::parse(text(value, "rate")?).map_err(|_| bad("rate"))?;
-        self.exchange.insert(date, currency("from")?, currency("to")?, rate);
+        let (from, to) = (currency("from")?, currency("to")?);
+        if from == to {
+            return Err(refused("to", "is the currency itself"));
+        }
+        self.exchange.insert(date, from, to, rate);
         Ok(())
     }
 
     /// Takes the record in; `None` where a greater revision of its key is known.
     fn add_fact(&mut self, value: &Value) -> Step<Option<FactId>> {
         let type_name = text(value, "type")?;
+        let mut value = value.clone();
+        if let Some(partner) = value.get("partner").cloned() {
+            if type_name != MoneyKind::IbRebate.name() {
+                return Err(refused("unsupported", format!("a fact of type {type_name} with a partner")));
+            }
+            let partner = partner.as_str().ok_or_else(|| refused("partner", "is no text"))?;
+            value["partner"] = self.partner(partner)?.to_string().into();
+        }
+        let value = &value;
         let body = FactBody::from_json(type_name, value)
             .ok_or_else(|| refused("unsupported", format!("a fact of type {type_name} with these values")))?;
         let customer_name = text(value, "customer")?;

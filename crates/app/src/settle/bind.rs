@@ -48,7 +48,8 @@ impl Decision<'_> {
         self.bind_from(person, binding, Instant(row.occurred_at), None, &row.evidence);
     }
 
-    fn bind_from(
+    /// Binds every account of the person that has no binding yet.
+    pub(super) fn bind_from(
         &mut self,
         person: PersonId,
         binding: Binding,

@@ -1,6 +1,6 @@
 //! Who is read beside the persons that a batch touches, where rules add up over several: all that share a cell with them.
 //!
-//! Persons share a cell where they were ever bound to one partner, or to partners of one tree where a plan looks along
+//! Persons share a cell where they were ever bound to one partner (or had a fact that names it), or to partners of one tree where a plan looks along
 //! it. A settlement reads these circles and nobody else, so what it costs does not grow with partners that have nothing to
 //! do with each other. Invariant: a circle is closed: whom its cells depend on is in it.
 
@@ -60,7 +60,7 @@ pub(super) async fn around(
     }
 }
 
-/// The partners that commands name: persons may be bound to them.
+/// The partners that commands name: persons may be bound to them, and facts be paid to them.
 pub(super) fn named(commands: &[Command]) -> BTreeSet<(ProgramId, PartnerId)> {
     let mut named = BTreeSet::new();
     for command in commands {
@@ -87,6 +87,6 @@ fn referred(record: &Record) -> Option<PartnerId> {
             Referrer::Touch(touch) => Some(touch.partner),
             Referrer::Partner(partner, _) => Some(partner),
         },
-        Record::Fact(_) => None,
+        Record::Fact(fact) => fact.body.payee(),
     }
 }

@@ -69,6 +69,7 @@ impl Decision<'_> {
 
     fn track_event(&mut self, track: &Track) -> Result<Answer> {
         let person = self.person_of(track);
+        let person = self.join_by_click(track, person)?;
         let claimed = track.event_key.as_ref().and_then(|key| self.view.claims.get(&(track.program, key.clone())));
         if let Some(claimed) = claimed.cloned()
             && let Some(answer) = self.same_key_again(track, person, &claimed)?

@@ -125,7 +125,7 @@ fn bodies(row: &EventRow) -> Result<Vec<FactBody>> {
         _ => None,
     };
     if let (Some(kind), Some(amount), Some(currency)) = (kind, amount, currency) {
-        bodies.push(FactBody::Money { kind, amount, currency, status: MoneyStatus::Approved });
+        bodies.push(FactBody::Money { kind, amount, currency, status: MoneyStatus::Approved, payee: None });
     }
     Ok(bodies)
 }

@@ -4,6 +4,7 @@
 //! settlement: a default in its place would be money made up.
 
 use super::names::Names;
+use super::same_click::Clicks;
 use super::view::{Arrival, Cells, Claimed, LastCommission, PersonRecord, Remembered, View};
 use super::{Command, Track, again, circle, wide};
 use crate::app::App;
@@ -22,6 +23,7 @@ use headwater_store::history::{person_facts, persons_read};
 use headwater_store::inbox::{
     EventClaim, IdempotencyClaim, event_claim, event_claims_lock, idempotency_claim, idempotency_read,
 };
+use headwater_store::ingest::Merge;
 use headwater_store::pricing_lock::pricing;
 use headwater_store::repricing::Served;
 use headwater_store::settlement::{self, CellRow, FactRow, Number, PersonClaim, PersonRow, PersonState};
@@ -51,7 +53,8 @@ pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], now: Inst
     let mut further: Vec<Number> = commands.iter().flat_map(again::persons).collect();
     further.extend(names.persons.iter().cloned());
     let may_bind = circle::named(commands);
-    let claims = Claims { tracks: &tracks, names: &names.claims, programs: &programs, may_bind };
+    let clicks = Clicks::of(commands);
+    let claims = Claims { tracks: &tracks, names: &names.claims, programs: &programs, may_bind, clicks };
     let persons = lock_persons(tx, app, claims, &events, further, now, &mut view).await?;
     for row in settlement::events_lock(tx, &events).await? {
         view.events.insert(EventId(row.id), row);
@@ -153,6 +156,7 @@ struct Claims<'a> {
     programs: &'a [Number],
     /// Partners to whom persons may be bound.
     may_bind: BTreeSet<(ProgramId, PartnerId)>,
+    clicks: Clicks,
 }
 
 async fn names_of(tx: &Tx<'_>, app: &App, commands: &[Command], now: Instant) -> Result<Names> {
@@ -198,18 +202,35 @@ async fn lock_persons(
     }
     let claims: Vec<_> = claims.into_values().collect();
     let made: BTreeSet<i64> = settlement::person_claim(tx, &claims).await?.into_iter().collect();
-    let clients = claims.iter().filter(|claim| made.contains(&claim.id) && with_account.contains(&claim.id));
-    settlement::customer_claim(tx, &clients.cloned().collect::<Vec<_>>()).await?;
-    view.reserved.persons = made.into_iter().map(PersonId).collect();
+    view.reserved.persons = made.iter().map(|id| PersonId(*id)).collect();
     let by_name = settlement::person_ids(tx, &claims).await?;
     let mut ids: BTreeSet<i64> = by_name.iter().map(|(_, _, id)| *id).collect();
     ids.extend(further.iter().map(|number| number.id));
     ids.extend(settlement::persons_of_events(tx, events).await?.iter().map(|number| number.id));
+    ids.extend(asked.clicks.leads(tx).await?.persons());
     let circles = circle::around(tx, &view.directory, asked.programs, &ids, asked.may_bind).await?;
     ids.extend(circles.persons);
     view.circles = circles.partners;
     read_marks(tx, &ids, view).await?;
-    let (rows, merged) = lock_standing(tx, ids).await?;
+    let (mut rows, mut merged) = lock_standing(tx, ids).await?;
+    let mut leads = asked.clicks.leads(tx).await?;
+    let mut clients = Vec::new();
+    for claim in claims.into_iter().filter(|claim| made.contains(&claim.id)) {
+        let known = asked.clicks.known(ProgramId(claim.program_id), &claim.email_key, &mut leads);
+        // Only who is locked.
+        match known.filter(|known| known.0 != claim.id && rows.iter().any(|row| row.id == known.0)) {
+            Some(known) => {
+                // The name is another one of somebody who is known.
+                rows.retain(|row| row.id != claim.id);
+                merged.insert(claim.id, known.0);
+                view.outcome.merges.push(Merge { from_id: claim.id, into_id: known.0 });
+            }
+            None if with_account.contains(&claim.id) => clients.push(claim),
+            None => {}
+        }
+    }
+    view.click_clients = leads.into_alone();
+    settlement::customer_claim(tx, &clients).await?;
     for (program, name, id) in by_name {
         let standing = merged.get(&id).copied().unwrap_or(id);
         view.person_by_email.insert((ProgramId(program), name), PersonId(standing));

@@ -86,6 +86,7 @@ fn rename(outcome: &mut Outcome, from: i64, into: i64) {
     outcome.events.iter_mut().for_each(|event| put_some(&mut event.person_id));
     outcome.attributions.iter_mut().for_each(|row| put(&mut row.person_id));
     outcome.facts.iter_mut().for_each(|row| put(&mut row.person_id));
+    outcome.payees.iter_mut().for_each(|row| put(&mut row.person_id));
     outcome.commissions.iter_mut().for_each(|row| put(&mut row.person_id));
     outcome.fact_moves.iter_mut().for_each(|row| put(&mut row.person_id));
     outcome.absorbed.iter_mut().for_each(|row| put(&mut row.person_id));

@@ -8,16 +8,15 @@ use super::load::unreadable;
 use super::view::{Cells, LastCommission, PersonRecord};
 use crate::directory::Program;
 use crate::ledger::book::Booking;
-use headwater_domain::commission::{self, Held, Kind, PartnerTerms, Payee, PostedCell, Posting, Terms};
+use headwater_domain::commission::{self, Held, Kind, Payee, PostedCell, Posting, Terms};
 use headwater_domain::fact::{Fact, FactBody};
-use headwater_domain::ids::{AccountId, CommissionId, FactId, PartnerId, PersonId, ProgramId};
+use headwater_domain::ids::{AccountId, CommissionId, FactId, PersonId, ProgramId};
 use headwater_domain::ledger::{Before, Owner, Stage, accrual};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::{Instant, Period, Zone};
 use headwater_store::backend::Result;
 use headwater_store::outcome::{CellPut, NewCommission, NewHeld};
 use headwater_store::settlement::EventRow;
-use std::collections::BTreeMap;
 
 /// What the engine says of a person's facts.
 struct Priced {
@@ -102,9 +101,9 @@ impl Decision<'_> {
     }
 
     fn evaluate(&self, person: &mut PersonRecord, program: &Program, changed: &[FactId]) -> Result<Priced> {
-        let partners = self.partners_of(person, program)?;
         let exchange = self.directory.exchange(program.account);
         let (view, mut held, is_lent) = self.directory.person_view_lent(person)?;
+        let partners = self.directory.partners_from(view.partners().collect(), program)?;
         let persons = [view];
         let terms = Terms { partners: &partners, exchange: &exchange, closed_before: program.closed_before };
         let evaluation = commission::evaluate(&persons, &terms);
@@ -120,12 +119,6 @@ impl Decision<'_> {
             person.facts = view.facts;
         }
         Ok(Priced { postings, held, qualified_at })
-    }
-
-    /// The terms of every partner that the person was bound to, and of all that ever stood above them.
-    fn partners_of(&self, person: &PersonRecord, program: &Program) -> Result<BTreeMap<PartnerId, PartnerTerms>> {
-        let bindings = person.customers.iter().flat_map(|customer| &customer.bindings);
-        self.directory.partners_from(bindings.map(|binding| binding.partner).collect(), program)
     }
 
     /// With this event the client meets the plan's qualification for the first time; where the plan has none, a `cpa`

@@ -12,6 +12,7 @@ use crate::ingest::{FactRecord, Ingest, RecordStatus, Recorded, Rejection};
 use headwater_domain::fact::{Fact, FactBody, MoneyStatus};
 use headwater_domain::ids::{FactId, PersonId};
 use headwater_domain::time::Instant;
+use headwater_store::circle::PersonPaysTo;
 use headwater_store::ingest::FactMove;
 use headwater_store::outcome::NewFact;
 use serde_json::Value;
@@ -76,14 +77,14 @@ impl Decision<'_> {
             let Some((standing, data)) = self.standing(&name) else { continue };
             was_other = true;
             let (standing, data) = (standing.clone(), data.map(str::to_owned));
-            let FactBody::Money { kind, amount, currency, status } = standing.body else { continue };
+            let FactBody::Money { kind, amount, currency, status, payee } = standing.body else { continue };
             if status == MoneyStatus::Cancelled {
                 continue;
             }
             let Some((person, ..)) = self.view.known.facts.get(&name) else { continue };
             let person = *person;
             let id = FactId((self.next_id)());
-            let body = FactBody::Money { kind, amount, currency, status: MoneyStatus::Cancelled };
+            let body = FactBody::Money { kind, amount, currency, status: MoneyStatus::Cancelled, payee };
             let fact = Fact { id, revision: record.revision.max(standing.revision), body, ..standing };
             self.put_fact(ingest, name, person, fact, data, touched);
             touched.entry(person).or_default().push(id);
@@ -140,6 +141,10 @@ impl Decision<'_> {
                 _ => None,
             },
         });
+        if let Some(payee) = fact.body.payee() {
+            let (program_id, partner_id, person_id) = (ingest.program.0, payee.0, person.0);
+            self.view.outcome.payees.push(PersonPaysTo { program_id, partner_id, person_id });
+        }
         self.view.known.facts.insert(name, (person, fact.id, data));
         if let Some(record) = self.view.persons.get_mut(&person) {
             record.arrivals.insert(fact.id, Arrival { source: ingest.source, first });

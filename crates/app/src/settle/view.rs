@@ -6,7 +6,7 @@ use headwater_domain::attribution::Binding;
 use headwater_domain::commission::{CustomerView, PostedCell};
 use headwater_domain::fact::Fact;
 use headwater_domain::ids::{
-    AccountId, CommissionId, CustomerId, EventId, FactId, KeyId, PartnerId, PersonId, ProgramId,
+    AccountId, ClickId, CommissionId, CustomerId, EventId, FactId, KeyId, PartnerId, PersonId, ProgramId,
 };
 use headwater_domain::money::Decimal;
 use headwater_domain::source::Source;
@@ -182,6 +182,8 @@ pub(super) struct View {
     pub events: BTreeMap<EventId, EventRow>,
     pub persons: BTreeMap<PersonId, PersonRecord>,
     pub person_by_email: BTreeMap<(ProgramId, String), PersonId>,
+    /// Who is known by a click alone that comes with a name now.
+    pub click_clients: BTreeMap<(ProgramId, ClickId), PersonId>,
     /// Cells that add up over all persons of a program.
     pub common_cells: BTreeMap<ProgramId, Cells>,
     pub bookings: Vec<Booking>,
@@ -220,6 +222,7 @@ impl View {
             events: BTreeMap::new(),
             persons: BTreeMap::new(),
             person_by_email: BTreeMap::new(),
+            click_clients: BTreeMap::new(),
             common_cells: BTreeMap::new(),
             bookings: Vec::new(),
             outcome: Outcome::default(),

@@ -61,8 +61,8 @@ impl Decision<'_> {
             posted.extend(person.cells.posted.clone());
             person_of_fact.extend(person.facts.iter().map(|fact| (fact.id, person.id)));
             person_of_customer.extend(person.customers.iter().map(|customer| (customer.customer, person.id)));
-            partners.extend(person.customers.iter().flat_map(|c| &c.bindings).map(|binding| binding.partner));
             let (view, held) = self.directory.person_view(person)?;
+            partners.extend(view.partners());
             not_admitted.extend(held);
             persons.push(view);
         }

@@ -2,7 +2,7 @@
 //!
 //! Every shuffle starts from a seed, which a failure names.
 
-use crate::world::{World, fact, list};
+use crate::world::{World, list};
 use crate::{cases, check_totals, node};
 use headwater_app::history::History;
 use headwater_app::ingest::Record;
@@ -84,7 +84,7 @@ async fn any_order_in_any_batches_owes_the_same(store: TestStore) {
                 alone
             };
             records.extend(list(&case, "customers").map(|customer| world.customer(&alone(customer))));
-            records.extend(facts.iter().map(fact));
+            records.extend(facts.iter().map(|one| world.fact(one)));
             // Some come again.
             for _ in 0..facts.len() / 3 {
                 let again = records[random.below(records.len())].clone();

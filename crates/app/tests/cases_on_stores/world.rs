@@ -138,8 +138,8 @@ impl World {
         let mut records: Vec<Record> =
             step.get("customer").map(|customer| self.customer(customer)).into_iter().collect();
         match step.get("fact") {
-            Some(Value::Array(facts)) => records.extend(facts.iter().map(fact)),
-            Some(one) => records.push(fact(one)),
+            Some(Value::Array(facts)) => records.extend(facts.iter().map(|one| self.fact(one))),
+            Some(one) => records.push(self.fact(one)),
             None => {}
         }
         if !records.is_empty() {
@@ -333,21 +333,26 @@ impl World {
             referrer,
         }))
     }
-}
 
-pub fn fact(value: &Value) -> Record {
-    let body = FactBody::from_json(text(value, "type"), value).unwrap_or_else(|| panic!("{value}"));
-    let revision = value.get("revision").map(|revision| match revision {
-        Value::String(time) => instant(time).0,
-        number => number.as_i64().expect("a whole number"),
-    });
-    Record::Fact(Box::new(FactRecord {
-        customer: text(value, "customer").to_owned(),
-        key: word(value, "key").map_or(FactKey::Natural, FactKey::Own),
-        revision,
-        at: word(value, "at").map(|at| instant(&at)),
-        body,
-        attributes: Map::new(),
-        on_repeat: OnRepeat::Replace,
-    }))
+    pub fn fact(&self, value: &Value) -> Record {
+        let mut value = value.clone();
+        if let Some(partner) = word(&value, "partner") {
+            value["partner"] = self.partners[&partner].to_string().into();
+        }
+        let value = &value;
+        let body = FactBody::from_json(text(value, "type"), value).unwrap_or_else(|| panic!("{value}"));
+        let revision = value.get("revision").map(|revision| match revision {
+            Value::String(time) => instant(time).0,
+            number => number.as_i64().expect("a whole number"),
+        });
+        Record::Fact(Box::new(FactRecord {
+            customer: text(value, "customer").to_owned(),
+            key: word(value, "key").map_or(FactKey::Natural, FactKey::Own),
+            revision,
+            at: word(value, "at").map(|at| instant(&at)),
+            body,
+            attributes: Map::new(),
+            on_repeat: OnRepeat::Replace,
+        }))
+    }
 }

@@ -246,6 +246,7 @@ fn fact(random: &mut Random, key: &str, customers: &[Value]) -> Value {
             if random.chance(20) {
                 fact["status"] = random.pick(&["pending", "approved", "rejected", "cancelled", "reversed"]).into();
             }
+            name_partner(random, &mut fact, customers);
             fact
         }
         17 => json!({
@@ -261,6 +262,14 @@ fn fact(random: &mut Random, key: &str, customers: &[Value]) -> Value {
             "type": "refund", "key": key, "customer": customer, "at": moment(random),
             "sale": sale_key(random, &customer), "amount": random.pick(&["60", "31", "90", "200"]), "currency": "USD",
         }),
+    }
+}
+
+/// Names the first partner, who is always there, or one that some customer has.
+fn name_partner(random: &mut Random, fact: &mut Value, customers: &[Value]) {
+    if fact["type"] == "ib_rebate" && random.chance(60) {
+        let others = customers[random.below(customers.len())].get("partner").cloned();
+        fact["partner"] = others.filter(|_| random.chance(60)).unwrap_or_else(|| "p0".into());
     }
 }
 
@@ -334,6 +343,7 @@ fn revised(random: &mut Random, mut fact: Value, customers: &[Value]) -> Value {
     match random.below(5) {
         0 if fact.get("status").is_some() || fact["type"] == "deposit" => fact["status"] = "reversed".into(),
         1 if fact.get("lots").is_some() => fact["lots"] = random.pick(&["0.5", "3", "20"]).into(),
+        2 if fact["type"] == "ib_rebate" && random.chance(50) => name_partner(random, &mut fact, customers),
         2 if fact.get("amount").is_some() => fact["amount"] = random.pick(&["10", "120"]).into(),
         3 if fact.get("key").is_some() && fact["type"] != "sale" && fact["type"] != "refund" => {
             fact["customer"] = customers[random.below(customers.len())]["id"].clone();

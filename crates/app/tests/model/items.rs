@@ -174,13 +174,36 @@ fn linear_of<'w>(
     held: &mut Held,
     items: &mut Vec<Item<'w>>,
 ) {
-    let Some(partner) = &customer.partner else {
-        held.insert((fact.id.clone(), "unattributed"));
+    // A figure that is for a named partner is that one's; whatever else is made of the fact is the customer's partner's.
+    let Some(named) = fact.text("partner") else {
+        match &customer.partner {
+            Some(partner) => linear_by(world, fact, customer, (partner, &|_| true), is_once_a_person, held, items),
+            None => drop(held.insert((fact.id.clone(), "unattributed"))),
+        }
         return;
     };
+    if let Some(partner) = &customer.partner {
+        let is_own = |rule: &Value| rule["kind"] != "external" || named == partner;
+        linear_by(world, fact, customer, (partner, &is_own), is_once_a_person, held, items);
+    }
+    if customer.partner.as_deref() != Some(named) {
+        let is_named = |rule: &Value| rule["kind"] == "external";
+        linear_by(world, fact, customer, (named, &is_named), is_once_a_person, held, items);
+    }
+}
+
+fn linear_by<'w>(
+    world: &'w World,
+    fact: &'w Fact,
+    customer: &'w Customer,
+    (partner, looks): (&str, &dyn Fn(&Value) -> bool),
+    is_once_a_person: bool,
+    held: &mut Held,
+    items: &mut Vec<Item<'w>>,
+) {
     let own_plan = world.version(&world.partners[partner].plan, Micros::MAX);
     for (moment, at) in moments(fact, own_plan) {
-        let standing = world.standing(customer, at).unwrap();
+        let standing = world.standing_of(partner, at);
         if !standing.is_anybody {
             if !is_ignored(world.version(&standing.plan, at), fact) {
                 held.insert((fact.id.clone(), "partner_suspended"));
@@ -194,7 +217,7 @@ fn linear_of<'w>(
                 continue;
             }
             let is_per_person = rule["kind"] == "flat" && rule["once_per"].as_str().unwrap_or("person") == "person";
-            if is_per_person != is_once_a_person || !matches(plan, rule, fact, customer) {
+            if is_per_person != is_once_a_person || !looks(rule) || !matches(plan, rule, fact, customer) {
                 continue;
             }
             let based = base_of(world, plan, rule, fact, customer, (moment, at));

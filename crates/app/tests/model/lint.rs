@@ -75,6 +75,27 @@ pub fn lint(plan: &Value) -> Result<(), String> {
         if rule["kind"] == "rebate" && fraction(rule, "percent").unwrap() > Fraction::whole(100) {
             return at("percent");
         }
+        let others = rules[..index].iter().filter(|other| {
+            rule["kind"] == "rebate"
+                && other["kind"] == "rebate"
+                && other["of_rule"] == rule["of_rule"]
+                && meet(rule, other)
+        });
+        let given =
+            |rebate: &Value| fraction(rebate, "percent").unwrap() * fraction(rebate, "weight").unwrap_or(Fraction::ONE);
+        let others: Vec<Fraction> = others.map(|other| given(other)).collect();
+        if !others.is_empty() && others.into_iter().sum::<Fraction>() + given(rule) > Fraction::whole(100) {
+            return at("percent");
+        }
     }
     Ok(())
+}
+
+/// Whether one client may be given both: the cases tell clients apart by their countries.
+fn meet(one: &Value, other: &Value) -> bool {
+    let mut countries = list(&one["when"], "country").peekable();
+    let no_others = list(&other["when"], "country").next().is_none();
+    countries.peek().is_none()
+        || no_others
+        || countries.any(|country| list(&other["when"], "country").any(|o| o == country))
 }

@@ -12,7 +12,7 @@ use super::fraction::Fraction;
 use super::items::{Held, Item};
 use super::rates::rate_of;
 use super::world::{FactId, World, fraction, list, number, zone_of};
-use super::worth::{matches, matches_customer, sum_of_terms};
+use super::worth::sum_of_terms;
 use serde_json::Value;
 use std::collections::BTreeMap;
 

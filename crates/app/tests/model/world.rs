@@ -251,7 +251,11 @@ impl World {
 
     /// `None` where the customer has no partner.
     pub fn standing(&self, customer: &Customer, at: Micros) -> Option<Standing> {
-        let partner = customer.partner.as_ref()?;
+        Some(self.standing_of(customer.partner.as_ref()?, at))
+    }
+
+    /// The same for whoever a fact names.
+    pub fn standing_of(&self, partner: &str, at: Micros) -> Standing {
         let own_plan = self.version(&self.partners[partner].plan, at);
         let mut seats = self.seats(partner, at);
         let is_anybody = own_plan["on_suspended"] != "compress" || seats.iter().any(|seat| seat.is_active);
@@ -259,7 +263,7 @@ impl World {
             seats.retain(|seat| seat.is_active);
         }
         let plan = self.partners[&seats[0].partner].plan.clone();
-        Some(Standing { seats, plan, is_anybody })
+        Standing { seats, plan, is_anybody }
     }
 
     pub fn version(&self, plan: &str, at: Micros) -> &Value {

@@ -11,7 +11,9 @@ use headwater_app::ledger::BalanceFilter;
 use headwater_app::partner::PartnerRequest;
 use headwater_app::settle::Track;
 use headwater_domain::time::Instant;
-use headwater_testkit::count::Figure;
+use headwater_store::backend::{Statement, Tx};
+use headwater_store::delivery::{DeliveryRow, delivery_list, delivery_requeue};
+use headwater_testkit::count::{Figure, tamper};
 use headwater_testkit::database::TestStore;
 use headwater_testkit::on_both_stores;
 use serde_json::json;
@@ -190,6 +192,16 @@ async fn a_customer_is_moved_by_hand(store: TestStore) {
     fixture.sound().await;
 }
 
+static ALL_DELIVERED: Statement = Statement::new("UPDATE delivery SET status = 'delivered', finished_at = 1");
+
+/// Newest first.
+async fn deliveries_of(fixture: &Fixture) -> Vec<DeliveryRow> {
+    let endpoint = fixture.app.directory().endpoints(fixture.account).next().expect("the fixture's").id;
+    let account = fixture.account.0;
+    let list = async move |tx: &Tx<'_>| delivery_list(tx, account, endpoint, None, i64::MAX, 100).await;
+    fixture.store.store.money.read(list).await.expect("lists")
+}
+
 async fn a_forgotten_person_leaves_its_numbers(store: TestStore) {
     let fixture = fixture(store).await;
     let attributes = json!({"phone": "123"}).as_object().expect("an object").clone();
@@ -197,11 +209,20 @@ async fn a_forgotten_person_leaves_its_numbers(store: TestStore) {
     let record = CustomerRecord { attributes, name, ..with_email(&fixture, "c1", "client@example.org") };
     fixture.push(vec![account(record), fact(deposit("c1", "d1", 300))]).await;
     fixture.settle(Track { metadata: Some(r#"{"a":1}"#.into()), ..fixture.track("KYC_COMPLETED") }).await;
+    tamper(&fixture.store.store, &ALL_DELIVERED).await;
+    fixture.settle(fixture.track("LOGIN")).await;
     let id = fixture.app.customer_named(fixture.account, "c1").await.expect("known");
     let erased = fixture.app.customer_erase(fixture.account, id).await.expect("erases");
     assert_eq!((erased.person.email_key.as_str(), erased.person.name), ("", None));
-    assert_eq!(fixture.events().await[0].metadata, None);
+    assert!(fixture.events().await.iter().all(|event| event.metadata.is_none()));
     fixture.check(&[CPA_PAID]).await;
+    // What was sent of it and is done says nothing any more, and is not sent again; what is on its way still goes.
+    let deliveries = deliveries_of(&fixture).await;
+    let bodies: Vec<_> = deliveries.iter().map(|row| (row.status.as_str(), row.body.is_empty())).collect();
+    assert_eq!(bodies, [("pending", false), ("delivered", true)]);
+    let (account_id, ended) = (fixture.account.0, deliveries[1].clone());
+    let again = async move |tx: &Tx<'_>| delivery_requeue(tx, account_id, ended.endpoint_id, ended.id, 0).await;
+    assert!(!fixture.store.store.money.write(again).await.expect("asks"));
     // What comes of the account still finds it; its email is nobody's.
     fixture.push(vec![fact(deposit("c1", "d1", 100))]).await;
     fixture.check(&[(Figure::Paid, 0)]).await;

@@ -50,7 +50,13 @@ pub fn with_email(fixture: &Fixture, id: &str, email: &str) -> CustomerRecord {
 /// A deposit of this many dollars.
 pub fn deposit(customer: &str, key: &str, dollars: i64) -> FactRecord {
     let amount = Decimal(dollars * 1_000_000);
-    let body = FactBody::Money { kind: MoneyKind::Deposit, amount, currency: usd(), status: MoneyStatus::Approved };
+    let body = FactBody::Money {
+        kind: MoneyKind::Deposit,
+        amount,
+        currency: usd(),
+        status: MoneyStatus::Approved,
+        payee: None,
+    };
     FactRecord {
         customer: customer.into(),
         key: FactKey::Own(key.into()),

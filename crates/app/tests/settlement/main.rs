@@ -10,6 +10,7 @@ mod fixture;
 mod keys;
 mod money;
 mod nodes;
+mod payees;
 mod programs;
 mod race;
 mod records;

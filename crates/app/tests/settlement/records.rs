@@ -130,7 +130,7 @@ async fn the_first_record_stands(store: TestStore) {
 
 fn transaction(kind: MoneyKind, dollars: i64, status: MoneyStatus) -> Record {
     let (amount, currency) = (Decimal(dollars * 1_000_000), crate::brokers::usd());
-    let body = FactBody::Money { kind, amount, currency, status };
+    let body = FactBody::Money { kind, amount, currency, status, payee: None };
     fact(FactRecord { body, on_repeat: OnRepeat::Transaction, ..deposit("c1", "t1", 0) })
 }
 

@@ -264,7 +264,7 @@ impl Pricing<'_> {
                 }
                 Ok(asked.min_deposits.is_some())
             }
-            FactBody::Money { kind, amount, currency, status } if asked.min_net_deposit.is_some() => {
+            FactBody::Money { kind, amount, currency, status, .. } if asked.min_net_deposit.is_some() => {
                 let takes_out = match kind {
                     MoneyKind::Withdrawal => counts(*status, self.plan),
                     MoneyKind::Chargeback => self.plan.clawback && counts(*status, self.plan),

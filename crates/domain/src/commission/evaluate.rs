@@ -7,9 +7,10 @@
 use super::brackets::{self, Metric, Reached, Volumes};
 use super::claim::{Claim, Claims, Matter};
 use super::eligibility::Eligible;
+use super::external::Side;
 use super::held::{Held, HeldReason};
 use super::person::{Person, is_ignored};
-use super::place::{Place, Places, Standing};
+use super::place::{Place, Places, RuleOf, Standing};
 use super::plan::{Kind, PlanVersion};
 use super::sum::Worth;
 use super::terms::{CustomerView, PersonView, Terms};
@@ -153,7 +154,7 @@ fn claim_of_fact<'a>(
         claims.hold(fact.id, HeldReason::UnknownCustomer, "the customer is not known yet");
         return;
     };
-    let mut stand = |traded: Option<&Traded<'_>>, at: Instant, partner, claims: &mut Claims<'a>| {
+    let mut stand = |traded: Option<&Traded<'_>>, at: Instant, (partner, side), claims: &mut Claims<'a>| {
         let Some(partner) = partner else {
             claims.hold(fact.id, HeldReason::Unattributed, "no partner brought the customer before this date");
             return;
@@ -167,7 +168,7 @@ fn claim_of_fact<'a>(
             }
             Standing::Priced(place) => {
                 standings.push((fact.id, place.at, Arc::clone(&place.setting.version)));
-                match_rules(person, account, fact, &place, traded, claims, volumes);
+                match_rules(person, account, fact, (&place, side), traded, claims, volumes);
             }
         }
     };
@@ -180,10 +181,12 @@ fn claim_of_fact<'a>(
             (_, None) => None,
         };
         let at = place.map_or(fact.at, |(at, _)| at);
-        stand(Some(&traded), at, place.map(|(_, partner)| partner), claims);
+        stand(Some(&traded), at, (place.map(|(_, partner)| partner), Side::Whole), claims);
     }
     if !is_traded {
-        stand(None, fact.at, Terms::partner_at(account, fact.at), claims);
+        for partner in Side::of(fact, account) {
+            stand(None, fact.at, partner, claims);
+        }
     }
 }
 
@@ -191,12 +194,13 @@ fn match_rules<'a>(
     person: &Person<'a>,
     account: &'a CustomerView,
     fact: &'a Fact,
-    place: &Place,
+    (place, side): (&Place, Side),
     traded: Option<&Traded<'_>>,
     claims: &mut Claims<'a>,
     volumes: &mut Volumes<'a>,
 ) {
-    for rule_of in &place.setting.rules {
+    let is_of_side = |(version, index): &RuleOf| side.is_of(&version.plan.rules[*index]);
+    for rule_of in place.setting.rules.iter().filter(|rule_of| is_of_side(rule_of)) {
         if claims.only_steps && rule_of.0.plan.rules[rule_of.1].brackets.is_none() {
             continue;
         }
@@ -211,7 +215,7 @@ fn match_rules<'a>(
         });
         count_lots(&matter, traded, place.setting.partner, place.period_of(rule_of), volumes);
     }
-    for (partner, rule_of) in &place.setting.network {
+    for (partner, rule_of) in place.setting.network.iter().filter(|(_, rule_of)| is_of_side(rule_of)) {
         let period = place.period_of(rule_of);
         let matter = Matter { account, fact, place, rule_of };
         let mut dry = Claims::new(claims.terms);

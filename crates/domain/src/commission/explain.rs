@@ -195,6 +195,10 @@ impl Evaluation<'_> {
         if let Some(instrument) = rates::instrument(claim.fact) {
             input.text("instrument", instrument);
         }
+        if let Some(named) = claim.fact.body.payee().filter(|_| matches!(claim.rule().kind, Kind::External(_))) {
+            // The fact says whose figure it is, and not whose customer it is of.
+            input.number("named_partner", &named);
+        }
         let mut quantity_is_told = false;
         if let (Detail::Lots { times, lot_factor }, Some(lots)) = (&claim.detail, lots(claim)) {
             input.number("lots", &lots);

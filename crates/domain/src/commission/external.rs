@@ -2,7 +2,10 @@
 
 use super::claim::{Claims, Detail, Matter, Rate};
 use super::percent::{Percent, Revenue, Source, Term, summed};
+use super::plan::{Kind, Rule};
+use super::terms::{CustomerView, Terms};
 use crate::fact::Fact;
+use crate::ids::PartnerId;
 use crate::money::{Decimal, Exact, MICROS};
 
 /// The keys of the kind.
@@ -23,6 +26,40 @@ impl External {
     pub(super) fn told(&self, revenue: &Revenue<'_>, fact: &Fact) -> Vec<(String, Exact)> {
         let figure = self.as_percent();
         revenue.told(&figure.of, &figure, fact)
+    }
+}
+
+/// Which rules look at a fact where it stands. A figure that names its partner is passed through to that one alone; all
+/// else that is made of it (terms of a `percent`) stays with the customer's partner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// The fact names nobody, or the customer's own partner.
+    Whole,
+    /// The customer's partner, where the fact names another.
+    Own,
+    /// The partner that the fact names.
+    Named,
+}
+
+impl Side {
+    pub(super) fn is_of(self, rule: &Rule) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Own => !matches!(rule.kind, Kind::External(_)),
+            Self::Named => matches!(rule.kind, Kind::External(_)),
+        }
+    }
+
+    /// Where an untraded fact of the account stands: with the customer's partner, with the one that it names, or both.
+    pub(super) fn of(fact: &Fact, account: &CustomerView) -> Vec<(Option<PartnerId>, Self)> {
+        let own = Terms::partner_at(account, fact.at);
+        match fact.body.payee() {
+            Some(named) if own != Some(named) => {
+                let own = own.map(|own| (Some(own), Self::Own));
+                own.into_iter().chain([(Some(named), Self::Named)]).collect()
+            }
+            _ => vec![(own, Self::Whole)],
+        }
     }
 }
 

@@ -176,7 +176,7 @@ impl Revenue<'_> {
                 };
                 value.map(|value| self.convert(value.exact(), trade.currency)).transpose()
             }
-            (FactBody::Money { kind, amount, currency, status }, Source::Money(asked)) if kind == asked => {
+            (FactBody::Money { kind, amount, currency, status, .. }, Source::Money(asked)) if kind == asked => {
                 let is_void = *kind == MoneyKind::Chargeback && !self.plan.clawback;
                 if is_void || !condition::counts(*status, self.plan) {
                     return Ok(None);

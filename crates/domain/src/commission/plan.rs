@@ -173,6 +173,18 @@ pub struct PlanVersion {
 }
 
 impl When {
+    /// Whether a fact of a client may pass both: no filter of the one shuts out all that the other lets through.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let lists = |when: &Self| {
+            let Self { country, account_type, instrument, product_group, event, campaign, link, .. } = when.clone();
+            [country, account_type, instrument, product_group, event, campaign, link]
+        };
+        let meets = |(one, other): (Vec<String>, Vec<String>)| {
+            one.is_empty() || other.is_empty() || one.iter().any(|entry| other.contains(entry))
+        };
+        lists(self).into_iter().zip(lists(other)).all(meets)
+    }
+
     /// Whether the account passes: country, account type, campaign and link.
     pub fn admits_customer(&self, customer: &super::CustomerView) -> bool {
         admits(&self.country, customer.country.as_deref())

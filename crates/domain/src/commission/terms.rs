@@ -71,7 +71,7 @@ pub struct PartnerTerms {
 /// Everything dated that facts are priced by.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms<'a> {
-    /// At least every partner a customer is bound to, and all above them.
+    /// At least every partner of [`PersonView::partners`], and all above them.
     pub partners: &'a BTreeMap<PartnerId, PartnerTerms>,
     /// Every exchange rate.
     pub exchange: &'a ExchangeRates,
@@ -83,6 +83,12 @@ impl PersonView {
     /// The account registered first: its partner, country and account type are the person's.
     pub fn first_account(&self) -> Option<&CustomerView> {
         self.customers.iter().min_by_key(|customer| (customer.registered_at, customer.customer))
+    }
+
+    /// Every partner by whose terms the facts may be priced: whom the accounts were ever bound to, and whom facts name.
+    pub fn partners(&self) -> impl Iterator<Item = PartnerId> {
+        let bound = self.customers.iter().flat_map(|customer| &customer.bindings).map(|binding| binding.partner);
+        bound.chain(self.facts.iter().filter_map(|fact| fact.body.payee()))
     }
 
     /// The account of this number.

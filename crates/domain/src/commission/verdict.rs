@@ -4,13 +4,15 @@
 
 use super::claim::Claim;
 use super::evaluate::{Evaluation, evaluate};
+use super::external::Side;
 use super::place::{Place, Places, Standing};
 use super::plan::{Kind, Plan, Rule};
 use super::terms::{CustomerView, PersonView, Terms};
 use super::{progress, rates};
 use crate::fact::{Fact, FactBody};
-use crate::ids::FactId;
+use crate::ids::{FactId, PartnerId};
 use crate::money::Exact;
+use crate::time::Instant;
 use std::sync::Arc;
 
 /// What a rule says of a fact.
@@ -37,7 +39,10 @@ pub fn verdicts(persons: &[PersonView], terms: &Terms<'_>, fact: FactId) -> Vec<
         Some((fact, standing, person.account(standing.customer)?))
     });
     let Some((fact, standing, account)) = found else { return Vec::new() };
-    let Some(place) = place(standing, account, terms) else { return Vec::new() };
+    let places = places(standing, account, terms);
+    if places.is_empty() {
+        return Vec::new();
+    }
     let evaluation = evaluate(persons, terms);
     let verdict = |(version, index): &(Arc<super::plan::PlanVersion>, usize)| {
         let rule = &version.plan.rules[*index];
@@ -45,7 +50,10 @@ pub fn verdicts(persons: &[PersonView], terms: &Terms<'_>, fact: FactId) -> Vec<
         let (reason, detail) = matter.answer(&evaluation);
         RuleVerdict { plan: version.name.clone(), version: version.version, rule: rule.id.clone(), reason, detail }
     };
-    place.setting.rules.iter().map(verdict).collect()
+    let rules = places.iter().flat_map(|(place, side)| {
+        place.setting.rules.iter().filter(|(version, index)| side.is_of(&version.plan.rules[*index]))
+    });
+    rules.map(verdict).collect()
 }
 
 /// A refund stands where its sale does.
@@ -55,15 +63,20 @@ fn stands_with<'a>(person: &'a PersonView, fact: &'a Fact) -> &'a Fact {
     person.facts.iter().find(is_sale).unwrap_or(fact)
 }
 
-fn place(fact: &Fact, account: &CustomerView, terms: &Terms<'_>) -> Option<Place> {
-    let (at, partner) = match &fact.body {
-        FactBody::TradingDay(day) => terms.place_of_day(account, day.date)?,
-        _ => (fact.at, Terms::partner_at(account, fact.at)?),
+fn places(fact: &Fact, account: &CustomerView, terms: &Terms<'_>) -> Vec<(Place, Side)> {
+    let found: Vec<(Instant, PartnerId, Side)> = match &fact.body {
+        FactBody::TradingDay(day) => {
+            let place = terms.place_of_day(account, day.date);
+            place.map(|(at, partner)| (at, partner, Side::Whole)).into_iter().collect()
+        }
+        _ => Side::of(fact, account).into_iter().filter_map(|(of, side)| Some((fact.at, of?, side))).collect(),
     };
-    match Places::new(terms).find(partner, at, account.registered_at) {
-        Standing::Priced(place) => Some(place),
+    let mut places = Places::new(terms);
+    let priced = |(at, partner, side)| match places.find(partner, at, account.registered_at) {
+        Standing::Priced(place) => Some((place, side)),
         Standing::Unplanned | Standing::Nobody(_) => None,
-    }
+    };
+    found.into_iter().filter_map(priced).collect()
 }
 
 struct Asked<'a> {

@@ -3,6 +3,7 @@
 //! Leaves what the fields mean to `fact`. Invariant: what was written reads back to the same.
 
 use super::{FactBody, MoneyKind, MoneyStatus, Trade, TradingDay};
+use crate::ids::PartnerId;
 use crate::money::{Currency, Decimal};
 use crate::time::Instant;
 use serde_json::{Map, Value};
@@ -22,10 +23,11 @@ impl FactBody {
                 writer.decimal("amount", *amount);
                 writer.text("currency", currency.as_ref().map(Currency::code));
             }
-            Self::Money { kind: _, amount, currency, status } => {
+            Self::Money { kind: _, amount, currency, status, payee } => {
                 writer.decimal("amount", Some(*amount));
                 writer.text("currency", Some(currency.code()));
                 writer.text("status", Some(status.name()));
+                writer.text("partner", payee.map(|partner| partner.to_string()).as_deref());
             }
             Self::TradingDay(day) => {
                 writer.text("date", Some(&day.date.to_string()));
@@ -99,6 +101,7 @@ impl FactBody {
                 amount: reader.decimal("amount")??,
                 currency: reader.currency()??,
                 status: reader.text("status")?.map_or(Some(MoneyStatus::Approved), MoneyStatus::parse)?,
+                payee: if kind == MoneyKind::IbRebate { reader.partner()? } else { None },
             });
         }
         match type_name {
@@ -245,6 +248,9 @@ impl<'a> Reader<'a> {
     fn instant(&self, key: &str) -> Option<Option<Instant>> {
         self.text(key)?.map_or(Some(None), |text| Instant::parse(text).map(Some))
     }
+    fn partner(&self) -> Option<Option<PartnerId>> {
+        self.text("partner")?.map_or(Some(None), |text| text.parse().ok().map(|id| Some(PartnerId(id))))
+    }
     fn currency(&self) -> Option<Option<Currency>> {
         self.text("currency")?.map_or(Some(None), |text| Currency::parse(text).map(Some))
     }
@@ -262,6 +268,7 @@ mod tests {
             ("event", json!({"event": "SALE", "amount": "12.5", "currency": "EUR"})),
             ("deposit", json!({"amount": "250", "currency": "USD", "status": "reversed"})),
             ("ib_rebate", json!({"amount": "-0.01", "currency": "JPY", "status": "approved"})),
+            ("ib_rebate", json!({"amount": "3", "currency": "USD", "status": "approved", "partner": "7"})),
             (
                 "trading_day",
                 json!({"date": "2025-01-10", "instrument": "EURUSD", "lots": "12.45", "pnl": "-3", "currency": "USD"}),
@@ -317,6 +324,7 @@ mod tests {
         for (type_name, stored) in [
             ("deposit", json!({"amount": 250, "currency": "USD"})),
             ("deposit", json!({"amount": "250", "currency": "USD", "status": "maybe"})),
+            ("ib_rebate", json!({"amount": "250", "currency": "USD", "partner": "ib_1"})),
             ("trading_day", json!({"date": "2025-02-30", "instrument": "X", "lots": "1", "currency": "USD"})),
             ("trade", json!({"instrument": "X", "lots": "1", "currency": "USD"})),
             ("nothing", json!({})),

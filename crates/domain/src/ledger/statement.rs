@@ -175,6 +175,7 @@ pub fn verify(text: &str, key: Option<&str>) -> Result<Verified, Broken> {
     if statement["format"] != FORMAT {
         return Err(broken(1, "this is no statement that this version knows"));
     }
+    check_keys(text, &document)?;
     let accounts = statement["accounts"].as_array().ok_or_else(|| broken(1, "the statement has no accounts"))?;
     let mut reader = Reader { text, offset: 0 };
     let mut entries = 0;
@@ -196,6 +197,40 @@ pub fn verify(text: &str, key: Option<&str>) -> Result<Verified, Broken> {
         .map_err(|_| broken(line, "the signature is not of this statement"))?;
     let partner = statement["partner"].as_str().unwrap_or_default().to_owned();
     Ok(Verified { public_key: public_key.to_owned(), partner, accounts: accounts.len(), entries })
+}
+
+/// What the signature does not cover could say anything: a key beside those three, or one that is there twice, of which a
+/// reader may see the one and this check the other.
+fn check_keys(text: &str, document: &Value) -> Result<(), Broken> {
+    let signed = ["statement", "public_key", "signature"];
+    let unsigned =
+        document.as_object().into_iter().flatten().map(|(key, _)| key).find(|key| !signed.contains(&&***key));
+    if let Some(key) = unsigned {
+        let line = line_of(text, text.find(&format!("{}", Value::from(key.as_str()))).unwrap_or_default());
+        return Err(Broken { line, message: format!("`{key}` is no part of a statement, and not signed") });
+    }
+    if keys_in(text) != keys_in(&document.to_string()) {
+        return Err(Broken {
+            line: 1,
+            message: "a key is there twice: which of them was signed cannot be seen".into(),
+        });
+    }
+    Ok(())
+}
+
+/// How many keys a JSON text has, each time that they are there: its colons outside of strings.
+fn keys_in(text: &str) -> usize {
+    let (mut is_text, mut is_escaped, mut keys) = (false, false, 0);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_text,
+            b'"' => is_text = !is_text,
+            b':' if !is_text => keys += 1,
+            _ => {}
+        }
+    }
+    keys
 }
 
 /// Gives how many entries were checked.

@@ -76,6 +76,23 @@ fn what_was_changed_is_named_with_its_line() {
 }
 
 #[test]
+fn what_is_not_signed_is_refused() {
+    let (statement, key) = sample();
+    let text = render(&statement, &key);
+    for (from, to, message) in [
+        ("{\"statement\"", "{\"note\":\"paid in full\",\"statement\"", "`note` is no part"),
+        ("\"signature\"", "\"balance\":\"9.00\",\"signature\"", "`balance` is no part"),
+        ("{\"statement\"", "{\"statement\":{\"partner\":\"x\"},\"statement\"", "twice"),
+        ("\"amount\":\"-30.00\"", "\"amount\":\"-3.00\",\"amount\":\"-30.00\"", "twice"),
+    ] {
+        let changed = text.replacen(from, to, 1);
+        assert_ne!(changed, text);
+        let broken = verify(&changed, None).expect_err(from);
+        assert!(broken.message.contains(message), "{from}: {broken}");
+    }
+}
+
+#[test]
 fn no_character_can_be_changed_unseen() {
     let (statement, key) = sample();
     let text = render(&statement, &key);

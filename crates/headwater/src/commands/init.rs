@@ -6,7 +6,7 @@ use super::Outcome;
 use crate::config::{Config, ServerFlags, StoreFlags};
 use crate::{logging, master_key, server};
 use anyhow::Result;
-use headwater_app::tenant::Initialised;
+use headwater_app::tenant::{Initialised, check_account};
 use serde_json::{Value, json};
 
 #[derive(Debug, clap::Args)]
@@ -31,6 +31,7 @@ pub struct Init {
 pub async fn run(init: &Init) -> Result<Outcome> {
     let config = Config::read(&init.store, &ServerFlags::default())?;
     logging::start(&config.log)?;
+    check_account(&init.account, &init.program, &init.site_url)?;
     let app = server::open(&config, master_key::read_or_make(&config)?).await?;
     let keys = to_json(&app.init_account(&init.account, &init.program, &init.site_url).await?);
     if init.json {

@@ -253,7 +253,7 @@ async fn tokens_open_what_they_say_and_no_more(engine: Engine) {
     assert_eq!(status, 401, "a token dies with its client");
 }
 
-async fn a_rebate_is_passed_through_to_the_customers_own_partner(engine: Engine) {
+async fn a_rebate_is_passed_through_to_whom_it_names(engine: Engine) {
     let broker = Broker::start(engine).await;
     let plan = json!({"name": "through", "currency": "USD", "rules": [{"id": "rebate", "kind": "external", "of": "ib_rebate"}]});
     let version = broker.done(Method::POST, "/api/v1/plans", &plan).await["version"].clone();
@@ -262,20 +262,40 @@ async fn a_rebate_is_passed_through_to_the_customers_own_partner(engine: Engine)
     let program = format!("/api/v1/programs/{}", broker.program());
     broker.done(Method::PATCH, &program, &json!({"plan": "through"})).await;
     broker.done(Method::POST, "/api/v1/partners", &json!({"id": "ib_9", "name": "Other"})).await;
-    let token = broker.access_token("write").await;
+    let token = broker.access_token("read+write").await;
     broker.forex_push(&token, "customers", &json!([customer("c1")]).to_string()).await;
     let rebate = |id: &str, affiliate: &str| {
         json!([{"transaction_id": id, "customer_id": "c1", "transaction_type": "ib_rebate", "amount_currency": 24.9, "currency": "USD",
             "transaction_date": "2026-02-03T11:03:00Z", "status": "approved", "affiliate_id": affiliate}])
         .to_string()
     };
-    let (status, body) = broker.forex_push(&token, "transactions", &rebate("r1", "ib_2044")).await;
-    assert_eq!((status, broker.posted().await), (200, vec!["24.90".to_owned()]), "{body}");
-    for other in ["ib_9", "nobody"] {
-        let (status, body) = broker.forex_push(&token, "transactions", &rebate("r2", other)).await;
-        assert_eq!((status, &body["error"]["details"][0]["field"]), (422, &json!("affiliate_id")), "{body}");
+    let earned = async || {
+        let rows = broker.rows("/api/v1/commissions").await;
+        let mut rows: Vec<_> = rows.iter().map(|row| format!("{} {}", row["partner"], row["amount"])).collect();
+        rows.sort();
+        rows.join(", ").replace('"', "")
+    };
+    for (affiliate, expected, posted) in [
+        ("ib_2044", [1, 1, 0, 0], "ib_2044 24.90"),
+        ("ib_9", [1, 0, 1, 0], "ib_2044 -24.90, ib_2044 24.90, ib_9 24.90"),
+        ("ib_9", [1, 0, 0, 1], "ib_2044 -24.90, ib_2044 24.90, ib_9 24.90"),
+    ] {
+        let (status, body) = broker.forex_push(&token, "transactions", &rebate("r1", affiliate)).await;
+        assert_eq!((status, counts(&body)), (200, json!(expected)), "{affiliate}: {body}");
+        assert_eq!(earned().await, posted, "{affiliate}");
     }
-    assert_eq!(broker.posted().await.len(), 1);
+    let shown = list(&broker, &token, "transactions?transaction_type=ib_rebate").await;
+    assert_eq!((&shown["meta"]["total"], &shown["data"][0]["affiliate_id"]), (&json!(1), &json!("ib_9")), "{shown}");
+    let (status, body) = broker.forex_push(&token, "transactions", &rebate("r2", "nobody")).await;
+    assert_eq!((status, &body["error"]["details"][0]["field"]), (422, &json!("affiliate_id")), "{body}");
+    // Whose customer it is decides nothing any more, and a suspension of the one that it names holds it.
+    let suspend = json!({"at": "2026-02-01"});
+    broker.done(Method::POST, "/api/v1/partners/ib_9/suspend", &suspend).await;
+    let (status, body) = broker.forex_push(&token, "transactions", &rebate("r3", "ib_9")).await;
+    assert_eq!(status, 200, "{body}");
+    let held = broker.rows("/api/v1/held").await;
+    assert!(held.iter().any(|row| row["reason"] == "partner_suspended"), "{held:?}");
+    assert!(!earned().await.contains("ib_9 24.90, ib_9 24.90"));
 }
 
 async fn a_transaction_is_one_record_whatever_its_type_was(engine: Engine) {
@@ -321,13 +341,13 @@ async fn a_transaction_is_one_record_whatever_its_type_was_on_postgres() {
 }
 
 #[tokio::test]
-async fn a_rebate_is_passed_through_to_the_customers_own_partner_on_sqlite() {
-    a_rebate_is_passed_through_to_the_customers_own_partner(Engine::Sqlite).await;
+async fn a_rebate_is_passed_through_to_whom_it_names_on_sqlite() {
+    a_rebate_is_passed_through_to_whom_it_names(Engine::Sqlite).await;
 }
 
 #[tokio::test]
-async fn a_rebate_is_passed_through_to_the_customers_own_partner_on_postgres() {
-    a_rebate_is_passed_through_to_the_customers_own_partner(Engine::Postgres).await;
+async fn a_rebate_is_passed_through_to_whom_it_names_on_postgres() {
+    a_rebate_is_passed_through_to_whom_it_names(Engine::Postgres).await;
 }
 
 #[tokio::test]

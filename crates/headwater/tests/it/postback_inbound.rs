@@ -1,5 +1,6 @@
 //! Events that servers report by an address alone: who may, what they become, and that nothing counts twice.
 
+use headwater_domain::money::Decimal;
 use crate::broker::{Broker, answer};
 use crate::server::Engine;
 use reqwest::Method;
@@ -108,6 +109,66 @@ async fn a_program_says_who_reports_and_by_which_names(engine: Engine) {
     }
 }
 
+/// What the broker's own server reports of the client, who has an email.
+async fn reported(broker: &Broker, event: &str, click: Option<&str>, email: &str) -> Value {
+    let data = json!({"email": email, "amount": 500, "currency": "USD"});
+    let mut report = json!({"event": event, "data": data});
+    if let Some(click) = click {
+        report["clickId"] = click.into();
+    }
+    broker.done(Method::POST, "/api/referral/events/track", &report).await["clientId"].clone()
+}
+
+async fn the_client_of_a_click_is_paid_for_once_under_every_name(engine: Engine) {
+    let broker = Broker::start(engine).await;
+    patch(&broker, json!({"postback_token": TOKEN})).await;
+    let by_click = async |click: &str, event: &str| {
+        let path = format!("/postback?click_id={click}&event={event}&amount=500&currency=USD&key={TOKEN}");
+        assert_eq!(told(&broker, Method::GET, &path).await.0, 200);
+        events(&broker).await[0]["clientId"].clone()
+    };
+    let paid = async || {
+        let amounts = amounts(&broker).await;
+        amounts.iter().map(|amount| Decimal::parse(amount).expect("an amount").0).sum::<i64>() / 1_000_000
+    };
+
+    // First by the click, then by an email with the same click.
+    let click = broker.visit().await;
+    let client = by_click(&click, "FIRST_DEPOSIT").await;
+    for event in ["REGISTRATION", "FIRST_DEPOSIT"] {
+        assert_eq!(reported(&broker, event, Some(&click), "one@example.org").await, client, "{event}");
+    }
+    assert_eq!(
+        reported(&broker, "WEBINAR_REGISTRATION", None, "one@example.org").await,
+        client,
+        "the email alone finds it, too"
+    );
+    assert_eq!(paid().await, 400, "{:?}", amounts(&broker).await);
+    // Somebody else by the same click is somebody else.
+    assert_ne!(reported(&broker, "FIRST_DEPOSIT", Some(&click), "two@example.org").await, client);
+    assert_eq!(by_click(&click, "WITHDRAWAL").await, client);
+    assert_eq!(paid().await, 800, "{:?}", amounts(&broker).await);
+
+    // First by the email, then by the click that brought it.
+    let click = broker.visit().await;
+    let client = reported(&broker, "REGISTRATION", Some(&click), "three@example.org").await;
+    assert_eq!(by_click(&click, "FIRST_DEPOSIT").await, client);
+    assert_eq!(reported(&broker, "FIRST_DEPOSIT", Some(&click), "three@example.org").await, client);
+    assert_eq!(paid().await, 1200, "{:?}", amounts(&broker).await);
+
+    // Both were there, and paid for, before the click said that they are one.
+    let click = broker.visit().await;
+    let other = broker.visit().await;
+    reported(&broker, "FIRST_DEPOSIT", Some(&other), "four@example.org").await;
+    by_click(&click, "FIRST_DEPOSIT").await;
+    assert_eq!(paid().await, 2000, "{:?}", amounts(&broker).await);
+    let client = reported(&broker, "WEBINAR_REGISTRATION", Some(&click), "four@example.org").await;
+    assert_eq!(by_click(&click, "WITHDRAWAL").await, client);
+    assert_eq!(paid().await, 1600, "one is taken back: {:?}", amounts(&broker).await);
+    let verify = broker.server.command(&["verify", "--json"]).output().expect("it runs");
+    assert_eq!(verify.status.code(), Some(0), "{}", String::from_utf8_lossy(&verify.stdout));
+}
+
 #[tokio::test]
 async fn a_reported_deposit_earns_once_on_sqlite() {
     a_reported_deposit_earns_once(Engine::Sqlite).await;
@@ -126,4 +187,14 @@ async fn a_program_says_who_reports_and_by_which_names_on_sqlite() {
 #[tokio::test]
 async fn a_program_says_who_reports_and_by_which_names_on_postgres() {
     a_program_says_who_reports_and_by_which_names(Engine::Postgres).await;
+}
+
+#[tokio::test]
+async fn the_client_of_a_click_is_paid_for_once_under_every_name_on_sqlite() {
+    the_client_of_a_click_is_paid_for_once_under_every_name(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn the_client_of_a_click_is_paid_for_once_under_every_name_on_postgres() {
+    the_client_of_a_click_is_paid_for_once_under_every_name(Engine::Postgres).await;
 }

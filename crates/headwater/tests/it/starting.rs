@@ -85,3 +85,21 @@ fn a_folder_that_is_a_file_is_refused() {
     let refused = headwater(init).env("HEADWATER_DATA", file.path()).output().expect("it runs");
     assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
 }
+
+#[test]
+fn an_account_that_cannot_be_made_leaves_no_store() {
+    for (account, program, site, says) in [
+        ("A", "P", "no address", "site_url"),
+        ("A", "P", "ftp://a.example", "site_url"),
+        (" ", "P", "https://a.example", "account"),
+        ("A", "", "https://a.example", "program"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("data");
+        let init = &["init", "--account", account, "--program", program, "--site-url", site];
+        let refused = headwater(init).env("HEADWATER_DATA", &data).output().expect("it runs");
+        assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+        assert!(text(&refused).contains(says), "{}", text(&refused));
+        assert!(!data.exists(), "{says} left a store");
+    }
+}

@@ -39,6 +39,7 @@ pub(super) fn read(plan: &Object<'_>, context: &Context<'_>, mistakes: &mut Mist
     for (path, rule) in &rules {
         check_of_rule(path, rule, &known, context, mistakes);
     }
+    check_rebates(&rules, mistakes);
     rules.into_iter().map(|(_, rule)| rule).collect()
 }
 
@@ -73,6 +74,41 @@ fn check_of_rule(path: &str, rule: &Rule, rules: &[&Rule], context: &Context<'_>
         }
     }
     mistakes.wrong(path, "leads back to this rule; name one that stands by itself");
+}
+
+/// Rebates of one rule for the same clients give back at most all of it: the one that goes above says so.
+fn check_rebates(rules: &[(String, Rule)], mistakes: &mut Mistakes) {
+    let rebates: Vec<_> = rules
+        .iter()
+        .filter_map(|(path, rule)| match &rule.kind {
+            Kind::Rebate(rebate) => Some((path, rule, rebate)),
+            _ => None,
+        })
+        .collect();
+    for (index, (path, rule, rebate)) in rebates.iter().enumerate() {
+        let before = rebates[..index]
+            .iter()
+            .filter(|(_, other, earlier)| earlier.of_rule == rebate.of_rule && other.when.overlaps(&rule.when));
+        let mut sum = percent_of(rule, rebate);
+        let mut others = Vec::new();
+        for (_, other, earlier) in before {
+            sum = sum.saturating_add(percent_of(other, earlier));
+            others.push(&*other.id);
+        }
+        if !others.is_empty() && sum > MICROS_OF_PERCENT_MAX {
+            let message =
+                format!("gives back above 100 percent of {} together with {}", rebate.of_rule, others.join(", "));
+            mistakes.wrong(format!("{path}.percent"), message);
+        }
+    }
+}
+
+/// All of a rule, in squared micros.
+const MICROS_OF_PERCENT_MAX: i128 = 100 * 1_000_000 * 1_000_000;
+
+/// What a rebate gives back after its weight, in squared micros: exact.
+fn percent_of(rule: &Rule, rebate: &Rebate) -> i128 {
+    i128::from(rebate.percent.0) * i128::from(rule.weight.0)
 }
 
 fn read_rule(object: &Object<'_>, context: &Context<'_>, ids: &[&str], mistakes: &mut Mistakes) -> Option<Rule> {

@@ -19,7 +19,6 @@ use headwater_app::keep::Attempt;
 use headwater_app::oauth::Scope;
 use headwater_app::track::{ClickSignal, Signals};
 use headwater_domain::attribution::Touch;
-use headwater_domain::ids::PartnerId;
 use headwater_domain::time::Zone;
 use http::{HeaderMap, StatusCode, Uri};
 use serde_json::value::RawValue;
@@ -152,15 +151,14 @@ async fn read_all(state: &WebState, caller: &Client, entity: Entity, bytes: &Byt
                 let message = format!("{} is that of an earlier record of this request.", read.key.1);
                 complain(vec![refusal(read.key.1, "unique", &message)]);
             }
-            Ok(read) => pushed.push((index, read)),
+            Ok(read) => pushed.push(read),
             Err(refusals) => complain(refusals),
         }
     }
-    complaints.extend(rebates_to_others(state, caller, &pushed).await?);
     if !complaints.is_empty() {
         return Err(ForexError::refused(complaints, received));
     }
-    Ok((pushed.into_iter().map(|(_, read)| read).collect(), unknown_fields))
+    Ok((pushed, unknown_fields))
 }
 
 /// How many trading days of a body can be read: what reading alone costs, for measurements.
@@ -171,27 +169,6 @@ pub fn trading_days_read(bytes: &Bytes) -> usize {
         row.is_ok_and(|row| trading_day(&row, &place).is_ok())
     };
     records(bytes, Shape::OrEnvelope).map_or(0, |found| found.into_iter().filter(is_read).count())
-}
-
-/// A fact is paid to its customer's own partner, so a rebate for another one is refused rather than paid to the wrong.
-async fn rebates_to_others(
-    state: &WebState,
-    caller: &Client,
-    pushed: &[(usize, Pushed)],
-) -> Result<Vec<Complaint>, ForexError> {
-    let named = |(index, read): &(usize, Pushed)| Some((*index, read.customer.clone(), read.rebate_to?));
-    let rebates: Vec<_> = pushed.iter().filter_map(named).collect();
-    if rebates.is_empty() {
-        return Ok(Vec::new());
-    }
-    let customers = rebates.iter().map(|(_, customer, _)| customer.clone()).collect();
-    let bound = state.app.customers_bound(caller.program.id, customers).await?;
-    let other = |(index, customer, partner): (usize, String, PartnerId)| {
-        let is_other = bound.get(&customer).is_some_and(|own| *own != partner);
-        let message = format!("affiliate_id must be the partner of customer {customer}, or be left out.");
-        is_other.then(|| Complaint { index, refusal: refusal("affiliate_id", "reference", &message) })
-    };
-    Ok(rebates.into_iter().filter_map(other).collect())
 }
 
 /// What the click of a customer leads to; a click that leads nowhere is no error, since the partner is named.

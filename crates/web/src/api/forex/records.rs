@@ -21,8 +21,6 @@ pub struct Pushed {
     pub customer: String,
     /// At least one; the first says what became of it.
     pub records: Vec<Record>,
-    /// Who is to get a rebate, where it says so.
-    pub rebate_to: Option<PartnerId>,
 }
 
 /// What a row needs to know of its program.
@@ -76,7 +74,7 @@ pub fn customer(row: &Row<'_>, place: &Place<'_>, touch: Option<Touch>) -> Read 
         let key = FactKey::Own(format!("kyc {id}"));
         records.push(fact(&id, key, None, None, body, Map::new(), OnRepeat::Replace));
     }
-    Ok(Pushed { key: (id.clone(), "customer_id"), customer: id, records, rebate_to: None })
+    Ok(Pushed { key: (id.clone(), "customer_id"), customer: id, records })
 }
 
 /// A transaction.
@@ -98,12 +96,13 @@ pub fn transaction(row: &Row<'_>, place: &Place<'_>) -> Read {
     let kept =
         ["transaction_date", "amount_usd", "payment_method", "affiliate_id", "reference_id", "last_modified_date"];
     keep(row, &kept, &mut attributes);
-    let body = FactBody::Money { kind, amount, currency, status };
+    // Of every other type it is kept, and decides nothing.
+    let payee = named.filter(|_| kind == MoneyKind::IbRebate);
+    let body = FactBody::Money { kind, amount, currency, status, payee };
     let (revision, happened) = (at(row, "last_modified_date", place), at(row, "transaction_date", place));
     let key = FactKey::Own(id.clone());
     let record = fact(&customer, key, revision.map(|at| at.0), happened, body, attributes, OnRepeat::Transaction);
-    let rebate_to = named.filter(|_| kind == MoneyKind::IbRebate);
-    Ok(Pushed { key: (id, "transaction_id"), customer, records: vec![record], rebate_to })
+    Ok(Pushed { key: (id, "transaction_id"), customer, records: vec![record] })
 }
 
 /// A daily row: what it leaves out is nothing, since it replaces the whole row before it.
@@ -128,7 +127,7 @@ pub fn trading_day(row: &Row<'_>, place: &Place<'_>) -> Read {
     let body = FactBody::TradingDay(Box::new(day));
     let happened = Some(place.zone.start_of(date));
     let record = fact(&customer, FactKey::Natural, None, happened, body, row.attributes(), OnRepeat::Replace);
-    Ok(Pushed { key: (key, "date"), customer, records: vec![record], rebate_to: None })
+    Ok(Pushed { key: (key, "date"), customer, records: vec![record] })
 }
 
 /// A closed trade.
@@ -161,7 +160,7 @@ pub fn trade(row: &Row<'_>, place: &Place<'_>) -> Read {
     let body = FactBody::Trade(Box::new(trade));
     let key = FactKey::Own(id.clone());
     let record = fact(&customer, key, None, Some(closed_at), body, row.attributes(), OnRepeat::Replace);
-    Ok(Pushed { key: (id, "trade_id"), customer, records: vec![record], rebate_to: None })
+    Ok(Pushed { key: (id, "trade_id"), customer, records: vec![record] })
 }
 
 fn fact(

@@ -81,10 +81,14 @@ fn from_wire(index: usize, item: &Value) -> Result<DayRate, ApiError> {
     let date = date.filter(|date| Instant::parse(&format!("{date}T00:00:00Z")).is_some());
     let rate = fields.get("rate").map(|rate| rate.as_str().map_or_else(|| rate.to_string(), str::to_owned));
     let rate = rate.and_then(|text| Decimal::parse(&text).ok()).filter(|rate| rate.0 > 0);
+    let (from, to) = (currency("from")?, currency("to")?);
+    if from == to {
+        return Err(wrong("to", "another currency than from: a currency is worth itself"));
+    }
     Ok(DayRate {
         date: date.ok_or_else(|| wrong("date", "a date, as in 2026-01-31"))?,
-        from: currency("from")?,
-        to: currency("to")?,
+        from,
+        to,
         rate: rate.ok_or_else(|| wrong("rate", "a decimal above 0"))?,
     })
 }

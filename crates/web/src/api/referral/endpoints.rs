@@ -353,9 +353,10 @@ fn failed(error: EndpointError) -> ApiError {
 pub(super) fn delivery_failed(error: DeliveryError) -> ApiError {
     match error {
         DeliveryError::Endpoint(error) => failed(error),
-        DeliveryError::NotRetryable => {
-            ApiError::conflict("delivery_not_retryable", "The delivery is being sent, or it was a test.")
-        }
+        DeliveryError::NotRetryable => ApiError::conflict(
+            "delivery_not_retryable",
+            "The delivery is being sent, it was a test, or its client was forgotten.",
+        ),
         DeliveryError::NotFound => {
             ApiError::not_found("delivery_not_found", "No delivery matches this id.").with_param("delivery_id")
         }
