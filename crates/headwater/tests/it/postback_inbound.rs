@@ -1,8 +1,8 @@
 //! Events that servers report by an address alone: who may, what they become, and that nothing counts twice.
 
-use headwater_domain::money::Decimal;
 use crate::broker::{Broker, answer};
 use crate::server::Engine;
+use headwater_domain::money::Decimal;
 use reqwest::Method;
 use serde_json::{Value, json};
 
