@@ -151,9 +151,9 @@ impl Decision<'_> {
     pub(super) fn move_fact(&mut self, moved: FactMove) {
         let name =
             |moved: &FactMove| (moved.program_id, moved.source.clone(), moved.kind.clone(), moved.fact_key.clone());
-        let moves = &mut self.view.outcome.fact_moves;
-        moves.retain(|earlier| name(earlier) != name(&moved));
-        moves.push(moved);
+        let all = &mut self.view.outcome.fact_moves;
+        all.retain(|earlier| name(earlier) != name(&moved));
+        all.push(moved);
     }
 }
 
