@@ -50,8 +50,8 @@ async fn a_visitor_signs_up_buys_and_gets_its_money_back(engine: Engine) {
     let broker = selling(engine).await;
     let landing = broker.landing().await;
     let session = landing.query_pairs().find(|(name, _)| name == "sessionId").expect("a session").1.into_owned();
-    let who = json!({"email": "North Desk@Example.org", "uid": "u-77"});
-    let signup = json!({"email": "North Desk@Example.org", "uid": "u-77", "tid": session});
+    let who = json!({"email": "NorthDesk@Example.org", "uid": "u-77"});
+    let signup = json!({"email": "NorthDesk@Example.org", "uid": "u-77", "tid": session});
 
     let (status, event) = track(&broker, "signup", signup.clone()).await;
     assert_eq!(
