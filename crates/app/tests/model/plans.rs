@@ -187,6 +187,7 @@ fn rule(random: &mut Random, plan: &Value, earlier: &[Value], has_budget: bool, 
                 if kind == "rebate" {
                     rule["pays"] = "customer".into();
                 }
+                of_another(random, &mut rule, earlier);
             }
             None => rule = json!({ "kind": "per_lot", "rate": "5" }),
         },
@@ -257,8 +258,16 @@ fn percent(random: &mut Random, rule: &mut Value, method: &str) {
     }
     match random.below(5) {
         // How a carried amount is divided by differences of rates is not said.
-        0 if method != "difference" => rule["carry"] = carry(random),
-        1 => rule["brackets"] = brackets(random, "base", &["whole", "marginal", "previous"]),
+        0 if method != "difference" => {
+            rule["carry"] = carry(random);
+            if random.chance(30) {
+                rule["cap"] = cap(random);
+            }
+        }
+        1 => {
+            let metric = random.pick(&["base", "base", "lots"]);
+            rule["brackets"] = brackets(random, metric, &["whole", "marginal", "previous"]);
+        }
         2 => rule["cap"] = cap(random),
         3 if random.chance(50) => rule["eligibility"] = eligibility(random),
         _ => {}
@@ -317,6 +326,29 @@ fn eligibility(random: &mut Random) -> Value {
         wanted.insert("on_missing_detail".to_owned(), random.pick(&["hold", "pay"]).into());
     }
     wanted.into()
+}
+
+/// What a rule of another rule can have of its own; filters and eligibility where that one is of single trades.
+fn of_another(random: &mut Random, rule: &mut Value, earlier: &[Value]) {
+    let mut root = rule.clone();
+    while let Some(of) = earlier.iter().find(|other| other["id"] == root["of_rule"]) {
+        root = of.clone();
+    }
+    let is_round_turn = matches!(root["side"].as_str().unwrap_or("round_turn"), "round_turn" | "close");
+    if matches!(root["kind"].as_str().unwrap(), "per_lot" | "per_million") && is_round_turn {
+        match random.below(7) {
+            0 => rule["when"] = json!({ "instrument": ["EURUSD", "BTCUSD"] }),
+            1 => rule["eligibility"] = eligibility(random),
+            _ => {}
+        }
+    }
+    if rule["kind"] == "rebate" {
+        if random.chance(25) {
+            rule["cap"] = cap(random);
+        }
+    } else if random.chance(20) {
+        rule["brackets"] = brackets(random, "lots", &["whole", "marginal", "previous"]);
+    }
 }
 
 /// A rule that a bonus or a rebate can be of.

@@ -7,11 +7,12 @@
 //! up in amounts is of the weighed quantity, whatever a cap made of the amount; a rule of another kind
 //! gives a parent no rate; a negative budget is 0.
 
+use super::cuts::passes;
 use super::fraction::Fraction;
 use super::items::{Held, Item};
 use super::rates::rate_of;
 use super::world::{FactId, World, fraction, list, number, zone_of};
-use super::worth::{matches, matches_customer, sum_of_terms};
+use super::worth::sum_of_terms;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -103,12 +104,8 @@ fn rate_above(world: &World, partner: &str, item: &Item) -> Option<Fraction> {
     let rules = world.rules_at(&own.plan, item.at());
     let same = |rule: &Value| rule["id"] == item.rule["id"] && rule["kind"] == item.rule["kind"];
     let (plan, rule) = rules.into_iter().find(|(_, rule)| same(rule))?;
-    // A rule that is not about this has no rate for it.
-    let is_about = match &item.fact {
-        Some(fact) => matches(plan, rule, &world.facts[fact], item.customer),
-        None => matches_customer(rule, item.customer),
-    };
-    if !is_about {
+    // What its own rule is not about has no rate with it.
+    if !passes(world, plan, rule, item) {
         return None;
     }
     rate_of(world, partner, plan, rule, item)

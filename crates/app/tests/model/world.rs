@@ -145,7 +145,7 @@ impl World {
         let of_email = of_email.map(|other| other.person.clone());
         let person = document["person"].as_str().map(str::to_owned).or(of_email.clone()).unwrap_or(alone);
         let joined = self.customers.values_mut().filter(|other| of_email.as_ref() == Some(&other.person));
-        joined.for_each(|other| other.person = person.clone());
+        joined.for_each(|other| other.person.clone_from(&person));
         let customer = Customer {
             partner: document["partner"].as_str().map(str::to_owned),
             person,

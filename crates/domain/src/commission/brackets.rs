@@ -107,7 +107,7 @@ pub(super) struct Volumes<'a> {
 
 #[derive(Debug)]
 struct Volume<'a> {
-    order: (Instant, &'a str, FactId),
+    order: Order<'a>,
     amount: Exact,
 }
 
@@ -241,30 +241,36 @@ pub(super) fn apply(claims: &mut Claims<'_>, from: usize, volumes: &Volumes<'_>)
     }
 }
 
-/// Where the metric stood before and after each fact of a partner's rule in a period.
-type Running = BTreeMap<(PartnerId, Arc<str>, Period), BTreeMap<(Instant, FactId), (Exact, Exact)>>;
+/// Where the metric of a partner's rule in a period stood after each fact that it counts, in time order.
+type Running<'a> = BTreeMap<(PartnerId, Arc<str>, Period), Vec<(Order<'a>, Exact)>>;
 
-/// The claim's pieces by where the running metric stood before and after it.
-fn marginal(
+/// Facts are stepped in this order.
+type Order<'a> = (Instant, &'a str, FactId);
+
+/// The claim's pieces by where the running metric stood before and after it. A fact that the metric does not count, as a
+/// deposit among lots, is at the step that stands at its time.
+fn marginal<'a>(
     claim: &Claim<'_>,
     brackets: &Brackets,
-    volumes: &Volumes<'_>,
-    running: &mut Running,
+    volumes: &Volumes<'a>,
+    running: &mut Running<'a>,
 ) -> Result<Vec<Piece>, OutOfRange> {
     let (partner, period) = (claim.place.setting.partner, claim.period());
     let key = (partner, claim.rule().id.clone(), period);
     if !running.contains_key(&key) {
-        let mut steps = BTreeMap::new();
-        let mut before = Exact::zero();
+        let mut steps = Vec::new();
+        let mut total = Exact::zero();
         for volume in volumes.of(partner, &claim.rule().id, period) {
-            let after = before.plus(&volume.amount)?;
-            steps.insert((volume.order.0, volume.order.2), (before, after.clone()));
-            before = after;
+            total = total.plus(&volume.amount)?;
+            steps.push((volume.order, total.clone()));
         }
         running.insert(key.clone(), steps);
     }
-    let order = (claim.place.at, claim.fact.id);
-    let (before, after) = running[&key].get(&order).cloned().unwrap_or((Exact::zero(), Exact::zero()));
+    let (steps, order) = (&running[&key], claim.order());
+    let until = steps.partition_point(|(of, _)| *of <= order);
+    let total_of = |count: usize| count.checked_sub(1).map_or_else(Exact::zero, |last| steps[last].1.clone());
+    let is_counted = until > 0 && steps[until - 1].0 == order;
+    let (before, after) = (total_of(until - usize::from(is_counted)), total_of(until));
     let parts = brackets.cut(claim.quantity.clone(), before, after)?;
     Ok(parts
         .into_iter()

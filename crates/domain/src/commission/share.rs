@@ -95,7 +95,8 @@ pub(super) fn all<'a>(claims: &mut Claims<'a>, volumes: &Volumes<'_>, facts_of: 
         let is_payable = |given: &tiers::Shares| given.parts.iter().all(|part| part.exact.is_payable());
         match given.and_then(|given| if is_payable(&given) { Ok(given) } else { Err(OutOfRange) }) {
             Ok(given) => {
-                let path = || given.parts.iter().map(|part| (part.partner, part.suspended)).collect::<Vec<_>>();
+                // Everybody above is of the path, also who has no part of this claim.
+                let path = || setting.chain.iter().map(|rung| (rung.partner, rung.suspended)).collect::<Vec<_>>();
                 let path = given.by_path.then(path);
                 shares.extend(given.parts.iter().map(|part| Share {
                     claim: place,
