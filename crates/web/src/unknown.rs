@@ -45,6 +45,8 @@ mod tests {
     use serde_json::{Value, json};
     use tower::ServiceExt as _;
 
+    type Form<'a> = &'a dyn Fn(&str, &str) -> Value;
+
     #[tokio::test]
     async fn unknown_paths_and_methods_are_answered_in_the_form_of_their_dialect() {
         let mut router = Router::new();
@@ -55,7 +57,7 @@ mod tests {
         let general = |code: &str, message: &str| json!({"error": {"code": code, "message": message}});
         let brand = |code: &str, message: &str| json!({"success": false, "error": {"code": code, "message": message}});
         let rewards = |code: &str, message: &str| json!({"message": message, "code": code});
-        let forms: [(&str, &str, &dyn Fn(&str, &str) -> Value); 4] = [
+        let forms: [(&str, &str, Form<'_>); 4] = [
             ("/known", "/tracking/eventss", &general),
             ("/tracking/events/customers", "/tracking/events/x", &brand),
             ("/api/v1/forex/customers", "/api/v1/forex", &general),
