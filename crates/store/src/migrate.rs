@@ -34,6 +34,7 @@ const MONEY: &[Migration] = &[
     Migration { name: "0012_rewards", text: include_str!("../migrations/0012_rewards.sql") },
     Migration { name: "0013_webhooks", text: include_str!("../migrations/0013_webhooks.sql") },
     Migration { name: "0014_memberships", text: include_str!("../migrations/0014_memberships.sql") },
+    Migration { name: "0015_partner_tokens", text: include_str!("../migrations/0015_partner_tokens.sql") },
 ];
 const CLICKS: &[Migration] = &[Migration { name: "0001_clicks", text: include_str!("../migrations/0001_clicks.sql") }];
 
