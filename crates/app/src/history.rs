@@ -123,7 +123,7 @@ impl History {
         let ids: Vec<_> = circle.persons.iter().map(|person| Number { id: person.0 }).collect();
         let read = async move |tx: &headwater_store::backend::Tx<'_>| settle::people_unposted(tx, &ids).await;
         let people = self.store.money.read(read).await?.into_iter();
-        let views = people.map(|person| self.directory.into_person_view(person));
+        let views = people.map(|person| self.directory.person_view_taken(person));
         Ok(views.collect::<headwater_store::backend::Result<_>>()?)
     }
 

@@ -4,6 +4,7 @@
 
 pub mod announce;
 pub mod app;
+pub mod audit;
 pub mod batch;
 pub mod brand;
 pub mod campaign;

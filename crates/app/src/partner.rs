@@ -47,7 +47,8 @@ pub struct PartnerRequest {
 struct Change {
     id: PartnerId,
     next: NewPartner,
-    parent: Option<Option<PartnerId>>,
+    is_moved: bool,
+    parent: Option<PartnerId>,
     reprices_from: Option<Instant>,
     /// What webhooks hear of it.
     told: Vec<Told>,
@@ -124,8 +125,8 @@ impl App {
                 Err(refused) => return Ok(Err(refused)),
             };
             partner_update(tx, change.id.0, &change.next).await?;
-            if let Some(parent) = change.parent {
-                partner_parent_put(tx, change.id.0, now.0, parent.map(|p| p.0)).await?;
+            if change.is_moved {
+                partner_parent_put(tx, change.id.0, now.0, change.parent.map(|p| p.0)).await?;
             }
             if let Some(from) = change.reprices_from {
                 app.mark_from(account, from).set(tx).await?;
@@ -157,12 +158,13 @@ impl App {
         };
         let parent = match &asked.parent {
             None => None,
-            Some(parent) => Some(self.new_parent(account, &before, parent.as_deref(), now)?),
+            Some(parent) => self.new_parent(account, &before, parent.as_deref(), now)?,
         };
+        let is_moved = asked.parent.is_some();
         let reprices = next.plan != row.plan || next.rates != row.rates || next.program_id != row.program_id;
-        let reprices_from = if reprices { Some(Instant(0)) } else { parent.map(|_| now) };
+        let reprices_from = if reprices { Some(Instant(0)) } else { is_moved.then_some(now) };
         let told = changed(&before, &next);
-        Ok(Change { id: before.id, next, parent, reprices_from, told })
+        Ok(Change { id: before.id, next, is_moved, parent, reprices_from, told })
     }
 
     /// Suspends or restores a partner from `at` on; `None`: now.

@@ -309,7 +309,7 @@ mod tests {
         Currency::parse("USD").expect("a currency")
     }
 
-    fn reward(fields: Value) -> Map<String, Value> {
+    fn reward(fields: &Value) -> Map<String, Value> {
         let mut document = json!({"name": "r", "is_promoter_reward": true});
         let object = document.as_object_mut().expect("an object");
         object.extend(fields.as_object().expect("an object").clone());
@@ -317,7 +317,7 @@ mod tests {
     }
 
     fn made(rewards: &[(Value, Recipient)]) -> Result<Map<String, Value>> {
-        let documents: Vec<_> = rewards.iter().map(|(fields, _)| reward(fields.clone())).collect();
+        let documents: Vec<_> = rewards.iter().map(|(fields, _)| reward(fields)).collect();
         let terms: Vec<_> = (1..)
             .zip(documents.iter().zip(rewards))
             .map(|(id, (document, (_, recipient)))| (RewardTerms { id, document }, *recipient))

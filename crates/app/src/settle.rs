@@ -218,8 +218,7 @@ async fn keep_answers(tx: &Tx<'_>, commands: &[Command], answers: &[Answer]) -> 
 }
 
 /// One transaction for the whole batch; answers in the order of the commands.
-async fn settle_batch(app: &Arc<App>, commands: Vec<Command>) -> Result<Vec<Answer>> {
-    let commands = Arc::new(commands);
+async fn settle_batch(app: &Arc<App>, commands: Arc<Vec<Command>>) -> Result<Vec<Answer>> {
     let shared = Arc::clone(app);
     let now = app.clock.now();
     let (answers, delivers) = app

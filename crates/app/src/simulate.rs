@@ -77,7 +77,7 @@ impl History {
         let mut run = Arc::new(run);
         if by_sums {
             let mut reached = Reached::default();
-            each(&run, &circles, Run::reached, |part| reached.add(part)).await?;
+            each(&run, &circles, |_, persons, terms| Run::reached(persons, terms), |part| reached.add(part)).await?;
             let run = Arc::get_mut(&mut run).expect("all that counted have ended");
             run.reached = Some(reached);
         }
@@ -144,7 +144,7 @@ impl Run {
         Ok(partners.map(|(partner, terms)| (partner, by_draft(terms))).collect())
     }
 
-    fn reached(&self, persons: &[PersonView], terms: &Terms<'_>) -> Result<Reached, OutOfRange> {
+    fn reached(persons: &[PersonView], terms: &Terms<'_>) -> Result<Reached, OutOfRange> {
         let mut sums = Reached::default();
         for person in persons {
             sums.add(reached(std::slice::from_ref(person), terms)?)?;

@@ -75,12 +75,18 @@ impl IdSource {
     /// `node` is below [`NODES_MAX`]; `greatest` is the greatest time-ordered number in the store, or 0.
     pub fn new(node: u8, greatest: i64) -> Self {
         assert!(node < NODES_MAX, "node {node} is out of range");
-        Self { node, last_slot: slot_of(greatest) }
+        let mut source = Self { node, last_slot: 0 };
+        source.observe(greatest);
+        source
     }
 
     /// Numbers from now on are greater than this one, which another node may have made.
     pub fn observe(&mut self, id: i64) {
-        self.last_slot = self.last_slot.max(slot_of(id));
+        let sequence_max = (1 << SEQUENCE_BITS) - 1;
+        let made_by = (id >> SEQUENCE_BITS) & (i64::from(NODES_MAX) - 1);
+        // Within one millisecond every number of a greater node is greater: ours go on in the next one.
+        let seen = if made_by > i64::from(self.node) { slot_of(id) | sequence_max } else { slot_of(id) };
+        self.last_slot = self.last_slot.max(seen);
     }
 
     /// The next number. More than 64 in one millisecond borrow from the milliseconds that follow.
@@ -176,6 +182,22 @@ mod tests {
         let (mut a, mut b) = (IdSource::new(0, 0), IdSource::new(1, 0));
         let ours: Vec<_> = (0..500).map(|_| a.next(at)).collect();
         assert!((0..500).map(|_| b.next(at)).all(|id| !ours.contains(&id)));
+    }
+
+    #[test]
+    fn what_was_observed_of_any_node_is_less_than_what_follows() {
+        let now = Instant::from_millis(1_800_000_000_000);
+        for (one, other) in [(0, 1), (1, 0), (0, NODES_MAX - 1)] {
+            let (mut one, mut other) = (IdSource::new(one, 0), IdSource::new(other, 0));
+            let mut last = 0;
+            for round in 0..300 {
+                let source = if round % 2 == 0 { &mut one } else { &mut other };
+                source.observe(last);
+                let next = source.next(now);
+                assert!(next > last, "round {round}: {next} after {last}");
+                last = next;
+            }
+        }
     }
 
     #[test]

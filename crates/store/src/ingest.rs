@@ -79,14 +79,14 @@ pub async fn accounts_of_persons(tx: &Tx<'_>, persons: &[Number]) -> Result<Vec<
     tx.batch_all(statement, &[], persons).await
 }
 
-/// Every revision of the facts with these keys.
+/// Every revision of the facts with these keys, in no order.
 pub async fn facts_named(tx: &Tx<'_>, names: &[FactName]) -> Result<Vec<NamedFactRow>> {
     let statement = batch_sql!(
         FactName,
         0,
         "SELECT f.id, f.program_id, f.person_id, f.source, f.type, f.fact_key, f.revision, f.data FROM {batch} JOIN fact f \
          ON f.program_id = batch.program_id AND f.fact_key = batch.fact_key AND f.type = batch.kind AND f.source = batch.source \
-         WHERE f.source <> 'events' ORDER BY f.id"
+         WHERE f.source <> 'events'"
     );
     tx.batch_all(statement, &[], names).await
 }

@@ -6,6 +6,7 @@
 pub mod api_key;
 pub mod audit;
 pub mod backend;
+pub mod bare;
 pub mod batch_process;
 pub mod books;
 pub mod circle;

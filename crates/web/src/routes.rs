@@ -5,8 +5,8 @@
 
 use crate::api::forex::{lists, pushes, tables, token};
 use crate::api::management::{
-    commissions, customers, exchange_rates, facts, held, keys, ledger, onboarding, partners, payouts, plans, programs,
-    simulations,
+    audit, commissions, customers, exchange_rates, facts, held, keys, ledger, onboarding, partners, payouts, plans,
+    programs, simulations,
 };
 use crate::api::referral::{dead_letters, endpoints, events, handlers};
 use crate::api::rewards::{
@@ -255,6 +255,7 @@ fn management() -> OpenApiRouter<WebState> {
         .routes(routes!(held::list))
         .routes(routes!(held::retry))
         .routes(routes!(held::dismiss))
+        .routes(routes!(audit::list))
         .routes(routes!(commissions::list))
         .routes(routes!(commissions::approve))
         .routes(routes!(commissions::deny))

@@ -196,7 +196,6 @@ fn visible<'m, 'a>(moves: &'m mut Moves<'a>, id: i64) -> Result<&'m mut Moves<'a
 }
 
 /// Does it by operations that have transactions of their own.
-#[expect(clippy::unused_async, reason = "such operations wait for their transactions; none of the actions is one yet")]
 pub(crate) async fn outside(
     app: &Arc<App>,
     account: AccountId,

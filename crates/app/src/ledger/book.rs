@@ -10,7 +10,7 @@ use headwater_domain::time::Instant;
 use headwater_store::backend::{Error, Result, Tx};
 use headwater_store::ledger::{EntryNew, entries_append};
 use headwater_store::outcome::{LedgerAccountClaim, LedgerAccountPut, LedgerAccountRow, ledger_accounts_lock};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// One ledger transaction to write, and what it is for.
 #[derive(Debug, Clone)]
@@ -26,10 +26,10 @@ pub struct Booking {
 }
 
 /// Program, owner, unit, name.
-type AccountKey = (i64, String, String, String);
+type AccountKey<'a> = (i64, Owner, &'a str, AccountName);
 
-fn account_key(booking: &Booking, (owner, name): (Owner, AccountName)) -> AccountKey {
-    (booking.program_id, owner.to_string(), booking.unit.clone(), name.name().to_owned())
+fn account_key(booking: &Booking, (owner, name): (Owner, AccountName)) -> AccountKey<'_> {
+    (booking.program_id, owner, &booking.unit, name)
 }
 
 /// Writes the bookings in their order, then nets the debts that they touch.
@@ -46,75 +46,83 @@ pub async fn book(tx: &Tx<'_>, app: &App, bookings: &[Booking], now: Instant) ->
                 for name in [AccountName::Payable, AccountName::Receivable] {
                     claims.entry(account_key(booking, (end.0, name))).or_insert(booking.account_id);
                 }
-                debts.insert((booking.program_id, end.0, booking.unit.clone()), booking.account_id);
+                debts.insert((booking.program_id, end.0, booking.unit.as_str()), booking.account_id);
             }
         }
     }
-    let claims = claims.into_iter().map(|((program_id, owner, unit, name), account_id)| LedgerAccountClaim {
-        id: app.next_id(now),
-        account_id,
-        program_id,
-        owner,
-        unit,
-        name,
-        head_hash: GENESIS.to_owned(),
-    });
-    let locked = ledger_accounts_lock(tx, claims.collect()).await?;
-    let mut books = Books {
-        accounts: locked
-            .into_iter()
-            .map(|a| ((a.program_id, a.owner.clone(), a.unit.clone(), a.name.clone()), a))
-            .collect(),
-        entries: Vec::with_capacity(bookings.len() * 2),
-        touched: BTreeSet::new(),
-    };
+    let mut books =
+        Books { accounts: lock(tx, app, claims, now).await?, entries: Vec::with_capacity(bookings.len() * 2) };
     for booking in bookings {
-        books.write(app, booking, now)?;
+        books.write(app, booking, &booking.unit, now)?;
     }
     for ((program_id, owner, unit), account_id) in debts {
-        let transfer = netting(
-            owner,
-            books.balance(program_id, owner, &unit, AccountName::Payable),
-            books.balance(program_id, owner, &unit, AccountName::Receivable),
-        );
-        if let Some(transfer) = transfer {
-            let booking = Booking { account_id, program_id, unit, transfer, commission: None, payout: None };
-            books.write(app, &booking, now)?;
+        let balance = |name| {
+            let account = books.accounts.get(&(program_id, owner, unit, name));
+            Decimal(account.map_or(0, |account| account.row.balance))
+        };
+        if let Some(transfer) = netting(owner, balance(AccountName::Payable), balance(AccountName::Receivable)) {
+            let unit_owned = unit.to_owned();
+            let booking =
+                Booking { account_id, program_id, unit: unit_owned, transfer, commission: None, payout: None };
+            books.write(app, &booking, unit, now)?;
         }
     }
-    let Books { mut accounts, entries, touched } = books;
-    accounts.retain(|key, _| touched.contains(key));
-    let heads: Vec<_> = accounts
-        .into_values()
+    let touched = books.accounts.into_values().filter(|account| account.is_touched).map(|account| account.row);
+    let heads: Vec<_> = touched
         .map(|a| LedgerAccountPut { id: a.id, balance: a.balance, entries: a.entries, head_hash: a.head_hash })
         .collect();
-    entries_append(tx, &entries, &heads).await
+    entries_append(tx, &books.entries, &heads).await
+}
+
+/// A locked account.
+struct Account {
+    row: LedgerAccountRow,
+    is_touched: bool,
+}
+
+/// Makes the accounts that are new, and locks all of them.
+async fn lock<'a>(
+    tx: &Tx<'_>,
+    app: &App,
+    claims: BTreeMap<AccountKey<'a>, i64>,
+    now: Instant,
+) -> Result<BTreeMap<AccountKey<'a>, Account>> {
+    let mut stored = BTreeMap::new();
+    let mut rows = Vec::with_capacity(claims.len());
+    for (key, account_id) in claims {
+        let (program_id, owner, unit, name) = key;
+        let (owner, name) = (owner.to_string(), name.name().to_owned());
+        stored.insert((program_id, owner.clone(), unit.to_owned(), name.clone()), key);
+        let (id, head_hash) = (app.next_id(now), GENESIS.to_owned());
+        rows.push(LedgerAccountClaim { id, account_id, program_id, owner, unit: unit.to_owned(), name, head_hash });
+    }
+    let locked = ledger_accounts_lock(tx, rows).await?;
+    let accounts = locked.into_iter().filter_map(|row| {
+        let key = stored.get(&(row.program_id, row.owner.clone(), row.unit.clone(), row.name.clone()))?;
+        Some((*key, Account { row, is_touched: false }))
+    });
+    Ok(accounts.collect())
 }
 
 /// The locked accounts and what was appended so far.
-struct Books {
-    accounts: BTreeMap<AccountKey, LedgerAccountRow>,
+struct Books<'a> {
+    accounts: BTreeMap<AccountKey<'a>, Account>,
     entries: Vec<EntryNew>,
-    touched: BTreeSet<AccountKey>,
 }
 
-impl Books {
-    fn balance(&self, program_id: i64, owner: Owner, unit: &str, name: AccountName) -> Decimal {
-        let key = (program_id, owner.to_string(), unit.to_owned(), name.name().to_owned());
-        Decimal(self.accounts.get(&key).map_or(0, |account| account.balance))
-    }
-
-    /// Appends the two entries of a transaction.
-    fn write(&mut self, app: &App, booking: &Booking, now: Instant) -> Result<()> {
+impl<'a> Books<'a> {
+    /// Appends the two entries of a transaction in this unit.
+    fn write(&mut self, app: &App, booking: &Booking, unit: &'a str, now: Instant) -> Result<()> {
         let transaction = app.next_id(now);
-        for (end, amount) in booking.transfer.entries() {
-            let key = account_key(booking, end);
-            let account = self.accounts.get_mut(&key).ok_or(Error::Missing)?;
+        for ((owner, name), amount) in booking.transfer.entries() {
+            let key = (booking.program_id, owner, unit, name);
+            let Account { row: account, is_touched } = self.accounts.get_mut(&key).ok_or(Error::Missing)?;
             let out_of_range = || Error::Abandoned("a ledger balance would leave 64 bits".into());
             account.balance = account.balance.checked_add(amount.0).ok_or_else(out_of_range)?;
             account.entries += 1;
             let hash = entry_hash(&account.head_hash, account.id, account.entries, transaction, amount, now);
             let previous_hash = std::mem::replace(&mut account.head_hash, hash.clone());
+            *is_touched = true;
             self.entries.push(EntryNew {
                 id: app.next_id(now),
                 account_id: booking.account_id,
@@ -128,7 +136,6 @@ impl Books {
                 previous_hash,
                 at: now.0,
             });
-            self.touched.insert(key);
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use headwater_domain::time::Instant;
 use headwater_store::backend::{Result, Tx};
 use headwater_store::inbox::{event_claims_free, idempotency_finish};
 use headwater_store::membership::membership_ensure;
-use headwater_store::outcome::{HeldPerson, outcome_write};
+use headwater_store::outcome::{HeldPerson, PersonUpdate, outcome_write};
 use headwater_store::repricing::marks_served;
 use headwater_store::settlement::person_unclaim;
 use std::collections::BTreeSet;
@@ -21,6 +21,7 @@ pub(super) async fn commit(tx: &Tx<'_>, app: &App, mut view: View, now: Instant)
     view.outcome.cells = std::mem::take(&mut view.cells).into_values().collect();
     view.outcome.held_persons = view.held.keys().map(|person| HeldPerson { person_id: *person }).collect();
     view.outcome.held = std::mem::take(&mut view.held).into_values().flatten().collect();
+    last_of_each(&mut view.outcome.persons);
     outcome_write(tx, &view.outcome).await?;
     join(tx, &view, now).await?;
     event_claims_free(tx, &view.unused_claims()).await?;
@@ -44,4 +45,27 @@ async fn join(tx: &Tx<'_>, view: &View, now: Instant) -> Result<()> {
         membership_ensure(tx, account.0, program.0, partner.0, now.0).await?;
     }
     Ok(())
+}
+
+/// Of each person what was said last stays. Deciding only adds: looking for what was said before would take longer with every
+/// person of a batch.
+fn last_of_each(updates: &mut Vec<PersonUpdate>) {
+    let mut said = BTreeSet::new();
+    let mut is_last: Vec<bool> = updates.iter().rev().map(|update| said.insert(update.id)).collect();
+    updates.retain(|_| is_last.pop().unwrap_or(true));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_last_of_a_person_stays() {
+        let said = [(1, None), (2, None), (1, Some(5)), (3, None), (2, Some(6))];
+        let update = |(id, qualified_at)| PersonUpdate { id, event_types: String::new(), qualified_at };
+        let mut updates: Vec<_> = said.into_iter().map(update).collect();
+        last_of_each(&mut updates);
+        let kept: Vec<_> = updates.iter().map(|update| (update.id, update.qualified_at)).collect();
+        assert_eq!(kept, [(1, Some(5)), (3, None), (2, Some(6))]);
+    }
 }

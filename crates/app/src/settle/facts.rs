@@ -89,7 +89,7 @@ impl Decision<'_> {
                 fact_key: key.clone(),
                 revision: None,
                 at: row.occurred_at,
-                body: body.to_json().to_string(),
+                body: body.to_stored(),
                 source: Source::Events.name().into(),
                 event_id: Some(row.id),
                 received_at: self.now.0,
@@ -104,9 +104,7 @@ impl Decision<'_> {
 
     /// The client's record as it is now.
     pub(super) fn update_person(&mut self, person: &PersonRecord) {
-        let updates = &mut self.view.outcome.persons;
-        updates.retain(|update| update.id != person.id.0);
-        updates.push(PersonUpdate {
+        self.view.outcome.persons.push(PersonUpdate {
             id: person.id.0,
             event_types: person.event_types.iter().cloned().collect::<Vec<_>>().join(" "),
             qualified_at: person.qualified_at.map(|at| at.0),

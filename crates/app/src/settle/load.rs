@@ -50,8 +50,8 @@ pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], now: Inst
     let names = names_of(tx, app, commands, now).await?;
     let mut further: Vec<Number> = commands.iter().flat_map(again::persons).collect();
     further.extend(names.persons.iter().cloned());
-    let named = circle::named(commands);
-    let claims = Claims { tracks: &tracks, names: &names.claims, programs: &programs, named };
+    let may_bind = circle::named(commands);
+    let claims = Claims { tracks: &tracks, names: &names.claims, programs: &programs, may_bind };
     let persons = lock_persons(tx, app, claims, &events, further, now, &mut view).await?;
     for row in settlement::events_lock(tx, &events).await? {
         view.events.insert(EventId(row.id), row);
@@ -151,7 +151,8 @@ struct Claims<'a> {
     tracks: &'a [&'a Track],
     names: &'a [PersonClaim],
     programs: &'a [Number],
-    named: BTreeSet<(ProgramId, PartnerId)>,
+    /// Partners to whom persons may be bound.
+    may_bind: BTreeSet<(ProgramId, PartnerId)>,
 }
 
 async fn names_of(tx: &Tx<'_>, app: &App, commands: &[Command], now: Instant) -> Result<Names> {
@@ -204,7 +205,7 @@ async fn lock_persons(
     let mut ids: BTreeSet<i64> = by_name.iter().map(|(_, _, id)| *id).collect();
     ids.extend(further.iter().map(|number| number.id));
     ids.extend(settlement::persons_of_events(tx, events).await?.iter().map(|number| number.id));
-    let circles = circle::around(tx, &view.directory, asked.programs, &ids, asked.named).await?;
+    let circles = circle::around(tx, &view.directory, asked.programs, &ids, asked.may_bind).await?;
     ids.extend(circles.persons);
     view.circles = circles.partners;
     read_marks(tx, &ids, view).await?;
@@ -404,7 +405,9 @@ fn read_facts(person: &mut PersonRecord, rows: &[&FactRow]) -> Result<()> {
             *standing = row;
         }
     }
-    for (row, first) in current.into_values() {
+    let mut standing: Vec<_> = current.into_values().collect();
+    standing.sort_unstable_by_key(|(row, _)| row.id);
+    for (row, first) in standing {
         let body = FactBody::from_stored(&row.kind, &row.body);
         let source = Source::parse(&row.source).ok_or_else(|| unreadable("source of fact", row.id))?;
         person.arrivals.insert(FactId(row.id), Arrival { source, first: FactId(first) });

@@ -132,7 +132,7 @@ impl Names {
         }
         for row in self.facts {
             let Some(person) = persons.get(&PersonId(row.person_id)) else { continue };
-            let standing = person.facts.iter().find(|fact| fact.id == FactId(row.id));
+            let standing = person.place_of(FactId(row.id)).map(|place| &person.facts[place]);
             let Some((fact, source)) = standing.zip(Source::parse(&row.source)) else { continue };
             let name = (ProgramId(row.program_id), source, fact.body.type_name(), row.fact_key);
             known.facts.insert(name, (person.id, fact.id, row.data));

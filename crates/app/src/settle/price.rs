@@ -101,10 +101,10 @@ impl Decision<'_> {
         self.post_all(person, program, &priced, changed, None)
     }
 
-    fn evaluate(&self, person: &PersonRecord, program: &Program, changed: &[FactId]) -> Result<Priced> {
+    fn evaluate(&self, person: &mut PersonRecord, program: &Program, changed: &[FactId]) -> Result<Priced> {
         let partners = self.partners_of(person, program)?;
         let exchange = self.directory.exchange(program.account);
-        let (view, mut held) = self.directory.person_view(person)?;
+        let (view, mut held, is_lent) = self.directory.person_view_lent(person)?;
         let persons = [view];
         let terms = Terms { partners: &partners, exchange: &exchange, closed_before: program.closed_before };
         let evaluation = commission::evaluate(&persons, &terms);
@@ -115,6 +115,10 @@ impl Decision<'_> {
         let postings = postings.into_iter().filter(asked).map(Posting::told).collect();
         let qualified_at = evaluation.qualified.get(&person.id).copied();
         held.extend(evaluation.held);
+        if is_lent {
+            let [view] = persons;
+            person.facts = view.facts;
+        }
         Ok(Priced { postings, held, qualified_at })
     }
 

@@ -80,7 +80,7 @@ pub async fn run(app: Weak<App>, settling: Settling) {
 /// Empties the queue with `settle`, which gives `None` when the application is gone.
 async fn serve<S, F>(mut settling: Settling, settle: S)
 where
-    S: Fn(Vec<Command>) -> Option<F>,
+    S: Fn(Arc<Vec<Command>>) -> Option<F>,
     F: Future<Output = Result<Vec<Answer>>> + Send + 'static,
 {
     let mut taken = Vec::with_capacity(BATCH_COMMANDS_MAX);
@@ -88,7 +88,8 @@ where
         let (commands, answers): (Vec<_>, Vec<_>) = taken.drain(..).map(|w| (w.command, w.answer)).unzip();
         metrics::histogram!("headwater_settlement_events")
             .record(f64::from(u32::try_from(commands.len()).unwrap_or(u32::MAX)));
-        let Some(settlement) = settle(commands.clone()) else { return };
+        let commands = Arc::new(commands);
+        let Some(settlement) = settle(Arc::clone(&commands)) else { return };
         let failed = match supervised(settlement).await {
             Ok(done) => {
                 answers.into_iter().zip(done).for_each(|(answer, outcome)| answer.send(Ok(outcome)));
@@ -96,14 +97,14 @@ where
             }
             Err(error) => error,
         };
-        answer_failed(failed, commands, answers, &settle).await;
+        answer_failed(failed, &commands, answers, &settle).await;
     }
 }
 
 /// A batch of one is told why it failed. What cannot be tried again is told to ask again: its keys find what became of it.
-async fn answer_failed<S, F>(failed: Error, commands: Vec<Command>, mut answers: Vec<Answering>, settle: &S)
+async fn answer_failed<S, F>(failed: Error, commands: &[Command], mut answers: Vec<Answering>, settle: &S)
 where
-    S: Fn(Vec<Command>) -> Option<F>,
+    S: Fn(Arc<Vec<Command>>) -> Option<F>,
     F: Future<Output = Result<Vec<Answer>>> + Send + 'static,
 {
     if answers.len() == 1 {
@@ -112,7 +113,7 @@ where
     let may_retry = matches!(&failed, Error::Store(store) if store.left_nothing());
     tracing::warn!(error = %failed, events = commands.len(), may_retry, "a settlement of many events failed");
     for (answer, command) in answers.into_iter().zip(commands) {
-        let alone = if may_retry { settle(vec![command]) } else { None };
+        let alone = if may_retry { settle(Arc::new(vec![command.clone()])) } else { None };
         let Some(alone) = alone else {
             answer.send(Err(Error::Store(backend::Error::Closed)));
             continue;
@@ -152,7 +153,7 @@ mod tests {
         while queue.entry.max_capacity() - queue.entry.capacity() < 3 {
             tokio::task::yield_now().await;
         }
-        tokio::spawn(serve(settling, |commands: Vec<Command>| {
+        tokio::spawn(serve(settling, |commands: Arc<Vec<Command>>| {
             Some(async move {
                 assert!(!commands.iter().any(|c| matches!(c, Command::Reject { event: EventId(13), .. })), "thirteen");
                 Ok(commands.iter().map(|_| Answer::NotUnverified).collect())

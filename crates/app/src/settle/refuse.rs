@@ -87,8 +87,8 @@ impl Decision<'_> {
     /// The standing fact of this name, and what its record says beside what is read.
     pub(super) fn standing(&self, name: &Named) -> Option<(&Fact, Option<&str>)> {
         let (person, id, data) = self.view.known.facts.get(name)?;
-        let fact = self.view.persons.get(person)?.facts.iter().find(|fact| fact.id == *id)?;
-        Some((fact, data.as_deref()))
+        let person = self.view.persons.get(person)?;
+        Some((&person.facts[person.place_of(*id)?], data.as_deref()))
     }
 }
 

@@ -104,7 +104,9 @@ impl Decision<'_> {
         let mut first = fact.id;
         if let Some((owner, standing, _)) = self.view.known.facts.get(&name).cloned() {
             if let Some(record) = self.view.persons.get_mut(&owner) {
-                record.facts.retain(|known| known.id != standing);
+                if let Some(place) = record.place_of(standing) {
+                    record.facts.remove(place);
+                }
                 first = record.arrivals.remove(&standing).map_or(first, |arrival| arrival.first);
             }
             if owner != person {
@@ -132,7 +134,7 @@ impl Decision<'_> {
             fact_key: fact.key.clone(),
             revision: fact.revision,
             at: fact.at.0,
-            body: fact.body.to_json().to_string(),
+            body: fact.body.to_stored(),
             source: ingest.source.name().into(),
             event_id: None,
             received_at: self.now.0,

@@ -41,8 +41,22 @@ impl Directory {
         Ok((PersonView { person: person.id, customers: self.brought(person)?, facts }, held))
     }
 
+    /// [`Self::person_view`] without a copy of the facts, where all of them are priced: they are the view's then, until they
+    /// are given back. Gives whether they are.
+    pub(super) fn person_view_lent(&self, person: &mut PersonRecord) -> Result<(PersonView, Vec<Held>, bool)> {
+        let program = self.program(person.account, person.program);
+        let program = program.ok_or_else(|| unreadable("program", person.program))?;
+        if !are_all_admitted(person, &program.settings.sources) {
+            let (view, held) = self.person_view(person)?;
+            return Ok((view, held, false));
+        }
+        let customers = self.brought(person)?;
+        let facts = std::mem::take(&mut person.facts);
+        Ok((PersonView { person: person.id, customers, facts }, Vec::new(), true))
+    }
+
     /// The same where the record is not needed any more: what it holds is moved, not copied.
-    pub(crate) fn into_person_view(&self, mut person: PersonRecord) -> Result<PersonView> {
+    pub(crate) fn person_view_taken(&self, mut person: PersonRecord) -> Result<PersonView> {
         let program = self.program(person.account, person.program);
         let program = program.ok_or_else(|| unreadable("program", person.program))?;
         if !are_all_admitted(&person, &program.settings.sources) {

@@ -92,6 +92,13 @@ impl PersonRecord {
         self.customers.iter().find_map(|customer| self.bindings.get(&customer.customer)).copied()
     }
 
+    /// The place of a fact. They are mostly in the order of their numbers, as they are read and come; where one is not, it
+    /// is looked for.
+    pub(super) fn place_of(&self, fact: FactId) -> Option<usize> {
+        let sought = self.facts.binary_search_by_key(&fact, |known| known.id).ok();
+        sought.or_else(|| self.facts.iter().position(|known| known.id == fact))
+    }
+
     /// Only the greatest revision of a key stands, among the facts of its source: by `revision` where the sender has one,
     /// else by arrival.
     pub(super) fn take_in(&mut self, fact: Fact, source: Source) {

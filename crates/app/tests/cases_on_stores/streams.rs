@@ -28,7 +28,7 @@ fn one_source(case: &mut Value, other: &str) {
 /// operation.
 fn told(seed: u64) -> Option<Value> {
     let mut case = crate::model::generate::case(seed);
-    one_source(&mut case, if seed % 2 == 0 { "trade" } else { "trading_day" });
+    one_source(&mut case, if seed.is_multiple_of(2) { "trade" } else { "trading_day" });
     let statuses = case["partners"].as_array()?.iter().any(|partner| partner.get("status").is_some());
     let plans = case["plans"].as_object().is_some_and(|plans| !plans.is_empty());
     if statuses || !plans {

@@ -122,7 +122,8 @@ impl Books {
             period: "2026-09".into(),
             for_period: "2026-09".into(),
             payable_at: payable_at.0,
-            fact_id: 1,
+            // As one that was made by hand: it needs no fact and no cell.
+            fact_id: 0,
             event_id: None,
             corrects: posting.corrects,
             plan: "ib".into(),

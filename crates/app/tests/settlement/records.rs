@@ -142,7 +142,7 @@ async fn a_transaction_follows_its_states(store: TestStore) {
     let moved = |from, to| Rejected(Rejection::StatusTransition(from, to));
     for (step, (kind, dollars, status, told, paid)) in [
         (Bonus, 100, Pending, Created, 0),
-        (Deposit, 100, Pending, Created, 0),
+        (Deposit, 100, Pending, Updated, 0),
         (Deposit, 200, Pending, Updated, 0),
         (Deposit, 200, Approved, Updated, 20),
         (Deposit, 200, Approved, Unchanged, 20),

@@ -100,7 +100,7 @@ async fn a_reward_that_waits_has_no_payout(store: TestStore) {
     webhook(&fixture, Vec::new()).await;
     fixture.settle(fixture.track("SUBSCRIPTION")).await;
     let names: Vec<String> = told(&fixture).await.into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["commission.created", "commission.pending"]);
+    assert_eq!(names, ["referral.created", "commission.created", "commission.pending"]);
     assert!(fixture.app.payout_list(fixture.account, PayoutFilter::default(), 9).await.expect("lists").is_empty());
     holds(&fixture).await;
 }

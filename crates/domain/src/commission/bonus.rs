@@ -27,7 +27,7 @@ pub struct Rebate {
 
 /// The claims of every bonus of a rule, one for each claim of it. `paid` is a claim whose amount is final.
 pub(super) fn claim<'a>(paid: &Claim<'a>, claims: &mut Claims<'a>) {
-    for (version, index) in &paid.place.setting.bonuses {
+    for rule_of @ (version, index) in &paid.place.setting.bonuses {
         let rule = &version.plan.rules[*index];
         let Kind::Bonus(bonus) = &rule.kind else { continue };
         if *bonus.of_rule != *paid.rule().id || !rule.when.admits_customer(paid.account) {
@@ -35,10 +35,11 @@ pub(super) fn claim<'a>(paid: &Claim<'a>, claims: &mut Claims<'a>) {
         }
         let rate = super::rates::own_rate(claims.terms, paid.place.setting.partner, rule).unwrap_or(bonus.percent);
         let base = if paid.rule().adds_up_by_period() { paid.scope.clone() } else { paid.linear_scope.clone() };
+        let period = paid.place.period_of(rule_of);
         let claim = Claim {
             version: version.clone(),
             rule_index: *index,
-            scope: if rule.adds_up_by_period() { super::cell::Scope::Period(paid.place.setting.period) } else { base },
+            scope: if rule.adds_up_by_period() { super::cell::Scope::Period(period) } else { base },
             quantity: paid.amount.clone(),
             piece: Piece { quantity: paid.amount.clone(), rate: percent_of_one(rate) },
             further_pieces: Vec::new(),

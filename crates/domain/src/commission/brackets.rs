@@ -216,7 +216,7 @@ pub(super) fn apply(claims: &mut Claims<'_>, volumes: &Volumes<'_>) {
         let pieces = if brackets.mode == Mode::Marginal {
             marginal(claim, &brackets, volumes, &mut running)
         } else {
-            let (partner, period) = (claim.place.setting.partner, claim.place.setting.period);
+            let (partner, period) = (claim.place.setting.partner, claim.period());
             volumes.reached(partner, claim.rule(), period).map(|rate| {
                 let rate = rates::as_factor(claim.rule(), rate.unwrap_or(Decimal::ZERO));
                 vec![Piece { quantity: claim.quantity.clone(), rate }]
@@ -251,7 +251,7 @@ fn marginal(
     volumes: &Volumes<'_>,
     running: &mut Running,
 ) -> Result<Vec<Piece>, OutOfRange> {
-    let (partner, period) = (claim.place.setting.partner, claim.place.setting.period);
+    let (partner, period) = (claim.place.setting.partner, claim.period());
     let key = (partner, claim.rule().id.clone(), period);
     if !running.contains_key(&key) {
         let mut steps = BTreeMap::new();
@@ -274,6 +274,6 @@ fn marginal(
 
 /// The rules above a fact whose network volume it counts in, and its own.
 pub(super) fn counting(place: &super::place::Place) -> impl Iterator<Item = (PartnerId, &RuleOf, Period)> {
-    let own = place.setting.rules.iter().map(|rule| (place.setting.partner, rule, place.setting.period));
-    own.chain(place.setting.network.iter().map(|(partner, rule, period)| (*partner, rule, *period)))
+    let own = place.setting.rules.iter().map(|rule| (place.setting.partner, rule, place.period_of(rule)));
+    own.chain(place.setting.network.iter().map(|(partner, rule)| (*partner, rule, place.period_of(rule))))
 }

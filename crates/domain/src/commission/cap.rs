@@ -54,7 +54,7 @@ pub(super) fn apply<'a>(claims: &mut Claims<'a>, places: &[usize], facts_of: &dy
             CapPer::Trade => Over::Trade(claim.fact.id),
             CapPer::Customer => Over::Customer(claim.account.customer),
             CapPer::Day => Over::Day(setting.partner, claim.version.plan.zone.day_of(claim.place.at)),
-            CapPer::Period => Over::Period(setting.partner, setting.period),
+            CapPer::Period => Over::Period(setting.partner, claim.period()),
         };
         groups.entry((claim.rule().id.clone(), over)).or_default().push(place);
     }

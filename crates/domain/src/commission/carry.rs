@@ -59,7 +59,7 @@ pub(super) fn apply(claims: &mut Claims<'_>, places: &[usize]) {
         }
         let (setting, rule) = (&claim.place.setting, claim.rule().id.clone());
         let chain = chains.entry((setting.partner, rule)).or_default();
-        chain.entry(setting.period).or_default().push(place);
+        chain.entry(claim.period()).or_default().push(place);
     }
     for chain in chains.into_values() {
         let first = chain.values().next().and_then(|places| places.first()).copied();

@@ -12,7 +12,7 @@ use super::terms::{CustomerView, Terms};
 use crate::fact::Fact;
 use crate::ids::FactId;
 use crate::money::{Exact, OutOfRange};
-use crate::time::Instant;
+use crate::time::{Instant, Period};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -102,6 +102,12 @@ impl Claim<'_> {
         &self.version.plan.rules[self.rule_index]
     }
 
+    /// The period that it adds up in.
+    pub(super) fn period(&self) -> Period {
+        let is_now = Arc::ptr_eq(&self.version, &self.place.setting.version);
+        if is_now { self.place.setting.period } else { super::place::period_of(&self.version.plan, self.place.at) }
+    }
+
     /// Facts are cut and stepped in this order.
     pub(super) fn order(&self) -> (Instant, &str, FactId) {
         (self.place.at, &self.fact.key, self.fact.id)
@@ -161,7 +167,7 @@ impl<'a> Matter<'a, '_> {
     /// The claim of a quantity at one rate, in the cell of the rule's scope.
     pub(super) fn claim(&self, linear_scope: Scope, quantity: Exact, rate: Rate, detail: Detail) -> Claim<'a> {
         let rule = self.rule();
-        let period = self.place.setting.period;
+        let period = self.place.period_of(self.rule_of);
         let scope = if rule.adds_up_by_period() { Scope::Period(period) } else { linear_scope.clone() };
         Claim {
             version: Arc::clone(&self.rule_of.0),
@@ -189,7 +195,7 @@ impl<'a> Matter<'a, '_> {
 
     /// The cell of linear rules.
     pub(super) fn customer_period(&self) -> Scope {
-        Scope::CustomerPeriod(self.account.customer, self.place.setting.period)
+        Scope::CustomerPeriod(self.account.customer, self.place.period_of(self.rule_of))
     }
 }
 

@@ -194,11 +194,12 @@ fn match_rules<'a>(
                 Some(Metric::Ftd) | None => return,
             };
             let order = (place.at, fact.key.as_str(), fact.id);
-            volumes.add(setting.partner, &claim.rule().id, setting.period, order, amount.clone());
+            volumes.add(setting.partner, &claim.rule().id, claim.period(), order, amount.clone());
         });
-        count_lots_of_amounts(&matter, traded, place.setting.partner, place.setting.period, volumes);
+        count_lots_of_amounts(&matter, traded, place.setting.partner, place.period_of(rule_of), volumes);
     }
-    for (partner, rule_of, period) in &place.setting.network {
+    for (partner, rule_of) in &place.setting.network {
+        let period = place.period_of(rule_of);
         let matter = Matter { account, fact, place, rule_of };
         let mut dry = Claims::new(claims.terms);
         claim_of_rule(&matter, person, traded, &mut dry, |_| {});
@@ -208,9 +209,9 @@ fn match_rules<'a>(
                 Some(Metric::Lots) => &lots(claim, traded),
                 Some(Metric::Ftd) | None => continue,
             };
-            volumes.add(*partner, &claim.rule().id, *period, (place.at, fact.key.as_str(), fact.id), amount.clone());
+            volumes.add(*partner, &claim.rule().id, period, (place.at, fact.key.as_str(), fact.id), amount.clone());
         }
-        count_lots_of_amounts(&matter, traded, *partner, *period, volumes);
+        count_lots_of_amounts(&matter, traded, *partner, period, volumes);
     }
 }
 

@@ -21,6 +21,15 @@ pub(super) struct Place {
     pub setting: Arc<Setting>,
 }
 
+impl Place {
+    /// The period that a rule adds this moment up in: of the plan version that the rule stands in, which another version
+    /// may have followed in the middle of the period.
+    pub(super) fn period_of(&self, rule_of: &RuleOf) -> Period {
+        let is_now = Arc::ptr_eq(&rule_of.0, &self.setting.version);
+        if is_now { self.setting.period } else { period_of(&rule_of.0.plan, self.at) }
+    }
+}
+
 /// What holds for a partner's facts between two dated changes within a period.
 #[derive(Debug)]
 pub(super) struct Setting {
@@ -38,8 +47,8 @@ pub(super) struct Setting {
     pub rebates: Vec<RuleOf>,
     /// The direct partner and all above it, nearest first; never empty.
     pub chain: Vec<Rung>,
-    /// Rules of partners above whose volume counts the whole network, each with the period of its own plan.
-    pub network: Vec<(PartnerId, RuleOf, Period)>,
+    /// Rules of partners above whose volume counts the whole network.
+    pub network: Vec<(PartnerId, RuleOf)>,
 }
 
 /// A place in the tree.
@@ -47,9 +56,8 @@ pub(super) struct Setting {
 pub(super) struct Rung {
     pub partner: PartnerId,
     pub suspended: bool,
-    /// What the partner's own plan says then, and its period.
+    /// What the partner's own plan says then.
     pub rules: Vec<RuleOf>,
-    pub period: Option<Period>,
 }
 
 /// Finds places; remembers settings.
@@ -131,9 +139,8 @@ impl<'a> Places<'a> {
         while let Some(partner) = rung.filter(|partner| seen.insert(*partner)) {
             let suspended = terms.is_suspended(partner, at);
             if !(compress && suspended) {
-                let (rules, period) =
-                    terms.rules_at(partner, at, registered_at).map_or((Vec::new(), None), |(r, p)| (r, Some(p)));
-                chain.push(Rung { partner, suspended, rules, period });
+                let rules = terms.rules_at(partner, at, registered_at).map_or_else(Vec::new, |(rules, _)| rules);
+                chain.push(Rung { partner, suspended, rules });
             }
             rung = terms.parent_at(partner, at);
         }
@@ -143,12 +150,7 @@ impl<'a> Places<'a> {
                 version.plan.rules[*index].brackets.as_ref().is_some_and(super::brackets::Brackets::is_of_network)
             };
             let wide = rung.rules.iter().filter(wide).cloned();
-            network.extend(
-                rung.period
-                    .into_iter()
-                    .zip([wide])
-                    .flat_map(|(period, rules)| rules.map(move |rule| (rung.partner, rule, period))),
-            );
+            network.extend(wide.map(|rule| (rung.partner, rule)));
         }
         let (rules, period) = terms.rules_at(direct, at, registered_at).expect("the direct partner has a plan");
         let of_kind = |is: fn(&Kind) -> bool| -> Vec<RuleOf> {

@@ -204,7 +204,7 @@ fn rebate(claims: &mut Claims<'_>, shares: &mut Vec<Share>) {
                     continue;
                 }
             };
-            let scope = Scope::CustomerPeriod(claim.account.customer, claim.place.setting.period);
+            let scope = Scope::CustomerPeriod(claim.account.customer, claim.period());
             let of = |payee, exact| Share {
                 version: Arc::clone(version),
                 rule_index: *index,

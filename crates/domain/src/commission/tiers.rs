@@ -239,13 +239,13 @@ fn rate_of(
         return Ok(Some(rates::as_factor(rule, rate)));
     }
     let own = rung.rules.iter().find(|(version, index)| version.plan.rules[*index].id == rule.id);
-    let Some((version, index)) = own else { return Ok(None) };
+    let Some(rule_of @ (version, index)) = own else { return Ok(None) };
     let own = &version.plan.rules[*index];
     let same_kind = std::mem::discriminant(&own.kind) == std::mem::discriminant(&rule.kind);
     if !same_kind || !rates::admits(own, &version.plan, claim.fact, claim.account) {
         return Ok(None);
     }
-    let reached = rung.period.map(|period| volumes.reached(rung.partner, own, period)).transpose()?.flatten();
+    let reached = volumes.reached(rung.partner, own, claim.place.period_of(rule_of))?;
     let rate = reached.or_else(|| rates::listed(own, &version.plan, claim.fact, claim.account));
     Ok(rate.map(|rate| rates::as_factor(own, rate)))
 }

@@ -8,9 +8,14 @@ use crate::time::Instant;
 use serde_json::{Map, Value};
 
 impl FactBody {
-    /// The stored form: absent keys where there is no value, decimals and instants as text.
+    /// The stored form as a document ([`Self::to_stored`]).
     pub fn to_json(&self) -> Value {
-        let mut writer = Writer(Map::new());
+        serde_json::from_str(&self.to_stored()).expect("the stored form is JSON")
+    }
+
+    /// The stored form: absent keys where there is no value, decimals and instants as text.
+    pub fn to_stored(&self) -> String {
+        let mut writer = Writer(String::with_capacity(STORED_BYTES_USUAL));
         match self {
             Self::Event { event, amount, currency } => {
                 writer.text("event", Some(event));
@@ -69,10 +74,10 @@ impl FactBody {
                 writer.text("sale", Some(sale));
             }
         }
-        Value::Object(writer.0)
+        writer.finish()
     }
 
-    /// Reads the text of [`Self::to_json`], as [`Self::from_json`] does.
+    /// Reads [`Self::to_stored`], as [`Self::from_json`] does its document.
     pub fn from_stored(type_name: &str, text: &str) -> Option<Self> {
         let mut entries = [("", ""); ENTRIES_MAX];
         match flat(text, &mut entries) {
@@ -150,16 +155,33 @@ impl FactBody {
     }
 }
 
-struct Writer(Map<String, Value>);
+/// An object of texts that is being written.
+struct Writer(String);
+
+/// What most stored forms fit in.
+const STORED_BYTES_USUAL: usize = 192;
 
 impl Writer {
     fn text(&mut self, key: &str, value: Option<&str>) {
-        if let Some(value) = value {
-            self.0.insert(key.to_owned(), Value::from(value));
+        let Some(value) = value else { return };
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        self.0.push('"');
+        self.0.push_str(key);
+        self.0.push_str("\":");
+        if value.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+            self.0.push('"');
+            self.0.push_str(value);
+            self.0.push('"');
+        } else {
+            self.0.push_str(&Value::from(value).to_string());
         }
     }
     fn decimal(&mut self, key: &str, value: Option<Decimal>) {
         self.text(key, value.map(|d| d.to_string()).as_deref());
+    }
+    fn finish(mut self) -> String {
+        self.0.push_str(if self.0.is_empty() { "{}" } else { "}" });
+        self.0
     }
 }
 
@@ -256,9 +278,19 @@ mod tests {
             let body = FactBody::from_json(type_name, &stored).unwrap_or_else(|| panic!("{stored} reads"));
             assert_eq!(body.type_name(), type_name);
             assert_eq!(body.to_json(), stored);
+            assert_eq!(body.to_stored(), stored.to_string());
             assert_eq!(FactBody::from_stored(type_name, &stored.to_string()), Some(body.clone()), "{stored}");
             let spaced = serde_json::to_string_pretty(&stored).expect("text");
             assert_eq!(FactBody::from_stored(type_name, &spaced), Some(body), "{spaced}");
+        }
+    }
+
+    #[test]
+    fn any_text_is_stored_and_reads_back() {
+        for name in ["plain", "", "a \"quoted\" one", "back\\slash", "two\nlines", "\u{1}", "ü€😀", "/"] {
+            let body = FactBody::Kpi { name: name.to_owned(), value: Decimal(1), currency: None, group: None };
+            assert_eq!(body.to_json()["name"], name);
+            assert_eq!(FactBody::from_stored("kpi", &body.to_stored()), Some(body), "{name}");
         }
     }
 

@@ -5,6 +5,7 @@
 //! both; a round that others disturbed is dropped and counted. Invariant: figures are printed together with
 //! whether everything that was acknowledged is there after a restart. How to read them: `docs/operating/bench.md`.
 
+mod bulk;
 mod ceiling;
 mod click;
 mod engine;
@@ -16,6 +17,7 @@ mod process;
 mod report;
 mod request;
 mod round;
+mod rows;
 mod settling;
 mod simulate;
 mod stage;
@@ -37,7 +39,7 @@ pub struct Bench {
     /// How long ours, and its reference, are each under load in a scenario
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
-    /// Connections at the same time [default: 64, and for click 256 as well]
+    /// Connections at the same time [default: 64, for click 256 as well, for pushes 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     connections: Option<u16>,
     /// Measure on PostgreSQL: a database of its own is made beside this one, and dropped [default: SQLite]
@@ -62,6 +64,10 @@ enum Scenario {
     Track,
     /// Facts in, postings out, in memory; beside it the same rows, read and summed
     Engine,
+    /// A thousand trading days a request, new and sent again; beside it the bare store, upserting the same rows
+    Bulk,
+    /// A thousand brand activities a request; beside it the bare store, upserting the same rows
+    Activities,
     /// A draft over a year of trading days; beside it the same rows, read and summed
     Simulate,
     /// Another process of this bench: reads an order from standard input
@@ -96,7 +102,14 @@ pub async fn run(bench: &Bench) -> Result<Outcome> {
     logging::start("warn")?;
     let mut scenarios = bench.scenarios.clone();
     if scenarios.is_empty() {
-        scenarios = vec![Scenario::Click, Scenario::Track, Scenario::Engine, Scenario::Simulate];
+        scenarios = vec![
+            Scenario::Click,
+            Scenario::Track,
+            Scenario::Engine,
+            Scenario::Bulk,
+            Scenario::Activities,
+            Scenario::Simulate,
+        ];
     }
     let folder = bench.folder.canonicalize().with_context(|| format!("no folder {}", bench.folder.display()))?;
     let database_url = bench.database_url.clone();
@@ -117,6 +130,12 @@ pub async fn run(bench: &Bench) -> Result<Outcome> {
                 }
             }
             Scenario::Engine => figures.push(engine::measure(&settings).await.context("engine")?),
+            Scenario::Bulk | Scenario::Activities => {
+                let rows = if scenario == Scenario::Bulk { rows::Rows::TradingDays } else { rows::Rows::Activities };
+                for connections in connections(&[4]) {
+                    figures.push(bulk::measure(&settings, rows, connections.into()).await.context("bulk")?);
+                }
+            }
             Scenario::Simulate => figures.push(simulate::measure(&settings).await.context("simulate")?),
             Scenario::Load => bail!("load takes its order from another bench, and stands alone"),
         }

@@ -42,6 +42,20 @@ fn what_was_acknowledged_is_there() {
 }
 
 #[test]
+fn every_row_that_is_pushed_is_there_and_paid() {
+    let url = std::env::var(POSTGRES_VARIABLE).expect("`make test` sets it");
+    for (store, on) in [("SQLite", vec![]), ("PostgreSQL", vec!["--database-url", &url])] {
+        let (output, answer) = bench(&[&["bulk", "activities", "--connections", "2"][..], &on].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        for (scenario, name) in answer["scenarios"].as_array().expect("scenarios").iter().zip(["bulk", "activities"]) {
+            assert_eq!((&scenario["scenario"], &scenario["store"]), (&name.into(), &store.into()), "{scenario}");
+            assert!(number(scenario, "acknowledged") > 0 && !scenario["ratio_thousandths"].is_null(), "{scenario}");
+            assert_eq!(number(scenario, "missing"), 0, "{scenario}");
+        }
+    }
+}
+
+#[test]
 fn a_claim_that_is_not_there_does_not_hold() {
     let (output, answer) = bench(&["click", "--connections", "8", "--claim-more", "3"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));

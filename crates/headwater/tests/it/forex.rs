@@ -112,6 +112,39 @@ async fn a_status_change_makes_one_first_deposit_and_takes_it_back(engine: Engin
     assert_eq!(list(&broker, &token, "transactions?status=approved").await["meta"]["total"], 0);
 }
 
+async fn a_thousand_days_are_taken_at_once_and_again(engine: Engine) {
+    let broker = paying_per_lot(engine).await;
+    let token = broker.access_token("read+write").await;
+    let customers = Value::Array((0..250).map(|number| customer(&format!("c{number}"))).collect()).to_string();
+    let (status, body) = broker.forex_push(&token, "customers", &customers).await;
+    assert_eq!((status, counts(&body)), (200, json!([250, 250, 0, 0])), "{body}");
+    let days = |count: usize, lots: &dyn Fn(usize) -> usize| {
+        let day = |number: usize| {
+            json!({"date": "2026-02-03", "customer_id": format!("c{}", number % 250), "instrument": format!("X{}", number / 250),
+                "lots_traded": lots(number), "currency": "USD"})
+        };
+        Value::Array((0..count).map(day).collect()).to_string()
+    };
+    let (status, body) = broker.forex_push(&token, "trading-activity", &days(1000, &|_| 1)).await;
+    assert_eq!((status, counts(&body)), (200, json!([1000, 1000, 0, 0])), "{body}");
+    let posted = broker.posted().await;
+    assert_eq!((posted.len(), posted.iter().all(|amount| amount == "8.00")), (250, true), "four lots of each client");
+    // Two of each client's four days come again as they were, and two with twice the lots.
+    let (status, body) = broker.forex_push(&token, "trading-activity", &days(1000, &|number| 1 + number / 500)).await;
+    assert_eq!((status, counts(&body)), (200, json!([1000, 0, 500, 500])), "{body}");
+    let posted = broker.posted().await;
+    assert_eq!(
+        (posted.len(), posted[250..].iter().all(|amount| amount == "4.00")),
+        (500, true),
+        "two lots more of each"
+    );
+    let shown = list(&broker, &token, "trading-activity?per_page=1").await;
+    assert_eq!(shown["meta"]["total"], 1000, "{shown}");
+    let (status, body) = broker.forex_push(&token, "trading-activity", &days(1001, &|_| 9)).await;
+    assert_eq!((status, &body["error"]["code"]), (422, &json!("too_many_records")), "{body}");
+    assert_eq!(broker.posted().await.len(), 500);
+}
+
 async fn a_request_is_all_or_nothing(engine: Engine) {
     let broker = paying_per_lot(engine).await;
     let token = broker.access_token("read+write").await;
@@ -387,4 +420,14 @@ async fn tokens_open_what_they_say_and_no_more_on_sqlite() {
 #[tokio::test]
 async fn tokens_open_what_they_say_and_no_more_on_postgres() {
     tokens_open_what_they_say_and_no_more(Engine::Postgres).await;
+}
+
+#[tokio::test]
+async fn a_thousand_days_are_taken_at_once_and_again_on_sqlite() {
+    a_thousand_days_are_taken_at_once_and_again(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_thousand_days_are_taken_at_once_and_again_on_postgres() {
+    a_thousand_days_are_taken_at_once_and_again(Engine::Postgres).await;
 }

@@ -247,6 +247,14 @@ async fn what_takes_back_a_denied_commission_is_denied_with_it(engine: Engine) {
     let taken_back = broker.rows("/api/v1/commissions").await.remove(0);
     assert_eq!((&taken_back["amount"], &taken_back["corrects"]), (&json!("-400.00"), &posted["id"]));
     assert_eq!(taken_back["status"], "denied", "the partner never had it");
+    let deeds = get(&broker, &format!("/api/v1/audit?object=commission:{}", posted["id"])).await["data"].clone();
+    assert_eq!(
+        (&deeds[0]["action"], deeds.as_array().map(Vec::len)),
+        (&json!("commission.denied"), Some(1)),
+        "{deeds}"
+    );
+    assert!(deeds[0]["actor"].as_str().is_some_and(|actor| actor.starts_with("key:")), "{deeds}");
+    assert_eq!(get(&broker, "/api/v1/audit?action=payout.completed").await["data"], json!([]));
     assert_eq!(balances(&broker).await, json!({"accrued": "0.00"}));
 }
 

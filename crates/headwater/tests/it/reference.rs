@@ -99,6 +99,7 @@ async fn what_is_answered_is_what_is_described(engine: Engine) {
         (Method::GET, format!("/api/v1/facts/{}", commission["fact"]), Value::Null),
         (Method::GET, format!("/api/v1/facts/{}/explain", commission["fact"]), Value::Null),
         (Method::GET, "/api/v1/held".to_owned(), Value::Null),
+        (Method::GET, "/api/v1/audit".to_owned(), Value::Null),
         (Method::GET, "/api/v1/commissions".to_owned(), Value::Null),
         (Method::GET, format!("/api/v1/commissions/{}", commission["id"]), Value::Null),
         (Method::GET, format!("/api/v1/commissions/{}/explain", commission["id"]), Value::Null),

@@ -61,7 +61,7 @@ async fn the_complete_flow_can_be_followed(engine: Engine) {
     let (status, webhook) = company(&broker, Method::POST, "/webhooks", &webhook).await;
     assert_eq!(status, 201, "{webhook}");
 
-    sell(&broker, "maria@example.org", "inv_1").await;
+    sell(&broker, "northdesk@example.org", "inv_1").await;
     let mut created = BTreeMap::new();
     for _ in 0..3 {
         let told = receiver.next().await;
@@ -92,7 +92,7 @@ async fn the_complete_flow_can_be_followed(engine: Engine) {
         assert_eq!(told["event_type"], "commission.updated", "{told}");
         assert_eq!(told["changes"]["status"], json!(["pending", "approved"]), "{told}");
         assert!(
-            told["data"]["promoter_id"].is_i64() && told["data"]["referral"]["email"] == "maria@example.org",
+            told["data"]["promoter_id"].is_i64() && told["data"]["referral"]["email"] == "northdesk@example.org",
             "{told}"
         );
         fulfilled.insert(told["entity_id"].as_i64().expect("a number"));
@@ -162,7 +162,7 @@ async fn six_ids_go_on_in_a_batch(engine: Engine) {
 
 async fn only_an_approved_reward_can_be_fulfilled(engine: Engine) {
     let broker = rewarding(engine).await;
-    sell(&broker, "maria@example.org", "inv_1").await;
+    sell(&broker, "northdesk@example.org", "inv_1").await;
     let points = ids(&listed(&broker, "unit=points").await);
     let cash = ids(&listed(&broker, "unit=cash").await);
     let refused = async |action: &str, ids: &[i64]| {

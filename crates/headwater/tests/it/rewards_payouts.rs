@@ -92,13 +92,13 @@ async fn money_is_gathered_sent_and_paid(engine: Engine) {
     let meta = json!({"total": 1, "promoters_count": 1, "total_incl_tax": 1960, "all_promoters_count": 1});
     assert_eq!(done["meta"], meta, "{done}");
     assert_eq!(read(&broker, "/commissions?filters[paid]=yes").await.as_array().map(Vec::len), Some(2));
-    let stats = read(&broker, "/payouts/stats?stats_by[status]=true").await;
-    let rows = stats["data"]["status"].as_array().expect("rows");
+    let sums = read(&broker, "/payouts/stats?stats_by[status]=true").await;
+    let rows = sums["data"]["status"].as_array().expect("rows");
     assert!(
         rows.iter().any(|row| row["status"] == "completed" && row["amount"] == 1960 && row["unit"] == "cash"),
-        "{stats}"
+        "{sums}"
     );
-    assert_eq!(stats["data"].get("paid_period"), None, "only what was asked for");
+    assert_eq!(sums["data"].get("paid_period"), None, "only what was asked for");
     for (method, path, body, status, code) in [
         (Method::POST, "/payouts/mark_as_paid", json!({"ids": [4711]}), 422, "operation_failed"),
         (Method::POST, "/payouts/create_payments_batch", json!({"method": "cheque"}), 400, "invalid_record"),

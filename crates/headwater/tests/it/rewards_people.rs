@@ -64,11 +64,11 @@ async fn a_blocked_member_brings_nobody_and_earns_nothing(engine: Engine) {
 
 async fn a_promoter_is_made_found_and_changed(engine: Engine) {
     let broker = selling(engine).await;
-    let body = json!({"email": "Maria@Example.org", "cust_id": "crm-7", "profile": {"first_name": "Maria", "last_name": "Silva"}});
+    let body = json!({"email": "NorthDesk@Example.org", "cust_id": "crm-7", "profile": {"first_name": "North Desk", "last_name": "Media"}});
     let (status, promoter) = company(&broker, Method::POST, "promoters", body.clone()).await;
     assert_eq!(
         (status, &promoter["name"], &promoter["cust_id"]),
-        (201, &"Maria Silva".into(), &"crm-7".into()),
+        (201, &"North Desk Media".into(), &"crm-7".into()),
         "{promoter}"
     );
     let member = &promoter["promoter_campaigns"][0];
@@ -79,26 +79,33 @@ async fn a_promoter_is_made_found_and_changed(engine: Engine) {
     let (status, error) = company(&broker, Method::POST, "promoters", body).await;
     assert_eq!((status, error["errors"]["email"].is_array()), (400, true), "{error}");
 
-    let token = member["ref_token"].as_str().expect("a token");
-    let taken = json!({"ref_token": "maria", "coupon": "SPRING"});
+    let own = member["ref_token"].as_str().expect("a token");
+    let taken = json!({"ref_token": "northdesk", "coupon": "SPRING"});
     let changed = done(&broker, Method::PUT, &format!("promoter_campaigns/{}", member["id"]), taken).await;
-    assert_eq!((&changed["ref_token"], &changed["coupon"]), (&"maria".into(), &"SPRING".into()));
+    assert_eq!((&changed["ref_token"], &changed["coupon"]), (&"northdesk".into(), &"SPRING".into()));
     let other = done(&broker, Method::GET, "promoter_campaigns/search?q=alpha", json!({})).await;
-    let (status, error) =
-        company(&broker, Method::PUT, &format!("promoter_campaigns/{}", other[0]["id"]), json!({"ref_token": "maria"}))
-            .await;
+    let (status, error) = company(
+        &broker,
+        Method::PUT,
+        &format!("promoter_campaigns/{}", other[0]["id"]),
+        json!({"ref_token": "northdesk"}),
+    )
+    .await;
     assert_eq!((status, error["errors"]["ref_token"].is_array()), (400, true), "{error}");
-    let code = json!({"code": "MARIA10", "promoter_campaign_id": member["id"]});
+    let code = json!({"code": "NORTH10", "promoter_campaign_id": member["id"]});
     done(&broker, Method::POST, "promo_codes", code).await;
 
-    for (by, value) in
-        [("email", "maria@example.org"), ("cust_id", "crm-7"), ("ref_token", "maria"), ("promo_code", "MARIA10")]
-    {
+    for (by, value) in [
+        ("email", "northdesk@example.org"),
+        ("cust_id", "crm-7"),
+        ("ref_token", "northdesk"),
+        ("promo_code", "NORTH10"),
+    ] {
         let found = done(&broker, Method::GET, &format!("promoters/{value}?find_by={by}"), json!({})).await;
         assert_eq!(found["id"], promoter["id"], "{by}");
     }
     for path in [
-        format!("promoters/{token}?find_by=ref_token"),
+        format!("promoters/{own}?find_by=ref_token"),
         "promoters/999".to_owned(),
         "promoters/x?find_by=auth_token".to_owned(),
     ] {
@@ -123,7 +130,7 @@ async fn a_promoter_is_made_found_and_changed(engine: Engine) {
     let (status, error) = company(&broker, Method::GET, "promoters?filters[colour]=red", json!({})).await;
     assert_eq!((status, error["code"].as_str()), (422, Some("invalid_params")));
 
-    let sale = json!({"email": "c@buyer.example", "event_id": "1", "amount": 1000, "promo_code": "MARIA10"});
+    let sale = json!({"email": "c@buyer.example", "event_id": "1", "amount": 1000, "promo_code": "NORTH10"});
     let (status, event) = rewards(&broker, Method::POST, "/api/v2/track/sale", &sale).await;
     assert_eq!((status, &event["commissions"][0]["recipient"]["id"]), (200, &promoter["id"]), "{event}");
 }

@@ -50,13 +50,13 @@ async fn a_visitor_signs_up_buys_and_gets_its_money_back(engine: Engine) {
     let broker = selling(engine).await;
     let landing = broker.landing().await;
     let session = landing.query_pairs().find(|(name, _)| name == "sessionId").expect("a session").1.into_owned();
-    let who = json!({"email": "Maria@Example.org", "uid": "u-77"});
-    let signup = json!({"email": "Maria@Example.org", "uid": "u-77", "tid": session});
+    let who = json!({"email": "NorthDesk@Example.org", "uid": "u-77"});
+    let signup = json!({"email": "NorthDesk@Example.org", "uid": "u-77", "tid": session});
 
     let (status, event) = track(&broker, "signup", signup.clone()).await;
     assert_eq!(
         (status, &event["etype"], &event["referral"]["email"]),
-        (200, &"signup".into(), &"maria@example.org".into())
+        (200, &"signup".into(), &"northdesk@example.org".into())
     );
     assert_eq!(event["referral"]["uid"], "u-77");
     let (status, again) = track(&broker, "signup", signup).await;
@@ -72,7 +72,7 @@ async fn a_visitor_signs_up_buys_and_gets_its_money_back(engine: Engine) {
     let other = json!({"uid": "u-77", "event_id": "inv_1", "amount": 1});
     assert_eq!(track(&broker, "sale", other).await.0, 409, "whatever else it says");
 
-    let refund = |key: &str, amount: i64| json!({"email": "maria@example.org", "event_id": key, "amount": amount});
+    let refund = |key: &str, amount: i64| json!({"email": "northdesk@example.org", "event_id": key, "amount": amount});
     let (status, event) = track(&broker, "refund", refund("ref_1", 900)).await;
     assert_eq!((status, paid(&event)), (200, earned(&[("cash", "promoter", -180)])), "{event}");
     assert_eq!(

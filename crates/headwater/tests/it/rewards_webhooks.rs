@@ -88,7 +88,7 @@ async fn a_delivery_is_signed_and_can_be_looked_at(engine: Engine) {
         "headers": {"X-Tenant": "7"}, "basic_auth_user": "crm", "basic_auth_password": "pass"});
     let (_, made) = webhooks(&broker, Method::POST, "", &new).await;
     let token = format!("p1c{}", broker.program());
-    let sale = json!({"email": "maria@example.org", "event_id": "inv_1", "amount": 4900, "ref_id": token});
+    let sale = json!({"email": "northdesk@example.org", "event_id": "inv_1", "amount": 4900, "ref_id": token});
     assert_eq!(rewards(&broker, Method::POST, "/api/v2/track/sale", &sale).await.0, 200);
     // Approved by itself, and still told as two steps.
     let mut told = vec![receiver.next().await, receiver.next().await];

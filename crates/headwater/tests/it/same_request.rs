@@ -88,29 +88,29 @@ async fn a_brands_request_counts_once_under_its_key(engine: Engine) {
 
 async fn a_forex_request_counts_once_under_its_key(engine: Engine) {
     let broker = paying_per_lot(engine).await;
-    let token = broker.access_token("read write").await;
+    let bearer = broker.access_token("read write").await;
     let body = json!([customer("c1")]).to_string();
-    let first = told(forex(&broker, &token, "customers", "k-1", &body)).await;
+    let first = told(forex(&broker, &bearer, "customers", "k-1", &body)).await;
     assert_eq!((first.status, first.is_replayed), (200, false), "{}", first.body);
     assert!(first.body.contains(r#""created":1"#), "{}", first.body);
     // Another token of the same client is the same caller.
-    let token = broker.access_token("write").await;
-    let again = told(forex(&broker, &token, "customers", "k-1", &body)).await;
+    let bearer = broker.access_token("write").await;
+    let again = told(forex(&broker, &bearer, "customers", "k-1", &body)).await;
     assert_eq!((again.status, again.is_replayed, again.body), (200, true, first.body), "created, though it is there");
     let mut other = customer("c1");
     other["country_code"] = "ES".into();
-    let taken = told(forex(&broker, &token, "customers", "k-1", &json!([other]).to_string())).await;
+    let taken = told(forex(&broker, &bearer, "customers", "k-1", &json!([other]).to_string())).await;
     assert_eq!((taken.status, code(&taken.body)), (422, "idempotency_key_reused".into()));
 
     let mut wrong = customer("c2");
     wrong["email"] = "none".into();
     for expected in [422, 422] {
-        let refused = told(forex(&broker, &token, "customers", "k-2", &json!([wrong]).to_string())).await;
+        let refused = told(forex(&broker, &bearer, "customers", "k-2", &json!([wrong]).to_string())).await;
         assert_eq!((refused.status, refused.is_replayed), (expected, false), "a refusal is not kept");
     }
-    let mended = told(forex(&broker, &token, "customers", "k-2", &json!([customer("c2")]).to_string())).await;
+    let mended = told(forex(&broker, &bearer, "customers", "k-2", &json!([customer("c2")]).to_string())).await;
     assert_eq!((mended.status, mended.is_replayed), (200, false), "{}", mended.body);
-    let refused = told(forex(&broker, &token, "customers", &"k".repeat(256), &body)).await;
+    let refused = told(forex(&broker, &bearer, "customers", &"k".repeat(256), &body)).await;
     let error: Value = serde_json::from_str(&refused.body).expect("JSON");
     assert_eq!((refused.status, &error["error"]["details"][0]["field"]), (422, &json!("Idempotency-Key")));
 }

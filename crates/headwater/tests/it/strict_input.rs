@@ -67,6 +67,7 @@ async fn lists_are_walked_by_ids_that_they_have_shown(engine: Engine) {
         "/api/v1/commissions",
         "/api/v1/ledger/entries",
         "/api/v1/held",
+        "/api/v1/audit",
         "/api/v1/payouts",
         "/api/v1/exchange-rates",
         "/api/v1/programs",

@@ -1,5 +1,6 @@
 //! Our own management API, `/api/v1`.
 
+pub mod audit;
 pub mod commissions;
 pub mod customers;
 pub mod exchange_rates;

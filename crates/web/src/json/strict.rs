@@ -6,6 +6,7 @@
 //!
 //! One pass, no allocation but the keys of the objects that are open.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -87,8 +88,8 @@ pub fn check(bytes: &[u8]) -> Result<&str, JsonError> {
     }
 }
 
-enum Segment {
-    Key(String),
+enum Segment<'a> {
+    Key(Cow<'a, str>),
     Index(usize),
 }
 
@@ -96,10 +97,34 @@ enum Segment {
 struct Scanner<'a> {
     text: &'a str,
     at: usize,
-    path: Vec<Segment>,
+    path: Vec<Segment<'a>>,
 }
 
-impl Scanner<'_> {
+/// The keys of an open object. Few are compared one by one; a set comes with more, so that no object takes long.
+#[derive(Default)]
+struct Keys<'a> {
+    few: Vec<Cow<'a, str>>,
+    many: BTreeSet<Cow<'a, str>>,
+}
+
+/// Objects of records have no more.
+const KEYS_FEW_MAX: usize = 24;
+
+impl<'a> Keys<'a> {
+    /// Whether it was not there before.
+    fn insert(&mut self, key: Cow<'a, str>) -> bool {
+        if self.few.contains(&key) {
+            return false;
+        }
+        if self.few.len() < KEYS_FEW_MAX {
+            self.few.push(key);
+            return true;
+        }
+        self.many.insert(key)
+    }
+}
+
+impl<'a> Scanner<'a> {
     fn document(&mut self) -> Result<(), Fault> {
         self.skip_space();
         if self.peek().is_none() {
@@ -112,7 +137,7 @@ impl Scanner<'_> {
 
     fn pointer(&self) -> String {
         let escape = |key: &str| key.replace('~', "~0").replace('/', "~1");
-        let segment = |segment: &Segment| match segment {
+        let segment = |segment: &Segment<'_>| match segment {
             Segment::Key(key) => format!("/{}", escape(key)),
             Segment::Index(index) => format!("/{index}"),
         };
@@ -151,7 +176,7 @@ impl Scanner<'_> {
             Some(b'{' | b'[') if depth == DEPTH_MAX => Err(Fault::TooDeep),
             Some(b'{') => self.object(depth + 1),
             Some(b'[') => self.array(depth + 1),
-            Some(b'"') => self.string(&mut None),
+            Some(b'"') => self.string().map(drop),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.word("true"),
             Some(b'f') => self.word("false"),
@@ -167,13 +192,11 @@ impl Scanner<'_> {
             self.at += 1;
             return Ok(());
         }
-        let mut seen = BTreeSet::new();
+        let mut seen = Keys::default();
         loop {
             self.skip_space();
             let key_at = self.at;
-            let mut key = Some(String::new());
-            self.string(&mut key)?;
-            let key = key.unwrap_or_default();
+            let key = self.string()?;
             if !seen.insert(key.clone()) {
                 self.at = key_at;
                 self.path.push(Segment::Key(key));
@@ -258,27 +281,36 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// Reads a string; where `decoded` is wanted, its characters are added there.
-    fn string(&mut self, decoded: &mut Option<String>) -> Result<(), Fault> {
+    /// Reads a string; a copy is only made of one with an escape.
+    fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
         self.expect(b'"')?;
+        let from = self.at;
+        let mut decoded: Option<String> = None;
         loop {
-            let rest = &self.text[self.at..];
-            let Some(character) = rest.chars().next() else { return Err(Fault::EarlyEnd) };
-            let character = match character {
-                '"' => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                '\0' => return Err(Fault::Nul),
-                '\x01'..='\x1f' => return Err(Fault::Control),
-                '\\' => self.escape()?,
-                plain => {
-                    self.at += plain.len_utf8();
-                    plain
-                }
+            let plain = self.at;
+            let rest = &self.text.as_bytes()[plain..];
+            let is_plain = |byte: &u8| *byte >= b' ' && *byte != b'"' && *byte != b'\\';
+            let Some(length) = rest.iter().position(|byte| !is_plain(byte)) else {
+                self.at = self.text.len();
+                return Err(Fault::EarlyEnd);
             };
-            if let Some(decoded) = decoded {
-                decoded.push(character);
+            self.at += length;
+            if let Some(decoded) = &mut decoded {
+                decoded.push_str(&self.text[plain..self.at]);
+            }
+            match self.text.as_bytes()[self.at] {
+                b'"' => {
+                    let text = &self.text[from..self.at];
+                    self.at += 1;
+                    return Ok(decoded.map_or(Cow::Borrowed(text), Cow::Owned));
+                }
+                b'\\' => {
+                    let before = self.at;
+                    let character = self.escape()?;
+                    decoded.get_or_insert_with(|| self.text[from..before].to_owned()).push(character);
+                }
+                0 => return Err(Fault::Nul),
+                _ => return Err(Fault::Control),
             }
         }
     }

@@ -9,7 +9,7 @@ use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::{Date, Stated, Zone};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 /// The longest string of a field without a cap of its own (the forex guide, "General Rules").
 pub const TEXT_CHARACTERS_MAX: usize = 500;
@@ -101,15 +101,47 @@ pub enum Spelling {
 /// A record that passed.
 #[derive(Debug, Clone)]
 pub struct Row<'a> {
-    cells: BTreeMap<&'static str, Cell>,
-    raws: BTreeMap<&'static str, &'a str>,
-    cleared: Vec<&'static str>,
+    columns: &'static [Column],
+    /// In the order of the columns.
+    fields: Vec<Seen<'a>>,
     /// What no column knows, in the record's order.
     pub others: Vec<(String, &'a str)>,
 }
 
+/// What a record has of a column.
+#[derive(Debug, Clone)]
+enum Seen<'a> {
+    Absent,
+    /// It is there and cannot be taken.
+    Refused,
+    Null,
+    Given(Cell, &'a str),
+}
+
 /// A record as a list of named values.
-struct Pairs<'a>(Vec<(String, &'a RawValue)>);
+struct Pairs<'a>(Vec<(Name<'a>, &'a RawValue)>);
+
+/// The name of a field; a copy is only made of one with an escape.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> serde::Deserialize<'de> for Name<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Cow<'de, str>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a name")
+            }
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+                Ok(Cow::Borrowed(name))
+            }
+            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(Cow::Owned(name.to_owned()))
+            }
+        }
+        deserializer.deserialize_str(Visitor).map(Name)
+    }
+}
 
 impl<'de: 'a, 'a> serde::Deserialize<'de> for Pairs<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -120,8 +152,8 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for Pairs<'a> {
                 f.write_str("an object")
             }
             fn visit_map<M: serde::de::MapAccess<'de>>(self, mut map: M) -> Result<Pairs<'a>, M::Error> {
-                let mut pairs = Vec::with_capacity(map.size_hint().unwrap_or(8));
-                while let Some(pair) = map.next_entry::<String, &'de RawValue>()? {
+                let mut pairs = Vec::with_capacity(map.size_hint().unwrap_or(12));
+                while let Some(pair) = map.next_entry::<Name<'de>, &'de RawValue>()? {
                     pairs.push(pair);
                 }
                 Ok(Pairs(pairs))
@@ -144,35 +176,40 @@ pub fn read<'a>(
     let Ok(Pairs(pairs)) = serde_json::from_str(record.get()) else {
         return Err(vec![refusal("", "type", "A record must be a JSON object.")]);
     };
-    let mut row = Row { cells: BTreeMap::new(), raws: BTreeMap::new(), cleared: Vec::new(), others: Vec::new() };
+    let mut row = Row { columns, fields: vec![Seen::Absent; columns.len()], others: Vec::new() };
     let mut refusals = Vec::new();
-    let mut seen: Vec<&'static str> = Vec::new();
-    for (name, value) in pairs {
-        let is_it = |column: &&Column| match spelling {
+    // Most senders keep the published order, so the next field is looked for behind the last one first.
+    let mut next = 0;
+    for (Name(name), value) in pairs {
+        let is_it = |column: &Column| match spelling {
             Spelling::Exact => column.name == name,
             Spelling::AnyCase => column.name.eq_ignore_ascii_case(&name),
         };
-        let Some(column) = columns.iter().find(is_it) else {
-            row.others.push((name, value.get()));
+        let in_order = columns.get(next).is_some_and(is_it).then_some(next);
+        let Some(place) = in_order.or_else(|| columns.iter().position(is_it)) else {
+            row.others.push((name.into_owned(), value.get()));
             continue;
         };
-        if seen.contains(&column.name) {
+        next = place + 1;
+        let column = &columns[place];
+        if !matches!(row.fields[place], Seen::Absent) {
             refusals.push(refusal(column.name, "duplicate", &format!("{} is there twice.", column.name)));
             continue;
         }
-        seen.push(column.name);
-        if value.get() == "null" {
-            row.cleared.push(column.name);
-            continue;
-        }
-        row.raws.insert(column.name, value.get());
-        match column.kind.read(value.get(), zone) {
-            Ok(cell) => drop(row.cells.insert(column.name, cell)),
-            Err((rule, rest)) => refusals.push(refusal(column.name, rule, &format!("{} {rest}.", column.name))),
-        }
+        row.fields[place] = if value.get() == "null" {
+            Seen::Null
+        } else {
+            match column.kind.read(value.get(), zone) {
+                Ok(cell) => Seen::Given(cell, value.get()),
+                Err((rule, rest)) => {
+                    refusals.push(refusal(column.name, rule, &format!("{} {rest}.", column.name)));
+                    Seen::Refused
+                }
+            }
+        };
     }
-    for column in columns.iter().filter(|column| column.is_required) {
-        if !seen.contains(&column.name) || row.cleared.contains(&column.name) {
+    for (column, field) in columns.iter().zip(&row.fields).filter(|(column, _)| column.is_required) {
+        if matches!(field, Seen::Absent | Seen::Null) {
             let message = format!("{} is required: send {}.", column.name, column.kind.what());
             refusals.push(refusal(column.name, "required", &message));
         }
@@ -188,7 +225,10 @@ pub fn refusal(field: &str, rule: &'static str, message: &str) -> Refusal {
 impl Row<'_> {
     /// The value as it was written, if the record has it.
     pub fn written(&self, name: &str) -> Option<Value> {
-        self.raws.get(name).and_then(|raw| serde_json::from_str(raw).ok())
+        match self.field(name) {
+            Seen::Given(_, raw) => serde_json::from_str(raw).ok(),
+            _ => None,
+        }
     }
     /// What no column knows, as it was written.
     pub fn attributes(&self) -> Map<String, Value> {
@@ -197,11 +237,18 @@ impl Row<'_> {
     }
     /// The cell of a column, if the record has it.
     pub fn cell(&self, name: &str) -> Option<&Cell> {
-        self.cells.get(name)
+        match self.field(name) {
+            Seen::Given(cell, _) => Some(cell),
+            _ => None,
+        }
+    }
+    fn field(&self, name: &str) -> &Seen<'_> {
+        let place = self.columns.iter().position(|column| column.name == name);
+        place.map_or(&Seen::Absent, |place| &self.fields[place])
     }
     /// Whether the record has it as `null`.
     pub fn is_cleared(&self, name: &str) -> bool {
-        self.cleared.contains(&name)
+        matches!(self.field(name), Seen::Null)
     }
     /// A text or code.
     pub fn text(&self, name: &str) -> Option<String> {
@@ -250,21 +297,21 @@ impl Kind {
                 bounds.check(number).map(Cell::Number)
             }
             Self::DecimalText => {
-                let text: Option<String> = serde_json::from_str(raw).ok();
+                let text = plain_text(raw);
                 let number = Decimal::parse(text.as_deref().unwrap_or(raw)).map_err(|_| not_a_number(raw))?;
                 Ok(Cell::Number(number))
             }
             _ => {
-                let text: String = serde_json::from_str(raw).map_err(|_| ("type", "must be a string".to_owned()))?;
-                self.read_text(text, zone)
+                let text = plain_text(raw).ok_or_else(|| ("type", "must be a string".to_owned()))?;
+                self.read_text(&text, zone)
             }
         }
     }
 
-    fn read_text(self, text: String, zone: &Zone) -> Result<Cell, Broken> {
+    fn read_text(self, text: &str, zone: &Zone) -> Result<Cell, Broken> {
         let broken = |rule, rest: &str| Err((rule, rest.to_owned()));
         let characters_max = if let Self::Text(characters) = self { characters } else { TEXT_CHARACTERS_MAX };
-        if text.chars().count() > characters_max {
+        if text.len() > characters_max && text.chars().count() > characters_max {
             return Err(("max_length", format!("must have at most {characters_max} characters")));
         }
         let coded = |code: Option<String>, rule, name: &str| {
@@ -272,18 +319,18 @@ impl Kind {
         };
         match self {
             Self::Id if text.trim().is_empty() => broken("min_length", "must not be empty"),
-            Self::Country => coded(codes::country(&text), "iso3166", "an ISO 3166-1 alpha-2 code"),
-            Self::Language => coded(codes::language(&text), "iso639", "an ISO 639-1 code"),
-            Self::Currency => match Currency::parse(&text) {
+            Self::Country => coded(codes::country(text), "iso3166", "an ISO 3166-1 alpha-2 code"),
+            Self::Language => coded(codes::language(text), "iso639", "an ISO 639-1 code"),
+            Self::Currency => match Currency::parse(text) {
                 Some(currency) => Ok(Cell::Currency(currency)),
                 None => Err(("iso4217", format!("must be an ISO 4217 code: {text} is none"))),
             },
-            Self::Email if !is_email(&text) => broken("email", "must be an email address"),
-            Self::Leverage if !is_leverage(&text) => broken("pattern", "must look like 1:100"),
-            Self::OneOf(words) if !words.contains(&text.as_str()) => {
+            Self::Email if !is_email(text) => broken("email", "must be an email address"),
+            Self::Leverage if !is_leverage(text) => broken("pattern", "must look like 1:100"),
+            Self::OneOf(words) if !words.contains(&text) => {
                 Err(("enum", format!("must be one of {}", words.join(", "))))
             }
-            Self::Moment => match zone.read(&text) {
+            Self::Moment => match zone.read(text) {
                 Some(stated) => Ok(Cell::Moment(stated)),
                 None => broken("date_time", "must be an ISO 8601 time, such as 2026-02-03T10:11:00Z"),
             },
@@ -291,7 +338,7 @@ impl Kind {
                 Some(day) => Ok(Cell::Day(day)),
                 None => broken("date", "must be a day as YYYY-MM-DD"),
             },
-            _ => Ok(Cell::Text(text)),
+            _ => Ok(Cell::Text(text.to_owned())),
         }
     }
 
@@ -364,6 +411,12 @@ impl Bounds {
         }
         schema
     }
+}
+
+/// The text of a JSON string; a copy is only made of one with an escape.
+fn plain_text(raw: &str) -> Option<Cow<'_, str>> {
+    let inside = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if inside.contains('\\') { serde_json::from_str(raw).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inside)) }
 }
 
 fn not_a_number(raw: &str) -> Broken {

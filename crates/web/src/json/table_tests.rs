@@ -61,3 +61,36 @@ fn the_schema_says_what_the_table_says() {
     assert_eq!(schema["items"]["properties"]["lots"]["anyOf"][0]["minimum"], 0);
     assert_eq!(schema["maxItems"], 1000);
 }
+
+/// The same text with each character as an escape.
+fn escaped(text: &str) -> String {
+    let units: Vec<_> = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+    units.concat()
+}
+
+#[test]
+fn a_record_reads_the_same_however_it_is_written() {
+    let fields = [("id", "ü-1"), ("currency", "EUR"), ("Value", "12.45"), ("at", "2025-07-21"), ("VIP", "€")];
+    let written = |name: fn(&str) -> String, value: fn(&str) -> String, order: &[usize]| {
+        let pairs: Vec<_> =
+            order.iter().map(|at| format!(r#""{}" : "{}""#, name(fields[*at].0), value(fields[*at].1))).collect();
+        format!("{{{}}}", pairs.join(" , "))
+    };
+    let cells = |text: &str| {
+        let raw: &RawValue = serde_json::from_str(text).expect("JSON");
+        let row =
+            read(COLUMNS, Spelling::Exact, raw, &Zone::UTC).unwrap_or_else(|refused| panic!("{text}: {refused:?}"));
+        let cells: Vec<_> = COLUMNS.iter().map(|column| row.cell(column.name).cloned()).collect();
+        (cells, row.written("id"), row.attributes())
+    };
+    let plain = cells(&written(str::to_owned, str::to_owned, &[0, 1, 2, 3, 4]));
+    assert_eq!(plain.0[0], Some(Cell::Text("ü-1".to_owned())));
+    for text in [
+        written(escaped, str::to_owned, &[0, 1, 2, 3, 4]),
+        written(str::to_owned, escaped, &[0, 1, 2, 3, 4]),
+        written(str::to_owned, str::to_owned, &[4, 3, 2, 1, 0]),
+        written(escaped, escaped, &[2, 0, 4, 1, 3]),
+    ] {
+        assert_eq!(cells(&text), plain, "{text}");
+    }
+}

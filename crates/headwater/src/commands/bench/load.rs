@@ -11,19 +11,20 @@ use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// More than any answer of ours has.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+const ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// A server that is silent for this long has lost the request.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What came of one run of the load.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct Tally {
-    /// Requests that were answered as expected.
+    /// What was answered as expected: requests, or the records of pushes.
     pub acknowledged: u64,
     /// Requests that were not, by what came instead.
     pub failures: BTreeMap<String, u64>,
@@ -76,9 +77,9 @@ pub fn run() -> Result<Outcome> {
 async fn generate(order: Order) -> Result<Tally> {
     let started = Instant::now();
     let until = started + Duration::from_millis(order.milliseconds);
-    let order = std::sync::Arc::new(order);
+    let order = std::sync::Arc::new((order, AtomicU64::new(0)));
     let mut connections = tokio::task::JoinSet::new();
-    for number in 0..order.connections {
+    for number in 0..order.0.connections {
         connections.spawn(connection(std::sync::Arc::clone(&order), number, until));
     }
     let mut tally = Tally::default();
@@ -90,9 +91,10 @@ async fn generate(order: Order) -> Result<Tally> {
 }
 
 /// One request after the other until the time is over; a broken connection is a failure and is opened again.
-async fn connection(order: std::sync::Arc<Order>, number: usize, until: Instant) -> Result<Tally> {
+async fn connection(shared: std::sync::Arc<(Order, AtomicU64)>, number: usize, until: Instant) -> Result<Tally> {
     let mut tally = Tally::default();
-    let mut sender = Sender::new(&order, number);
+    let (order, blocks) = &*shared;
+    let mut sender = Sender::new(order, number, blocks);
     let (mut request, mut answer) = (Vec::new(), Vec::new());
     let mut open = None;
     while Instant::now() < until {
@@ -105,7 +107,7 @@ async fn connection(order: std::sync::Arc<Order>, number: usize, until: Instant)
         match tokio::time::timeout(PATIENCE, exchange(&mut stream, &request, &mut answer)).await {
             Ok(Ok(status)) => {
                 if status == order.status_expected {
-                    tally.acknowledged += 1;
+                    tally.acknowledged += order.ask.records();
                     tally.latencies.record(u64::try_from(asked.elapsed().as_micros())?);
                 } else {
                     *tally.failures.entry(format!("status {status}")).or_default() += 1;

@@ -50,6 +50,14 @@ impl Place {
         Ok(())
     }
 
+    /// Where its store is.
+    pub fn to_store(&self) -> headwater_store::Place {
+        match self.database_url() {
+            Some(url) => headwater_store::Place::Postgres(url.to_owned()),
+            None => headwater_store::Place::Folder(self.folder.join("data")),
+        }
+    }
+
     /// A command on this store.
     fn command(&self, arguments: &[&str]) -> Result<Command> {
         let mut command = headwater()?;

@@ -1,10 +1,12 @@
-//! What the load asks, as bytes: visitors who follow one link, events of ever new clients, or a plain address.
+//! What the load asks, as bytes: visitors who follow one link, events of ever new clients, or pushes of a thousand rows.
 //!
 //! Every visitor comes from an address of its own, behind a proxy, and every event is sent with one of many keys: a
 //! load from one address with one key would measure the limits, which are meant for exactly that.
 
+use super::rows::{RECORDS, Rows};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One run of the load.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -35,6 +37,24 @@ pub enum Ask {
         /// Click tokens, used in turn.
         clicks: Vec<String>,
     },
+    /// A thousand rows.
+    Push {
+        /// Of what.
+        rows: Rows,
+        /// Where they go.
+        path: String,
+        /// The header that opens it, used in turn.
+        keys: Vec<String>,
+        /// The first block that no run before this one has sent.
+        first_block: u64,
+    },
+}
+
+impl Ask {
+    /// What one answer acknowledges.
+    pub fn records(&self) -> u64 {
+        if matches!(self, Self::Push { .. }) { RECORDS } else { 1 }
+    }
 }
 
 /// Writes the requests of one connection.
@@ -44,12 +64,16 @@ pub struct Sender<'o> {
     connection: usize,
     sent: usize,
     body: String,
+    /// How many blocks of rows the connections of this run have taken.
+    blocks: &'o AtomicU64,
+    /// The last one of this connection.
+    block: Option<u64>,
 }
 
 impl<'o> Sender<'o> {
     /// The requests of this connection.
-    pub fn new(order: &'o Order, connection: usize) -> Self {
-        Self { order, connection, sent: 0, body: String::new() }
+    pub fn new(order: &'o Order, connection: usize, blocks: &'o AtomicU64) -> Self {
+        Self { order, connection, sent: 0, body: String::new(), blocks, block: None }
     }
 
     /// The next request.
@@ -88,6 +112,21 @@ impl<'o> Sender<'o> {
                 );
                 head.push_str(&self.body);
             }
+            Ask::Push { rows, path, keys, first_block } => {
+                let mut take = || first_block + self.blocks.fetch_add(1, Ordering::Relaxed);
+                let again = self.block.unwrap_or_else(&mut take);
+                let new = take();
+                self.block = Some(new);
+                rows.write(again, new, &mut self.body);
+                let _ = write!(
+                    head,
+                    "POST {path} HTTP/1.1\r\nHost: {}\r\n{}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                    self.order.address,
+                    keys[number % keys.len()],
+                    self.body.len()
+                );
+                head.push_str(&self.body);
+            }
         }
         request.clear();
         request.extend_from_slice(head.as_bytes());
@@ -106,8 +145,9 @@ mod tests {
             let ask = Ask::Track { keys: vec!["sk_a".to_owned()], clicks: vec!["t".to_owned()] };
             let address = "127.0.0.1:1".to_owned();
             let order = Order { address, connections: 3, milliseconds: 1, status_expected: 200, run, ask };
+            let blocks = AtomicU64::new(0);
             for connection in 0..3 {
-                let mut sender = Sender::new(&order, connection);
+                let mut sender = Sender::new(&order, connection, &blocks);
                 for _ in 0..5 {
                     let mut request = Vec::new();
                     sender.next(&mut request);

@@ -123,7 +123,7 @@ impl Rounds {
 }
 
 /// The middle one; of two in the middle, what is halfway between them.
-fn median(mut values: Vec<u64>) -> Option<u64> {
+pub fn median(mut values: Vec<u64>) -> Option<u64> {
     values.sort_unstable();
     let upper = *values.get(values.len() / 2)?;
     let lower = values[(values.len() - 1) / 2];

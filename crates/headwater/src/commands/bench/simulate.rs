@@ -46,7 +46,7 @@ pub async fn measure(settings: &Settings) -> Result<Figures> {
     let others_before = machine::others_percent_now().await;
 
     year.grow(settings.rows / 10).await?;
-    let (few, few_resident) = (year.rows(), asked.run(&year)?.1);
+    let (few, few_resident) = (year.rows(), asked.run(&year).await?.1);
     year.grow(settings.rows).await?;
     let store = Store::open_beside(&at, |error| eprintln!("headwater: {error}")).await?;
     let mut rounds = Rounds::new(ROUNDS);
@@ -54,7 +54,7 @@ pub async fn measure(settings: &Settings) -> Result<Figures> {
     while let Some(round) = rounds.next() {
         let watch = machine::Watch::start(settings.own());
         let reference = read(&store, &year).await?;
-        let (ours, peak) = asked.run(&year)?;
+        let (ours, peak) = asked.run(&year).await?;
         priced += ours.acknowledged;
         resident = resident.max(peak);
         rounds.keep(&round, watch.others_percent(), ours, Some(reference));
@@ -110,7 +110,7 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     /// Runs the command to its end; gives what it did and the most memory that it held.
-    fn run(&self, year: &Year<'_>) -> Result<(Tally, Option<u64>)> {
+    async fn run(&self, year: &Year<'_>) -> Result<(Tally, Option<u64>)> {
         let started = Instant::now();
         let mut command = headwater()?;
         command.arg("simulate").arg("--data").arg(self.data).arg("--plan").arg(self.plan);
@@ -130,7 +130,7 @@ impl Asked<'_> {
                 break status;
             }
             peak = peak.max(peak_resident_bytes(child.id()));
-            std::thread::sleep(LOOK);
+            tokio::time::sleep(LOOK).await;
         };
         let elapsed = started.elapsed();
         ensure!(status.success(), "headwater simulate failed: {status}");

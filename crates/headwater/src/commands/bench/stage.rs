@@ -27,6 +27,8 @@ pub struct Stage {
     pub link_url: String,
     link_id: String,
     secret_key: String,
+    /// Everything that `init` printed.
+    made: Value,
     place: Place,
     folder: TempDir,
 }
@@ -50,7 +52,51 @@ impl Stage {
         let link = json!({ "partner_id": PARTNER, "landing_page": "/en/open-account", "utm": { "source": "bench" } });
         let link = client.post("/api/referral/links", &link).await?;
         let text = |key: &str| link[key].as_str().map(str::to_owned).with_context(|| format!("a link without {key}"));
-        Ok(Self { server, link_url: text("url")?, link_id: text("id")?, secret_key, place, folder })
+        Ok(Self { server, link_url: text("url")?, link_id: text("id")?, secret_key, made, place, folder })
+    }
+
+    /// From now on this plan pays; it has another name than the one of the set-up.
+    pub async fn use_plan(&self, plan: &Value) -> Result<()> {
+        let client = self.client()?;
+        let name = plan["name"].as_str().context("a plan without a name")?;
+        let saved = client.post("/api/v1/plans", plan).await?;
+        let activate = json!({ "version": saved["version"], "from": "2020-01-01T00:00:00Z" });
+        client.post(&format!("/api/v1/plans/{name}/activate"), &activate).await?;
+        client.patch(&format!("/api/v1/programs/{}", self.key("program_id")?), &json!({ "plan": name })).await?;
+        Ok(())
+    }
+
+    /// One of the things that `init` printed.
+    pub fn key(&self, name: &str) -> Result<&str> {
+        self.made[name].as_str().with_context(|| format!("init gave no {name}"))
+    }
+
+    /// An access token of the forex API.
+    pub async fn access_token(&self) -> Result<String> {
+        let asked = json!({
+            "grant_type": "client_credentials", "client_id": self.key("oauth_client_id")?,
+            "client_secret": self.key("oauth_client_secret")?,
+        });
+        let token = self.client()?.post("/oauth/token", &asked).await?;
+        Ok(token["access_token"].as_str().context("no access token")?.to_owned())
+    }
+
+    /// Pushes records to the forex API.
+    pub async fn push(&self, token: &str, what: &str, records: &Value) -> Result<()> {
+        self.client()?.post_with_token(token, &format!("/api/v1/forex/{what}"), records).await?;
+        Ok(())
+    }
+
+    /// Stops the server and opens its store.
+    pub async fn open_store(&mut self) -> Result<headwater_store::Store> {
+        self.server.stop()?;
+        Ok(headwater_store::Store::open(&self.place.to_store(), |error| eprintln!("headwater: {error}")).await?)
+    }
+
+    /// Starts the server again.
+    pub fn start(&mut self) -> Result<()> {
+        self.server = Server::start(&self.place)?;
+        Ok(())
     }
 
     /// A path in the temporary folder.
@@ -67,8 +113,7 @@ impl Stage {
     /// Stops the server, and starts it on the same store.
     pub fn restart(&mut self) -> Result<()> {
         self.server.stop()?;
-        self.server = Server::start(&self.place)?;
-        Ok(())
+        self.start()
     }
 
     /// So many more secret keys: each has a rate of its own.

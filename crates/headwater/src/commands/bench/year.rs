@@ -256,6 +256,8 @@ impl<'a> Year<'a> {
             plan_number: 1,
             posted_before: 0,
             explanation: "{}".to_owned(),
+            sale_amount: None,
+            sale_currency: None,
             created_at: at,
         });
     }

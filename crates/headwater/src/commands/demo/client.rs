@@ -29,6 +29,12 @@ impl Client {
         self.send(path, self.http.get(format!("{}{path}", self.url))).await
     }
 
+    /// Posts with an access token instead of the key.
+    pub async fn post_with_token(&self, token: &str, path: &str, body: &Value) -> Result<Value> {
+        let request = self.http.post(format!("{}{path}", self.url)).body(body.to_string());
+        self.send(path, request.header("authorization", format!("Bearer {token}"))).await
+    }
+
     async fn send(&self, path: &str, request: reqwest::RequestBuilder) -> Result<Value> {
         let request = request.header("x-api-key", &self.key).header("content-type", "application/json");
         let answer = request.send().await.with_context(|| format!("{path} does not answer"))?;

@@ -9,6 +9,7 @@ use crate::state::WebState;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
 use headwater_app::ingest::Record;
 use headwater_app::kpi::{Activity, Other, facts_of};
 use headwater_domain::money::Decimal;
@@ -58,6 +59,13 @@ pub async fn push(State(state): State<WebState>, uri: Uri, headers: HeaderMap, s
     };
     let outcome = outcome.await;
     caller.answer(outcome)
+}
+
+/// How many activities of a body can be read: what reading alone costs, for measurements.
+pub fn activities_read(bytes: &Bytes) -> usize {
+    let settings = Settings::default();
+    let is_read = |record: &&RawValue| from_wire(record, &settings, &Zone::UTC, Instant(0)).is_ok();
+    split(bytes).map_or(0, |found| found.into_iter().filter(is_read).count())
 }
 
 fn from_wire(record: &RawValue, settings: &Settings, zone: &Zone, now: Instant) -> Read {

@@ -22,6 +22,7 @@ use headwater_domain::attribution::Touch;
 use headwater_domain::ids::PartnerId;
 use headwater_domain::time::Zone;
 use http::{HeaderMap, StatusCode, Uri};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
@@ -160,6 +161,16 @@ async fn read_all(state: &WebState, caller: &Client, entity: Entity, bytes: &Byt
         return Err(ForexError::refused(complaints, received));
     }
     Ok((pushed.into_iter().map(|(_, read)| read).collect(), unknown_fields))
+}
+
+/// How many trading days of a body can be read: what reading alone costs, for measurements.
+pub fn trading_days_read(bytes: &Bytes) -> usize {
+    let place = Place { zone: &Zone::UTC, partner: &|_| None };
+    let is_read = |record: &&RawValue| {
+        let row = table::read(TRADING_ACTIVITY, Spelling::Exact, record, &Zone::UTC);
+        row.is_ok_and(|row| trading_day(&row, &place).is_ok())
+    };
+    records(bytes, Shape::OrEnvelope).map_or(0, |found| found.into_iter().filter(is_read).count())
 }
 
 /// A fact is paid to its customer's own partner, so a rebate for another one is refused rather than paid to the wrong.

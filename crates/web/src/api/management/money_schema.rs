@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 
 pages! {
-    CommissionPage of Commission, EntryPage of LedgerEntry, RatePage of StoredRate,
+    CommissionPage of Commission, DeedPage of Deed, EntryPage of LedgerEntry, RatePage of StoredRate,
 }
 
 /// One posting: an amount that a partner or a client earned, or a correction of one.
@@ -168,6 +168,43 @@ pub struct EntryFilters {
     pub unit: Option<String>,
     /// Of one name.
     pub name: Option<String>,
+}
+
+/// What somebody did.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"id": 7400, "at": "2026-02-03T10:15:00Z", "actor": "key:3", "action": "commission.approved",
+    "object": "commission:7101", "detail": {}}))]
+pub struct Deed {
+    /// Its number.
+    pub id: i64,
+    /// When.
+    pub at: String,
+    /// Who: `key:` and the number of an API key.
+    pub actor: String,
+    /// What: the kind of thing and what it became.
+    pub action: String,
+    /// To what: its kind and number.
+    pub object: String,
+    /// What else is worth knowing.
+    #[schema(value_type = Object)]
+    pub detail: Value,
+}
+
+/// Which deeds.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DeedFilters {
+    /// How many, from 1 to 100.
+    #[param(minimum = 1, maximum = 100, default = 25)]
+    pub limit: Option<i64>,
+    /// The id of the last one you have seen.
+    pub starting_after: Option<i64>,
+    /// Of one key, as in `key:3`.
+    pub actor: Option<String>,
+    /// Of one kind, as in `payout.completed`.
+    pub action: Option<String>,
+    /// To one thing, as in `commission:7101`.
+    pub object: Option<String>,
 }
 
 /// Which commissions are decided.
