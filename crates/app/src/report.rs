@@ -189,7 +189,7 @@ impl App {
         }
         for row in &rows {
             let key = key(row.program_id, row.partner_id, &|| text(row.origin));
-            add(&mut report, &cut, key, row.number, row).ok_or(ReportFailure::TooMuch)?;
+            add(&mut report, key, row.number, row).ok_or(ReportFailure::TooMuch)?;
         }
         for row in &clicks {
             let text = || match origin {
@@ -198,7 +198,7 @@ impl App {
                 _ => source(row.utm.as_deref().unwrap_or_default(), row.referer.as_deref()),
             };
             let key = key(row.program_id, row.partner_id, &text);
-            match cut.place(row.number) {
+            match periods::place(row.number) {
                 (place, None) => tally(&mut report, key, place).clicks += row.count,
                 (place, Some(month)) => tally(&mut report, key, place).months[month].1 += row.count,
             }
@@ -245,8 +245,8 @@ fn tally(report: &mut Report, key: ReportKey, place: Option<usize>) -> &mut Tall
 }
 
 /// Adds a row to its tally; `None` where a sum leaves 64 bits.
-fn add(report: &mut Report, cut: &periods::Cut, key: ReportKey, number: i64, row: &ReportRow) -> Option<()> {
-    let (place, month) = cut.place(number);
+fn add(report: &mut Report, key: ReportKey, number: i64, row: &ReportRow) -> Option<()> {
+    let (place, month) = periods::place(number);
     let tally = tally(report, key, place);
     if let Some(month) = month {
         return if row.kind == "earned" { sum(&mut tally.months[month].0, &row.what, row.amount) } else { Some(()) };

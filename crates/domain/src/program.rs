@@ -29,6 +29,7 @@ pub struct RegionalDomain {
 
 /// What an operator sets for a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, which an operator sets")]
 pub struct Settings {
     /// Regional sites, for links with region routing.
     pub regional_domains: Vec<RegionalDomain>,

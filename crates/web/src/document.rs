@@ -88,9 +88,9 @@ pub fn finish_document(mut document: OpenApi, version: &str) -> OpenApi {
     components.add_security_scheme("access_token", SecurityScheme::Http(bearer.build()));
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A rewards key (`rk_…`)."));
     components.add_security_scheme("rewards_key", SecurityScheme::Http(bearer.build()));
-    let user = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
-    let user = user.description(Some("The token of a partner's user (`pu_…`)."));
-    components.add_security_scheme("partner_token", SecurityScheme::Http(user.build()));
+    let text = "The token of a partner's user (`pu_…`).";
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(text));
+    components.add_security_scheme("partner_token", SecurityScheme::Http(bearer.build()));
     let mut schemas = Vec::new();
     ErrorBody::schemas(&mut schemas);
     schemas.push((ErrorBody::name().into_owned(), ErrorBody::schema()));

@@ -57,13 +57,11 @@ pub(super) struct Cut {
     pub(super) ranges: Vec<ReportRange>,
 }
 
-impl Cut {
-    /// Which period a range is of, `None` for the whole; and which of [`MONTHS`] it is, where it is no period itself.
-    pub(super) fn place(&self, number: i64) -> (Option<usize>, Option<usize>) {
-        let place = usize::try_from(number / RANGES_EACH).unwrap_or(0);
-        let month = usize::try_from(number % RANGES_EACH).unwrap_or(0);
-        (place.checked_sub(1), month.checked_sub(1))
-    }
+/// Which period a range is of, `None` for the whole; and which of [`MONTHS`] it is, where it is no period itself.
+pub(super) fn place(number: i64) -> (Option<usize>, Option<usize>) {
+    let place = usize::try_from(number / RANGES_EACH).unwrap_or(0);
+    let month = usize::try_from(number % RANGES_EACH).unwrap_or(0);
+    (place.checked_sub(1), month.checked_sub(1))
 }
 
 /// Cuts what is asked for.

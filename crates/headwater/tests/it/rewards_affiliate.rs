@@ -235,7 +235,15 @@ async fn a_partner_keeps_its_links_codes_referrals_and_payout_method(engine: Eng
     let landing = url::Url::parse(landing.headers()["location"].to_str().expect("text")).expect("an address");
     let session = landing.query_pairs().find(|(name, _)| name == "sessionId").expect("a session").1.into_owned();
     let body = json!({"email": "sub@buyer.example", "event_id": "s1", "amount": 1000, "tid": session});
-    assert_eq!(rewards(&broker, Method::POST, "/api/v2/track/sale", &body).await.0, 200);
+    // Clicks are written a moment after the redirect.
+    let mut status = 404;
+    for _ in 0..200 {
+        status = rewards(&broker, Method::POST, "/api/v2/track/sale", &body).await.0;
+        if status != 404 {
+            break;
+        }
+    }
+    assert_eq!(status, 200);
     let report = format!("reports/sub_ids?columns[]=sales_count&columns[]=promoter_earnings_amount&{RANGE}");
     let rows = read(&broker, key, &report).await;
     let news = rows.as_array().expect("rows").iter().find(|row| row["sub_id"] == "news").expect("its sub id");

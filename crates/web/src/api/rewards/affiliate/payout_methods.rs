@@ -115,8 +115,8 @@ async fn own(state: &WebState, partner: &Partner, id: &str) -> Result<PayoutSett
 fn from_wire(fields: &Fields<'_>, known: Option<&str>) -> Result<(Option<String>, Map<String, Value>), RewardsError> {
     let named = fields.optional_string("method")?;
     let name = named.as_deref().or(known).unwrap_or_default();
-    let names = METHODS.map(|(name, _)| name).join(", ");
-    let wrong = || RewardsError::invalid("method", format!("method must be one of {names}."));
+    let all = METHODS.map(|(method, _)| method).join(", ");
+    let wrong = || RewardsError::invalid("method", format!("method must be one of {all}."));
     let (method, needed) = METHODS.into_iter().find(|(method, _)| *method == name).ok_or_else(wrong)?;
     if fields.optional_bool("is_disabled")? == Some(true) || fields.optional_bool("is_selected")? == Some(false) {
         return Err(RewardsError::inexpressible(

@@ -23,6 +23,11 @@ pub async fn current(State(state): State<WebState>, headers: HeaderMap) -> Respo
                 object.remove(name);
             }
         }
+        if object["first_event_at"].is_null()
+            && let Some(object) = object.as_object_mut()
+        {
+            object.remove("first_event_at");
+        }
         let method = state.app.partner_payout(caller.account, partner.id).await?.method;
         object["selected_payout_method"] = method.unwrap_or_else(|| "not_set".into()).into();
         object["pending_contract_documents"] = json!([]);
