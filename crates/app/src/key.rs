@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::keep::Keep;
 use crate::secrets::random;
-use headwater_domain::ids::{AccountId, KeyId, ProgramId};
+use headwater_domain::ids::{AccountId, KeyId, PartnerId, ProgramId};
 use headwater_domain::time::Instant;
 use headwater_store::api_key::{NewApiKey, api_key_insert, api_key_revoke};
 use headwater_store::directory::ApiKeyRow;
@@ -28,6 +28,8 @@ pub enum KeyKind {
     Oauth,
     /// `rk_`: the rewards dialect.
     Rewards,
+    /// `pu_`: the rewards dialect's affiliate API, for the user of one partner.
+    Partner,
 }
 
 impl KeyKind {
@@ -39,11 +41,12 @@ impl KeyKind {
             Self::Brand => "brand",
             Self::Oauth => "oauth",
             Self::Rewards => "rewards",
+            Self::Partner => "partner",
         }
     }
     /// Reads [`Self::name`].
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Secret, Self::Publishable, Self::Brand, Self::Oauth, Self::Rewards]
+        [Self::Secret, Self::Publishable, Self::Brand, Self::Oauth, Self::Rewards, Self::Partner]
             .into_iter()
             .find(|k| k.name() == name)
     }
@@ -61,6 +64,8 @@ pub struct Credential {
     pub account: AccountId,
     /// The one program it is bound to.
     pub program: Option<ProgramId>,
+    /// The one partner whose user it is.
+    pub partner: Option<PartnerId>,
     /// What it opens.
     pub kind: KeyKind,
     /// From which origins a browser may use it.
@@ -81,6 +86,7 @@ impl Credential {
             id: KeyId(row.id),
             account: AccountId(row.account_id),
             program: row.program_id.map(ProgramId),
+            partner: row.partner_id.map(PartnerId),
             kind: KeyKind::parse(&row.kind).unwrap_or(KeyKind::Publishable),
             origins: serde_json::from_str(&row.origins).unwrap_or_default(),
             programs: programs.into_iter().map(ProgramId).collect(),
@@ -113,6 +119,8 @@ pub struct KeyRequest {
     pub kind: KeyKind,
     /// The program it is bound to.
     pub program: Option<ProgramId>,
+    /// The partner whose user it is.
+    pub partner: Option<PartnerId>,
     /// Origins of a publishable key.
     pub origins: Vec<String>,
     /// Programs that a secret key is limited to; empty: all.
@@ -142,6 +150,7 @@ fn compose(kind: KeyKind) -> (String, String, Option<String>) {
         KeyKind::Secret => (format!("sk_{lookup}_{secret}"), lookup, None),
         KeyKind::Publishable => (format!("pk_{lookup}_{secret}"), lookup, None),
         KeyKind::Rewards => (format!("rk_{lookup}_{secret}"), lookup, None),
+        KeyKind::Partner => (format!("pu_{lookup}_{secret}"), lookup, None),
         KeyKind::Oauth => (format!("cs_{secret}"), format!("ci_{lookup}"), Some(format!("ci_{lookup}"))),
         KeyKind::Brand => {
             let mut bytes = random::<16>();
@@ -180,6 +189,7 @@ pub(crate) fn prepare(account: AccountId, request: &KeyRequest, now: Instant) ->
     let row = NewApiKey {
         account_id: account.0,
         program_id: request.program.map(|p| p.0),
+        partner_id: request.partner.map(|p| p.0),
         kind: request.kind.name().to_owned(),
         lookup,
         secret_hash: hash(&text),
@@ -197,11 +207,14 @@ impl App {
     /// Makes a credential.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the kind opens one program, and none is named (`conventions.md` §4).
+    /// [`Error::Invalid`] where the kind opens one program or is one partner's, and none is named (`conventions.md` §4).
     pub async fn key_issue(&self, account: AccountId, request: KeyRequest, keep: Keep<IssuedKey>) -> Result<IssuedKey> {
         let of_one_program = matches!(request.kind, KeyKind::Publishable | KeyKind::Brand | KeyKind::Oauth);
         if of_one_program && request.program.is_none() {
             return Err(Error::invalid("program", format!("is required for a {} key", request.kind.name())));
+        }
+        if request.partner.is_some() != (request.kind == KeyKind::Partner) {
+            return Err(Error::invalid("partner", "is required for a partner key, and for no other"));
         }
         let prepared = prepare(account, &request, self.clock.now());
         let insert = async move |tx: &headwater_store::backend::Tx<'_>| {

@@ -228,7 +228,7 @@ impl App {
         Ok(None)
     }
 
-    /// Makes a referral of a member by hand.
+    /// Makes a referral of a member by hand; `entry_source` says whose hand (`rewards-api.md` §8).
     ///
     /// # Errors
     /// [`Error::Conflict`] where its program has one that is named so.
@@ -238,6 +238,7 @@ impl App {
         member: &Membership,
         named: &Named,
         name: Option<String>,
+        entry_source: &str,
     ) -> Result<Referral> {
         let customer = named.own_id().ok_or_else(|| Error::invalid("email", "and uid can not be blank"))?;
         if self.referral_named(account, Some(member.program), named).await?.is_some() {
@@ -250,7 +251,7 @@ impl App {
         let mut record = named.record(customer.clone(), Referrer::Partner(member.partner, None));
         record.registered_at = Some(self.clock.now());
         record.name = name.map_or(Field::Keep, Field::Set);
-        record.attributes.insert("entry_source".into(), "api".into());
+        record.attributes.insert("entry_source".into(), entry_source.into());
         let id = self.customer_record(account, member.program, record).await?;
         self.referral_read(account, id).await
     }

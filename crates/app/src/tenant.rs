@@ -99,6 +99,7 @@ fn request(kind: KeyKind, origin: &str) -> KeyRequest {
     KeyRequest {
         kind,
         program: None,
+        partner: None,
         origins: if is(KeyKind::Publishable) { vec![origin.to_owned()] } else { Vec::new() },
         programs: Vec::new(),
         permissions: if is(KeyKind::Secret) { PERMISSIONS.map(str::to_owned).into() } else { Vec::new() },

@@ -29,6 +29,7 @@ pub struct RegionalDomain {
 
 /// What an operator sets for a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, which an operator sets")]
 pub struct Settings {
     /// Regional sites, for links with region routing.
     pub regional_domains: Vec<RegionalDomain>,
@@ -62,6 +63,8 @@ pub struct Settings {
     pub inbound: Inbound,
     /// Partners that set no minimum of their own are paid from this amount on.
     pub payout_minimum: Option<Decimal>,
+    /// Whether a partner's user sees the partners below its own.
+    pub tree_visible: bool,
     /// What the rewards dialect keeps of it that nothing else is decided by.
     pub campaign: Map<String, Value>,
 }
@@ -97,6 +100,7 @@ impl Default for Settings {
             kpis: Vec::new(),
             inbound: Inbound::default(),
             payout_minimum: None,
+            tree_visible: false,
             campaign: Map::new(),
         }
     }
@@ -179,6 +183,7 @@ impl Settings {
                 self.payout_minimum =
                     if value.is_null() { None } else { Some(minimum().ok_or("must be a decimal of 0 or more")?) };
             }
+            "tree_visible" => self.tree_visible = value.as_bool().ok_or("must be true or false")?,
             "campaign" => self.campaign = value.as_object().cloned().ok_or("must be an object")?,
             _ => {}
         }
@@ -201,7 +206,7 @@ impl Settings {
             "unverified_types": self.unverified_types, "payout_minimum": self.payout_minimum.map(|m| m.to_string()),
             "sources": self.sources.iter().map(|(figure, source)| (figure.clone(), source.name().into())).collect::<Map<_, Value>>(),
             "unknown_customer": if self.holds_unknown_customers { "hold" } else { "reject" },
-            "campaign": self.campaign,
+            "tree_visible": self.tree_visible, "campaign": self.campaign,
             "kpis": self.kpis.iter().map(EventConfiguration::to_json).collect::<Vec<_>>(),
         });
         let Value::Object(mut map) = value else { return Map::new() };
@@ -253,7 +258,7 @@ mod tests {
     fn settings_read_back_what_they_wrote() {
         let changes = json!({"attribution": "last_click", "window_days": 7, "plan": "ib", "currency": "eur", "payout_minimum": "50",
             "sources": {"deposit": "forex", "kpi:Rebate": "push"}, "unknown_customer": "hold",
-            "plan_of": "acquisition", "postback_token": "a-token-of-our-own", "postback_ips": ["10.0.0.0/8", "::1"],
+            "plan_of": "acquisition", "tree_visible": true, "postback_token": "a-token-of-our-own", "postback_ips": ["10.0.0.0/8", "::1"],
             "postback_events": {"dep": "FIRST_DEPOSIT"},
             "regional_domains": [{"url": "https://de.broker.example", "countries": ["de", "AT"]}]});
         let Value::Object(changes) = changes else { panic!("an object") };
@@ -269,6 +274,7 @@ mod tests {
             ("time_zone", json!("Mars")),
             ("attribution", json!("any")),
             ("plan_of", json!("first")),
+            ("tree_visible", json!("yes")),
             ("postback_token", json!("short")),
             ("postback_ips", json!(["10.0.0.0/64"])),
             ("postback_events", json!({"dep": "first_deposit"})),

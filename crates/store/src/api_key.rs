@@ -9,6 +9,7 @@ use crate::{counter, sql};
 pub struct NewApiKey {
     pub account_id: i64,
     pub program_id: Option<i64>,
+    pub partner_id: Option<i64>,
     pub kind: String,
     pub lookup: String,
     pub secret_hash: String,
@@ -27,11 +28,11 @@ pub async fn api_key_insert(tx: &Tx<'_>, new: &NewApiKey) -> Result<i64> {
     tx.execute(
         sql!(
             "INSERT INTO api_key (id, account_id, program_id, kind, lookup, secret_hash, hint, origins, programs, permissions, \
-             expires_at, created_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+             expires_at, created_at, version, partner_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
         ),
         &[
             &id, &new.account_id, &new.program_id, &new.kind, &new.lookup, &new.secret_hash, &new.hint, &new.origins,
-            &new.programs, &new.permissions, &new.expires_at, &new.created_at, &version,
+            &new.programs, &new.permissions, &new.expires_at, &new.created_at, &version, &new.partner_id,
         ],
     )
     .await?;

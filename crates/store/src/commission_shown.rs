@@ -45,6 +45,8 @@ pub struct ShownFilter {
     /// The pair of a fact's data, as our own writer wrote it: `"plan":"pro"`.
     pub plan_pair: Option<String>,
     pub promoter_id: Option<i64>,
+    /// The partner that earned it; what went to its referrals is not in it.
+    pub earner_id: Option<i64>,
     pub referral_id: Option<i64>,
     /// `next`, `overdue` or `custom`.
     pub due_period: Option<String>,
@@ -140,6 +142,7 @@ pub async fn commissions_shown(
          AND (CAST($20 AS BOOLEAN) IS NULL OR (c.id IN (SELECT MIN(l.id) FROM commission l WHERE l.account_id = $1 \
            GROUP BY l.person_id)) = $20) \
          AND (CAST($21 AS BOOLEAN) IS NULL OR EXISTS (SELECT 1 FROM commission l WHERE l.corrects = c.id AND l.amount < 0) = $21) \
+         AND (CAST($28 AS BIGINT) IS NULL OR c.partner_id = $28) \
          AND (CAST($26 AS TEXT) IS NULL OR replace(COALESCE(f.data, ''), $26, '') <> COALESCE(f.data, '')) \
          AND (CAST($27 AS TEXT) IS NULL \
            OR ($27 LIKE '%,no_suspicion,%' AND COALESCE(r.attributes, '') NOT LIKE '%\"fraud_check\":\"%') \
@@ -188,6 +191,7 @@ pub async fn commissions_shown(
         &offset,
         &f.plan_pair,
         &f.fraud_checks,
+        &f.earner_id,
     ];
     tx.all(statement, parameters).await
 }

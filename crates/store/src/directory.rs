@@ -61,6 +61,7 @@ record! {
     pub struct ApiKeyRow {
         id: i64, account_id: i64, program_id: Option<i64>, kind: String, lookup: String, secret_hash: String, hint: String,
         origins: String, programs: String, permissions: String, expires_at: Option<i64>, revoked_at: Option<i64>, created_at: i64,
+        partner_id: Option<i64>,
     }
 }
 record! {
@@ -164,7 +165,7 @@ pub async fn changes_since(tx: &Tx<'_>, seen: i64) -> Result<Changes> {
             .all(
                 sql!(
                     "SELECT id, account_id, program_id, kind, lookup, secret_hash, hint, origins, programs, permissions, \
-                     expires_at, revoked_at, created_at FROM api_key WHERE version > $1"
+                     expires_at, revoked_at, created_at, partner_id FROM api_key WHERE version > $1"
                 ),
                 &[&seen],
             )

@@ -42,6 +42,7 @@ pub mod plan;
 pub mod pricing_lock;
 pub mod promo_code;
 pub mod referral;
+pub mod report;
 pub mod repricing;
 pub mod reward;
 pub mod same_click;

@@ -31,11 +31,12 @@ const MONEY: &[Migration] = &[
     Migration { name: "0008_simulation", text: include_str!("../migrations/0008_simulation.sql") },
     Migration { name: "0009_seal_check", text: include_str!("../migrations/0009_seal_check.sql") },
     Migration { name: "0010_circles", text: include_str!("../migrations/0010_circles.sql") },
-    Migration { name: "0012_rewards", text: include_str!("../migrations/0012_rewards.sql") },
-    Migration { name: "0013_webhooks", text: include_str!("../migrations/0013_webhooks.sql") },
-    Migration { name: "0014_memberships", text: include_str!("../migrations/0014_memberships.sql") },
-    Migration { name: "0015_same_click", text: include_str!("../migrations/0015_same_click.sql") },
-    Migration { name: "0016_refunds", text: include_str!("../migrations/0016_refunds.sql") },
+    Migration { name: "0011_rewards", text: include_str!("../migrations/0011_rewards.sql") },
+    Migration { name: "0012_webhooks", text: include_str!("../migrations/0012_webhooks.sql") },
+    Migration { name: "0013_memberships", text: include_str!("../migrations/0013_memberships.sql") },
+    Migration { name: "0014_same_click", text: include_str!("../migrations/0014_same_click.sql") },
+    Migration { name: "0015_refunds", text: include_str!("../migrations/0015_refunds.sql") },
+    Migration { name: "0016_partner_tokens", text: include_str!("../migrations/0016_partner_tokens.sql") },
 ];
 const CLICKS: &[Migration] = &[Migration { name: "0001_clicks", text: include_str!("../migrations/0001_clicks.sql") }];
 

@@ -27,6 +27,8 @@ pub struct PayoutShownFilter {
     pub method_pair: Option<String>,
     /// The partner that is paid, or that brought who is.
     pub promoter_id: Option<i64>,
+    /// The partner that is paid; what goes to its referrals is not in it.
+    pub payee_id: Option<i64>,
     /// The customer that is paid.
     pub referral_id: Option<i64>,
     /// `cash` or a reward unit.
@@ -105,6 +107,7 @@ macro_rules! fits {
              AND (CAST($15 AS TEXT) IS NULL OR unit = $15 OR ($15 = 'cash' \
                AND unit NOT IN ('points', 'credits', 'free_months', 'mon_discount', 'discount_per'))) \
              AND (CAST($16 AS TEXT) IS NULL OR $16 LIKE '%,' || CAST(COALESCE(partner_id, promoter_id) AS TEXT) || ',%') \
+             AND (CAST($18 AS BIGINT) IS NULL OR partner_id = $18) \
              AND (NOT CAST($17 AS BOOLEAN) OR (status = 'pending' AND amount > 0 \
                AND unit NOT IN ('points', 'credits', 'free_months', 'mon_discount', 'discount_per')))"
         )
@@ -121,7 +124,7 @@ pub async fn payouts_shown(
     offset: i64,
 ) -> Result<(i64, Vec<PayoutRow>)> {
     let f = filter;
-    let narrowed: [&dyn crate::backend::Parameter; 17] = [
+    let narrowed: [&dyn crate::backend::Parameter; 18] = [
         &account_id,
         &f.ids,
         &f.status,
@@ -139,6 +142,7 @@ pub async fn payouts_shown(
         &f.unit,
         &f.promoter_ids,
         &f.only_payable,
+        &f.payee_id,
     ];
     let count = sql!(concat!("SELECT COUNT(*) FROM payout WHERE ", fits!()));
     let (total,): (i64,) = tx.one(count, &narrowed).await?;
@@ -147,8 +151,8 @@ pub async fn payouts_shown(
         columns!(),
         " FROM payout WHERE ",
         fits!(),
-        " ORDER BY CASE $18 WHEN 'amount' THEN amount WHEN 'period_start' THEN period_start WHEN 'period_end' THEN until_at \
-         ELSE created_at END * CASE WHEN $19 THEN -1 ELSE 1 END, id DESC LIMIT $20 OFFSET $21"
+        " ORDER BY CASE $19 WHEN 'amount' THEN amount WHEN 'period_start' THEN period_start WHEN 'period_end' THEN until_at \
+         ELSE created_at END * CASE WHEN $20 THEN -1 ELSE 1 END, id DESC LIMIT $21 OFFSET $22"
     ));
     let (order, descending) = match order {
         PayoutOrder::CreatedAt => ("created_at", true),
@@ -174,10 +178,11 @@ pub enum PayoutGrouping {
     DuePeriod,
 }
 
-/// What payouts add up to, by group and unit.
+/// What payouts add up to, by group and unit; perhaps those of one partner.
 pub async fn payout_figures(
     tx: &Tx<'_>,
     account_id: i64,
+    payee_id: Option<i64>,
     grouping: PayoutGrouping,
     overdue_before: i64,
 ) -> Result<Vec<PayoutFigure>> {
@@ -186,7 +191,8 @@ pub async fn payout_figures(
          FROM (SELECT CASE $2 WHEN 'status' THEN status WHEN 'settings' THEN settings \
          WHEN 'paid' THEN COALESCE(CAST(paid_at / 86400000000 AS TEXT), '') ELSE ",
         due_period!("CAST($3 AS BIGINT)"),
-        " END AS kind, unit, program_id, amount, partner_id, customer_id FROM payout WHERE account_id = $1 AND hidden_at IS NULL) AS kinds \
+        " END AS kind, unit, program_id, amount, partner_id, customer_id FROM payout WHERE account_id = $1 AND hidden_at IS NULL \
+         AND (CAST($4 AS BIGINT) IS NULL OR partner_id = $4)) AS kinds \
          GROUP BY kind, unit, program_id ORDER BY kind, unit, program_id"
     ));
     let grouping = match grouping {
@@ -195,7 +201,7 @@ pub async fn payout_figures(
         PayoutGrouping::PaidPeriod => "paid",
         PayoutGrouping::DuePeriod => "due",
     };
-    tx.all(statement, &[&account_id, &grouping, &overdue_before]).await
+    tx.all(statement, &[&account_id, &grouping, &overdue_before, &payee_id]).await
 }
 
 /// Locks the pending payouts of money that can be sent by this method and are in no payments yet.

@@ -25,7 +25,7 @@ const DESCRIPTION: &str = "Links, clicks, events, commissions and postbacks of a
     minute, a whole minute's at once.";
 
 /// Each tag with its sentence, in the order in which a newcomer needs them.
-const TAGS: [(&str, &str); 20] = [
+const TAGS: [(&str, &str); 21] = [
     ("Links", "Where partners send visitors"),
     ("Visitor", "What a visitor's browser asks for, without a key"),
     ("Clicks", "Visits to links"),
@@ -37,6 +37,7 @@ const TAGS: [(&str, &str); 20] = [
         "Rewards",
         "Rewards of partners and customers: earned, approved, fulfilled; with a rewards key and its `Account-ID`",
     ),
+    ("Affiliate", "What a partner's own user sees and does; with its token and the `Account-ID`"),
     ("Programs", "Management: a site with its attribution, currency and plan"),
     ("Partners", "Management: who brings clients"),
     ("Plans", "Management: what is paid for"),
@@ -87,6 +88,9 @@ pub fn finish_document(mut document: OpenApi, version: &str) -> OpenApi {
     components.add_security_scheme("access_token", SecurityScheme::Http(bearer.build()));
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A rewards key (`rk_…`)."));
     components.add_security_scheme("rewards_key", SecurityScheme::Http(bearer.build()));
+    let text = "The token of a partner's user (`pu_…`).";
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(text));
+    components.add_security_scheme("partner_token", SecurityScheme::Http(bearer.build()));
     let mut schemas = Vec::new();
     ErrorBody::schemas(&mut schemas);
     schemas.push((ErrorBody::name().into_owned(), ErrorBody::schema()));
@@ -295,7 +299,8 @@ mod tests {
             let once = parameters.iter().any(|p| p["name"] == "Idempotency-Key");
             // Reports by an address are known by their transactions, and a token is new each time. What the rewards dialect is sent is
             // known by keys of its own.
-            let has_none = path.starts_with("/postback") || path == "/oauth/token" || tag == "Rewards";
+            let has_none =
+                path.starts_with("/postback") || path == "/oauth/token" || matches!(tag, "Rewards" | "Affiliate");
             assert_eq!(once, method == "post" && !has_none, "{at}: Idempotency-Key");
         }
     }

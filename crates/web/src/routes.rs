@@ -10,8 +10,8 @@ use crate::api::management::{
 };
 use crate::api::referral::{dead_letters, endpoints, events, handlers};
 use crate::api::rewards::{
-    self, batches, campaigns, commission_actions, commission_create, memberships, payout_actions, promo_codes,
-    promoters, referrals, reward, track, webhook_deliveries, webhooks,
+    self, affiliate, batches, campaigns, commission_actions, commission_create, memberships, payout_actions,
+    promo_codes, promoters, referrals, reports, reward, track, webhook_deliveries, webhooks,
 };
 use crate::api::{brand, postback};
 use crate::auth::require_secret_key;
@@ -194,6 +194,42 @@ fn rewards_people() -> OpenApiRouter<WebState> {
         .routes(routes!(referrals::enable))
         .routes(routes!(referrals::disable))
         .routes(routes!(referrals::move_to_promoter))
+        .routes(routes!(reports::overview))
+        .routes(routes!(reports::campaigns))
+        .routes(routes!(reports::promoters))
+        .routes(routes!(reports::traffic_sources))
+        .routes(routes!(reports::urls))
+        .routes(routes!(reports::download))
+        .merge(rewards_affiliate())
+}
+
+/// What a partner's own user calls.
+fn rewards_affiliate() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(affiliate::promoters::current))
+        .routes(routes!(affiliate::promoters::sub_affiliates))
+        .routes(routes!(affiliate::campaigns::list))
+        .routes(routes!(affiliate::campaigns::update))
+        .routes(routes!(affiliate::commissions::list))
+        .routes(routes!(affiliate::payouts::list))
+        .routes(routes!(affiliate::payouts::due_stats))
+        .routes(routes!(affiliate::payout_methods::list, affiliate::payout_methods::create))
+        .routes(routes!(
+            affiliate::payout_methods::read,
+            affiliate::payout_methods::update,
+            affiliate::payout_methods::delete
+        ))
+        .routes(routes!(affiliate::promo_codes::list, affiliate::promo_codes::create))
+        .routes(routes!(affiliate::promo_codes::update, affiliate::promo_codes::delete))
+        .routes(routes!(affiliate::referral_links::list, affiliate::referral_links::create))
+        .routes(routes!(affiliate::referral_links::update, affiliate::referral_links::delete))
+        .routes(routes!(affiliate::referrals::list, affiliate::referrals::create))
+        .routes(routes!(affiliate::referrals::update, affiliate::referrals::delete))
+        .routes(routes!(affiliate::reports::overview))
+        .routes(routes!(affiliate::reports::sub_ids))
+        .routes(routes!(affiliate::reports::download))
+        .routes(routes!(affiliate::contract_documents::list))
+        .routes(routes!(affiliate::contract_documents::sign))
 }
 
 fn management() -> OpenApiRouter<WebState> {

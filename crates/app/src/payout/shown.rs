@@ -9,7 +9,7 @@ use crate::commission::shown::{campaign_named, currency_of, promoter_named};
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::ledger::moves::numbers;
-use headwater_domain::ids::{AccountId, ProgramId};
+use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::money::{Decimal, Unit};
 use headwater_domain::postback::entity::{PayoutEntity, Recipient};
 use headwater_domain::time::Instant;
@@ -73,10 +73,17 @@ impl App {
         shown.rows.pop().ok_or(Error::NotFound("payout"))
     }
 
-    /// What payouts add up to, by group and unit.
-    pub async fn payout_sums(&self, account: AccountId, grouping: PayoutGrouping) -> Result<Vec<PayoutSum>> {
+    /// What payouts add up to, by group and unit; perhaps those of one partner.
+    pub async fn payout_sums(
+        &self,
+        account: AccountId,
+        payee: Option<PartnerId>,
+        grouping: PayoutGrouping,
+    ) -> Result<Vec<PayoutSum>> {
         let overdue_before = self.clock.now().plus_seconds(-OVERDUE_SECONDS).0;
-        let read = async move |tx: &Tx<'_>| payout_figures(tx, account.0, grouping, overdue_before).await;
+        let read = async move |tx: &Tx<'_>| {
+            payout_figures(tx, account.0, payee.map(|payee| payee.0), grouping, overdue_before).await
+        };
         let directory = self.directory();
         let mut sums: Vec<PayoutSum> = Vec::new();
         for row in self.store.money.read(read).await? {

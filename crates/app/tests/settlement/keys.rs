@@ -106,6 +106,7 @@ async fn a_key_of_one_program_needs_a_program(store: TestStore) {
         let mut request = KeyRequest {
             kind,
             program: None,
+            partner: None,
             origins: Vec::new(),
             programs: Vec::new(),
             permissions: Vec::new(),
@@ -129,6 +130,7 @@ async fn a_committed_change_is_no_error(store: TestStore) {
     let request = KeyRequest {
         kind: KeyKind::Secret,
         program: None,
+        partner: None,
         origins: Vec::new(),
         programs: Vec::new(),
         permissions: Vec::new(),

@@ -44,6 +44,7 @@ async fn key(fixture: &Fixture, programs: &[ProgramId]) -> Arc<Credential> {
     let request = KeyRequest {
         kind: KeyKind::Secret,
         program: None,
+        partner: None,
         origins: Vec::new(),
         programs: programs.to_vec(),
         permissions: Vec::new(),

@@ -91,6 +91,14 @@ const REWARDS_PEOPLE_PROOFS: [&str; 4] = [
     r#"["client@shop.example","u-77","cancelled"]"#,
 ];
 
+/// The partner has its token, its link and its way to be paid, and reads its own report.
+const REWARDS_AFFILIATE_PROOFS: [&str; 4] = [
+    r#""ref_token":"maria""#,
+    r#""name":"Weekly""#,
+    r#""paypal_email":"maria@partner.example""#,
+    "sub_id,period,sales_count",
+];
+
 async fn the_tour_of_the_readme_can_be_followed(engine: Engine) {
     let server = Server::start(engine).await;
     let address = server.url.strip_prefix("http://").expect("plain HTTP");
@@ -195,4 +203,14 @@ async fn the_guide_to_promoters_and_tracking_can_be_followed_on_sqlite() {
 #[tokio::test]
 async fn the_guide_to_promoters_and_tracking_can_be_followed_on_postgres() {
     a_pushing_guide_can_be_followed(Engine::Postgres, "docs/api/rewards_people.md", &REWARDS_PEOPLE_PROOFS).await;
+}
+
+#[tokio::test]
+async fn the_guide_for_a_partners_user_can_be_followed_on_sqlite() {
+    a_pushing_guide_can_be_followed(Engine::Sqlite, "docs/api/rewards_affiliate.md", &REWARDS_AFFILIATE_PROOFS).await;
+}
+
+#[tokio::test]
+async fn the_guide_for_a_partners_user_can_be_followed_on_postgres() {
+    a_pushing_guide_can_be_followed(Engine::Postgres, "docs/api/rewards_affiliate.md", &REWARDS_AFFILIATE_PROOFS).await;
 }

@@ -2,8 +2,9 @@
 //! payouts and webhooks (`rewards-api.md`).
 //!
 //! `caller` knows who asks, `problem` the error body, `asked` and `page` the query and its lists, `ids` the bulk body,
-//! `amount` minor units. Each of the others is one noun of the dialect with its calls.
+//! `amount` minor units, `report_body` reports; `affiliate` is what a partner's own user calls. Each of the others is one noun of the dialect with its calls.
 
+pub mod affiliate;
 pub mod amount;
 pub mod asked;
 pub mod batches;
@@ -22,6 +23,8 @@ pub mod promo_codes;
 pub mod promoter_body;
 pub mod promoters;
 pub mod referrals;
+pub mod report_body;
+pub mod reports;
 pub mod reward;
 pub mod track;
 pub mod webhook_deliveries;

@@ -10,9 +10,10 @@ use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
+use headwater_app::directory::Directory;
 use headwater_app::error::Error;
 use headwater_app::key::{Credential, IssuedKey, KeyKind, KeyRequest, PERMISSIONS};
-use headwater_domain::ids::{AccountId, KeyId, ProgramId};
+use headwater_domain::ids::{AccountId, KeyId, PartnerId, ProgramId};
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
@@ -25,9 +26,10 @@ use serde_json::{Map, Value, json};
     responses((status = 200, description = "A page of keys", body = KeyPage)))]
 pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
     let page = query.page()?;
-    let mut all = state.app.directory().credentials(caller.account);
+    let directory = state.app.directory();
+    let mut all = directory.credentials(caller.account);
     all.reverse();
-    page.of_all(&all, |key| key.id.to_string(), |key| to_wire(key)).map(Json)
+    page.of_all(&all, |key| key.id.to_string(), |key| to_wire(&directory, key)).map(Json)
 }
 
 /// Issue a key
@@ -44,10 +46,11 @@ pub async fn issue(
     body: Body,
 ) -> Created {
     let fields = object(&headers, body).await?;
-    only(&fields, &["kind", "program", "origins", "programs", "permissions", "expires_at"])?;
+    only(&fields, &["kind", "program", "partner", "origins", "programs", "permissions", "expires_at"])?;
     let kind = text(&fields, "kind")?.and_then(|name| KeyKind::parse(&name));
-    let kind =
-        kind.ok_or_else(|| ApiError::invalid("kind", "kind must be secret, publishable, brand, oauth or rewards."))?;
+    let kind = kind.ok_or_else(|| {
+        ApiError::invalid("kind", "kind must be secret, publishable, brand, oauth, rewards or partner.")
+    })?;
     let default: Vec<_> = if kind == KeyKind::Secret { PERMISSIONS.map(str::to_owned).into() } else { Vec::new() };
     let permissions = texts(&fields, "permissions")?.unwrap_or(default);
     if let Some(more) = permissions.iter().find(|p| !PERMISSIONS.contains(&p.as_str()) || !caller.may(p)) {
@@ -66,9 +69,11 @@ pub async fn issue(
         || Ok(caller.programs.clone()),
         |ids| ids.into_iter().map(program).collect::<Result<Vec<_>, _>>(),
     )?;
+    let partner = partner(&state, &caller, kind, text(&fields, "partner")?)?;
     let request = KeyRequest {
         kind,
         program: named.or(caller.program),
+        partner,
         origins: texts(&fields, "origins")?.unwrap_or_default(),
         programs,
         permissions,
@@ -107,6 +112,21 @@ pub async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Whose user a partner key is for. Its user sees all that the partner has, so a key that is limited makes none.
+fn partner(
+    state: &WebState,
+    caller: &Caller,
+    kind: KeyKind,
+    name: Option<String>,
+) -> Result<Option<PartnerId>, ApiError> {
+    let Some(name) = name else { return Ok(None) };
+    if kind == KeyKind::Partner && !caller.is_unlimited() {
+        return Err(ApiError::forbidden("A key that is limited cannot make a partner key.").with_param("kind"));
+    }
+    let found = state.app.directory().partner(caller.account, &name).map(|partner| partner.id);
+    found.map(Some).ok_or_else(|| ApiError::invalid("partner", "partner must be the id of a partner."))
+}
+
 fn texts(fields: &Map<String, Value>, key: &str) -> Result<Option<Vec<String>>, ApiError> {
     let wrong = || ApiError::invalid(key, format!("{key} must be an array of strings."));
     let Some(value) = fields.get(key).filter(|value| !value.is_null()) else { return Ok(None) };
@@ -114,9 +134,11 @@ fn texts(fields: &Map<String, Value>, key: &str) -> Result<Option<Vec<String>>, 
     items.map(|v| v.as_str().map(str::to_owned)).collect::<Option<_>>().map(Some).ok_or_else(wrong)
 }
 
-fn to_wire(key: &Credential) -> Value {
+fn to_wire(directory: &Directory, key: &Credential) -> Value {
     let time = |at: Option<i64>| at.map(|at| Instant(at).iso8601());
+    let partner = key.partner.and_then(|id| directory.partner_by_id(key.account, id));
     json!({
+        "partner": partner.map(|partner| &partner.row.external_id),
         "id": key.id.0, "kind": key.kind.name(), "hint": key.row.hint, "program": key.program.map(|id| id.to_string()),
         "programs": key.programs.iter().map(ToString::to_string).collect::<Vec<_>>(), "origins": key.origins,
         "permissions": key.permissions, "expires_at": time(key.row.expires_at), "revoked_at": time(key.row.revoked_at),

@@ -72,6 +72,9 @@ pub struct ProgramSettings {
     pub auto_approve: Option<bool>,
     /// What a payout has at least: a decimal, in the program's currency.
     pub payout_minimum: Option<String>,
+    /// Whether a partner's user sees the partners below its own, in the affiliate API.
+    #[schema(default = false)]
+    pub tree_visible: Option<bool>,
     /// What the rewards dialect keeps of it: its lists of rewards, and how its links name a member.
     pub campaign: Option<Object>,
     /// Where a visitor goes whose link cannot be used.
@@ -469,10 +472,12 @@ pub struct Held {
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"kind": "publishable", "program": "1201", "origins": ["https://broker.example"]}))]
 pub struct NewKey {
-    /// `secret`, `publishable`, `brand`, `oauth` or `rewards`.
+    /// `secret`, `publishable`, `brand`, `oauth`, `rewards` or `partner`.
     pub kind: String,
     /// The one program it is bound to.
     pub program: Option<String>,
+    /// The partner whose user a `partner` key is for.
+    pub partner: Option<String>,
     /// From where a browser may use a publishable key.
     pub origins: Option<Vec<String>>,
     /// What a secret key is limited to; all where it is left out.
@@ -512,6 +517,9 @@ pub struct Key {
     /// The one program it is bound to.
     #[schema(required)]
     pub program: Option<String>,
+    /// The partner whose user it is for.
+    #[schema(required)]
+    pub partner: Option<String>,
     /// What it is limited to; empty is all.
     pub programs: Vec<String>,
     /// From where a browser may use it.

@@ -1,12 +1,13 @@
 //! From `Authorization: Bearer rk_…` and `Account-ID` to a caller within its minute.
 //!
 //! The account comes from the key alone; the header must agree with it. Every valid credential of another dialect is
-//! told so with 403, everybody else gets 401. Leaves partners' user tokens to the partner's part of the dialect.
+//! told so with 403, everybody else gets 401. A partner's user token opens the affiliate API and nothing else.
 
 use super::problem::RewardsError;
 use crate::limits::rate::Allowance;
 use crate::state::WebState;
 use axum::response::{IntoResponse as _, Response};
+use headwater_app::directory::Partner;
 use headwater_app::key::{Credential, KeyKind};
 use headwater_domain::ids::AccountId;
 use http::{HeaderMap, header};
@@ -24,6 +25,26 @@ pub struct Caller {
 
 /// The caller whose key this is, for the account that it names, within that account's rate.
 pub async fn caller(state: &WebState, headers: &HeaderMap) -> Result<Caller, RewardsError> {
+    let credential = credential(state, headers, KeyKind::Rewards).await?;
+    let allowance = allowance(state, credential.account)?;
+    Ok(Caller { account: credential.account, credential, allowance })
+}
+
+/// The user of a partner, within the rate of that partner.
+pub async fn affiliate(state: &WebState, headers: &HeaderMap) -> Result<(Caller, Arc<Partner>), RewardsError> {
+    let credential = credential(state, headers, KeyKind::Partner).await?;
+    let account = credential.account;
+    let partner = credential.partner.and_then(|id| state.app.directory().partner_by_id(account, id).cloned());
+    let partner = partner.ok_or_else(RewardsError::forbidden)?;
+    let allowance = state.partner_rate.take(&partner.id, state.app.clock.now());
+    if !allowance.is_granted() {
+        return Err(RewardsError::rate_limited(allowance));
+    }
+    Ok((Caller { account, credential, allowance }, partner))
+}
+
+/// The credential of this kind that a request shows, for the account that it names.
+async fn credential(state: &WebState, headers: &HeaderMap, kind: KeyKind) -> Result<Arc<Credential>, RewardsError> {
     let Some(text) = bearer_text(headers) else {
         let other = headers.get("x-api-key").and_then(|value| value.to_str().ok());
         let is_key = other.is_some_and(|text| state.app.authenticate(text.trim()).is_some());
@@ -33,11 +54,10 @@ pub async fn caller(state: &WebState, headers: &HeaderMap) -> Result<Caller, Rew
         let is_token = state.app.oauth_bearer(text).await?.is_some();
         return Err(if is_token { RewardsError::forbidden() } else { RewardsError::unauthorized() });
     };
-    if credential.kind != KeyKind::Rewards || !names_account(headers, credential.account) {
+    if credential.kind != kind || !names_account(headers, credential.account) {
         return Err(RewardsError::forbidden());
     }
-    let allowance = allowance(state, credential.account)?;
-    Ok(Caller { account: credential.account, credential, allowance })
+    Ok(credential)
 }
 
 /// The text of an `Authorization: Bearer` header.
@@ -86,6 +106,20 @@ macro_rules! with_rewards_key {
     }};
 }
 pub(crate) use with_rewards_key;
+
+/// Runs a handler's work for a partner's user, and answers with what is left of the partner's minute.
+macro_rules! with_partner_token {
+    ($state:expr, $headers:expr, |$caller:ident, $partner:ident| $work:expr) => {{
+        let ($caller, $partner) = match $crate::api::rewards::caller::affiliate(&$state, &$headers).await {
+            Ok(known) => known,
+            Err(error) => return axum::response::IntoResponse::into_response(error),
+        };
+        let outcome: Result<axum::response::Response, $crate::api::rewards::problem::RewardsError> =
+            async { $work }.await;
+        $caller.answer(outcome)
+    }};
+}
+pub(crate) use with_partner_token;
 
 #[cfg(test)]
 mod tests {

@@ -22,7 +22,7 @@ use serde_json::Value;
 /// A note, in characters.
 const NOTE_CHARS_MAX: usize = 2000;
 
-const FILTERS: [&str; 14] = [
+pub(super) const FILTERS: [&str; 14] = [
     "status",
     "unit",
     "paid",
@@ -38,8 +38,8 @@ const FILTERS: [&str; 14] = [
     "first_commission",
     "refunded",
 ];
-const FRAUD_CHECK: &str = "fraud_check";
-const SORTINGS: [&str; 4] = ["sale_amount", "amount", "created_at", "referral"];
+pub(super) const FRAUD_CHECK: &str = "fraud_check";
+pub(super) const SORTINGS: [&str; 4] = ["sale_amount", "amount", "created_at", "referral"];
 const STATUSES: [&str; 3] = ["pending", "approved", "denied"];
 const UNITS: [&str; 6] = ["cash", "points", "credits", "free_months", "mon_discount", "discount_per"];
 const FRAUD_CHECKS: [&str; 4] = ["no_suspicion", "same_ip_suspicion", "same_promoter_email", "ad_source"];
@@ -117,7 +117,7 @@ fn note(fields: &Fields<'_>, name: &str) -> Result<Option<String>, RewardsError>
     Ok(fields.optional_string_up_to(name, NOTE_CHARS_MAX)?)
 }
 
-fn filter(query: &Query) -> Result<ShownFilter, RewardsError> {
+pub(super) fn filter(query: &Query) -> Result<ShownFilter, RewardsError> {
     let (sale_amount_from, sale_amount_to) = query.filter_range("sale_amount")?;
     let (amount_from, amount_to) = query.filter_range("amount")?;
     let (from, to) = query.filter_period("created_at")?;
@@ -167,7 +167,7 @@ pub(super) fn between_commas<T: ToString>(values: &[T]) -> String {
     values.iter().fold(",".to_owned(), |list, value| format!("{list}{},", value.to_string()))
 }
 
-fn order(query: &Query) -> Result<(ShownOrder, bool), RewardsError> {
+pub(super) fn order(query: &Query) -> Result<(ShownOrder, bool), RewardsError> {
     let Some((name, direction)) = query.sorting()? else { return Ok((ShownOrder::CreatedAt, true)) };
     let order = match name {
         "sale_amount" => ShownOrder::SaleAmount,

@@ -225,7 +225,7 @@ pub fn to_wire(app: &App, membership: &Membership, figures: &Figures, codes: &[V
     object
 }
 
-async fn shown(app: &App, membership: &Membership) -> Result<Value, RewardsError> {
+pub(super) async fn shown(app: &App, membership: &Membership) -> Result<Value, RewardsError> {
     let figures = figures_of(app, membership).await?;
     let (codes, _) = app.promo_code_list(membership.account, Some(membership.id), 100, 0).await?;
     let codes: Vec<Value> = codes.iter().map(super::promo_codes::to_wire).collect();

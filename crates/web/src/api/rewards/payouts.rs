@@ -5,7 +5,7 @@
 
 use super::amount::{to_wire, unit_name};
 use super::asked::{Address, Direction, Query, one_of, yes_or_no};
-use super::caller::{Caller, with_rewards_key};
+use super::caller::with_rewards_key;
 use super::commissions::{DUE_PERIODS, between_commas, numbers};
 use super::page::{PER_PAGE, Page};
 use super::problem::RewardsError;
@@ -14,9 +14,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::payout::shown::{PayoutGrouping, PayoutOrder, PayoutShownFilter, PayoutSum};
+use headwater_domain::ids::AccountId;
 use headwater_domain::money::{Decimal, Unit};
 use headwater_domain::postback::entity::PayoutEntity;
-use headwater_domain::time::{Period, PeriodLength, Zone};
+use headwater_domain::time::{Instant, Period, PeriodLength, Zone};
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -25,8 +26,8 @@ use std::collections::BTreeMap;
 const GROUPED_MAX: i64 = 10_000;
 const STATUSES: [&str; 5] = ["pending", "processing", "completed", "failed", "cancelled"];
 const METHODS: [&str; 7] = ["paypal", "bank", "wise", "crypto", "custom", "dots", "not_set"];
-const SORTINGS: [&str; 3] = ["amount", "period_start", "period_end"];
-const FILTERS: [&str; 13] = [
+pub(super) const SORTINGS: [&str; 3] = ["amount", "period_start", "period_end"];
+pub(super) const FILTERS: [&str; 13] = [
     "status",
     "campaign_id",
     "payments_batch_id",
@@ -48,10 +49,10 @@ const STATISTICS: [(&str, PayoutGrouping); 3] = [
 ];
 
 /// What a query narrows payouts to.
-struct Asked {
-    filter: PayoutShownFilter,
-    method: Option<String>,
-    order: (PayoutOrder, bool),
+pub(super) struct Asked {
+    pub(super) filter: PayoutShownFilter,
+    pub(super) method: Option<String>,
+    pub(super) order: (PayoutOrder, bool),
 }
 
 /// List payouts
@@ -77,7 +78,7 @@ pub async fn list(State(state): State<WebState>, address: Address, headers: Head
     with_rewards_key!(state, headers, |caller| {
         let query = Query::parse(&address.query, &FILTERS, &SORTINGS)?;
         let page = Page::parse(&query, PER_PAGE)?;
-        let Asked { filter, method, order } = asked(&state, &caller, &query)?;
+        let Asked { filter, method, order } = asked(&state, caller.account, &query)?;
         let method = method.as_deref();
         let shown = state.app.payouts_shown(caller.account, filter, method, order, page.page, page.per_page).await?;
         Ok(page.answer(&address, shown.rows.iter().map(PayoutEntity::to_json).collect(), shown.total))
@@ -98,7 +99,7 @@ pub async fn stats(State(state): State<WebState>, address: Address, headers: Hea
         let wanted = if wanted.is_empty() { STATISTICS.iter().collect() } else { wanted };
         let mut data = Map::new();
         for (name, grouping) in wanted {
-            let sums = state.app.payout_sums(caller.account, *grouping).await?;
+            let sums = state.app.payout_sums(caller.account, None, *grouping).await?;
             let rows = sums.iter().filter(|sum| !sum.group.is_empty()).map(|sum| statistic(name, sum)).collect();
             data.insert((*name).to_owned(), Value::Array(rows));
         }
@@ -113,23 +114,27 @@ pub async fn stats(State(state): State<WebState>, address: Address, headers: Hea
     security(("rewards_key" = [])), responses((status = 200, description = "`{meta, data: {next, overdue, custom}}`", body = Value)))]
 pub async fn due_stats(State(state): State<WebState>, headers: HeaderMap) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let sums = state.app.payout_sums(caller.account, PayoutGrouping::DuePeriod).await?;
-        let month = Period::holding(PeriodLength::Month, Zone::UTC.day_of(state.app.clock.now()));
-        let of = |name: &str| {
-            let of_group: Vec<_> = sums.iter().filter(|sum| sum.group == name).collect();
-            let total = total(of_group.iter().map(|sum| (sum.amount, sum.unit)).filter(|(_, unit)| unit.is_money()));
-            let is_next = name == "next";
-            json!({
-                "promoters_count": of_group.iter().map(|sum| sum.payees).max().unwrap_or(0),
-                "amounts": amounts(&of_group),
-                "total_incl_tax": total,
-                "due_date": is_next.then(|| month.next().to_string()),
-                "period_end": is_next.then(|| month.to_string()),
-            })
-        };
-        let data = json!({"next": of("next"), "overdue": of("overdue"), "custom": of("custom")});
-        Ok(Json(json!({"meta": {}, "data": data})).into_response())
+        let sums = state.app.payout_sums(caller.account, None, PayoutGrouping::DuePeriod).await?;
+        Ok(Json(json!({"meta": {}, "data": due(&sums, state.app.clock.now())})).into_response())
     })
+}
+
+/// What is due, by when.
+pub(super) fn due(sums: &[PayoutSum], now: Instant) -> Value {
+    let month = Period::holding(PeriodLength::Month, Zone::UTC.day_of(now));
+    let of = |name: &str| {
+        let of_group: Vec<_> = sums.iter().filter(|sum| sum.group == name).collect();
+        let total = total(of_group.iter().map(|sum| (sum.amount, sum.unit)).filter(|(_, unit)| unit.is_money()));
+        let is_next = name == "next";
+        json!({
+            "promoters_count": of_group.iter().map(|sum| sum.payees).max().unwrap_or(0),
+            "amounts": amounts(&of_group),
+            "total_incl_tax": total,
+            "due_date": is_next.then(|| month.next().to_string()),
+            "period_end": is_next.then(|| month.to_string()),
+        })
+    };
+    json!({"next": of("next"), "overdue": of("overdue"), "custom": of("custom")})
 }
 
 /// Group payouts by promoter
@@ -152,7 +157,7 @@ pub async fn group_by_promoters(State(state): State<WebState>, address: Address,
         let details = yes_or_no("include_payout_method_details", query.text("include_payout_method_details"))?;
         let wrong = || RewardsError::invalid_params("filters[min_payment] must be a whole number.");
         let least = query.filter("min_payment").map(|text| text.parse::<i64>().map_err(|_| wrong())).transpose()?;
-        let Asked { filter, method, order } = asked(&state, &caller, &query)?;
+        let Asked { filter, method, order } = asked(&state, caller.account, &query)?;
         let shown = state.app.payouts_shown(caller.account, filter, method.as_deref(), order, 1, GROUPED_MAX).await?;
         let mut groups: BTreeMap<(Option<i64>, Unit), Vec<&PayoutEntity>> = BTreeMap::new();
         for payout in &shown.rows {
@@ -224,7 +229,7 @@ fn statistic(group: &str, sum: &PayoutSum) -> Value {
     row
 }
 
-fn asked(state: &WebState, caller: &Caller, query: &Query) -> Result<Asked, RewardsError> {
+pub(super) fn asked(state: &WebState, account: AccountId, query: &Query) -> Result<Asked, RewardsError> {
     let (start_from, start_to) = query.filter_period("period_start")?;
     let (end_from, end_to) = query.filter_period("period_end")?;
     let status = one_of("filters[status]", query.filter_or_plain("status")?, &STATUSES)?;
@@ -244,7 +249,7 @@ fn asked(state: &WebState, caller: &Caller, query: &Query) -> Result<Asked, Rewa
         period_end_from: end_from.map(|at| at.0),
         period_end_to: end_to.map(|at| at.0 - 1),
         promoter_id: promoters.first().copied(),
-        promoter_ids: query.text("q").map(|text| found(state, caller, text)),
+        promoter_ids: query.text("q").map(|text| found(state, account, text)),
         only_payable: only_payable == Some(true),
         ..PayoutShownFilter::default()
     };
@@ -263,10 +268,10 @@ fn asked(state: &WebState, caller: &Caller, query: &Query) -> Result<Asked, Rewa
 }
 
 /// The promoters in whose name or email a text is, as the store takes lists.
-fn found(state: &WebState, caller: &Caller, text: &str) -> String {
+fn found(state: &WebState, account: AccountId, text: &str) -> String {
     let text = text.to_lowercase();
     let has = |part: &str| part.to_lowercase().contains(&text);
-    let partners = state.app.directory().partners(caller.account);
+    let partners = state.app.directory().partners(account);
     let fits = partners.iter().filter(|p| has(&p.row.name) || p.row.email.as_deref().is_some_and(has));
     between_commas(&fits.map(|partner| partner.id.0).collect::<Vec<_>>())
 }

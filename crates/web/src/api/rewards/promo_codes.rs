@@ -75,7 +75,7 @@ pub async fn delete(State(state): State<WebState>, headers: HeaderMap, Path(id):
     })
 }
 
-fn code(asked: &mut Map<String, Value>) -> Result<Option<String>, RewardsError> {
+pub(super) fn code(asked: &mut Map<String, Value>) -> Result<Option<String>, RewardsError> {
     match asked.remove("code") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(code)) => Ok(Some(code)),
@@ -83,7 +83,7 @@ fn code(asked: &mut Map<String, Value>) -> Result<Option<String>, RewardsError> 
     }
 }
 
-fn own(mut asked: Map<String, Value>) -> Map<String, Value> {
+pub(super) fn own(mut asked: Map<String, Value>) -> Map<String, Value> {
     for name in ["id", "created_at", "promoter_campaign_id"] {
         asked.remove(name);
     }

@@ -44,7 +44,7 @@ const FILTERS: [&str; 9] = [
     "archived",
 ];
 const STATES: [&str; 5] = ["pending", "accepted", "rejected", "blocked", "inactive"];
-type AllFigures = BTreeMap<(PartnerId, ProgramId), Figures>;
+pub(super) type AllFigures = BTreeMap<(PartnerId, ProgramId), Figures>;
 
 /// List promoters
 #[utoipa::path(get, path = "/api/v2/company/promoters", operation_id = "rewards_promoter_list", tag = "Rewards",
@@ -315,7 +315,7 @@ fn narrow_by_figures(
 }
 
 /// Over all memberships; revenue is that of the account's first program's currency.
-fn stats(app: &App, account: AccountId, partner: PartnerId, figures: &AllFigures) -> Value {
+pub(super) fn stats(app: &App, account: AccountId, partner: PartnerId, figures: &AllFigures) -> Value {
     let directory = app.directory();
     let own = directory.default_program(account).map(|program| program.settings.currency.clone());
     let mut all = Figures::default();
@@ -343,7 +343,7 @@ async fn balances(app: &Arc<App>, account: AccountId, partner: PartnerId) -> Res
     Ok(Value::Object(balances))
 }
 
-async fn shown(app: &Arc<App>, partner: &Partner, figures: &AllFigures) -> Result<Value, RewardsError> {
+pub(super) async fn shown(app: &Arc<App>, partner: &Partner, figures: &AllFigures) -> Result<Value, RewardsError> {
     let (account, now) = (partner.account, app.clock.now());
     let said = said(partner);
     let of = |name: &str| said.get(name).cloned().unwrap_or(Value::Null);

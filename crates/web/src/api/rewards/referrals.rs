@@ -27,7 +27,8 @@ use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
 const FILTERS: [&str; 6] = ["type", "promoter_id", "state", "customer_since", "created_at", "cancelled_at"];
-const STATES: [&str; 8] = ["subscribed", "signup", "active", "cancelled", "refunded", "denied", "pending", "moved"];
+pub(super) const STATES: [&str; 8] =
+    ["subscribed", "signup", "active", "cancelled", "refunded", "denied", "pending", "moved"];
 const FRAUD_CHECKS: [&str; 4] = ["no_suspicion", "same_ip_suspicion", "same_promoter_email", "ad_source"];
 const TEXTS: [&str; 4] = ["first_name", "last_name", "website", "comment"];
 
@@ -78,7 +79,8 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Bod
         let unknown = |_| RewardsError::invalid("promoter_campaign_id", "promoter_campaign_id names no membership.");
         let membership = state.app.membership_read(caller.account, id).map_err(unknown)?;
         let username = fields.optional_string_up_to("username", 500)?;
-        let referral = state.app.referral_create(caller.account, &membership, &named(&fields)?, username).await;
+        let named = named(&fields)?;
+        let referral = state.app.referral_create(caller.account, &membership, &named, username, "api").await;
         let referral = referral.map_err(|error| match error {
             headwater_app::error::Error::Conflict { message, .. } => RewardsError::invalid("email", message),
             other => other.into(),
@@ -227,7 +229,7 @@ async fn find(app: &App, account: AccountId, address: &Address, id: &str) -> Res
     app.referral_named(account, None, &named).await?.ok_or_else(|| RewardsError::not_found("referral"))
 }
 
-fn to_wire(app: &App, referral: &Referral) -> Value {
+pub(super) fn to_wire(app: &App, referral: &Referral) -> Value {
     let attributes = referral.attributes();
     let of = |name: &str| attributes.get(name).cloned().unwrap_or(Value::Null);
     let mut object = referral_named(referral);

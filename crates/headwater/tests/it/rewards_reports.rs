@@ -1,0 +1,103 @@
+//! The rewards dialect's reports: what was sold and earned, by whom and from where, and never two units in one sum.
+
+use crate::broker::{Broker, answer};
+use crate::rewards_affiliate::selling;
+use crate::rewards_track::rewards;
+use crate::server::Engine;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const COLUMNS: &str = "columns[]=clicks_count&columns[]=referrals_count&columns[]=customers_count&columns[]=sales_count\
+    &columns[]=refunds_count&columns[]=revenue_amount&columns[]=promoter_earnings_amount&columns[]=cancelled_customers_count\
+    &columns[]=clicks_to_customers_cr&columns[]=active_customers&columns[]=non_link_customers&columns[]=3m_epc";
+const RANGE: &str = "group_by=year&start_date=2020-01-01&end_date=2059-12-31";
+
+async fn report(broker: &Broker, asked: &str) -> Value {
+    let path = format!("/api/v2/company/reports/{asked}");
+    let (status, rows) = rewards(broker, Method::GET, &path, &Value::Null).await;
+    assert_eq!(status, 200, "{asked}: {rows}");
+    rows
+}
+
+async fn track(broker: &Broker, what: &str, body: Value) {
+    let (status, event) = rewards(broker, Method::POST, &format!("/api/v2/track/{what}"), &body).await;
+    assert_eq!(status, 200, "{event}");
+}
+
+async fn a_report_tells_units_apart_and_adds_up(engine: Engine) {
+    let broker = selling(engine).await;
+    let landing = broker.landing().await;
+    let session = landing.query_pairs().find(|(name, _)| name == "sessionId").expect("a session").1.into_owned();
+    broker.landing().await;
+    track(&broker, "sale", json!({"email": "a@buyer.example", "event_id": "1", "amount": 1000, "tid": session})).await;
+    track(&broker, "sale", json!({"email": "a@buyer.example", "event_id": "2", "amount": 500})).await;
+    track(&broker, "refund", json!({"email": "a@buyer.example", "event_id": "3", "amount": 300})).await;
+    let (_, members) = rewards(&broker, Method::GET, "/api/v2/company/promoter_campaigns", &Value::Null).await;
+    let by_token =
+        json!({"email": "b@buyer.example", "event_id": "4", "amount": 1000, "ref_id": members[0]["ref_token"]});
+    track(&broker, "sale", by_token).await;
+    track(&broker, "cancellation", json!({"email": "b@buyer.example"})).await;
+
+    let rows = report(&broker, &format!("campaigns?{COLUMNS}&{RANGE}")).await;
+    let data = &rows[0]["data"];
+    let expected = json!({
+        "clicks_count": 2, "referrals_count": 2, "customers_count": 2, "sales_count": 3, "refunds_count": 1,
+        "revenue_amount": 2200, "promoter_earnings_amount": 440, "cancelled_customers_count": 1,
+        "clicks_to_customers_cr": 100, "active_customers": 2, "non_link_customers": 1,
+    });
+    for (column, value) in expected.as_object().expect("an object") {
+        assert_eq!(data[column], *value, "{column}: {rows}");
+    }
+    assert_eq!(data["earnings_by_unit"], json!({"USD": 440, "points": 750}), "{rows}");
+    assert_eq!(data["revenue_by_currency"], json!({"USD": 2200}));
+    assert_eq!(rows[0]["sub_data"].as_array().map(Vec::len), Some(1), "all in one year: {rows}");
+    assert_eq!(rows[0]["sub_data"][0]["data"]["sales_count"], 3);
+
+    let overview = report(&broker, &format!("overview?{COLUMNS}&{RANGE}")).await;
+    assert_eq!(overview.as_array().map(Vec::len), Some(40), "every year");
+    let sales: i64 =
+        overview.as_array().expect("rows").iter().filter_map(|row| row["data"]["sales_count"].as_i64()).sum();
+    assert_eq!(sales, 3);
+    let promoters = report(&broker, &format!("promoters?{COLUMNS}&{RANGE}&q=alpha")).await;
+    assert_eq!(
+        (&promoters[0]["promoter"]["email"], &promoters[0]["data"]["sales_count"]),
+        (&"alpha@partner.example".into(), &3.into())
+    );
+    assert_eq!(report(&broker, &format!("promoters?{COLUMNS}&{RANGE}&q=nobody")).await, json!([]));
+    let urls = report(&broker, &format!("urls?{COLUMNS}&{RANGE}&sorting[clicks_count]=desc")).await;
+    assert_eq!((&urls[0]["data"]["clicks_count"], &urls[0]["data"]["sales_count"]), (&2.into(), &2.into()), "{urls}");
+    assert!(urls[0]["url"].as_str().is_some_and(|url| url.ends_with("/en/open-account")), "{urls}");
+    let sources = report(&broker, &format!("traffic_sources?{COLUMNS}&{RANGE}")).await;
+    assert_eq!((&sources[0]["source"], &sources[0]["data"]["sales_count"]), (&"direct".into(), &3.into()), "{sources}");
+
+    let path = format!(
+        "/api/v2/company/reports/download?report_type=campaigns&totals=true&columns[]=sales_count&columns[]=revenue_amount&{RANGE}"
+    );
+    let request = broker.request(None, Method::GET, &path).bearer_auth(broker.key("rewards_key"));
+    let (status, csv) = answer(request.header("Account-ID", broker.key("account_id"))).await;
+    assert_eq!((status, csv.as_str()), (200, "campaign,sales_count,revenue_amount\r\nP,3,2200\r\n"));
+
+    let early =
+        report(&broker, &format!("campaigns?{COLUMNS}&group_by=day&start_date=2020-01-01&end_date=2020-01-02")).await;
+    assert_eq!(early, json!([]), "nothing happened then");
+    for asked in [
+        format!("overview?{RANGE}"),
+        format!("overview?columns[]=gold&{RANGE}"),
+        "overview?columns[]=sales_count&group_by=day&start_date=2020-01-01&end_date=2024-01-01".to_owned(),
+        format!("download?columns[]=sales_count&{RANGE}"),
+    ] {
+        let (status, error) =
+            rewards(&broker, Method::GET, &format!("/api/v2/company/reports/{asked}"), &Value::Null).await;
+        assert_eq!((status, &error["code"]), (422, &"invalid_params".into()), "{asked}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_report_tells_units_apart_and_adds_up_on_sqlite() {
+    a_report_tells_units_apart_and_adds_up(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_report_tells_units_apart_and_adds_up_on_postgres() {
+    a_report_tells_units_apart_and_adds_up(Engine::Postgres).await;
+}

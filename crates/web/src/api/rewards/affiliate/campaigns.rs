@@ -1,0 +1,48 @@
+//! The partner's campaigns, and its token in each.
+
+use super::own_membership;
+use crate::api::rewards::asked::number_in_path;
+use crate::api::rewards::caller::with_partner_token;
+use crate::api::rewards::problem::RewardsError;
+use crate::api::rewards::{campaigns, memberships};
+use crate::asked::Path;
+use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
+use crate::json::field::parse_object;
+use crate::state::WebState;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use headwater_app::membership::MembershipChange;
+use http::HeaderMap;
+
+/// List the partner's campaigns
+#[utoipa::path(get, path = "/api/v2/affiliate/campaigns", operation_id = "affiliate_campaign_list", tag = "Affiliate",
+    security(("partner_token" = [])), responses((status = 200, description = "Those of which it is a member", body = Value)))]
+pub async fn list(State(state): State<WebState>, headers: HeaderMap) -> Response {
+    with_partner_token!(state, headers, |caller, partner| {
+        let directory = state.app.directory();
+        let own = state.app.memberships_of(caller.account, partner.id);
+        let programs = own.iter().filter_map(|member| directory.program(caller.account, member.program));
+        Ok(Json(programs.map(|program| campaigns::named(program)).collect::<Vec<_>>()).into_response())
+    })
+}
+
+/// Change the partner's token in a campaign
+#[utoipa::path(put, path = "/api/v2/affiliate/promoter_campaigns/{id}", operation_id = "affiliate_membership_update",
+    tag = "Affiliate", security(("partner_token" = [])), params(("id" = String, Path, description = "Its number")),
+    request_body = Value, responses((status = 200, description = "The membership as it is now", body = Value)))]
+pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id): Path<String>, body: Body) -> Response {
+    with_partner_token!(state, headers, |caller, partner| {
+        let id = number_in_path(&id, "promoter_campaign")?;
+        let before = own_membership(&state.app, &partner, id)?;
+        let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
+        let token = parse_object(&body)?.required_string("ref_token")?;
+        if before.is_barred_at(state.app.clock.now()) {
+            return Err(RewardsError::operation_failed("This membership is blocked or rejected."));
+        }
+        let change = MembershipChange { ref_token: Some(token), ..MembershipChange::default() };
+        let membership = state.app.membership_patch(caller.account, before.id, change).await?;
+        Ok(Json(memberships::shown(&state.app, &membership).await?).into_response())
+    })
+}

@@ -1,0 +1,34 @@
+//! Contracts to sign: this server keeps none, so the list is empty and there is nothing to sign.
+
+use crate::api::rewards::asked::number_in_path;
+use crate::api::rewards::caller::with_partner_token;
+use crate::api::rewards::problem::RewardsError;
+use crate::asked::Path;
+use crate::state::WebState;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::HeaderMap;
+use serde_json::Value;
+
+/// List contract documents
+///
+/// Always empty: contracts are kept elsewhere.
+#[utoipa::path(get, path = "/api/v2/affiliate/contract_documents", operation_id = "affiliate_contract_list", tag = "Affiliate",
+    security(("partner_token" = [])), responses((status = 200, description = "An empty list", body = Value)))]
+pub async fn list(State(state): State<WebState>, headers: HeaderMap) -> Response {
+    with_partner_token!(state, headers, |_caller, _partner| Ok(Json(Vec::<Value>::new()).into_response()))
+}
+
+/// Sign a contract document
+///
+/// There is none: 404.
+#[utoipa::path(post, path = "/api/v2/affiliate/contract_documents/{id}/sign", operation_id = "affiliate_contract_sign", tag = "Affiliate",
+    security(("partner_token" = [])), params(("id" = String, Path, description = "Its number")), request_body = Value,
+    responses((status = 404, description = "No document has this number", body = Value)))]
+pub async fn sign(State(state): State<WebState>, headers: HeaderMap, Path(id): Path<String>) -> Response {
+    with_partner_token!(state, headers, |_caller, _partner| {
+        number_in_path(&id, "contract_document")?;
+        Err(RewardsError::not_found("contract_document"))
+    })
+}
