@@ -46,6 +46,7 @@ const TAGS: [(&str, &str); 20] = [
     ("Ledger", "Management: the books"),
     ("Exchange rates", "Management: what currencies are worth, day by day"),
     ("Facts", "Management: what commissions are computed from"),
+    ("Webhooks", "Management: what rewards webhooks did not take"),
     ("Customers", "Management: who was brought, and by whom"),
     ("Keys", "Management: what opens these APIs"),
     ("Server", "How the server is"),

@@ -26,6 +26,7 @@ mod rewards;
 mod rewards_campaigns;
 mod rewards_payouts;
 mod rewards_people;
+mod rewards_strict;
 mod rewards_told;
 mod rewards_track;
 mod rewards_webhooks;
