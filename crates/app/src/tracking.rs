@@ -262,11 +262,24 @@ impl App {
             let body = FactBody::Event { event: SALE_REFUNDED.into(), amount: *amount, currency: *currency };
             records.push(record(&key, body, OnRepeat::Replace));
         }
-        let recorded = self.record_tracked(account, program, records).await?;
-        let Some(refund) = recorded.first() else { return Ok(None) };
-        if refund.status != RecordStatus::Created {
+        let is_told_whole = records.len() > 1;
+        let mut recorded = self.record_tracked(account, program, records).await?;
+        if recorded.first().is_none_or(|refund| refund.status != RecordStatus::Created) {
             return Err(TrackFailure::Repeated);
         }
+        if of.is_some() && !is_told_whole {
+            // Refunds that come at once may be the whole sale together, though none of them saw it.
+            let (sales, _) = self.sales(referral.id(), &bought.event_id).await?;
+            let sold = sales.iter().find(|sold| sold.key == key && sold.left() <= Decimal::ZERO);
+            if let Some(FactBody::Event { event, amount, currency }) = sold.and_then(|sold| sold.event.clone())
+                && event == SALE
+            {
+                let body = FactBody::Event { event: SALE_REFUNDED.into(), amount, currency };
+                let records = vec![record(&key, body, OnRepeat::Replace)];
+                recorded.extend(self.record_tracked(account, program, records).await?);
+            }
+        }
+        let Some(refund) = recorded.first() else { return Ok(None) };
         let facts: Vec<&Recorded> = recorded.iter().collect();
         self.told(account, refund.customer, &facts, self.clock.now(), Some((&bought, amount, currency))).await.map(Some)
     }

@@ -88,7 +88,7 @@ async fn what_is_not_read_is_refused(engine: Engine) {
         let (got, error) = company(&broker, method, path, json!({})).await;
         assert_eq!((got, &error["code"]), (status, &code.into()), "in the form of this dialect: {error}");
     }
-    let path = "batch_processes/progress?filters[status]=completed";
+    let path = "batch_processes/progress?filters[status]=failed";
     for _ in 0..400 {
         let (status, over) = company(&broker, Method::GET, path, Value::Null).await;
         assert_eq!(status, 200, "{over}");
@@ -98,7 +98,7 @@ async fn what_is_not_read_is_refused(engine: Engine) {
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    panic!("both batches end");
+    panic!("both batches end, and nothing of them was done");
 }
 
 async fn a_refund_is_at_most_its_sale(engine: Engine) {
@@ -126,6 +126,33 @@ async fn a_refund_is_at_most_its_sale(engine: Engine) {
     let (status, back) = track(&broker, "refund", other).await;
     assert_eq!((status, paid(&back)), (200, vec![("points".to_owned(), -250)]), "in the sale's own: {back}");
     assert_eq!(back["original_sale_currency"], "JPY");
+}
+
+async fn refunds_at_once_are_together_the_whole_sale(engine: Engine) {
+    let broker = Broker::start(engine).await;
+    let member = campaign(&broker).await;
+    for sold in 0..5 {
+        let key = format!("inv_{sold}");
+        sale(&broker, &member, &key, 1000, "USD").await;
+        let part = |number: i64| {
+            let body = json!({"email": "client@example.org", "event_id": format!("{key}_{number}"), "amount": 250,
+                "sale_event_id": key});
+            track(&broker, "refund", body)
+        };
+        let (one, two, three, four) = tokio::join!(part(1), part(2), part(3), part(4));
+        assert_eq!([one.0, two.0, three.0, four.0], [200; 4]);
+    }
+    let mut sums = std::collections::BTreeMap::<String, i64>::new();
+    let (_, all) = company(&broker, Method::GET, "commissions?per_page=100", Value::Null).await;
+    for row in all.as_array().expect("rows") {
+        let unit = row["unit"].as_str().expect("a unit").to_owned();
+        *sums.entry(unit).or_default() += row["amount"].as_i64().expect("whole");
+    }
+    assert_eq!(
+        sums,
+        [("cash".to_owned(), 0), ("points".to_owned(), 0)].into(),
+        "nothing is earned by what was given back"
+    );
 }
 
 async fn what_is_approved_by_itself_is_told_in_order(engine: Engine) {
@@ -197,6 +224,7 @@ macro_rules! on_both_engines {
 on_both_engines! {
     what_is_not_read_is_refused what_is_not_read_is_refused_on_sqlite what_is_not_read_is_refused_on_postgres,
     a_refund_is_at_most_its_sale a_refund_is_at_most_its_sale_on_sqlite a_refund_is_at_most_its_sale_on_postgres,
+    refunds_at_once_are_together_the_whole_sale refunds_at_once_are_together_the_whole_sale_on_sqlite refunds_at_once_are_together_the_whole_sale_on_postgres,
     what_is_approved_by_itself_is_told_in_order what_is_approved_by_itself_is_told_in_order_on_sqlite what_is_approved_by_itself_is_told_in_order_on_postgres,
     a_sale_by_hand_is_of_its_day a_sale_by_hand_is_of_its_day_on_sqlite a_sale_by_hand_is_of_its_day_on_postgres,
 }
