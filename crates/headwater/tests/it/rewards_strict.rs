@@ -165,7 +165,7 @@ async fn what_is_approved_by_itself_is_told_in_order(engine: Engine) {
     let event = sale(&broker, &member, "inv_1", 1000, "USD").await;
     let mut names: Vec<_> =
         event["commissions"].as_array().expect("rows").iter().map(|row| &row["reward"]["name"]).collect();
-    names.sort_by_key(|name| name.to_string());
+    names.sort_by_key(ToString::to_string);
     assert_eq!(names, [&Value::from("250 points"), &Value::from("A tenth")]);
     for row in event["commissions"].as_array().expect("rows") {
         assert_eq!(row["status_updated_at"], row["created_at"], "it was decided when it was made: {row}");
