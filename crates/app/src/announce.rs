@@ -6,7 +6,7 @@
 //! event id of its own, which its retries keep.
 
 use crate::app::App;
-use crate::commission::shown::commission_entity;
+use crate::commission::shown::{commission_entity, reward_names};
 use crate::directory::Directory;
 use crate::ledger::moves::numbers;
 use crate::payout::shown::payout_entity;
@@ -159,6 +159,8 @@ pub async fn announce(tx: &Tx<'_>, app: &App, told: &[Told], now: Instant) -> Re
         entities.read(tx, &directory, AccountId(*account_id)).await?;
     }
     let mut deliveries = Vec::new();
+    // Receivers order by the timestamp: what was told first of one transaction is a moment earlier.
+    let mut timestamp = now;
     for (told, wanted) in wanted {
         let Some(data) = accounts.get(&told.account_id).and_then(|entities| entities.data(told)) else { continue };
         let data_json = data.to_string();
@@ -171,8 +173,9 @@ pub async fn announce(tx: &Tx<'_>, app: &App, told: &[Told], now: Instant) -> Re
                 entity_id: told.id,
                 changes_json: &changes_json,
                 data_json: &data_json,
-                timestamp: now,
+                timestamp,
             });
+            timestamp = Instant(timestamp.0.saturating_add(1));
             deliveries.push(NewDelivery {
                 id: id.0,
                 account_id: told.account_id,
@@ -234,8 +237,10 @@ struct Entities {
 impl Entities {
     async fn read(&mut self, tx: &Tx<'_>, directory: &Directory, account: AccountId) -> Result<()> {
         let ids = numbers(self.commission_ids.iter().copied());
-        for row in commissions_shown_by_id(tx, account.0, &ids).await? {
-            self.commissions.insert(row.id, commission_entity(directory, &row));
+        let rows = commissions_shown_by_id(tx, account.0, &ids).await?;
+        let names = reward_names(tx, account, &rows).await?;
+        for row in rows {
+            self.commissions.insert(row.id, commission_entity(directory, &names, &row));
         }
         let ids = numbers(self.payout_ids.iter().copied());
         let mut items: BTreeMap<i64, Vec<i64>> = BTreeMap::new();

@@ -124,16 +124,18 @@ impl App {
             return self.batch_read(account, id).await;
         }
         let lease = at_once.then(|| (token.clone(), now.plus_seconds(LEASE_SECONDS).0));
+        let begun = row.clone();
         let write = async move |tx: &Tx<'_>| {
             batch_insert(tx, &row, lease.as_ref().map(|(token, until)| (token.as_str(), *until)), &items).await
         };
         self.store.money.write(write).await?;
         if at_once {
             self.work_off(account, id, request.action, &token).await?;
-        } else {
-            self.batches.notify_one();
+            return self.batch_read(account, id).await;
         }
-        self.batch_read(account, id).await
+        self.batches.notify_one();
+        // As it was when it was stored: whoever asks for many is told so in the same way, however fast they are done.
+        Ok(BatchStory { batch: begun, errors: Vec::new() })
     }
 
     /// A batch of this account.

@@ -67,6 +67,8 @@ pub struct Bought {
     pub currency: Option<Currency>,
     /// Of a refund: the key of its sale; `None`: the latest one that has so much left.
     pub sale_event_id: Option<String>,
+    /// When it happened; `None`: now.
+    pub at: Option<Instant>,
     /// What is kept beside it.
     pub attributes: Map<String, Value>,
 }
@@ -112,6 +114,9 @@ pub enum TrackFailure {
     /// The amount is not one.
     #[error("amount must be a whole number of minor units above 0, within what can be kept")]
     Amount,
+    /// A refund in another currency than its sale.
+    #[error("currency must be that of the sale")]
+    Currency,
     /// Anything else.
     #[error(transparent)]
     Other(#[from] Error),
@@ -188,7 +193,7 @@ impl App {
             customer: customer.clone(),
             key: FactKey::Own(bought.event_id.clone()),
             revision: None,
-            at: None,
+            at: bought.at,
             body,
             attributes: bought.attributes.clone(),
             on_repeat: OnRepeat::Refuse,
@@ -201,7 +206,8 @@ impl App {
         if sale.status != RecordStatus::Created {
             return Err(TrackFailure::Repeated);
         }
-        self.told(account, sale.customer, &[sale, event], now, Some((&bought, amount, currency))).await
+        self.told(account, sale.customer, &[sale, event], bought.at.unwrap_or(now), Some((&bought, amount, currency)))
+            .await
     }
 
     /// A sale, or a part of it, is given back; `None` where the referral has no sale that it could be of.
@@ -212,13 +218,20 @@ impl App {
         let Some(referral) = self.referral_named(account, None, &bought.named).await? else { return Ok(None) };
         let Some(customer) = referral.row.external_id.clone() else { return Ok(None) };
         let program = ProgramId(referral.row.program_id);
-        let (amount, currency) = self.amount_of(account, program, &bought)?;
         let (sales, is_repeated) = self.sales(referral.id(), &bought.event_id).await?;
         if is_repeated {
             return Err(TrackFailure::Repeated);
         }
-        let of = if let Some(key) = &bought.sale_event_id {
-            sales.iter().find(|sold| sold.key == *key)
+        let named = bought.sale_event_id.as_ref().and_then(|key| sales.iter().find(|sold| sold.key == *key));
+        let mut bought = bought;
+        // Of a sale that is named, the currency is known.
+        bought.currency = bought.currency.or(named.map(|sold| sold.currency));
+        let (mut amount, currency) = self.amount_of(account, program, &bought)?;
+        if named.is_some_and(|sold| sold.currency != currency) {
+            return Err(TrackFailure::Currency);
+        }
+        let of = if bought.sale_event_id.is_some() {
+            named
         } else {
             let fits = |sold: &&Sold| sold.currency == currency && sold.left() > Decimal::ZERO;
             let all = || sales.iter().rev().filter(fits);
@@ -228,6 +241,13 @@ impl App {
         let Some(key) = of.map(|sold| sold.key.clone()).or_else(|| bought.sale_event_id.clone()) else {
             return Ok(None);
         };
+        if let Some(sold) = of {
+            if sold.left() <= Decimal::ZERO {
+                return Ok(None);
+            }
+            // A refund above what is left would be held, and its rewards taken back all the same: it is the rest of the sale.
+            amount = amount.min(sold.left());
+        }
         let record = |key: &str, body: FactBody, on_repeat| {
             let attributes = if on_repeat == OnRepeat::Refuse { bought.attributes.clone() } else { Map::new() };
             let (customer, key) = (customer.clone(), FactKey::Own(key.to_owned()));
@@ -242,11 +262,24 @@ impl App {
             let body = FactBody::Event { event: SALE_REFUNDED.into(), amount: *amount, currency: *currency };
             records.push(record(&key, body, OnRepeat::Replace));
         }
-        let recorded = self.record_tracked(account, program, records).await?;
-        let Some(refund) = recorded.first() else { return Ok(None) };
-        if refund.status != RecordStatus::Created {
+        let is_told_whole = records.len() > 1;
+        let mut recorded = self.record_tracked(account, program, records).await?;
+        if recorded.first().is_none_or(|refund| refund.status != RecordStatus::Created) {
             return Err(TrackFailure::Repeated);
         }
+        if of.is_some() && !is_told_whole {
+            // Refunds that come at once may be the whole sale together, though none of them saw it.
+            let (sales, _) = self.sales(referral.id(), &bought.event_id).await?;
+            let sold = sales.iter().find(|sold| sold.key == key && sold.left() <= Decimal::ZERO);
+            if let Some(FactBody::Event { event, amount, currency }) = sold.and_then(|sold| sold.event.clone())
+                && event == SALE
+            {
+                let body = FactBody::Event { event: SALE_REFUNDED.into(), amount, currency };
+                let records = vec![record(&key, body, OnRepeat::Replace)];
+                recorded.extend(self.record_tracked(account, program, records).await?);
+            }
+        }
+        let Some(refund) = recorded.first() else { return Ok(None) };
         let facts: Vec<&Recorded> = recorded.iter().collect();
         self.told(account, refund.customer, &facts, self.clock.now(), Some((&bought, amount, currency))).await.map(Some)
     }

@@ -43,6 +43,20 @@ pub async fn reward_list(
     tx.all(statement, &[&account_id, &id, &limit, &offset]).await
 }
 
+record! {
+    /// What a reward says; `document` is JSON.
+    pub struct RewardDocument { id: i64, document: String }
+}
+
+/// What rewards of these numbers say, hidden ones too; numbers stand between commas: `,1,2,`.
+pub async fn reward_documents(tx: &Tx<'_>, account_id: i64, ids: &str) -> Result<Vec<RewardDocument>> {
+    let statement = sql!(
+        "SELECT id, document FROM reward WHERE account_id = $1 AND CAST($2 AS TEXT) LIKE '%,' || CAST(id AS TEXT) || ',%' \
+         ORDER BY id"
+    );
+    tx.all(statement, &[&account_id, &ids]).await
+}
+
 /// Adds a product; gives its number.
 pub async fn product_insert(tx: &Tx<'_>, account_id: i64, document: &str, created_at: i64) -> Result<i64> {
     let id = counter::next(tx, "product").await?;

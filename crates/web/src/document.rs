@@ -47,6 +47,7 @@ const TAGS: [(&str, &str); 21] = [
     ("Ledger", "Management: the books"),
     ("Exchange rates", "Management: what currencies are worth, day by day"),
     ("Facts", "Management: what commissions are computed from"),
+    ("Webhooks", "Management: what rewards webhooks did not take"),
     ("Customers", "Management: who was brought, and by whom"),
     ("Keys", "Management: what opens these APIs"),
     ("Server", "How the server is"),

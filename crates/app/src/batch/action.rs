@@ -212,7 +212,7 @@ pub(crate) async fn outside(
             Ok(()) => (*id, Ok(())),
             Err(error @ (Error::Busy | Error::Store(_))) => return Err(error),
             Err(Error::NotFound(noun)) => (*id, Err(format!("{noun} not found"))),
-            Err(error) => (*id, Err(error.to_string())),
+            Err(error) => (*id, Err(error.to_string().trim_end_matches('.').to_owned())),
         });
     }
     Ok(outcomes)

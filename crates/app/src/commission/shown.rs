@@ -7,17 +7,20 @@ use crate::app::App;
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::ledger::moves::numbers;
+use crate::reward_plan::reward_of_rule;
 use headwater_domain::ids::{AccountId, CommissionId, PartnerId, ProgramId};
 use headwater_domain::ledger::Stage;
 use headwater_domain::money::{Currency, Decimal, Unit};
 use headwater_domain::postback::entity::{CampaignNamed, CommissionEntity, PromoterNamed, Recipient, ReferralNamed};
 use headwater_domain::time::Instant;
-use headwater_store::backend::Tx;
+use headwater_store::backend::{Result as StoreResult, Tx};
 use headwater_store::commission_shown::{
     ShownCommission, commission_notes, commissions_shown, commissions_shown_by_id,
 };
 pub use headwater_store::commission_shown::{ShownFilter, ShownOrder};
+use headwater_store::reward::reward_documents;
 use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Something unpaid is overdue this long after it fell due.
@@ -49,13 +52,14 @@ impl App {
             if rows.is_empty() && offset > 0 {
                 // A page after the last one still says how many there are.
                 let first = commissions_shown(tx, account.0, &filter, order, 1, 0).await?;
-                return Ok((first.first().map_or(0, |row| row.total), rows));
+                return Ok((first.first().map_or(0, |row| row.total), rows, RewardNames::new()));
             }
-            Ok((rows.first().map_or(0, |row| row.total), rows))
+            let names = reward_names(tx, account, &rows).await?;
+            Ok((rows.first().map_or(0, |row| row.total), rows, names))
         };
-        let (total, rows) = self.store.money.read(list).await?;
+        let (total, rows, names) = self.store.money.read(list).await?;
         let directory = self.directory();
-        Ok(Shown { total, rows: rows.iter().map(|row| commission_entity(&directory, row)).collect() })
+        Ok(Shown { total, rows: rows.iter().map(|row| commission_entity(&directory, &names, row)).collect() })
     }
 
     /// Commissions of these numbers that are not hidden, in the order of their numbers.
@@ -65,11 +69,13 @@ impl App {
         let filter = ShownFilter { ids: Some(list), ..ShownFilter::default() };
         let limit = i64::try_from(ids.len()).unwrap_or(i64::MAX);
         let read = async move |tx: &Tx<'_>| {
-            commissions_shown(tx, account.0, &filter, (ShownOrder::default(), false), limit, 0).await
+            let rows = commissions_shown(tx, account.0, &filter, (ShownOrder::default(), false), limit, 0).await?;
+            let names = reward_names(tx, account, &rows).await?;
+            Ok((rows, names))
         };
-        let rows = self.store.money.read(read).await?;
+        let (rows, names) = self.store.money.read(read).await?;
         let directory = self.directory();
-        Ok(rows.iter().map(|row| commission_entity(&directory, row)).collect())
+        Ok(rows.iter().map(|row| commission_entity(&directory, &names, row)).collect())
     }
 
     /// A commission that is not hidden.
@@ -135,8 +141,29 @@ pub(crate) fn campaign_named(directory: &Directory, account: AccountId, id: i64)
     CampaignNamed { id, name }
 }
 
+/// Rewards' names by their numbers.
+pub(crate) type RewardNames = BTreeMap<i64, String>;
+
+/// The names of the rewards that these commissions are of.
+pub(crate) async fn reward_names(
+    tx: &Tx<'_>,
+    account: AccountId,
+    rows: &[ShownCommission],
+) -> StoreResult<RewardNames> {
+    let ids: BTreeSet<i64> = rows.iter().filter_map(|row| reward_of_rule(&row.rule)).collect();
+    if ids.is_empty() {
+        return Ok(RewardNames::new());
+    }
+    let list = ids.iter().fold(",".to_owned(), |list, id| format!("{list}{id},"));
+    let named = reward_documents(tx, account.0, &list).await?.into_iter().filter_map(|row| {
+        let document: Value = serde_json::from_str(&row.document).ok()?;
+        Some((row.id, document.get("name")?.as_str()?.to_owned()))
+    });
+    Ok(named.collect())
+}
+
 /// A stored commission with what the configuration says of it.
-pub(crate) fn commission_entity(directory: &Directory, row: &ShownCommission) -> CommissionEntity {
+pub(crate) fn commission_entity(directory: &Directory, names: &RewardNames, row: &ShownCommission) -> CommissionEntity {
     let (account, program) = (AccountId(row.account_id), ProgramId(row.program_id));
     let currency = currency_of(directory, account, program);
     let unit = |name: &str| Unit::parse(name, currency).unwrap_or(Unit::Currency(currency));
@@ -175,20 +202,18 @@ pub(crate) fn commission_entity(directory: &Directory, row: &ShownCommission) ->
             .referral_id
             .map(|_| text_of(&row.referral_attributes, "fraud_check").unwrap_or_else(|| "no_suspicion".into())),
         created_at: Instant(row.created_at),
-        status_updated_at: row.decided_at.map(Instant),
+        // What is approved by itself is decided when it is made.
+        status_updated_at: row
+            .decided_at
+            .or((status.map(Stage::decision) != Some("pending")).then_some(row.created_at))
+            .map(Instant),
         membership: membership.map(|member| (member.id.0, Instant(member.row.created_at))),
         promoter: promoter_named(directory, account, promoter),
         campaign: campaign_named(directory, account, row.program_id),
         referral,
-        reward: reward_of(&row.rule),
+        reward: reward_of_rule(&row.rule).map(|id| (id, names.get(&id).cloned().unwrap_or_default())),
         recipient,
         payout_id: row.payout_id,
         fulfilled_at: row.paid_at.filter(|_| row.status == "fulfilled").map(Instant),
     }
-}
-
-/// Which reward a rule of a plan stands for: rules that rewards were written as are named `reward:8:promoter:0`.
-fn reward_of(rule: &str) -> Option<(i64, String)> {
-    let id = rule.strip_prefix("reward:")?.split(':').next()?.parse().ok()?;
-    Some((id, rule.to_owned()))
 }

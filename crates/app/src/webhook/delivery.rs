@@ -13,7 +13,10 @@ use headwater_domain::postback::envelope;
 use headwater_domain::postback::signature::Secret;
 use headwater_domain::postback::subscription::{DeliveryStatus, EndpointStatus};
 use headwater_store::backend::Tx;
-use headwater_store::delivery::{AttemptRow, NewDelivery, deliveries_insert, delivery_attempts, delivery_requeue};
+use headwater_store::delivery::{
+    AttemptRow, DeadLetterFilter, NewDelivery, dead_letters_requeue, deliveries_insert, delivery_attempts,
+    delivery_requeue,
+};
 use headwater_store::directory::EndpointRow;
 use headwater_store::endpoint::endpoint_number;
 use headwater_store::webhook as rows;
@@ -97,6 +100,37 @@ impl App {
         }
         self.outbox.ring();
         self.webhook_delivery(account, webhook, id).await
+    }
+
+    /// Queues a delivery again, due now, however often it was tried.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where it is being sent.
+    pub async fn webhook_delivery_requeue(&self, account: AccountId, webhook: EndpointId, id: i64) -> Result<()> {
+        self.webhook_delivery(account, webhook, id).await?;
+        let now = self.clock.now().0;
+        let requeue = async move |tx: &Tx<'_>| delivery_requeue(tx, account.0, webhook.0, id, now).await;
+        if !self.store.money.write(requeue).await? {
+            let message = "The delivery is being sent: ask again in a moment.".to_owned();
+            return Err(Error::Conflict { code: "not_retryable", param: None, message });
+        }
+        self.outbox.ring();
+        Ok(())
+    }
+
+    /// Queues a webhook's dead letters again, due now; gives how many.
+    pub async fn webhook_dead_letters_retry(
+        &self,
+        account: AccountId,
+        webhook: EndpointId,
+        filter: DeadLetterFilter,
+    ) -> Result<u64> {
+        self.webhook_read(account, webhook).await?;
+        let now = self.clock.now().0;
+        let requeue = async move |tx: &Tx<'_>| dead_letters_requeue(tx, account.0, webhook.0, &filter, now).await;
+        let queued = self.store.money.write(requeue).await?;
+        self.outbox.ring();
+        Ok(queued)
     }
 
     /// Sends one made-up delivery to a receiver that need not be a webhook, and waits for its one attempt.

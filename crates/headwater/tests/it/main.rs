@@ -29,6 +29,7 @@ mod rewards_campaigns;
 mod rewards_payouts;
 mod rewards_people;
 mod rewards_reports;
+mod rewards_strict;
 mod rewards_told;
 mod rewards_track;
 mod rewards_webhooks;

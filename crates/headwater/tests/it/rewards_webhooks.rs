@@ -156,6 +156,54 @@ async fn a_receiver_can_be_tried(engine: Engine) {
     assert_eq!(webhooks(&broker, Method::GET, "", &Value::Null).await.1, json!([]), "it leaves nothing behind");
 }
 
+async fn its_owner_can_send_a_dead_letter_again(engine: Engine) {
+    let broker = Broker::start(engine).await;
+    let mut receiver = Receiver::start().await;
+    // Nobody listens on this port, and there is one attempt.
+    let body = json!({"url": "http://127.0.0.1:1/", "event_types": ["promoter.created"], "max_retries": 0});
+    let (status, made) = webhooks(&broker, Method::POST, "", &body).await;
+    assert_eq!(status, 201, "{made}");
+    let promoter = json!({"email": "ib@example.org"});
+    assert_eq!(rewards(&broker, Method::POST, "/api/v2/company/promoters", &promoter).await.0, 201);
+    let path = format!("/{}/webhook_deliveries", made["id"]);
+    let mut row = Value::Null;
+    for _ in 0..400 {
+        row = webhooks(&broker, Method::GET, &path, &Value::Null).await.1[0].clone();
+        if row["status"] == "failed" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(row["status"], "failed", "{row}");
+    let one = format!("{path}/{}/retry_delivery", row["id"]);
+    assert_eq!(webhooks(&broker, Method::POST, &one, &Value::Null).await.0, 422, "max_retries is reached");
+    let to = json!({ "url": receiver.url });
+    assert_eq!(webhooks(&broker, Method::PUT, &format!("/{}", made["id"]), &to).await.0, 200);
+    let own = format!("/api/v1/webhooks/{}/deliveries", made["id"]);
+    let other = json!({"event_type": "promoter.deleted"});
+    let none = broker.done(Method::POST, &format!("{own}/retry"), &other).await;
+    assert_eq!(none, json!({"queued": 0}));
+    assert_eq!(broker.done(Method::POST, &format!("{own}/retry"), &json!({})).await, json!({"queued": 1}));
+    assert_eq!(receiver.next().await.json()["event_id"], row["event_id"]);
+    let again = format!("{own}/{}/retry", row["id"]);
+    assert_eq!(broker.done(Method::POST, &again, &json!({})).await, json!({"queued": 1}));
+    assert_eq!(receiver.next().await.json()["event_id"], row["event_id"], "one by one, too");
+    for path in ["/api/v1/webhooks/4711/deliveries/retry".to_owned(), format!("{own}/4711/retry")] {
+        let request = broker.request(Some(broker.key("secret_key")), Method::POST, &path);
+        assert_eq!(crate::broker::answer(request.body("{}")).await.0, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn its_owner_can_send_a_dead_letter_again_on_sqlite() {
+    its_owner_can_send_a_dead_letter_again(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn its_owner_can_send_a_dead_letter_again_on_postgres() {
+    its_owner_can_send_a_dead_letter_again(Engine::Postgres).await;
+}
+
 #[tokio::test]
 async fn a_webhook_can_be_made_changed_and_deleted_on_sqlite() {
     a_webhook_can_be_made_changed_and_deleted(Engine::Sqlite).await;

@@ -18,5 +18,6 @@ pub mod programs;
 pub mod schema;
 pub mod simulation_schema;
 pub mod simulations;
+pub mod webhook_deliveries;
 mod wire;
 mod zone;

@@ -427,6 +427,26 @@ pub struct Dismissal {
     pub reason: String,
 }
 
+/// Which dead letters of a webhook; all of them where nothing is said.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"event_type": "commission.updated", "from": "2026-02-01"}))]
+pub struct WebhookDeadLetters {
+    /// Of this name.
+    pub event_type: Option<String>,
+    /// Made at this date or instant or later.
+    pub from: Option<String>,
+    /// Made before it.
+    pub to: Option<String>,
+}
+
+/// What was queued again.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"queued": 12}))]
+pub struct WebhookRequeued {
+    /// How many deliveries.
+    pub queued: u64,
+}
+
 /// What became of a retry.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"id": "7310.no_rate", "held": false}))]

@@ -2,8 +2,10 @@
 //! `sorting[amount]=desc` and `ids[]=1&ids[]=2` (or `ids[0]=1`).
 //!
 //! A name that is sent twice is refused, but where it ends in `[]`, which makes a list. A filter, a sorting or a value
-//! that is not known is 422, never one that is left out. Other unknown names are ignored; an empty value is as good as
-//! none. Leaves what a filter does to each list.
+//! that is not known is 422, never one that is left out: whoever asks for less must not be given all. Other unknown names
+//! are ignored; an empty value is as good as none. Leaves what a filter does to each list.
+//!
+//! Lists declare their filters by name: `status` takes one value, `campaign_id[]` several, `amount..` `[from]` and `[to]`.
 
 use super::problem::RewardsError;
 use crate::asked::plain_number;
@@ -80,7 +82,8 @@ impl Query {
             parameters.push(parameter);
         }
         let query = Self(parameters);
-        query.refuse_unknown("filters", filters)?;
+        query.refuse_unknown("filters", &filters.iter().map(|filter| name_of(filter)).collect::<Vec<_>>())?;
+        query.refuse_misshapen(filters)?;
         query.refuse_unknown("sorting", sortings)?;
         Ok(query)
     }
@@ -91,6 +94,24 @@ impl Query {
         let key = unknown.keys.first().map_or("", String::as_str);
         let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         Err(RewardsError::invalid_params(format!("{group}[{key}] is unknown here: this list has {has}.")))
+    }
+
+    /// A filter in a form that its list does not read would be left out.
+    fn refuse_misshapen(&self, filters: &[&str]) -> Result<(), RewardsError> {
+        for filter in filters.iter().filter(|filter| !filter.ends_with(BOUNDS)) {
+            let name = name_of(filter);
+            let of_name =
+                || self.0.iter().filter(|p| p.name == "filters" && p.keys.first().is_some_and(|key| key == name));
+            if of_name().any(|p| !is_value_or_element(&p.keys[1..])) {
+                return Err(RewardsError::invalid_params(format!(
+                    "filters[{name}] takes nothing in further brackets."
+                )));
+            }
+            if !filter.ends_with(SEVERAL) && of_name().count() > 1 {
+                return Err(RewardsError::invalid_params(format!("filters[{name}] takes one value.")));
+            }
+        }
+        Ok(())
     }
 
     fn value(&self, name: &str, keys: &[&str]) -> Option<&str> {
@@ -108,14 +129,20 @@ impl Query {
         self.0.iter().any(|p| p.name == group && p.keys == [name])
     }
 
-    /// `filters[name]`.
+    /// `filters[name]`, or the one of `filters[name][]`.
     pub fn filter(&self, name: &str) -> Option<&str> {
-        self.value("filters", &[name])
+        self.filter_list(name).first().copied()
     }
 
     /// `filters[name]`, or plain `name`; both must not disagree.
     pub fn filter_or_plain(&self, name: &str) -> Result<Option<&str>, RewardsError> {
-        match (self.filter(name), self.text(name)) {
+        let mut plain = self.0.iter().filter(|p| p.name == name);
+        let one = plain.next();
+        if plain.next().is_some() || one.is_some_and(|p| !is_value_or_element(&p.keys)) {
+            return Err(RewardsError::invalid_params(format!("{name} takes one value.")));
+        }
+        let plain = one.map(|p| p.value.as_str()).filter(|value| !value.is_empty());
+        match (self.filter(name), plain) {
             (Some(one), Some(other)) if one != other => {
                 Err(RewardsError::invalid_params(format!("filters[{name}] and {name} disagree.")))
             }
@@ -223,6 +250,24 @@ impl Parameter {
     }
 }
 
+/// What a declared filter ends in that takes several values.
+const SEVERAL: &str = "[]";
+/// What a declared filter ends in that takes `[from]` and `[to]`.
+const BOUNDS: &str = "..";
+
+fn name_of(filter: &str) -> &str {
+    filter.trim_end_matches(SEVERAL).trim_end_matches(BOUNDS)
+}
+
+/// Nothing in brackets, or an index.
+fn is_value_or_element(keys: &[String]) -> bool {
+    match keys {
+        [] => true,
+        [index] => is_index(index),
+        _ => false,
+    }
+}
+
 fn is_index(key: &str) -> bool {
     key.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -248,7 +293,8 @@ mod tests {
     use super::*;
 
     fn query(text: &str) -> Result<Query, &'static str> {
-        Query::parse(text, &["status", "created_at", "amount", "plan_id"], &["amount"]).map_err(|error| error.code())
+        Query::parse(text, &["status", "created_at..", "amount..", "plan_id[]"], &["amount"])
+            .map_err(|error| error.code())
     }
 
     #[test]
@@ -284,6 +330,24 @@ mod tests {
         assert!(asked.filter_period("created_at").is_err());
         assert!(one_of("status", asked.text("status"), &["approved"]).is_err());
         assert!(yes_or_no("paid", Some("maybe")).is_err());
+    }
+
+    #[test]
+    fn a_filter_in_a_form_that_is_not_read_is_refused_not_left_out() {
+        for text in [
+            "filters[status][]=a&filters[status][]=b",
+            "filters[status][from]=a",
+            "filters[plan_id][from]=a",
+            "filters[plan_id][][]=a",
+        ] {
+            assert_eq!(query(text).expect_err(text), "invalid_params", "{text}");
+        }
+        let one = query("filters[status][]=a").expect("a query");
+        assert_eq!((one.filter("status"), one.filter_or_plain("status")), (Some("a"), Ok(Some("a"))));
+        assert_eq!(query("status[]=a").expect("a query").filter_or_plain("status"), Ok(Some("a")));
+        for text in ["status[]=a&status[]=b", "status[from]=a"] {
+            assert!(query(text).expect("a query").filter_or_plain("status").is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -35,24 +35,37 @@ pub async fn list(State(state): State<WebState>, address: Address, headers: Head
 
 /// How far batches are
 ///
-/// Those in progress, each with its `progress` from 0 to 100.
+/// Of those in progress: the number of each, with its progress from 0 to 100.
 #[utoipa::path(get, path = "/api/v2/company/batch_processes/progress", operation_id = "rewards_batch_progress", tag = "Rewards",
     security(("rewards_key" = [])),
     params(("page" = Option<String>, Query, description = "From 1"), ("per_page" = Option<String>, Query, description = "At most 100; 20")),
     responses((status = 200, description = "A page; totals are in headers", body = Value)))]
 pub async fn progress(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
-    with_rewards_key!(state, headers, |caller| listed(&state, &caller, &address).await)
+    with_rewards_key!(state, headers, |caller| {
+        let (page, stories, total) = asked(&state, &caller, &address).await?;
+        let progress = stories.iter().map(|story| (story.batch.id.to_string(), story.progress().into()));
+        Ok(page.answer_body(&address, &Value::Object(progress.collect()), total))
+    })
 }
 
 async fn listed(state: &WebState, caller: &Caller, address: &Address) -> Result<Response, RewardsError> {
+    let (page, stories, total) = asked(state, caller, address).await?;
+    Ok(page.answer(address, stories.iter().map(to_wire).collect(), total))
+}
+
+async fn asked(
+    state: &WebState,
+    caller: &Caller,
+    address: &Address,
+) -> Result<(Page, Vec<BatchStory>, i64), RewardsError> {
     let query = Query::parse(&address.query, &["status"], &[])?;
     let page = Page::parse(&query, PER_PAGE)?;
     let status = one_of("status", query.filter_or_plain("status")?, &STATUSES)?;
     // Both words are read for a batch that goes on; ours is one.
     let status = status.map(|status| if status == "pending" { "in_progress" } else { status }.to_owned());
     let total = state.app.batch_count(caller.account, status.clone()).await?;
-    let batches = state.app.batch_list(caller.account, status, page.page, page.per_page).await?;
-    Ok(page.answer(address, batches.iter().map(to_wire).collect(), total))
+    let stories = state.app.batch_list(caller.account, status, page.page, page.per_page).await?;
+    Ok((page, stories, total))
 }
 
 /// Read a batch

@@ -16,11 +16,12 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::commission::custom::CustomCommission;
-use headwater_app::referral::Named;
+use headwater_app::referral::{Named, Referral};
 use headwater_app::tracking::{Bought, Visitor};
-use headwater_domain::ids::{CommissionId, CustomerId, MembershipId};
+use headwater_domain::ids::{CommissionId, CustomerId, MembershipId, ProgramId};
 use headwater_domain::money::{Currency, Unit};
 use headwater_domain::postback::entity::CommissionEntity;
+use headwater_domain::time::{Date, Instant, Zone};
 use http::HeaderMap;
 use serde_json::Map;
 
@@ -68,6 +69,7 @@ async fn of_sale(
     if let Some(period) = one_of(what, period.as_deref(), &BILLING_PERIODS).map_err(|e| field_error(what, &e))? {
         attributes.insert(what.to_owned(), period.into());
     }
+    let at = event_date(state, caller, &referral, fields)?;
     let event_id = fields.optional_string("event_id")?.filter(|key| !key.trim().is_empty());
     // A sale by hand without a key of its own is never the same as another.
     let event_id = event_id.unwrap_or_else(|| format!("manual-{}", state.app.next_id(state.app.clock.now())));
@@ -78,10 +80,11 @@ async fn of_sale(
         amount_minor,
         currency: None,
         sale_event_id: None,
+        at,
         attributes,
     };
     let tracked = state.app.track_sale(caller.account, bought).await;
-    let tracked = tracked.map_err(|failure| track::refused(failure, "sale_amount"))?;
+    let tracked = tracked.map_err(|failure| track::refused(failure, track::SALE_AMOUNT))?;
     let ids: Vec<i64> = tracked.commissions.iter().map(|row| row.id).collect();
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -93,6 +96,22 @@ async fn of_sale(
         }
     }
     Ok(state.app.commissions_shown_by_id(caller.account, ids).await?)
+}
+
+/// When a sale by hand happened: a day in its campaign's zone, which counts from its start, or a moment. Not ahead of now.
+fn event_date(
+    state: &WebState,
+    caller: &Caller,
+    referral: &Referral,
+    fields: &Fields<'_>,
+) -> Result<Option<Instant>, RewardsError> {
+    let Some(text) = fields.optional_string("event_date")?.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let program = state.app.program_read(caller.account, ProgramId(referral.row.program_id))?;
+    let zone = Zone::parse(&program.settings.time_zone).unwrap_or(Zone::UTC);
+    let at = text.parse::<Date>().map_or_else(|_| Instant::parse(&text), |day| Some(zone.start_of(day)));
+    let wrong =
+        || RewardsError::invalid("event_date", "event_date must be a date that is not ahead, as in 2026-01-31.");
+    at.filter(|at| *at <= state.app.clock.now()).map(Some).ok_or_else(wrong)
 }
 
 async fn custom(state: &WebState, caller: &Caller, fields: &Fields<'_>) -> Result<CommissionEntity, RewardsError> {

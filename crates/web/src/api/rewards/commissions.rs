@@ -22,23 +22,24 @@ use serde_json::Value;
 /// A note, in characters.
 const NOTE_CHARS_MAX: usize = 2000;
 
-pub(super) const FILTERS: [&str; 14] = [
+pub(super) const FILTERS: [&str; 15] = [
     "status",
     "unit",
     "paid",
     "fulfilled",
-    "sale_amount",
-    "amount",
-    "created_at",
-    "campaign_id",
-    "payout_id",
+    "sale_amount..",
+    "amount..",
+    "created_at..",
+    "campaign_id[]",
+    "payout_id[]",
     "plan_id",
     "promoter_id",
     "due_period",
     "first_commission",
     "refunded",
+    "fraud_check[]",
 ];
-pub(super) const FRAUD_CHECK: &str = "fraud_check";
+const FRAUD_CHECK: &str = "fraud_check";
 pub(super) const SORTINGS: [&str; 4] = ["sale_amount", "amount", "created_at", "referral"];
 const STATUSES: [&str; 3] = ["pending", "approved", "denied"];
 const UNITS: [&str; 6] = ["cash", "points", "credits", "free_months", "mon_discount", "discount_per"];
@@ -71,8 +72,7 @@ pub(super) const DUE_PERIODS: [&str; 3] = ["next", "overdue", "custom"];
     responses((status = 200, description = "A page; totals are in headers", body = Value)))]
 pub async fn list(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let filters: Vec<_> = FILTERS.into_iter().chain([FRAUD_CHECK]).collect();
-        let query = Query::parse(&address.query, &filters, &SORTINGS)?;
+        let query = Query::parse(&address.query, &FILTERS, &SORTINGS)?;
         let page = Page::parse(&query, PER_PAGE)?;
         let (filter, order) = (filter(&query)?, order(&query)?);
         let shown = state.app.commissions_shown(caller.account, filter, order, page.page, page.per_page).await?;
@@ -183,8 +183,7 @@ mod tests {
     use super::*;
 
     fn read_filter(text: &str) -> Result<ShownFilter, &'static str> {
-        let filters: Vec<_> = FILTERS.into_iter().chain([FRAUD_CHECK]).collect();
-        let query = Query::parse(text, &filters, &SORTINGS).map_err(|error| error.code())?;
+        let query = Query::parse(text, &FILTERS, &SORTINGS).map_err(|error| error.code())?;
         filter(&query).map_err(|error| error.code())
     }
 
@@ -224,6 +223,9 @@ mod tests {
             "filters[due_period]=soon",
             "filters[fraud_check][]=none",
             "filters[campaign_id]=x",
+            "filters[campaign_id][from]=1",
+            "filters[status][]=approved&filters[status][]=denied",
+            "filters[promoter_id][]=1&filters[promoter_id][]=2",
             "sorting[status]=asc",
         ] {
             assert_eq!(read_filter(text).expect_err(text), "invalid_params", "{text}");

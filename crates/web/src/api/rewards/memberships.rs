@@ -40,7 +40,7 @@ const STATES: [&str; 5] = ["pending", "accepted", "rejected", "blocked", "inacti
     security(("rewards_key" = [])), responses((status = 200, description = "A page of memberships, newest first", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &["campaign_id", "promoter_id", "state"], &[])?;
+        let query = Query::parse(&address.query, &["campaign_id[]", "promoter_id[]", "state"], &[])?;
         let page = Page::parse(&query, PER_PAGE)?;
         let (campaigns, promoters) = (query.filter_numbers("campaign_id")?, query.filter_numbers("promoter_id")?);
         let (ids, wanted) = (query.ids()?, one_of("filters[state]", query.filter("state"), &STATES)?);

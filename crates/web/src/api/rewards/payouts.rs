@@ -27,21 +27,19 @@ const GROUPED_MAX: i64 = 10_000;
 const STATUSES: [&str; 5] = ["pending", "processing", "completed", "failed", "cancelled"];
 const METHODS: [&str; 7] = ["paypal", "bank", "wise", "crypto", "custom", "dots", "not_set"];
 pub(super) const SORTINGS: [&str; 3] = ["amount", "period_start", "period_end"];
-pub(super) const FILTERS: [&str; 13] = [
+pub(super) const FILTERS: [&str; 10] = [
     "status",
-    "campaign_id",
+    "campaign_id[]",
     "payments_batch_id",
     "due_period",
-    "period_start",
-    "period_end",
+    "period_start..",
+    "period_end..",
     "payout_method",
     "promoter_id",
     "only_payable",
     "group_ref",
-    "fraud_suspicions",
-    "min_payment",
-    "invoiceable",
 ];
+const MIN_PAYMENT: &str = "min_payment";
 const STATISTICS: [(&str, PayoutGrouping); 3] = [
     ("paid_period", PayoutGrouping::PaidPeriod),
     ("status", PayoutGrouping::Status),
@@ -112,8 +110,10 @@ pub async fn stats(State(state): State<WebState>, address: Address, headers: Hea
 /// What is paid next, what is overdue, and what was picked by hand.
 #[utoipa::path(get, path = "/api/v2/company/payouts/due_stats", operation_id = "rewards_payout_due_stats", tag = "Rewards",
     security(("rewards_key" = [])), responses((status = 200, description = "`{meta, data: {next, overdue, custom}}`", body = Value)))]
-pub async fn due_stats(State(state): State<WebState>, headers: HeaderMap) -> Response {
+pub async fn due_stats(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_rewards_key!(state, headers, |caller| {
+        // It has no filters: one that is asked for is refused.
+        Query::parse(&address.query, &[], &[])?;
         let sums = state.app.payout_sums(caller.account, None, PayoutGrouping::DuePeriod).await?;
         Ok(Json(json!({"meta": {}, "data": due(&sums, state.app.clock.now())})).into_response())
     })
@@ -152,11 +152,11 @@ pub(super) fn due(sums: &[PayoutSum], now: Instant) -> Value {
     responses((status = 200, description = "`{data, meta}`", body = Value)))]
 pub async fn group_by_promoters(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &FILTERS, &SORTINGS)?;
+        let query = Query::parse(&address.query, &[&FILTERS[..], &[MIN_PAYMENT]].concat(), &SORTINGS)?;
         let page = Page::parse(&query, PER_PAGE)?;
         let details = yes_or_no("include_payout_method_details", query.text("include_payout_method_details"))?;
         let wrong = || RewardsError::invalid_params("filters[min_payment] must be a whole number.");
-        let least = query.filter("min_payment").map(|text| text.parse::<i64>().map_err(|_| wrong())).transpose()?;
+        let least = query.filter(MIN_PAYMENT).map(|text| text.parse::<i64>().map_err(|_| wrong())).transpose()?;
         let Asked { filter, method, order } = asked(&state, caller.account, &query)?;
         let shown = state.app.payouts_shown(caller.account, filter, method.as_deref(), order, 1, GROUPED_MAX).await?;
         let mut groups: BTreeMap<(Option<i64>, Unit), Vec<&PayoutEntity>> = BTreeMap::new();
@@ -238,6 +238,11 @@ pub(super) fn asked(state: &WebState, account: AccountId, query: &Query) -> Resu
     let only_payable = yes_or_no("filters[only_payable]", query.filter("only_payable"))?;
     // A group is a promoter's.
     let promoters = [query.filter_numbers("promoter_id")?, query.filter_numbers("group_ref")?].concat();
+    if let [promoter, group] = promoters[..]
+        && promoter != group
+    {
+        return Err(RewardsError::invalid_params("filters[promoter_id] and filters[group_ref] disagree."));
+    }
     let filter = PayoutShownFilter {
         ids: query.ids()?.map(|ids| between_commas(&ids)),
         status: status.map(str::to_owned),

@@ -36,6 +36,9 @@ pub fn from_wire(fields: &Fields<'_>) -> Result<PromoterRequest, RewardsError> {
     let whole = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     let name = fields.optional_string_up_to("name", 500)?.or_else(|| (!whole.is_empty()).then_some(whole));
     let email = fields.optional_string("email")?.map(|email| email.trim().to_lowercase());
+    if email.as_deref() == Some("") {
+        return Err(RewardsError::invalid("email", "email can not be blank."));
+    }
     Ok(PromoterRequest { email, name, cust_id: fields.optional_string_up_to("cust_id", 128)?, said })
 }
 

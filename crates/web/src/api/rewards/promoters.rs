@@ -33,14 +33,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const FILTERS: [&str; 9] = [
-    "revenue_amount",
-    "customers_count",
-    "referrals_count",
-    "clicks_count",
-    "joined_at",
-    "campaign_id",
+    "revenue_amount..",
+    "customers_count..",
+    "referrals_count..",
+    "clicks_count..",
+    "joined_at..",
+    "campaign_id[]",
     "state",
-    "parent_promoter_id",
+    "parent_promoter_id[]",
     "archived",
 ];
 const STATES: [&str; 5] = ["pending", "accepted", "rejected", "blocked", "inactive"];

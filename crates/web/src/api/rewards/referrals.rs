@@ -26,7 +26,7 @@ use headwater_domain::time::Instant;
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
-const FILTERS: [&str; 6] = ["type", "promoter_id", "state", "customer_since", "created_at", "cancelled_at"];
+const FILTERS: [&str; 6] = ["type", "promoter_id", "state", "customer_since..", "created_at..", "cancelled_at.."];
 pub(super) const STATES: [&str; 8] =
     ["subscribed", "signup", "active", "cancelled", "refunded", "denied", "pending", "moved"];
 const FRAUD_CHECKS: [&str; 4] = ["no_suspicion", "same_ip_suspicion", "same_promoter_email", "ad_source"];

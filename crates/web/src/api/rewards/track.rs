@@ -27,6 +27,9 @@ const KEY_CHARACTERS_MAX: usize = 255;
 const PLAN: &str = "plan";
 const BILLING_PERIOD: &str = "billing_period";
 
+/// Clocks of callers may go ahead by this much, as in the referral API.
+const FUTURE_SECONDS_MAX: i64 = 300;
+
 /// Track a sign-up
 ///
 /// A visitor becomes a referral of whom `tid` (the session) or `ref_id` (a member's token) names.
@@ -40,6 +43,9 @@ pub async fn signup(State(state): State<WebState>, headers: HeaderMap, body: Bod
         let (named, visitor, mut attributes) = (named(&fields)?, visitor(&fields)?, Map::new());
         keep(&fields, &mut attributes, &["ip"])?;
         let at = instant(&fields, "created_at")?;
+        if at.is_some_and(|at| at > state.app.clock.now().plus_seconds(FUTURE_SECONDS_MAX)) {
+            return Err(RewardsError::invalid("created_at", "created_at must be at most 5 minutes ahead."));
+        }
         let made = state.app.track_signup(caller.account, &named, &visitor, at, attributes).await;
         let made = made.map_err(|failure| refused(failure, "signup"))?;
         Ok(Json(event(&state.app, &caller, "signup", &made, &Map::new()).await?).into_response())
@@ -148,8 +154,11 @@ fn bought(fields: &Fields<'_>) -> Result<Bought, RewardsError> {
     keep(fields, &mut attributes, &[PLAN, BILLING_PERIOD, "quantity", "mrr", "promo_code"])?;
     let (named, visitor) = (named(fields)?, visitor(fields)?);
     let sale_event_id = text(fields, "sale_event_id")?;
-    Ok(Bought { named, visitor, event_id, amount_minor, currency, sale_event_id, attributes })
+    Ok(Bought { named, visitor, event_id, amount_minor, currency, sale_event_id, at: None, attributes })
 }
+
+/// What the amount of a sale by hand is called.
+pub const SALE_AMOUNT: &str = "sale_amount";
 
 /// A failure of tracking as this dialect answers it.
 pub fn refused(failure: TrackFailure, what: &str) -> RewardsError {
@@ -163,7 +172,11 @@ pub fn refused(failure: TrackFailure, what: &str) -> RewardsError {
         }
         TrackFailure::SignedUp => RewardsError::signed_up(message),
         TrackFailure::Repeated => RewardsError::new(StatusCode::CONFLICT, "conflict", message),
-        TrackFailure::Amount => RewardsError::invalid("amount", format!("{message}.")),
+        TrackFailure::Amount => {
+            let field = if what == SALE_AMOUNT { SALE_AMOUNT } else { "amount" };
+            RewardsError::invalid(field, format!("{field} {}.", message.trim_start_matches("amount ")))
+        }
+        TrackFailure::Currency => RewardsError::invalid("currency", format!("{message}.")),
         TrackFailure::Other(error) => {
             tracing::debug!(what, "tracking was not done");
             error.into()

@@ -27,7 +27,7 @@ use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
-const FILTERS: [&str; 5] = ["type", "state", "created_at", "customer_since", "campaign_id"];
+const FILTERS: [&str; 5] = ["type", "state", "created_at..", "customer_since..", "campaign_id"];
 const SHOWN: [&str; 9] =
     ["id", "uid", "email", "state", "metadata", "created_at", "customer_since", "entry_source", "promoter_campaign"];
 /// Who added a referral that a partner added.
