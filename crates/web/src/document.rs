@@ -25,7 +25,7 @@ const DESCRIPTION: &str = "Links, clicks, events, commissions and postbacks of a
     minute, a whole minute's at once.";
 
 /// Each tag with its sentence, in the order in which a newcomer needs them.
-const TAGS: [(&str, &str); 21] = [
+const TAGS: [(&str, &str); 22] = [
     ("Links", "Where partners send visitors"),
     ("Visitor", "What a visitor's browser asks for, without a key"),
     ("Clicks", "Visits to links"),

@@ -9,7 +9,6 @@ use crate::api::management::{
     programs, simulations, webhook_deliveries as requeue,
 };
 use crate::api::referral::{dead_letters, endpoints, events, handlers};
-use crate::api::rewards::problem::RewardsError;
 use crate::api::rewards::{
     self, affiliate, batches, campaigns, commission_actions, commission_create, memberships, payout_actions,
     promo_codes, promoters, referrals, reports, reward, track, webhook_deliveries, webhooks,
@@ -26,9 +25,7 @@ use crate::unknown::{unknown_method, unknown_route};
 use crate::visitor::click::{self, VisitorState};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse as _, Response};
 use headwater_app::secrets::random;
-use http::Uri;
 use std::sync::Arc;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -65,30 +62,9 @@ pub fn routes(state: &WebState) -> Result<Router, serde_json::Error> {
             let app = Arc::clone(&checked);
             async move { if app.is_reachable().await { Ok(()) } else { Err("the store does not answer") } }
         }))
-        .fallback(nothing_here)
-        .method_not_allowed_fallback(not_like_this);
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(unknown_method);
     Ok(log_requests(router))
-}
-
-/// The paths of the rewards dialect, which has its own form of errors.
-const REWARDS_PREFIX: &str = "/api/v2/";
-
-/// No such path, said as the dialect says it that the path would be of.
-async fn nothing_here(uri: Uri) -> Response {
-    if uri.path().starts_with(REWARDS_PREFIX) {
-        RewardsError::unknown_route().into_response()
-    } else {
-        unknown_route().await.into_response()
-    }
-}
-
-/// The same, where the path exists. The router adds `Allow`.
-async fn not_like_this(uri: Uri) -> Response {
-    if uri.path().starts_with(REWARDS_PREFIX) {
-        RewardsError::unknown_method().into_response()
-    } else {
-        unknown_method().await.into_response()
-    }
 }
 
 /// What the routes say of themselves.

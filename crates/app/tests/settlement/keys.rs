@@ -5,6 +5,8 @@ use headwater_app::error::Error;
 use headwater_app::keep::Keep;
 use headwater_app::key::{KeyKind, KeyRequest};
 use headwater_app::settle::{Answer, Idempotency, Track};
+use headwater_domain::attribution::Touch;
+use headwater_domain::ids::ClickId;
 use headwater_store::backend::Statement;
 use headwater_testkit::count::{Figure, tamper};
 use headwater_testkit::database::TestStore;
@@ -82,7 +84,9 @@ async fn a_failed_settlement_leaves_nothing(store: TestStore) {
     tamper(&fixture.store.store, &SPOIL_FACTS).await;
     let spoilt =
         Track { event_key: Some("order-1".into()), idempotency: Some(idempotency("k", "one")), ..fixture.deposit() };
-    let other = Track { email_key: Some("other@example.org".into()), ..fixture.deposit() };
+    let mut other = Track { email_key: Some("other@example.org".into()), ..fixture.deposit() };
+    // Of another visit: who came by one click is read with whoever came by it.
+    other.touch = other.touch.map(|touch| Touch { click: ClickId(78), ..touch });
     let (spoilt, other) = tokio::join!(fixture.ask(spoilt), fixture.settle(other));
     assert!(matches!(spoilt, Err(Error::Store(_))), "{spoilt:?}");
     assert_eq!(other["isConversion"], true);

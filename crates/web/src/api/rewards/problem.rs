@@ -90,17 +90,6 @@ impl RewardsError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "internal_error", message)
     }
 
-    /// 404: no such path in this dialect.
-    pub fn unknown_route() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this path.")
-    }
-
-    /// 405: a path of this dialect that does not take the method.
-    pub fn unknown_method() -> Self {
-        let message = "This path does not take this method.";
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
-    }
-
     /// Its sentence.
     pub fn message(&self) -> &str {
         &self.message

@@ -22,10 +22,10 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap) -> Response
 
 /// Sign a contract document
 ///
-/// There is none: 404.
+/// This server keeps none, so each number is answered with 404.
 #[utoipa::path(post, path = "/api/v2/affiliate/contract_documents/{id}/sign", operation_id = "affiliate_contract_sign", tag = "Affiliate",
     security(("partner_token" = [])), params(("id" = String, Path, description = "Its number")), request_body = Value,
-    responses((status = 404, description = "No document has this number", body = Value)))]
+    responses((status = 200, description = "The signed document", body = Value), (status = 404, description = "No document has this number", body = Value)))]
 pub async fn sign(State(state): State<WebState>, headers: HeaderMap, Path(id): Path<String>) -> Response {
     with_partner_token!(state, headers, |_caller, _partner| {
         number_in_path(&id, "contract_document")?;
