@@ -15,12 +15,16 @@ use headwater_domain::time::{Period, PeriodLength, Zone};
 use headwater_store::audit::{AuditRow, audit_insert};
 use headwater_store::backend::Tx;
 use headwater_store::commission_shown::commission_notes;
+use headwater_store::inbox::{EventClaim, event_claim};
 use headwater_store::outcome::{NewCommission, Outcome, outcome_write};
 use serde_json::json;
 use std::sync::Arc;
 
 /// The rule that such a commission names.
 pub const CUSTOM_RULE: &str = "custom";
+
+/// Before the caller's id, among the ids of events. An event whose own id begins like this would be refused as a conflict.
+const CLAIM_PREFIX: &str = " commission:";
 
 /// A commission to make by hand.
 #[derive(Debug, Clone)]
@@ -32,6 +36,8 @@ pub struct CustomCommission {
     pub unit: Option<Unit>,
     /// Not nothing; below it takes back.
     pub amount: Decimal,
+    /// The caller's id: of a program, each makes one commission, however often it is asked for.
+    pub event_id: Option<String>,
     pub internal_note: Option<String>,
     pub external_note: Option<String>,
     /// Whoever is named as its maker.
@@ -40,6 +46,9 @@ pub struct CustomCommission {
 
 impl App {
     /// Makes a commission by hand.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where a commission was made under its `event_id` before.
     pub async fn commission_custom(
         self: &Arc<Self>,
         account: AccountId,
@@ -101,15 +110,31 @@ impl App {
         let (app, posted) = (Arc::clone(self), row.clone());
         let outcome = Outcome { commissions: vec![row], ..Outcome::default() };
         let (internal, external, made_by) = (custom.internal_note, custom.external_note, custom.made_by);
+        let claim = custom.event_id.map(|event_id| EventClaim {
+            program_id: program.id.0,
+            event_key: format!("{CLAIM_PREFIX}{event_id}"),
+            event_id: id,
+            fingerprint: String::new(),
+        });
         let write = async move |tx: &Tx<'_>| {
+            if let Some(claim) = &claim
+                && event_claim(tx, std::slice::from_ref(claim)).await?.is_empty()
+            {
+                return Ok(None);
+            }
             outcome_write(tx, &outcome).await?;
             commission_notes(tx, account.0, id, internal.as_deref(), external.as_deref()).await?;
             headwater_store::commission::commission_made_by(tx, id, made_by.as_deref()).await?;
             book(tx, &app, &bookings, now).await?;
             audit_insert(tx, std::slice::from_ref(&deed)).await?;
-            rewards::follow(tx, &app, std::slice::from_ref(&posted), now).await
+            rewards::follow(tx, &app, std::slice::from_ref(&posted), now).await.map(Some)
         };
-        if self.store.money.write(write).await? {
+        let is_repeated = || Error::Conflict {
+            code: "event_id_seen",
+            param: Some("event_id"),
+            message: "There is a commission with this event_id already.".into(),
+        };
+        if self.store.money.write(write).await?.ok_or_else(is_repeated)? {
             self.outbox.ring();
         }
         self.commission_shown(account, CommissionId(id)).await

@@ -170,6 +170,7 @@ async fn a_commission_made_by_hand_is_in_the_books(store: TestStore) {
         membership,
         unit,
         amount: Decimal::parse(amount).expect("a decimal"),
+        event_id: None,
         internal_note: Some("a bonus".into()),
         external_note: None,
         made_by: Some("ops@broker.example".into()),

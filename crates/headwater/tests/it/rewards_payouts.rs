@@ -120,9 +120,11 @@ async fn commissions_are_made_by_hand(engine: Engine) {
     amounts.sort_unstable();
     assert_eq!((status, amounts), (200, vec![Some(200), Some(250)]), "{made}");
     assert_eq!((&made[0]["internal_note"], &made[0]["plan_id"]), (&"by phone".into(), &"pro".into()), "{made}");
-    let custom =
-        json!({"commission_type": "custom", "promoter_campaign_id": membership, "amount": 3, "unit": "free_months"});
+    let custom = json!({"commission_type": "custom", "promoter_campaign_id": membership, "amount": 3,
+        "unit": "free_months", "event_id": "thanks-1"});
     let (status, made) = company(&broker, Method::POST, "/commissions", &custom).await;
+    let again = company(&broker, Method::POST, "/commissions", &custom).await;
+    assert_eq!((again.0, &again.1["code"]), (409, &"conflict".into()), "one event_id, one commission: {}", again.1);
     assert_eq!((status, &made[0]["commission_type"], &made[0]["amount"]), (200, &"custom".into(), &3.into()), "{made}");
     assert_eq!((&made[0]["unit"], made[0]["payout_id"].is_i64()), (&"free_months".into(), true));
     for (body, status, code) in [

@@ -16,13 +16,14 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::commission::custom::CustomCommission;
+use headwater_app::error::Error;
 use headwater_app::referral::{Named, Referral};
 use headwater_app::tracking::{Bought, Visitor};
 use headwater_domain::ids::{CommissionId, CustomerId, MembershipId, ProgramId};
 use headwater_domain::money::{Currency, Unit};
 use headwater_domain::postback::entity::CommissionEntity;
 use headwater_domain::time::{Date, Instant, Zone};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use serde_json::Map;
 
 const NOTE_CHARS_MAX: usize = 2000;
@@ -35,7 +36,8 @@ const BILLING_PERIODS: [&str; 3] = ["monthly", "yearly", "one_time"];
 /// `amount`).
 #[utoipa::path(post, path = "/api/v2/company/commissions", operation_id = "rewards_commission_create", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value,
-    responses((status = 200, description = "The commissions", body = Value)))]
+    responses((status = 200, description = "The commissions", body = Value),
+        (status = 409, description = "This `event_id` was seen already", body = Value)))]
 pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
     with_rewards_key!(state, headers, |caller| {
         let body = read(&headers, body, REFERRAL_BYTES_MAX).await?;
@@ -131,11 +133,16 @@ async fn custom(state: &WebState, caller: &Caller, fields: &Fields<'_>) -> Resul
         membership,
         unit: Some(unit),
         amount: amount::required(fields, "amount", unit)?,
+        event_id: fields.optional_string("event_id")?.filter(|key| !key.trim().is_empty()),
         internal_note: note(fields, "internal_note")?,
         external_note: note(fields, "external_note")?,
         made_by: None,
     };
-    Ok(state.app.commission_custom(caller.account, custom, &caller.actor()).await?)
+    let made = state.app.commission_custom(caller.account, custom, &caller.actor()).await;
+    made.map_err(|error| match error {
+        Error::Conflict { message, .. } => RewardsError::new(StatusCode::CONFLICT, "conflict", message),
+        other => other.into(),
+    })
 }
 
 fn note(fields: &Fields<'_>, name: &str) -> Result<Option<String>, RewardsError> {
