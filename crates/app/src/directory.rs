@@ -295,10 +295,6 @@ impl Directory {
     pub fn programs(&self, account: AccountId) -> impl Iterator<Item = &Arc<Program>> {
         self.programs.values().filter(move |p| p.account == account)
     }
-    /// Every program, for a redirect that names nobody.
-    pub fn first_program(&self) -> Option<&Arc<Program>> {
-        self.programs.values().next()
-    }
     /// A partner of this account by the operator's id, else by its number.
     pub fn partner(&self, account: AccountId, name: &str) -> Option<&Arc<Partner>> {
         let by_name = self.partner_names.get(&(account, name.to_owned())).copied();
@@ -334,10 +330,6 @@ impl Directory {
     /// A link of this account.
     pub fn link(&self, account: AccountId, id: LinkId) -> Option<&Arc<LinkRow>> {
         self.links.get(&id).filter(|l| l.account_id == account.0)
-    }
-    /// A link by its number alone, for the public redirect.
-    pub fn link_of_any_account(&self, id: LinkId) -> Option<&Arc<LinkRow>> {
-        self.links.get(&id)
     }
     /// The link that clicks without one belong to.
     pub fn default_link(&self, program: ProgramId, partner: PartnerId) -> Option<LinkId> {
@@ -396,10 +388,6 @@ impl Directory {
     /// An endpoint of this account, deleted or not.
     pub fn endpoint(&self, account: AccountId, id: i64) -> Option<&Arc<EndpointRow>> {
         self.endpoints.get(&id).filter(|e| e.account_id == account.0)
-    }
-    /// An endpoint by its number alone, for the delivery worker.
-    pub fn endpoint_of_any_account(&self, id: i64) -> Option<&Arc<EndpointRow>> {
-        self.endpoints.get(&id)
     }
     /// A plan of this account.
     pub fn plan(&self, account: AccountId, name: &str) -> Option<&PlanHistory> {

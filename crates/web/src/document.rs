@@ -299,7 +299,7 @@ mod tests {
             }
             let once = parameters.iter().any(|p| p["name"] == "Idempotency-Key");
             // Reports by an address are known by their transactions, and a token is new each time. What the rewards dialect is sent is
-            // known by keys of its own.
+            // known by `event_id`, where the caller gives one.
             let has_none =
                 path.starts_with("/postback") || path == "/oauth/token" || matches!(tag, "Rewards" | "Affiliate");
             assert_eq!(once, method == "post" && !has_none, "{at}: Idempotency-Key");

@@ -1,4 +1,4 @@
-//! Every route on one screen.
+//! Every route in one file.
 //!
 //! A route is registered by the description that its handler carries, so the reference (`document`) has them all and
 //! nothing else.
@@ -123,7 +123,7 @@ fn bulk() -> OpenApiRouter<WebState> {
         .routes(routes!(tables::trades))
 }
 
-/// The rewards dialect, whose repeated calls change nothing.
+/// The rewards dialect: a sale, a refund and a commission made by hand are known by their `event_id`, the rest by its state.
 fn rewards() -> OpenApiRouter<WebState> {
     OpenApiRouter::new()
         .routes(routes!(webhooks::event_types))
@@ -272,6 +272,7 @@ fn management() -> OpenApiRouter<WebState> {
         .routes(routes!(payouts::complete))
         .routes(routes!(payouts::fail))
         .routes(routes!(payouts::cancel))
+        .routes(routes!(payouts::payments_file))
         .routes(routes!(exchange_rates::list, exchange_rates::create))
         .routes(routes!(simulations::create))
         .routes(routes!(simulations::read))

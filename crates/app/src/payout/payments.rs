@@ -181,7 +181,14 @@ impl App {
 
 /// A field of a CSV file. What a spreadsheet would compute with is text.
 fn cell(text: &str) -> String {
-    let guarded = if text.starts_with(['=', '+', '@', '\t']) { format!("'{text}") } else { text.to_owned() };
+    let guarded = if text.starts_with(['=', '+', '-', '@', '\t', '\r'])
+        && text.parse::<i64>().is_err()
+        && Decimal::parse(text).is_err()
+    {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    };
     if guarded.contains([',', '"', '\r', '\n']) { format!("\"{}\"", guarded.replace('"', "\"\"")) } else { guarded }
 }
 

@@ -43,8 +43,6 @@ impl Schedule {
     pub const LONG: Self = Self { waits: Waits::Listed(&LONG_WAITS), attempts_max: 10 };
     /// The partners' tracker postbacks: 6 attempts.
     pub const PARTNER: Self = Self { waits: Waits::Listed(&PARTNER_WAITS), attempts_max: 6 };
-    /// A made-up delivery is tried once.
-    pub const ONCE: Self = Self { waits: Waits::Linear(0), attempts_max: 1 };
 
     /// 20, 40, 60 … minutes. `max_retries` counts failed attempts; 0 is one attempt and no retry.
     pub fn linear20(max_retries: u32) -> Self {
@@ -240,7 +238,6 @@ mod tests {
         assert_eq!(attempts(Schedule::exp2(10), MIDDLE).len(), 10);
         assert_eq!(attempts(Schedule::exp2(10), MIDDLE)[5], 62 * 60);
         assert_eq!(attempts(Schedule::PARTNER, MIDDLE), [0, 30, 330, 2130, 9330, 52_530]);
-        assert_eq!(attempts(Schedule::ONCE, MIDDLE), [0]);
     }
 
     #[test]

@@ -74,6 +74,13 @@ async fn money_is_gathered_sent_and_paid(engine: Engine) {
     assert_eq!(company(&broker, Method::DELETE, &path, &Value::Null).await.0, 200);
     let (_, made) = company(&broker, Method::POST, "/payouts/create_payments_batch", &json!({"method": "bank"})).await;
     let path = format!("/payments_batches/{}", made["data"]["id"]);
+    let file = format!("/api/v1/payments/{}/file", made["data"]["id"]);
+    let file = broker.request(Some(broker.key("secret_key")), Method::GET, &file).send().await.expect("it answers");
+    assert_eq!(file.headers()["content-type"], "text/csv; charset=utf-8");
+    let file = file.text().await.expect("text");
+    let lines: Vec<_> = file.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("payout,partner,name,email,amount,currency,details", 2), "{file}");
+    assert!(lines[1].contains(",19.60,USD,"), "{file}");
     let (status, paid) = company(&broker, Method::POST, &format!("{path}/pay"), &Value::Null).await;
     assert_eq!(
         (status, &paid["data"]["status"], &paid["data"]["is_payable"]),

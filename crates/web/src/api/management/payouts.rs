@@ -13,12 +13,13 @@ use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
 use headwater_app::error::Error;
 use headwater_app::payout::{PayoutFilter, PayoutRow};
 use headwater_domain::ids::{AccountId, ProgramId};
 use headwater_domain::payout::PayoutStatus;
 use headwater_domain::time::Instant;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 /// Characters of what `fail` says.
@@ -64,6 +65,21 @@ pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<
     let mut object = to_wire(&state, &story.payout);
     object["commission_ids"] = story.commissions.into();
     Ok(Json(object))
+}
+
+/// Read a payments file
+///
+/// What a bank is given of payouts that are sent together: CSV with a header, a line for each payout.
+#[utoipa::path(get, path = "/payments/{id}/file", operation_id = "payments_file", tag = "Payouts",
+    params(("id" = i64, Path, description = "The number of the payments batch", example = 31)),
+    responses((status = 200, description = "The file", body = String, content_type = "text/csv")))]
+pub async fn payments_file(
+    State(state): State<WebState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let text = state.app.payments_file(caller.account, number(&id, "payments_batch")?).await.map_err(refused)?;
+    Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], text).into_response())
 }
 
 /// Run payouts

@@ -6,8 +6,6 @@ use headwater_domain::ids::ID_MAX;
 
 /// Ids of one call.
 pub const IDS_MAX: usize = 1000;
-/// Up to this many are done within the request.
-pub const IDS_AT_ONCE_MAX: usize = 5;
 
 /// 1 to 1000 numbers, each once, in the order given.
 pub fn ids(fields: &Fields<'_>) -> Result<Vec<i64>, RewardsError> {

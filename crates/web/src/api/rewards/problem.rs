@@ -14,7 +14,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// After an error of ours: a retry is safe, and soon is soon enough.
+/// After an error of ours: soon is soon enough.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// A request that is refused.
@@ -86,7 +86,7 @@ impl RewardsError {
 
     /// 503. Log the cause where it is handled; it is not shown.
     pub fn unavailable() -> Self {
-        let message = "The service cannot do this now. A retry is safe.";
+        let message = "The service cannot do this now. Try again; a sale or a commission needs its event_id for that.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "internal_error", message)
     }
 
