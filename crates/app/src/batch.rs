@@ -210,6 +210,8 @@ impl App {
                         return Ok(());
                     }
                 }
+                // One by one they would come to something else: the lease brings them back as they were.
+                Err(error) if action.is_one_piece() => return Err(error.into()),
                 // One item must not hold up the others: they are tried one by one, and it is given up.
                 Err(error) if error.left_nothing() && limit > 1 => limit = 1,
                 Err(error) if error.left_nothing() => {

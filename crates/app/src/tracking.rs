@@ -206,8 +206,14 @@ impl App {
         if sale.status != RecordStatus::Created {
             return Err(TrackFailure::Repeated);
         }
-        self.told(account, sale.customer, &[sale, event], bought.at.unwrap_or(now), Some((&bought, amount, currency)))
-            .await
+        // Its refunds may have come before it.
+        let taken_back = match sale.customer {
+            Some(id) => self.take_back_whole(account, program, id, &customer).await?,
+            None => Vec::new(),
+        };
+        let facts: Vec<&Recorded> = [sale, event].into_iter().chain(&taken_back).collect();
+        let at = bought.at.unwrap_or(now);
+        self.told(account, sale.customer, &facts, at, Some((&bought, amount, currency))).await
     }
 
     /// A sale, or a part of it, is given back; `None` where the referral has no sale that it could be of.
@@ -220,6 +226,8 @@ impl App {
         let program = ProgramId(referral.row.program_id);
         let (sales, is_repeated) = self.sales(referral.id(), &bought.event_id).await?;
         if is_repeated {
+            // What the first time did not come to is done now.
+            self.take_back_whole(account, program, referral.id(), &customer).await?;
             return Err(TrackFailure::Repeated);
         }
         let named = bought.sale_event_id.as_ref().and_then(|key| sales.iter().find(|sold| sold.key == *key));
@@ -269,15 +277,7 @@ impl App {
         }
         if of.is_some() && !is_told_whole {
             // Refunds that come at once may be the whole sale together, though none of them saw it.
-            let (sales, _) = self.sales(referral.id(), &bought.event_id).await?;
-            let sold = sales.iter().find(|sold| sold.key == key && sold.left() <= Decimal::ZERO);
-            if let Some(FactBody::Event { event, amount, currency }) = sold.and_then(|sold| sold.event.clone())
-                && event == SALE
-            {
-                let body = FactBody::Event { event: SALE_REFUNDED.into(), amount, currency };
-                let records = vec![record(&key, body, OnRepeat::Replace)];
-                recorded.extend(self.record_tracked(account, program, records).await?);
-            }
+            recorded.extend(self.take_back_whole(account, program, referral.id(), &customer).await?);
         }
         let Some(refund) = recorded.first() else { return Ok(None) };
         let facts: Vec<&Recorded> = recorded.iter().collect();
@@ -394,6 +394,36 @@ impl App {
         }
         let amount = amount_of_minor(bought.amount_minor, currency).ok_or(TrackFailure::Amount)?;
         Ok((amount, currency))
+    }
+
+    /// A sale that was given back whole earns nothing for being one, whatever came first and however close together its refunds
+    /// came: its event says so from now on. It can be asked at any time, and changes nothing twice.
+    async fn take_back_whole(
+        self: &Arc<Self>,
+        account: AccountId,
+        program: ProgramId,
+        referral: CustomerId,
+        customer: &str,
+    ) -> Outcome<Vec<Recorded>> {
+        let (sales, _) = self.sales(referral, "").await?;
+        let whole = sales.into_iter().filter(|sold| sold.left() <= Decimal::ZERO);
+        let records: Vec<_> = whole
+            .filter_map(|sold| {
+                let Some(FactBody::Event { event, amount, currency }) = sold.event else { return None };
+                (event == SALE).then(|| {
+                    Record::Fact(Box::new(FactRecord {
+                        customer: customer.to_owned(),
+                        key: FactKey::Own(sold.key),
+                        revision: None,
+                        at: None,
+                        body: FactBody::Event { event: SALE_REFUNDED.into(), amount, currency },
+                        attributes: Map::new(),
+                        on_repeat: OnRepeat::Replace,
+                    }))
+                })
+            })
+            .collect();
+        if records.is_empty() { Ok(Vec::new()) } else { self.record_tracked(account, program, records).await }
     }
 
     /// The sales of a referral in the order of their first arrival, and whether it has a refund of this key.

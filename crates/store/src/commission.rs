@@ -147,7 +147,9 @@ pub async fn commissions_lock(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> R
          EXISTS (SELECT 1 FROM commission c WHERE c.id = commission.corrects AND c.status = 'denied'), \
          EXISTS (SELECT 1 FROM commission c WHERE c.corrects = commission.id AND c.amount < 0 \
          AND c.status NOT IN ('pending', 'denied')), \
-         EXISTS (SELECT 1 FROM commission c WHERE c.corrects = commission.id AND c.amount < 0 AND c.status = 'denied'), \
+         EXISTS (SELECT 1 FROM commission c WHERE c.corrects = commission.id AND c.amount < 0 AND c.status = 'denied') \
+         OR EXISTS (SELECT 1 FROM cell k WHERE k.person_id = commission.person_id AND k.cell = commission.cell \
+         AND commission.status = 'denied' AND commission.amount > 0 AND k.denied < commission.amount), \
          (SELECT i.payout_id FROM payout_item i WHERE i.commission_id = commission.id AND i.live) \
          FROM commission WHERE account_id = $1 AND id IN (SELECT id FROM {batch}) ORDER BY id"
     );

@@ -282,7 +282,15 @@ record! {
 }
 
 /// Payments that are under way or over, and where their payouts stand by now.
+///
+/// They are locked first: of two payouts that end at once the second sees where the first stands.
 pub async fn payments_standing(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PaymentsStanding>> {
+    let lock = batch_sql!(
+        Number,
+        0,
+        "SELECT id FROM payments_batch WHERE id IN (SELECT id FROM {batch}) ORDER BY id FOR UPDATE"
+    );
+    tx.batch_all::<_, (i64,)>(lock, &[], ids).await?;
     let statement = batch_sql!(
         Number,
         0,

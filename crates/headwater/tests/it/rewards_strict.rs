@@ -142,17 +142,34 @@ async fn refunds_at_once_are_together_the_whole_sale(engine: Engine) {
         let (one, two, three, four) = tokio::join!(part(1), part(2), part(3), part(4));
         assert_eq!([one.0, two.0, three.0, four.0], [200; 4]);
     }
+    nothing_is_earned(&broker).await;
+}
+
+/// By what was given back.
+async fn nothing_is_earned(broker: &Broker) {
     let mut sums = std::collections::BTreeMap::<String, i64>::new();
-    let (_, all) = company(&broker, Method::GET, "commissions?per_page=100", Value::Null).await;
+    let (_, all) = company(broker, Method::GET, "commissions?per_page=100", Value::Null).await;
     for row in all.as_array().expect("rows") {
         let unit = row["unit"].as_str().expect("a unit").to_owned();
         *sums.entry(unit).or_default() += row["amount"].as_i64().expect("whole");
     }
-    assert_eq!(
-        sums,
-        [("cash".to_owned(), 0), ("points".to_owned(), 0)].into(),
-        "nothing is earned by what was given back"
-    );
+    assert_eq!(sums, [("cash".to_owned(), 0), ("points".to_owned(), 0)].into());
+}
+
+async fn a_refund_before_its_sale_takes_back_all_of_it(engine: Engine) {
+    let broker = Broker::start(engine).await;
+    let member = campaign(&broker).await;
+    for key in ["inv_1", "inv_2"] {
+        sale(&broker, &member, key, 1000, "USD").await;
+        let body = json!({"email": "client@example.org", "event_id": format!("{key}_r"), "amount": 1000, "sale_event_id": key});
+        assert_eq!(track(&broker, "refund", body).await.0, 200);
+        // The next round's refund comes before its sale.
+        let body = json!({"email": "client@example.org", "event_id": format!("{key}_early_r"), "amount": 1000,
+            "sale_event_id": format!("{key}_early")});
+        assert_eq!(track(&broker, "refund", body).await.0, 200);
+        sale(&broker, &member, &format!("{key}_early"), 1000, "USD").await;
+    }
+    nothing_is_earned(&broker).await;
 }
 
 async fn what_is_approved_by_itself_is_told_in_order(engine: Engine) {
@@ -224,6 +241,7 @@ macro_rules! on_both_engines {
 on_both_engines! {
     what_is_not_read_is_refused what_is_not_read_is_refused_on_sqlite what_is_not_read_is_refused_on_postgres,
     a_refund_is_at_most_its_sale a_refund_is_at_most_its_sale_on_sqlite a_refund_is_at_most_its_sale_on_postgres,
+    a_refund_before_its_sale_takes_back_all_of_it a_refund_before_its_sale_takes_back_all_of_it_on_sqlite a_refund_before_its_sale_takes_back_all_of_it_on_postgres,
     refunds_at_once_are_together_the_whole_sale refunds_at_once_are_together_the_whole_sale_on_sqlite refunds_at_once_are_together_the_whole_sale_on_postgres,
     what_is_approved_by_itself_is_told_in_order what_is_approved_by_itself_is_told_in_order_on_sqlite what_is_approved_by_itself_is_told_in_order_on_postgres,
     a_sale_by_hand_is_of_its_day a_sale_by_hand_is_of_its_day_on_sqlite a_sale_by_hand_is_of_its_day_on_postgres,
