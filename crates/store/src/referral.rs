@@ -12,11 +12,11 @@ batch! {
     pub struct ProgramName { program_id: i64 = "int8", name: String = "text" }
 }
 record! {
-    /// A customer, by whom it was brought and what became of it; `attributes` is JSON, `total` how many fit.
+    /// A customer, by whom it was brought and what became of it; `attributes` and `splits` are JSON, `total` how many fit.
     pub struct ReferralRow {
         total: i64, id: i64, program_id: i64, person_id: i64, external_id: Option<String>, email: Option<String>, name: Option<String>,
         attributes: Option<String>, registered_at: i64, created_at: i64, partner_id: Option<i64>, evidence: Option<String>,
-        customer_since: Option<i64>, cancelled_at: Option<i64>, state: String,
+        customer_since: Option<i64>, cancelled_at: Option<i64>, state: String, splits: Option<String>,
     }
 }
 record! {
@@ -78,6 +78,7 @@ pub async fn referral_list(tx: &Tx<'_>, filter: &ReferralFilter, limit: i64, off
          c.attributes, c.registered_at, c.created_at, \
          (SELECT a.partner_id FROM attribution a WHERE a.person_id = c.person_id AND a.customer_id = c.id ORDER BY a.from_at DESC LIMIT 1) AS partner_id, \
          (SELECT a.evidence FROM attribution a WHERE a.person_id = c.person_id AND a.customer_id = c.id ORDER BY a.from_at DESC LIMIT 1) AS evidence, \
+         (SELECT a.splits FROM attribution a WHERE a.person_id = c.person_id AND a.customer_id = c.id ORDER BY a.from_at DESC LIMIT 1) AS splits, \
          (SELECT MIN(f.at) FROM fact f WHERE f.person_id = c.person_id AND f.customer_id = c.id AND f.type = 'sale') AS customer_since, \
          (SELECT MAX(f.at) FROM fact f WHERE f.person_id = c.person_id AND f.customer_id = c.id AND f.type = 'sale') AS last_sale_at, \
          (SELECT MAX(f.at) FROM fact f WHERE f.person_id = c.person_id AND f.customer_id = c.id AND f.type = 'event' \
@@ -96,7 +97,7 @@ pub async fn referral_list(tx: &Tx<'_>, filter: &ReferralFilter, limit: i64, off
          AND (CAST($10 AS BIGINT) IS NULL OR customer_since >= $10) AND (CAST($11 AS BIGINT) IS NULL OR customer_since < $11) \
          AND (CAST($12 AS BIGINT) IS NULL OR cancelled_at >= $12) AND (CAST($13 AS BIGINT) IS NULL OR cancelled_at < $13)) \
          SELECT (SELECT COUNT(*) FROM fits), id, program_id, person_id, external_id, email, name, attributes, registered_at, created_at, \
-         partner_id, evidence, customer_since, cancelled_at, state FROM fits ORDER BY id DESC LIMIT $14 OFFSET $15"
+         partner_id, evidence, customer_since, cancelled_at, state, splits FROM fits ORDER BY id DESC LIMIT $14 OFFSET $15"
     );
     tx.all(
         statement,

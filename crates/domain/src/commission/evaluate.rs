@@ -12,6 +12,7 @@ use super::held::{Held, HeldReason};
 use super::person::{Person, is_ignored};
 use super::place::{Place, Places, RuleOf, Standing};
 use super::plan::{Kind, PlanVersion};
+use super::split::{Portion, SplitPart, portions};
 use super::sum::Worth;
 use super::terms::{CustomerView, PersonView, Terms};
 use super::traded::{Leg, Traded};
@@ -131,6 +132,14 @@ impl Evaluation<'_> {
             (claim.account.customer, claim.place.at, &part.exact)
         })
     }
+
+    /// Who shares what the cell has a portion of, as it was for the latest of what is shared; the direct partner first.
+    pub(super) fn split_of(&self, worth: &Worth) -> Vec<SplitPart> {
+        let latest = worth.parts.iter().rev().find(|part| part.portion.is_some());
+        let portions = latest.zip(self.terms).and_then(|(part, terms)| portions(&self.claims[part.claim], terms));
+        let part = |portion: &Portion| SplitPart { partner: portion.partner, percent: portion.percent };
+        portions.iter().flat_map(|portions| portions.iter()).map(part).collect()
+    }
 }
 
 fn held(claims: Claims<'_>) -> Vec<Held> {
@@ -167,6 +176,7 @@ fn claim_of_fact<'a>(
                 claims.hold(fact.id, HeldReason::PartnerSuspended, detail);
             }
             Standing::Priced(place) => {
+                let place = Place { is_of_named: matches!(side, Side::Named), ..place };
                 standings.push((fact.id, place.at, Arc::clone(&place.setting.version)));
                 match_rules(person, account, fact, (&place, side), traded, claims, volumes);
             }

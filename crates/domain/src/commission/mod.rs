@@ -2,7 +2,7 @@
 //! the difference to what was posted.
 //!
 //! One file per rule kind (`flat`, `cpa`, `cpa_ladder`, `per_lot`, `per_million`, `percent`, `bonus`, `external`), one
-//! per modifier (`brackets`, `cap`, `carry`, `eligibility`, `budget`, `tiers`). `lint` makes a [`Plan`] of a document.
+//! per modifier (`brackets`, `cap`, `carry`, `eligibility`, `budget`, `tiers`, `split`). `lint` makes a [`Plan`] of a document.
 //! Never reads a clock, never rounds but once per cell.
 
 mod active;
@@ -36,6 +36,7 @@ mod progress;
 mod rates;
 mod reader;
 mod share;
+mod split;
 mod sum;
 mod terms;
 mod tiers;
@@ -65,6 +66,7 @@ pub use percent::{Percent, Source, Term};
 pub use plan::{Kind, OnSuspended, OncePer, Pays, Plan, PlanVersion, Rule, When};
 pub use posting::{LastPosting, PostedCell, Posting, postings};
 pub use progress::{ConditionReport, conditions};
+pub use split::{Split, SplitError, SplitPart};
 pub use sum::Worth;
 pub use terms::{Binding, CustomerView, PartnerTerms, PersonView, Terms};
 pub use tiers::{PassUp, Tiers};
