@@ -65,7 +65,7 @@ fn hold_blocked(world: &World, items: &[Item], held: &mut Held) {
         let is_lost = |is_active: bool, part: Fraction| !is_active && part != Fraction::ZERO;
         let mut places = item.seats.iter().zip(&item.parts).skip(usize::from(!portions.is_empty()));
         let is_blocked = places.any(|(seat, part)| is_lost(seat.is_active, *part))
-            || portions.iter().any(|(portion, share)| is_lost(portion.is_active, *share * item.parts[0]));
+            || portions.iter().any(|(portion, share)| is_lost(!portion.is_blocked, *share * item.parts[0]));
         if let Some(fact) = item.trigger.as_ref().filter(|_| is_blocked) {
             held.insert((fact.clone(), "partner_suspended"));
         }
@@ -164,7 +164,7 @@ fn round_portions(
     direct.1.extend(unshared);
     let parts: Vec<Fraction> = sums.values().map(|(sum, _)| *sum).collect();
     let minors = share_out(minor, &parts, digits_of(shared[0]));
-    for ((portion, (_, items)), minor) in sums.iter().zip(minors).filter(|((portion, _), _)| portion.is_active) {
+    for ((portion, (_, items)), minor) in sums.iter().zip(minors).filter(|((portion, _), _)| !portion.is_blocked) {
         for item in items {
             let key = key_of(item, 0);
             add(world, cells, (portion.partner.clone(), key.1, key.2, key.3, key.4), item, 0);

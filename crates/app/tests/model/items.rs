@@ -164,7 +164,7 @@ pub fn linear<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
     items.sort_by(|a, b| a.order.cmp(&b.order));
     keep_first_of_each_flat(&mut items);
     // What an event would pay in a time in which nobody is active is never paid, now or later.
-    items.retain(|item| world.standing(item.customer, item.at()).unwrap().is_anybody);
+    items.retain(|item| item.is_of_named || world.standing(item.customer, item.at()).unwrap().is_anybody);
     items
 }
 
@@ -425,8 +425,9 @@ fn acquired(
             hold_unpriced(world, plan, &needed, accounts, held);
             let all = Look { world, plan, accounts, until: None, moment: at };
             let is_of_first = |fact: &Fact| rule["of"] != "first_deposit" || all.is_of_first_deposit(fact);
+            let is_part = |fact: &Fact| is_of_first(fact) && has_part(&all, &needed, fact);
             // What has no part in the deposits is no moment at which a step is reached.
-            if !all.counted(&needed).into_iter().any(|(counted_at, fact)| counted_at == at && is_of_first(fact)) {
+            if !all.counted(&needed).into_iter().any(|(counted_at, fact)| counted_at == at && is_part(fact)) {
                 return None;
             }
             let reached = |until: Option<Micros>| {

@@ -16,7 +16,7 @@ pub struct Portion {
     /// 0 for the direct partner, else its place among the partners of the case, from 1.
     pub place: usize,
     pub partner: String,
-    pub is_active: bool,
+    pub is_blocked: bool,
 }
 
 /// Who shares an item, with the part of 1 that is each one's; nobody where all is the direct partner's or the customer's.
@@ -34,11 +34,11 @@ pub fn portions(world: &World, item: &Item) -> Vec<(Portion, Fraction)> {
         }
         left = left - percent.percent();
         let place = world.partners[partner].place + 1;
-        others.push((Portion { place, partner: partner.clone(), is_active }, percent.percent()));
+        others.push((Portion { place, partner: partner.clone(), is_blocked: !is_active }, percent.percent()));
     }
     if !others.is_empty() {
         let direct = &item.seats[0];
-        let own = Portion { place: 0, partner: direct.partner.clone(), is_active: direct.is_active };
+        let own = Portion { place: 0, partner: direct.partner.clone(), is_blocked: !direct.is_active };
         others.insert(0, (own, left));
     }
     others

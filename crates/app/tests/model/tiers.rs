@@ -163,6 +163,6 @@ fn paid_for(world: &World, item: &Item) -> Fraction {
         return paid.map(|(_, part)| *part).sum();
     }
     let above = item.seats.iter().zip(&item.parts).skip(1).filter(|(seat, _)| seat.is_active);
-    let direct = portions.iter().filter(|(portion, _)| portion.is_active).map(|(_, share)| *share * item.parts[0]);
+    let direct = portions.iter().filter(|(portion, _)| !portion.is_blocked).map(|(_, share)| *share * item.parts[0]);
     direct.chain(above.map(|(_, part)| *part)).sum()
 }
