@@ -168,7 +168,10 @@ impl World {
         let at = instant(document, "at").unwrap();
         let parts = parts_of(document, "parts");
         let of_direct = |(partner, _): &(String, Fraction)| Some(partner) == customer.partner.as_ref();
-        if customer.partner.is_none() || parts.iter().any(of_direct) {
+        let is_twice = |index: usize| parts[..index].iter().any(|(known, _)| *known == parts[index].0);
+        let sum: Fraction = parts.iter().map(|(_, percent)| *percent).sum();
+        let is_too_much = sum > Fraction::whole(100) || (0..parts.len()).any(is_twice);
+        if customer.partner.is_none() || is_too_much || parts.iter().any(of_direct) {
             return Err("split".to_owned());
         }
         customer.splits.retain(|(from, _)| *from < at);
