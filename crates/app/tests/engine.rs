@@ -132,7 +132,8 @@ fn the_engine_and_the_model_agree_on_random_cases() {
         let case = model::generate::case(seed);
         assert!(is_known(&case), "seed {seed}: {:?}", run_case(&case));
         let fails = |case: &Value| is_known(case) && objections(case).is_some_and(|found| !found.is_empty());
-        if fails(&case) {
+        let found = objections(&case).unwrap_or_else(|| panic!("seed {seed}: the model has no word on it\n{case:#}"));
+        if !found.is_empty() {
             fail_with(seed, &case, &fails, &|case| objections(case).unwrap_or_default().join("\n"));
         }
     }
@@ -164,7 +165,8 @@ fn hold_totals(expected: &dyn Fn(&model::Report) -> Value, told: &dyn Fn(&mut Ra
         };
         let fails = |case: &Value| objections(case).is_some_and(|found| !found.is_empty());
         let case = model::generate::case(seed);
-        if fails(&case) {
+        let found = objections(&case).unwrap_or_else(|| panic!("seed {seed}: the model has no word on it\n{case:#}"));
+        if !found.is_empty() {
             fail_with(seed, &case, &fails, &|case| objections(case).unwrap_or_default().join("\n"));
         }
     }

@@ -152,7 +152,7 @@ impl Evaluation<'_> {
             object.number("rate", &piece.rate);
         }
         object.value("candidates", &self.candidates(claim).into());
-        if let Detail::Conditions(states) = &claim.detail
+        if let Detail::Conditions(states) | Detail::Step { states, .. } = &claim.detail
             && !states.is_empty()
         {
             object.value("conditions", &states.iter().map(condition).collect());
@@ -281,8 +281,8 @@ impl Evaluation<'_> {
                 steps.extend(reached.map(|index| (format!("brackets.steps[{index}]"), brackets.steps[index].rate)));
             }
         }
-        if let Kind::CpaLadder(ladder) = &claim.rule().kind {
-            let reached = ladder.steps.iter().rposition(|step| step.amount.exact() == claim.piece.rate);
+        if let (Kind::CpaLadder(ladder), Detail::Step { step, .. }) = (&claim.rule().kind, &claim.detail) {
+            let reached = ladder.steps.iter().position(|known| known == step);
             let below = reached.into_iter().flat_map(|reached| (0..=reached).rev());
             steps.extend(below.map(|index| (format!("steps[{index}]"), ladder.steps[index].amount)));
         }
