@@ -436,9 +436,9 @@ fn acquired(world: &World, plan: &Value, rule: &Value, accounts: &[&Customer], a
         "cpa_ladder" => {
             let needed = needed_by_ladder(rule);
             let all = Look { world, plan, accounts, until: None, moment: at };
-            let is_of_first = |fact: &Fact| rule["of"] != "first_deposit" || all.is_of_first_deposit(fact);
             // What has no part in the deposits is no moment at which a step is reached.
-            if !all.counted(&needed).into_iter().any(|(counted_at, fact)| counted_at == at && is_of_first(fact)) {
+            let is_part = |(counted_at, fact): (Micros, &Fact)| counted_at == at && has_part(&all, &needed, fact);
+            if !all.counted(&needed).into_iter().any(is_part) {
                 return None;
             }
             let value = |until: Option<Micros>| {
