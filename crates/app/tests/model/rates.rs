@@ -140,7 +140,8 @@ fn points(world: &World, partner: &str, plan: &Value, rule: &Value, period: Peri
             if period_of(plan, at) != period || !counts_for(customer, at) || !matches(plan, rule, fact, customer) {
                 continue;
             }
-            let is_kept_out = rule.get("sales").is_some()
+            let is_kept_out = metric != "lots"
+                && rule.get("sales").is_some()
                 && (fact.kind() != "sale" || is_rewarded(world, plan, rule, fact) != Ok(true));
             let value = if is_kept_out {
                 None
@@ -148,6 +149,8 @@ fn points(world: &World, partner: &str, plan: &Value, rule: &Value, period: Peri
                 lots(plan, rule, fact, customer, moment)
             } else if moment == "open" {
                 None
+            } else if rule["kind"] == "flat" && rule.get("sales").is_some() {
+                Some(Fraction::ONE)
             } else {
                 sum_of_terms(world, plan, rule, "of", fact, at).ok().flatten()
             };
