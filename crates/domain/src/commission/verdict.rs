@@ -158,7 +158,7 @@ impl Asked<'_> {
 
     fn not_a_sale(&self) -> Option<String> {
         let is_sale = matches!(self.fact.body, FactBody::Sale { .. });
-        (!is_sale).then(|| format!("it looks at sales, not at a {}", self.fact.body.type_name()))
+        (!is_sale).then(|| "it looks at sales alone".to_owned())
     }
 
     /// Which condition on sales keeps this one out.
