@@ -7,8 +7,10 @@
 //! accounts.
 
 use super::book::{Booking, book};
+use super::cells::Cells;
 use crate::announce::{Told, announce};
 use crate::app::App;
+use crate::commission::Verdict;
 use crate::payout::payments;
 use headwater_domain::ids::{AccountId, PartnerId};
 use headwater_domain::ledger::{AccountName, Act, Stage, Transfer};
@@ -17,6 +19,7 @@ use headwater_domain::payout::{PayoutOrigin, PayoutSettings, PayoutStatus, payee
 use headwater_domain::time::Instant;
 use headwater_store::audit::{AuditRow, audit_insert};
 use headwater_store::backend::{Error, Result as StoreResult, Tx};
+use headwater_store::cell::cells_standing;
 use headwater_store::commission::{LifePut, LifeRow, commission_owners, commissions_lock, commissions_move};
 use headwater_store::payout::{
     PayoutItem, PayoutNew, PayoutPut, PayoutRow, payout_items, payout_items_beside, payout_items_live, payouts_insert,
@@ -44,6 +47,8 @@ pub(crate) struct Moves<'a> {
     commissions: BTreeMap<i64, LifeRow>,
     payouts: BTreeMap<i64, PayoutRow>,
     items: BTreeMap<i64, Vec<i64>>,
+    /// As they stand with what was moved so far.
+    cells: Cells,
     puts: BTreeMap<i64, LifePut>,
     payout_puts: BTreeMap<i64, PayoutPut>,
     new: Vec<PayoutNew>,
@@ -64,6 +69,7 @@ impl<'a> Moves<'a> {
             commissions: BTreeMap::new(),
             payouts: BTreeMap::new(),
             items: BTreeMap::new(),
+            cells: Cells::default(),
             puts: BTreeMap::new(),
             payout_puts: BTreeMap::new(),
             new: Vec::new(),
@@ -82,8 +88,11 @@ impl<'a> Moves<'a> {
         account_id: i64,
         ids: &BTreeSet<i64>,
     ) -> StoreResult<()> {
-        lock_owners(tx, account_id, &numbers(ids.iter().copied())).await?;
-        self.load(tx, account_id, ids).await
+        let commissions = numbers(ids.iter().copied());
+        lock_owners(tx, account_id, &commissions).await?;
+        self.load(tx, account_id, ids).await?;
+        self.cells = Cells::of(cells_standing(tx, account_id, &commissions).await?);
+        Ok(())
     }
 
     /// Locks commissions of the account, and the payouts that they are in with all that those took.
@@ -141,6 +150,20 @@ impl<'a> Moves<'a> {
             .ok_or_else(|| refusal("commission_unreadable", format!("It has the unknown status {}.", row.status)))
     }
 
+    /// Whether it leaves no debt that the facts know nothing of when this commission is decided so.
+    pub(crate) fn may_be_decided(&self, row: &LifeRow, verdict: Verdict) -> Result<(), Refusal> {
+        self.cells.may_be_decided(row, verdict)
+    }
+
+    /// These commissions in the order in which they are decided: what takes back is denied before what it took back, and
+    /// approved after it, so that of a call that names both the first makes way for the second.
+    pub(crate) fn in_order_of(&self, ids: impl IntoIterator<Item = i64>, verdict: Verdict) -> Vec<i64> {
+        let mut ids: Vec<i64> = ids.into_iter().collect();
+        let takes_back = |id: &i64| self.commission(*id).is_some_and(|row| row.amount < 0);
+        ids.sort_by_key(|id| takes_back(id) != (verdict == Verdict::Deny));
+        ids
+    }
+
     /// Whether a partner is suspended now.
     pub(crate) fn is_suspended(&self, account_id: i64, partner: PartnerId) -> bool {
         let directory = self.app.directory();
@@ -161,6 +184,7 @@ impl<'a> Moves<'a> {
         let row = self.commissions.get_mut(&id).ok_or_else(not_found)?;
         let was = row.status.clone();
         next.status().clone_into(&mut row.status);
+        self.cells.decided(row, stage, next);
         row.due_at = match next {
             Stage::Payable => row.due_at.or(Some(now.0)),
             Stage::Held | Stage::Pending | Stage::Denied => None,
@@ -188,7 +212,26 @@ impl<'a> Moves<'a> {
                 payout: if matches!(act, Act::Fulfil | Act::Unfulfil) { row.payout_id } else { None },
             });
         }
+        self.related(id, stage, next);
         Ok(())
+    }
+
+    /// What was loaded with a commission knows what was decided about it.
+    fn related(&mut self, id: i64, was: Stage, next: Stage) {
+        let (was, next) = (was.decision(), next.decision());
+        let Some(row) = self.commissions.get(&id).filter(|_| was != next) else { return };
+        let corrected = row.corrects.filter(|_| row.amount < 0);
+        if let Some(corrected) = corrected.and_then(|corrected| self.commissions.get_mut(&corrected)) {
+            corrected.given_up += i64::from(next == "denied") - i64::from(was == "denied");
+            if next == "approved" {
+                corrected.taken_back_by = corrected.taken_back_by.max(Some(id));
+            } else if corrected.taken_back_by == Some(id) {
+                corrected.taken_back_by = None;
+            }
+        }
+        for row in self.commissions.values_mut().filter(|row| row.corrects == Some(id)) {
+            row.corrects_denied = next == "denied";
+        }
     }
 
     /// Takes a commission out of sight.
