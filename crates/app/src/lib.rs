@@ -12,6 +12,7 @@ pub mod cases;
 pub mod click;
 pub mod clock;
 pub mod commission;
+pub mod csv;
 pub mod customer;
 pub mod delivery;
 pub mod directory;

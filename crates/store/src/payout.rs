@@ -73,11 +73,12 @@ pub async fn due_list(tx: &Tx<'_>, account_id: i64, program_id: i64, until_at: i
     tx.all(statement, &[&account_id, &program_id, &until_at]).await
 }
 
-/// Locks every due commission of the claim, in their order; gives their numbers.
-pub async fn due_lock(tx: &Tx<'_>, claim: &PayoutClaim) -> Result<Vec<Number>> {
+/// Every due commission of the claim. Not locked: who takes them locks them with what they correct, in one order, and looks
+/// again.
+pub async fn due_ids(tx: &Tx<'_>, claim: &PayoutClaim) -> Result<Vec<Number>> {
     let statement = sql!(
         "SELECT id FROM commission WHERE account_id = $1 AND program_id = $2 AND partner_id = $3 AND unit = $4 \
-         AND status = 'approved' AND due_at IS NOT NULL AND payable_at <= $5 ORDER BY id FOR UPDATE"
+         AND status = 'approved' AND due_at IS NOT NULL AND payable_at <= $5 ORDER BY id"
     );
     let parameters: &[&dyn crate::backend::Parameter] =
         &[&claim.account_id, &claim.program_id, &claim.partner_id, &claim.unit, &claim.until_at];

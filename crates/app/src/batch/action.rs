@@ -211,11 +211,12 @@ pub(crate) async fn outside(
     ids: &[i64],
     parameters: &Map<String, Value>,
     actor: &str,
+    at: Instant,
 ) -> Result<Vec<Outcome>> {
     tracing::debug!(action = action.label(), account = account.0, actor, "a part of a batch");
     let mut outcomes = Vec::new();
     for id in ids {
-        outcomes.push(match people::act(app, account, action, *id, parameters).await {
+        outcomes.push(match people::act(app, account, action, *id, parameters, at).await {
             Ok(()) => (*id, Ok(())),
             Err(error @ (Error::Busy | Error::Store(_))) => return Err(error),
             Err(Error::NotFound(noun)) => (*id, Err(format!("{noun} not found"))),

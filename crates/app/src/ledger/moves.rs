@@ -25,7 +25,7 @@ use headwater_store::payout::{
     PayoutItem, PayoutNew, PayoutPut, PayoutRow, payout_items, payout_items_beside, payout_items_live, payouts_insert,
     payouts_lock, payouts_move,
 };
-use headwater_store::payout_shown::payouts_send;
+use headwater_store::payout_shown::{PayoutSent, payouts_send};
 use headwater_store::settlement::{Number, persons_lock, programs_lock};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +54,7 @@ pub(crate) struct Moves<'a> {
     new: Vec<PayoutNew>,
     new_items: Vec<PayoutItem>,
     claims: BTreeMap<i64, bool>,
+    payments: BTreeSet<i64>,
     bookings: Vec<Booking>,
     deeds: Vec<AuditRow>,
     told: Vec<Told>,
@@ -75,6 +76,7 @@ impl<'a> Moves<'a> {
             new: Vec::new(),
             new_items: Vec::new(),
             claims: BTreeMap::new(),
+            payments: BTreeSet::new(),
             bookings: Vec::new(),
             deeds: Vec::new(),
             told: Vec::new(),
@@ -174,6 +176,11 @@ impl<'a> Moves<'a> {
     /// Says what is announced with this transaction.
     pub(crate) fn tell(&mut self, told: Told) {
         self.told.push(told);
+    }
+
+    /// Payments stand where their payouts do when this is written, also where none of those moves.
+    pub(crate) fn follow_payments(&mut self, id: i64) {
+        self.payments.insert(id);
     }
 
     /// Moves one commission, and its amount with it.
@@ -459,7 +466,7 @@ impl<'a> Moves<'a> {
         let payout_puts: Vec<_> = self.payout_puts.values().cloned().collect();
         payouts_move(tx, &payout_puts).await?;
         payout_items_live(tx, &of(true), true).await?;
-        self.payments(tx).await?;
+        self.write_payments(tx).await?;
         book(tx, self.app, &self.bookings, self.now).await?;
         audit_insert(tx, &self.deeds).await?;
         announce(tx, self.app, &self.told, self.now).await
@@ -468,7 +475,7 @@ impl<'a> Moves<'a> {
 
 impl Moves<'_> {
     /// Payments stand where their payouts do; one that can be sent again is in none.
-    async fn payments(&mut self, tx: &Tx<'_>) -> StoreResult<()> {
+    async fn write_payments(&mut self, tx: &Tx<'_>) -> StoreResult<()> {
         let sent = |id: &i64| self.payouts.get(id).filter(|row| row.payments_batch_id.is_some());
         let moved: Vec<&PayoutRow> = self.payout_puts.keys().filter_map(sent).collect();
         let again = |row: &&&PayoutRow| {
@@ -476,8 +483,11 @@ impl Moves<'_> {
             row.status == PayoutStatus::Cancelled.name()
                 || (row.status == PayoutStatus::Pending.name() && was != Some(row.status.as_str()))
         };
-        payouts_send(tx, None, &numbers(moved.iter().filter(again).map(|row| row.id))).await?;
-        let payments: BTreeSet<i64> = moved.iter().filter_map(|row| row.payments_batch_id).collect();
+        let sent = moved.iter().filter(again);
+        let sent = sent.map(|row| PayoutSent { id: row.id, was: row.payments_batch_id, next: None });
+        payouts_send(tx, &sent.collect::<Vec<_>>()).await?;
+        let mut payments: BTreeSet<i64> = moved.iter().filter_map(|row| row.payments_batch_id).collect();
+        payments.append(&mut self.payments);
         self.told.extend(payments::follow(tx, &payments, self.now).await?);
         Ok(())
     }
