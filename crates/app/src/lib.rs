@@ -20,6 +20,7 @@ pub mod endpoint;
 pub mod error;
 pub mod exchange;
 pub mod fact;
+pub mod fulfilment;
 pub mod held;
 pub mod history;
 pub mod ingest;

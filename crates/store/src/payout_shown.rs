@@ -80,7 +80,7 @@ macro_rules! columns {
     () => {
         "id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, commissions, status, origin, settings, \
          period_start, until_at, error, payments_batch_id, created_at, processing_started_at, paid_at, failed_at, finished_at, \
-         hidden_at IS NOT NULL AS is_hidden"
+         hidden_at IS NOT NULL AS is_hidden, has_issues"
     };
 }
 macro_rules! due_period {

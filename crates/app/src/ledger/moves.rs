@@ -145,6 +145,11 @@ impl<'a> Moves<'a> {
         self.payouts.get(&id)
     }
 
+    /// What a payout that was loaded took.
+    pub(crate) fn commissions_of(&self, payout: i64) -> Vec<i64> {
+        self.items.get(&payout).cloned().unwrap_or_default()
+    }
+
     /// Where a commission stands.
     pub(crate) fn stage(&self, id: i64) -> Result<Stage, Refusal> {
         let row = self.commission(id).ok_or_else(not_found)?;
@@ -303,6 +308,9 @@ impl<'a> Moves<'a> {
         }
         self.items.insert(id, ids.to_vec());
         self.told.push(Told::payout_created(&new, ids));
+        if !is_money {
+            self.told.extend(ids.iter().map(|id| Told::fulfilment_pending(&new, *id)));
+        }
         let row = payout_row(&new);
         self.deed("payout", id, &new.status, &row_detail(&row));
         self.payouts.insert(id, row);
@@ -325,7 +333,7 @@ impl<'a> Moves<'a> {
                 format!("The payout is {}: that does not change any more.", row.status),
             ));
         }
-        let commissions = self.items.get(&id).cloned().unwrap_or_default();
+        let commissions = self.commissions_of(id);
         let is_money = Unit::is_money_name(&row.unit);
         let act = was.act(next, is_money);
         let takes_again = next.is_live() && !was.is_live();
@@ -409,13 +417,31 @@ impl<'a> Moves<'a> {
             failed_at: row.failed_at,
             finished_at: row.finished_at,
             hidden_at: None,
+            has_issues: row.has_issues,
         })
+    }
+
+    /// Notes whether nobody confirmed that the reward of a pending payout was delivered; `false` where it says so already.
+    pub(crate) fn payout_issues(&mut self, id: i64, has_issues: bool) -> bool {
+        let is_pending = |row: &PayoutRow| row.status == PayoutStatus::Pending.name() && row.has_issues != has_issues;
+        if !self.payouts.get(&id).is_some_and(is_pending) {
+            return false;
+        }
+        self.put_of(id).has_issues = has_issues;
+        let row = self.payouts.get_mut(&id).expect("it was just found");
+        row.has_issues = has_issues;
+        let told = Told::payout_issues(row);
+        self.told.push(told);
+        self.deed("payout", id, if has_issues { "unconfirmed" } else { "confirmed" }, &json!({}));
+        true
     }
 
     fn payout_put(&mut self, id: i64, next: PayoutStatus, error: Option<&str>) {
         let now = Some(self.now.0);
         let put = self.put_of(id);
         next.name().clone_into(&mut put.status);
+        // It is delivered, or does not have to be.
+        put.has_issues = put.has_issues && next == PayoutStatus::Pending;
         match next {
             PayoutStatus::Pending => {
                 (put.processing_started_at, put.paid_at, put.failed_at, put.finished_at) = (None, None, None, None);
@@ -437,6 +463,7 @@ impl<'a> Moves<'a> {
         row.paid_at = put.paid_at;
         row.failed_at = put.failed_at;
         row.finished_at = put.finished_at;
+        row.has_issues = put.has_issues;
     }
 
     /// Notes who did what.
@@ -551,5 +578,6 @@ fn payout_row(new: &PayoutNew) -> PayoutRow {
         failed_at: None,
         finished_at: None,
         is_hidden: false,
+        has_issues: false,
     }
 }
