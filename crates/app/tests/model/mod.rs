@@ -16,6 +16,7 @@ pub mod plans;
 pub mod portions;
 pub mod random;
 pub mod rates;
+pub mod sales;
 pub mod shrink;
 pub mod tiers;
 pub mod verdict;

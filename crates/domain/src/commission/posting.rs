@@ -188,7 +188,7 @@ fn difference<'e>(
         posted_before: before,
         cut_off: worth.cut_off.checked_sub(cut_off_before).unwrap_or(Decimal::ZERO),
         cut_off_after: worth.cut_off,
-        split: evaluation.split_of(worth),
+        split: evaluation.split_of(worth, fact),
         told: Told::Worth(evaluation, worth, Arc::clone(changed)),
     }
 }
