@@ -80,7 +80,8 @@ impl App {
             // No two persons become one meanwhile, and nobody else says who shares.
             programs_lock(tx, &[Number { id: program }]).await?;
             let Some(binding) = binding_at(tx, account.0, customer.0, at.0).await? else { return Ok(Said::Unbound) };
-            let split = match Split::of(PartnerId(binding.partner_id), at.max(Instant(binding.from_at)), parts.clone()) {
+            let split = match Split::of(PartnerId(binding.partner_id), at.max(Instant(binding.from_at)), parts.clone())
+            {
                 Ok(split) => split,
                 Err(error) => return Ok(Said::Refused(error.to_string())),
             };

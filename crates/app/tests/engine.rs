@@ -257,7 +257,8 @@ fn explanations_multiply_out_to_the_cent() {
             }
             let paths = told["paths"].as_array().expect("a list");
             *seen.entry("paths".to_owned()).or_default() += paths.len();
-            *seen.entry("portions".to_owned()).or_default() += paths.iter().filter(|path| path["portions"].is_array()).count();
+            *seen.entry("portions".to_owned()).or_default() +=
+                paths.iter().filter(|path| path["portions"].is_array()).count();
             *seen.entry("summed_up".to_owned()).or_default() += usize::from(told["summed_up"].is_object());
         }
         explained += postings.len();

@@ -321,12 +321,7 @@ impl World {
         Ok(())
     }
 
-    fn split_of<'v>(
-        &self,
-        partner: PartnerId,
-        from: Instant,
-        parts: impl Iterator<Item = &'v Value>,
-    ) -> Step<Split> {
+    fn split_of<'v>(&self, partner: PartnerId, from: Instant, parts: impl Iterator<Item = &'v Value>) -> Step<Split> {
         let part = |part: &Value| {
             let percent = Decimal::parse(text(part, "percent")?).map_err(|_| refused("percent", "is no decimal"))?;
             Ok(SplitPart { partner: self.partner(text(part, "partner")?)?, percent })

@@ -26,7 +26,9 @@ use headwater_store::inbox::{
 use headwater_store::ingest::Merge;
 use headwater_store::pricing_lock::pricing;
 use headwater_store::repricing::Served;
-use headwater_store::settlement::{self, AttributionRow, CellRow, FactRow, Number, PersonClaim, PersonRow, PersonState};
+use headwater_store::settlement::{
+    self, AttributionRow, CellRow, FactRow, Number, PersonClaim, PersonRow, PersonState,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], now: Instant) -> Result<View> {

@@ -135,7 +135,8 @@ fn round_each(world: &World, items: &[&Item], cells: &mut BTreeMap<CellKey, Cell
     for ((key, is_active), items) in families {
         let alone = is_active.then(|| sums.remove(&key)).flatten();
         let (alone, cut_off, unshared) = alone.unwrap_or((Fraction::ZERO, Fraction::ZERO, Vec::new()));
-        let minor = (items.iter().map(|item| item.parts[0]).sum::<Fraction>() + alone).round_to_minor(digits_of(items[0]));
+        let minor =
+            (items.iter().map(|item| item.parts[0]).sum::<Fraction>() + alone).round_to_minor(digits_of(items[0]));
         round_portions(world, (minor, &items), (alone, &unshared), cells);
         if let Some(cell) = cells.get_mut(&key).filter(|_| is_active) {
             cell.cut_off = cell.cut_off + cut_off + items.iter().map(|item| item.uncut - item.amount).sum();

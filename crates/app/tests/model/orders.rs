@@ -106,8 +106,7 @@ pub fn never_suspended(case: &Value) -> Value {
 
 /// The case without anybody sharing.
 pub fn unsplit(case: &Value) -> Value {
-    let mut told =
-        with_steps(case, list(case, "steps").filter(|step| step.get("split").is_none()).map(bare).collect());
+    let mut told = with_steps(case, list(case, "steps").filter(|step| step.get("split").is_none()).map(bare).collect());
     let of_step = |step: &mut Value| step.get_mut("customer").map(Value::take);
     for step in told["steps"].as_array_mut().unwrap() {
         if let Some(mut customer) = of_step(step) {

@@ -49,13 +49,8 @@ async fn simulated_alike(fixture: &Fixture) {
     let history = Arc::new(History::read(fixture.store.store.clone()).await.expect("reads"));
     let plan = lint(&serde_json::from_str(PERCENT).expect("JSON")).expect("clean");
     let day = |after: i64| Zone::UTC.day_of(NOW.plus_seconds(after * 86_400));
-    let asked = SimulationRequest {
-        account: fixture.account,
-        program: fixture.program,
-        plan,
-        from: day(-1000),
-        to: day(1000),
-    };
+    let asked =
+        SimulationRequest { account: fixture.account, program: fixture.program, plan, from: day(-1000), to: day(1000) };
     let found = history.simulate(asked).await.expect("simulates");
     assert!(found.partners.len() == 2 && found.partners.values().all(|one| one.posted == one.simulated), "{found:?}");
 }

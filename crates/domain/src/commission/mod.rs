@@ -2,9 +2,8 @@
 //! the difference to what was posted.
 //!
 //! One file per rule kind (`flat`, `cpa`, `cpa_ladder`, `per_lot`, `per_million`, `percent`, `bonus`, `external`), one
-//! per modifier (`brackets`, `cap`, `carry`, `eligibility`, `sales`, `budget`, `tiers`,
-//! `split`). `lint` makes a [`Plan`] of a document.
-//! Never reads a clock, never rounds but once per cell.
+//! per modifier (`brackets`, `cap`, `carry`, `eligibility`, `sales`, `budget`, `tiers`, `split`). `lint` makes a [`Plan`] of
+//! a document. Never reads a clock, never rounds but once per cell.
 
 mod active;
 mod bonus;

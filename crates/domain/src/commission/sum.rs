@@ -281,7 +281,13 @@ fn add(claims: &Claims<'_>, share: Share, cells: &mut Cells, paths: &mut Paths) 
             cell.latest = *counted;
         }
     }
-    cell.parts.push(Part { claim: share.claim, level: share.level, exact: share.exact, rebate: share.rebate, portion: share.portion });
+    cell.parts.push(Part {
+        claim: share.claim,
+        level: share.level,
+        exact: share.exact,
+        rebate: share.rebate,
+        portion: share.portion,
+    });
     Ok(())
 }
 
@@ -324,7 +330,11 @@ impl Level {
         portions.append(&mut self.portions);
         let exact: Vec<Exact> = portions.iter().map(|(_, exact, _)| exact.clone()).collect();
         let given = share_out(given, &exact, unit)?;
-        Ok(portions.into_iter().zip(given).map(|((key, exact, withheld), given)| (key, exact, withheld, given)).collect())
+        Ok(portions
+            .into_iter()
+            .zip(given)
+            .map(|((key, exact, withheld), given)| (key, exact, withheld, given))
+            .collect())
     }
 }
 

@@ -113,7 +113,8 @@ async fn promoters_share_what_a_referral_brings(engine: Engine) {
     let cleared = done(&broker, Method::PUT, &path, json!({"split_details": []})).await;
     assert_eq!(cleared["split_details"], Value::Null);
     assert_eq!(sold(&broker, "client@example.org", "3").await, [(first.0, 200, None)]);
-    done(&broker, Method::PUT, &path, json!({"split_details": [entry(third, 50)], "fraud_check": "no_suspicion"})).await;
+    done(&broker, Method::PUT, &path, json!({"split_details": [entry(third, 50)], "fraud_check": "no_suspicion"}))
+        .await;
     let moved = json!({"ids": [referral["id"]], "promoter_campaign_id": second.1});
     done(&broker, Method::POST, "referrals/move_to_promoter", moved).await;
     let found = done(&broker, Method::GET, &path, json!({})).await;
@@ -184,10 +185,7 @@ async fn a_cap_is_of_all_that_is_shared(engine: Engine) {
     let body = json!({"email": "client@example.org", "promoter_campaign_id": first.1,
         "split_details": [{"promoter_campaign_id": second.1, "percentage": 50}]});
     let referral = done(&broker, Method::POST, "referrals", body).await;
-    assert_eq!(
-        sold(&broker, "client@example.org", "1").await,
-        [(first.0, 100, Some(50)), (second.0, 100, Some(50))]
-    );
+    assert_eq!(sold(&broker, "client@example.org", "1").await, [(first.0, 100, Some(50)), (second.0, 100, Some(50))]);
     let path = format!("referrals/{}", referral["id"]);
     let other = json!({"split_details": [{"promoter_campaign_id": third.1, "percentage": 50}]});
     done(&broker, Method::PUT, &path, other).await;

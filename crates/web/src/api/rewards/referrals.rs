@@ -217,10 +217,12 @@ fn split(fields: &Fields<'_>) -> Result<Option<Vec<(MembershipId, Decimal)>>, Re
     }
     let part = |part: &Value| {
         let id = part.get("promoter_campaign_id").and_then(Value::as_i64);
-        let id = id.ok_or_else(|| refused("promoter_campaign_id of each entry of split_details must be a whole number."))?;
+        let id =
+            id.ok_or_else(|| refused("promoter_campaign_id of each entry of split_details must be a whole number."))?;
         let percent = part.get("percentage").and_then(Value::as_i64).filter(|percent| (0..=100).contains(percent));
-        let percent =
-            percent.ok_or_else(|| refused("percentage of each entry of split_details must be a whole number from 0 to 100."))?;
+        let percent = percent.ok_or_else(|| {
+            refused("percentage of each entry of split_details must be a whole number from 0 to 100.")
+        })?;
         Ok((MembershipId(id), Decimal(percent * MICROS)))
     };
     list.iter().map(part).collect::<Result<Vec<_>, _>>().map(Some)

@@ -21,7 +21,7 @@ use axum::response::{IntoResponse as _, Response};
 use headwater_app::app::App;
 use headwater_app::directory::Partner;
 use headwater_app::error::Error;
-use headwater_app::referral::{Referral, NewReferral, ReferralChange, ReferralFilter};
+use headwater_app::referral::{NewReferral, Referral, ReferralChange, ReferralFilter};
 use headwater_domain::ids::CustomerId;
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
