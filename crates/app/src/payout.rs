@@ -5,6 +5,7 @@
 
 pub mod payments;
 pub mod shown;
+mod statement;
 
 use crate::app::App;
 use crate::error::{Error, Result};
