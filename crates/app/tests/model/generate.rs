@@ -204,6 +204,14 @@ fn change_figures(random: &mut Random, plan: &mut Value) {
             "per_million" => "rate",
             "percent" | "bonus" | "rebate" => "percent",
             "flat" | "cpa" => "amount",
+            "cpa_ladder" => {
+                let steps = random.pick(&[
+                    &[("50", "8"), ("100", "30"), ("500", "150")],
+                    &[("40", "2"), ("100", "40"), ("250", "60")],
+                ]);
+                rule["steps"] = steps.iter().map(|(from, amount)| json!({ "from": from, "amount": amount })).collect();
+                continue;
+            }
             _ => continue,
         };
         if random.chance(60) {

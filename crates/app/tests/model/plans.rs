@@ -412,7 +412,10 @@ fn source(random: &mut Random, earlier: &[Value], kind: &str) -> Option<Value> {
         // Whose cashback a share of a carried period would be is not said, nor what becomes of it when a new version
         // of the rebate begins before that of its rule.
         let waits = rule.get("carry").is_some() || rule.get("brackets").is_some() || rule["cap"]["per"] == "period";
-        is_plain && (kind == "bonus" || (!waits && rule["kind"] != "bonus"))
+        // Three rebates of one rule may give back more than all of it, in this version or in a later one.
+        let rebates =
+            earlier.iter().filter(|other| other["kind"] == "rebate" && other["of_rule"] == rule["id"]).count();
+        is_plain && (kind == "bonus" || (!waits && rule["kind"] != "bonus" && rebates < 2))
     };
     let choices: Vec<&Value> = earlier.iter().filter(fits).collect();
     if choices.is_empty() { None } else { Some(choices[random.below(choices.len())]["id"].clone()) }

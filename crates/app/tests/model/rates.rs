@@ -64,10 +64,15 @@ fn step_rate(world: &World, partner: &str, plan: &Value, rule: &Value, item: &It
         "previous" => step_at(brackets, total(points(world, partner, plan, rule, period_before(plan, item.period)))),
         "marginal" if is_own_item => {
             let points = points(world, partner, plan, rule, item.period);
-            let before =
-                points.iter().filter(|(order, _)| *order < item.order).map(|(_, value)| *value).sum::<Fraction>();
-            let own =
-                points.iter().filter(|(order, _)| *order == item.order).map(|(_, value)| *value).sum::<Fraction>();
+            let value_of = |(_, value): &(Order, Fraction)| *value;
+            let is_no_part = item.is_of_person() && brackets["metric"] != "ftd";
+            if let Some(trigger) = item.trigger.as_ref().filter(|_| is_no_part) {
+                // What somebody did comes before what is paid for it, and is no part of it.
+                let by_then = |(order, _): &&(Order, Fraction)| (order.0, &order.1) <= (item.at(), &trigger.1);
+                return step_at(brackets, points.iter().filter(by_then).map(value_of).sum());
+            }
+            let before = points.iter().filter(|(order, _)| *order < item.order).map(value_of).sum::<Fraction>();
+            let own = points.iter().filter(|(order, _)| *order == item.order).map(value_of).sum::<Fraction>();
             if own == Fraction::ZERO {
                 return step_at(brackets, before);
             }

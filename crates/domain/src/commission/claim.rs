@@ -5,9 +5,10 @@
 
 use super::cell::Scope;
 use super::condition::ConditionState;
+use super::cpa_ladder::LadderStep;
 use super::held::HeldReason;
 use super::place::{Place, RuleOf};
-use super::plan::{PlanVersion, Rule};
+use super::plan::{Kind, PlanVersion, Rule};
 use super::sales::{Judged, SaleState, SalesBook};
 use super::terms::{CustomerView, Terms};
 use crate::fact::Fact;
@@ -50,6 +51,8 @@ pub(super) struct Claim<'a> {
     pub amount: Exact,
     /// Whether it is paid for one fact, and so counts in that fact's budget. A bonus is paid for what its rule is paid for.
     pub is_for_fact: bool,
+    /// Whether it is paid for what a person met: then it is no part of the fact that met it last. A bonus is of the same.
+    pub is_of_person: bool,
     /// What the budget left, where it left less than all.
     pub budget_factor: Option<Exact>,
     /// What let a sale through.
@@ -79,6 +82,8 @@ pub(super) enum Detail {
     Amount,
     /// An amount for conditions that are met.
     Conditions(Vec<ConditionState>),
+    /// The amount of a step of a ladder that is reached.
+    Step { states: Vec<ConditionState>, step: LadderStep },
     /// Lots: how often they count, and the product of their factors.
     Lots { times: i64, lot_factor: Exact },
     /// Volume.
@@ -195,6 +200,7 @@ impl<'a> Matter<'a, '_> {
             carry_share: None,
             amount: Exact::zero(),
             is_for_fact: rule.is_for_fact(),
+            is_of_person: matches!(rule.kind, Kind::Cpa(_) | Kind::CpaLadder(_)),
             budget_factor: None,
             sale_states: Vec::new(),
             detail,

@@ -110,14 +110,24 @@ impl Evaluation<'_> {
         });
         let quote = latest.and_then(|claim| self.exchange_rate(claim));
         let quotes_differ = told.iter().any(|part| self.exchange_rate(&self.claims[part.claim]) != quote);
+        let candidates = latest.map_or_else(Vec::new, |claim| self.candidates(claim));
         object.list("inputs", told, |list, part| {
-            list.object(|input| self.input(part, &worth.cell, quotes_differ, input));
+            let claim = &self.claims[part.claim];
+            list.object(|input| {
+                self.input(part, &worth.cell, quotes_differ, input);
+                if latest.is_some_and(|latest| !is_looked_up_alike(latest, claim)) {
+                    let own = self.candidates(claim);
+                    if own != candidates {
+                        input.value("candidates", &own.into());
+                    }
+                }
+            });
         });
         if let Some((count, exact)) = summed_up {
             object.value("summed_up", &json!({"count": count, "exact": exact}));
         }
         if let Some(claim) = latest {
-            self.rate(claim, &mut object);
+            self.rate(claim, candidates, &mut object);
         }
         if worth.cut_off != Decimal::ZERO {
             object.number("cut_off", &worth.cut_off.to_text(worth.cell.unit.minor_digits()));
@@ -148,12 +158,12 @@ impl Evaluation<'_> {
     }
 
     /// How the rate of the latest fact came about.
-    fn rate(&self, claim: &Claim<'_>, object: &mut Object) {
+    fn rate(&self, claim: &Claim<'_>, candidates: Vec<Value>, object: &mut Object) {
         if let Some(piece) = claim.pieces().last() {
             object.number("rate", &piece.rate);
         }
-        object.value("candidates", &self.candidates(claim).into());
-        if let Detail::Conditions(states) = &claim.detail
+        object.value("candidates", &candidates.into());
+        if let Detail::Conditions(states) | Detail::Step { states, .. } = &claim.detail
             && !states.is_empty()
         {
             object.value("conditions", &states.iter().map(condition).collect());
@@ -285,8 +295,8 @@ impl Evaluation<'_> {
                 steps.extend(reached.map(|index| (format!("brackets.steps[{index}]"), brackets.steps[index].rate)));
             }
         }
-        if let Kind::CpaLadder(ladder) = &claim.rule().kind {
-            let reached = ladder.steps.iter().rposition(|step| step.amount.exact() == claim.piece.rate);
+        if let (Kind::CpaLadder(ladder), Detail::Step { step, .. }) = (&claim.rule().kind, &claim.detail) {
+            let reached = ladder.steps.iter().position(|known| known == step);
             let below = reached.into_iter().flat_map(|reached| (0..=reached).rev());
             steps.extend(below.map(|index| (format!("steps[{index}]"), ladder.steps[index].amount)));
         }
@@ -321,6 +331,19 @@ impl Evaluation<'_> {
             "rate": quote.rate.to_string(),
         }))
     }
+}
+
+/// Whether nothing that rates are looked up by differs: then what lost is the same, and need not be listed to know it.
+fn is_looked_up_alike(one: &Claim<'_>, other: &Claim<'_>) -> bool {
+    let looks_at_trade = matches!(&one.rule().kind, Kind::PerLot(per_lot) if !per_lot.rates.is_empty());
+    let is_same_trade =
+        one.account.customer == other.account.customer && rates::instrument(one.fact) == rates::instrument(other.fact);
+    std::sync::Arc::ptr_eq(&one.version, &other.version)
+        && one.rule_index == other.rule_index
+        && one.place.setting.partner == other.place.setting.partner
+        && (!looks_at_trade || is_same_trade)
+        && (one.rule().brackets.is_none() || one.pieces().eq(other.pieces()))
+        && !matches!(one.detail, Detail::Step { .. })
 }
 
 fn lots(claim: &Claim<'_>) -> Option<Decimal> {
