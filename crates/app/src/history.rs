@@ -88,22 +88,24 @@ impl History {
         Ok(Self { store, directory })
     }
 
-    /// The circles of a program, as its plans make them, or this draft.
+    /// The circles of a program, as its plans make them, or this draft: of a draft the cells that partners share along the
+    /// tree may be worth something in several circles.
     pub(crate) async fn circles(&self, program: &Program, draft: Option<&Plan>) -> Result<Circles> {
         let looks_further = draft.map_or_else(
             || self.directory.is_wide(program.id),
             |draft| draft.reaches_beyond_a_person() && !draft.looks_beyond_by_sums(),
         );
         if looks_further {
-            return Ok(Circles::Joined(self.joined(program).await?.into_iter()));
+            let by_trees = draft.is_none_or(Plan::is_priced_along_the_tree);
+            return Ok(Circles::Joined(self.joined(program, by_trees).await?.into_iter()));
         }
         Ok(Circles::Alone(Persons::of(program.id)))
     }
 
     /// Partners that have a person in common, or stand in one tree, are one circle.
-    async fn joined(&self, program: &Program) -> Result<Vec<Circle>> {
+    async fn joined(&self, program: &Program, by_trees: bool) -> Result<Vec<Circle>> {
         let mut joined = Joined::default();
-        for partner in self.directory.partners(program.account) {
+        for partner in self.directory.partners(program.account).into_iter().filter(|_| by_trees) {
             for parent in partner.parents.values().flatten() {
                 joined.join(partner.id.0, parent.0);
             }

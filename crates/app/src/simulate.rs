@@ -185,6 +185,14 @@ impl Run {
         Ok(partners.map(|(partner, terms)| (partner, by_draft(terms))).collect())
     }
 
+    /// Whether nobody outside of what is priced at once has a part of its cells.
+    fn has_whole_cells(&self) -> bool {
+        let plan = &self.draft.plan;
+        let is_circle = plan.reaches_beyond_a_person() && self.reached.is_none();
+        let is_whole_tree = plan.tiers.is_none() || plan.is_priced_along_the_tree();
+        !plan.reaches_beyond_a_person() || is_circle && is_whole_tree
+    }
+
     fn reached(persons: &[PersonView], terms: &Terms<'_>) -> Result<Reached, OutOfRange> {
         let mut sums = Reached::default();
         for person in persons {
@@ -204,7 +212,7 @@ impl Run {
                 Some(reached) => evaluate_among(persons, terms, reached),
                 None => evaluate(persons, terms),
             };
-            simulation.take(&evaluation, self.window, self.reached.is_none())?;
+            simulation.take(&evaluation, self.window, self.has_whole_cells())?;
             if evaluation.held.is_empty() {
                 continue;
             }
