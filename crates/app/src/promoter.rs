@@ -302,7 +302,7 @@ impl App {
             let day = of.days.entry(Instant(*at).iso8601().chars().take(10).collect()).or_default();
             let kept = left.entry(*customer).or_default();
             let (amount, is_sale) = match body {
-                FactBody::Sale { amount, currency } => (Some(*amount).filter(|_| own == Some(*currency)), true),
+                FactBody::Sale { amount, currency, .. } => (Some(*amount).filter(|_| own == Some(*currency)), true),
                 FactBody::Refund { amount, currency, .. } => {
                     (Some(amount.negated()).filter(|_| own == Some(*currency)), false)
                 }

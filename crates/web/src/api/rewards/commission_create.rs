@@ -18,7 +18,7 @@ use axum::response::{IntoResponse as _, Response};
 use headwater_app::commission::custom::CustomCommission;
 use headwater_app::error::Error;
 use headwater_app::referral::{Named, Referral};
-use headwater_app::tracking::{Bought, Visitor};
+use headwater_app::tracking::{BILLING_PERIOD, Bought, PLAN, Visitor};
 use headwater_domain::ids::{CommissionId, CustomerId, MembershipId, ProgramId};
 use headwater_domain::money::{Currency, Unit};
 use headwater_domain::postback::entity::CommissionEntity;
@@ -64,10 +64,10 @@ async fn of_sale(
     let (internal, external) = (note(fields, "internal_note")?, note(fields, "external_note")?);
     let mut attributes = Map::new();
     if let Some(plan) = fields.optional_string("plan_id")? {
-        attributes.insert("plan".to_owned(), plan.into());
+        attributes.insert(PLAN.to_owned(), plan.into());
     }
-    let period = fields.optional_string("billing_period")?;
-    let what = "billing_period";
+    let what = BILLING_PERIOD;
+    let period = fields.optional_string(what)?;
     if let Some(period) = one_of(what, period.as_deref(), &BILLING_PERIODS).map_err(|e| field_error(what, &e))? {
         attributes.insert(what.to_owned(), period.into());
     }
