@@ -47,11 +47,12 @@ pub fn routes(state: &WebState) -> Result<Router, serde_json::Error> {
     let keyed = from_fn_with_state(state.clone(), require_secret_key);
     let referral: Router<WebState> = referral().into();
     let management: Router<WebState> = management().into();
+    let rewards: Router<WebState> = rewards().into();
     let router = Router::new()
         .merge(referral.route_layer(once.clone()))
         .merge(Router::from(tracking()))
         .merge(Router::from(bulk()))
-        .merge(Router::from(rewards()))
+        .merge(rewards.route_layer(from_fn_with_state(state.clone(), rewards::once::answer_once)))
         .merge(Router::from(inbound()))
         .merge(management.route_layer(once).route_layer(keyed))
         .with_state(state.clone())
@@ -123,7 +124,7 @@ fn bulk() -> OpenApiRouter<WebState> {
         .routes(routes!(tables::trades))
 }
 
-/// The rewards dialect: a sale, a refund and a commission made by hand are known by their `event_id`, the rest by its state.
+/// The rewards dialect, whose layer (`rewards::once`) judges an `Idempotency-Key`.
 fn rewards() -> OpenApiRouter<WebState> {
     OpenApiRouter::new()
         .routes(routes!(webhooks::event_types))

@@ -2,7 +2,7 @@
 //! payouts and webhooks (`rewards-api.md`).
 //!
 //! `caller` knows who asks, `problem` the error body, `asked` and `page` the query and its lists, `ids` the bulk body,
-//! `amount` minor units, `report_body` reports; `affiliate` is what a partner's own user calls. Each of the others is one noun of the dialect with its calls.
+//! `once` an `Idempotency-Key`, `amount` minor units, `report_body` reports; `affiliate` is what a partner's own user calls. Each of the others is one noun of the dialect with its calls.
 
 pub mod affiliate;
 pub mod amount;
@@ -15,6 +15,7 @@ pub mod commission_create;
 pub mod commissions;
 pub mod ids;
 pub mod memberships;
+pub mod once;
 pub mod page;
 pub mod payout_actions;
 pub mod payouts;
