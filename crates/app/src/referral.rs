@@ -293,11 +293,14 @@ impl App {
         if before.row.program_id != to.program.0 {
             return Err(Error::invalid("promoter_campaign_id", "must be of the campaign that the referral is in"));
         }
-        let from = with_commissions.then_some(Instant(0));
+        if with_commissions {
+            self.customer_take_over(account, id, to.partner, "moved to another promoter").await?;
+            return self.referral_read(account, id).await;
+        }
         let partner =
             self.directory().partner_by_id(account, to.partner).map(|partner| partner.row.external_id.clone());
         let partner = partner.ok_or(Error::NotFound("promoter"))?;
-        self.customer_attribute(account, id, &partner, from, "moved to another promoter").await?;
+        self.customer_attribute(account, id, &partner, None, "moved to another promoter").await?;
         self.referral_read(account, id).await
     }
 

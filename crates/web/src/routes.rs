@@ -10,7 +10,7 @@ use crate::api::management::{
 };
 use crate::api::referral::{dead_letters, endpoints, events, handlers};
 use crate::api::rewards::{
-    self, affiliate, batches, campaigns, commission_actions, commission_create, memberships, payout_actions,
+    self, affiliate, batches, campaigns, chart, commission_actions, commission_create, memberships, payout_actions,
     promo_codes, promoters, referrals, reports, reward, track, webhook_deliveries, webhooks,
 };
 use crate::api::{brand, postback};
@@ -173,7 +173,7 @@ fn rewards_people() -> OpenApiRouter<WebState> {
         .routes(routes!(reward::hide))
         .routes(routes!(reward::products, reward::product_create))
         .routes(routes!(promo_codes::list, promo_codes::create))
-        .routes(routes!(promo_codes::update, promo_codes::delete))
+        .routes(routes!(promo_codes::read, promo_codes::update, promo_codes::delete))
         .routes(routes!(promoters::list, promoters::create))
         .routes(routes!(promoters::read, promoters::update))
         .routes(routes!(promoters::accept))
@@ -188,7 +188,8 @@ fn rewards_people() -> OpenApiRouter<WebState> {
         .routes(routes!(memberships::search))
         .routes(routes!(memberships::update))
         .routes(routes!(memberships::links))
-        .routes(routes!(memberships::chart))
+        .routes(routes!(chart::membership))
+        .routes(routes!(chart::promoter))
         .routes(routes!(referrals::list, referrals::create, referrals::delete))
         .routes(routes!(referrals::read, referrals::update))
         .routes(routes!(referrals::approve))

@@ -107,7 +107,7 @@ async fn a_batch_of_many_goes_on_in_the_background(store: TestStore) {
         assert!(matches!(books.app.batch_start(books.account, request).await, Err(Error::Invalid { .. })));
     }
     assert!(books.app.batch_list(books.account, None, 1, 20).await.expect("lists").is_empty(), "none is in progress");
-    assert_eq!(books.app.batch_list(books.account, Some("completed".into()), 1, 20).await.expect("lists").len(), 1);
+    assert_eq!(books.app.batch_list(books.account, Some(",completed,".into()), 1, 20).await.expect("lists").len(), 1);
     holds(&books).await;
 }
 
@@ -143,7 +143,7 @@ async fn lists_are_narrowed_sorted_and_paged(store: TestStore) {
         (ShownFilter { is_first: Some(true), ..ShownFilter::default() }, vec![ids[0]]),
         (ShownFilter { is_refunded: Some(true), ..ShownFilter::default() }, vec![]),
         (ShownFilter { part: Some("nobody".into()), ..ShownFilter::default() }, vec![]),
-        (ShownFilter { plan_pair: Some("\"plan\":\"pro\"".into()), ..ShownFilter::default() }, vec![]),
+        (ShownFilter { plan_pairs: vec!["\"plan\":\"pro\"".into()], ..ShownFilter::default() }, vec![]),
         (ShownFilter { due_period: Some("next".into()), ..ShownFilter::default() }, vec![cash]),
     ] {
         let found = list(filter.clone(), newest, 1, 20).await;

@@ -181,12 +181,12 @@ fn change(fields: &Fields<'_>) -> Result<WebhookChange, RewardsError> {
     })
 }
 
-/// `campaign_ids`: `[1]` and none mean all.
+/// `campaign_ids`: `[1]` alone and none mean all; beside others, 1 is a campaign like them, which nobody has.
 fn campaigns(fields: &Fields<'_>) -> Result<Option<Vec<ProgramId>>, RewardsError> {
     let Some(text) = fields.raw("campaign_ids").filter(|text| *text != "null") else { return Ok(None) };
     let wrong = || RewardsError::invalid("campaign_ids", "campaign_ids must be a list of campaigns, or [1] for all.");
     let ids: Vec<i64> = serde_json::from_str(text).map_err(|_| wrong())?;
-    let all = ids.contains(&ALL_CAMPAIGNS);
+    let all = ids == [ALL_CAMPAIGNS];
     Ok(Some(if all { Vec::new() } else { ids.into_iter().map(ProgramId).collect() }))
 }
 
@@ -239,6 +239,7 @@ mod tests {
         let programs = |body: &str| read_change(body).expect(body).programs;
         assert_eq!(programs("{}"), None);
         assert_eq!(programs(r#"{"campaign_ids":[1]}"#), Some(vec![]));
+        assert_eq!(programs(r#"{"campaign_ids":[1,1201]}"#), Some(vec![ProgramId(1), ProgramId(1201)]));
         assert_eq!(programs(r#"{"campaign_ids":[1201,1202]}"#), Some(vec![ProgramId(1201), ProgramId(1202)]));
         assert_eq!(read_change(r#"{"campaign_ids":"1"}"#).expect_err("text"), "invalid_record");
     }
