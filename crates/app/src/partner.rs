@@ -336,7 +336,7 @@ fn made(id: i64, new: &NewPartner) -> Partner {
 }
 
 /// The `data` of a partner's webhooks.
-fn entity(partner: &Partner) -> Value {
+pub(crate) fn entity(partner: &Partner) -> Value {
     let row = &partner.row;
     json!({"id": row.id, "email": row.email, "name": row.name, "cust_id": cust_id(partner), "joined_at": Instant(row.created_at).iso8601()})
 }

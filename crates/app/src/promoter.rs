@@ -7,12 +7,10 @@ use crate::app::App;
 use crate::directory::Partner;
 use crate::error::{Error, Result};
 use crate::keep::Keep;
-use crate::ledger::BalanceFilter;
 use crate::membership::{MemberState, Membership, MembershipChange};
 use crate::partner::{Joins, PartnerRequest};
 use headwater_domain::fact::FactBody;
 use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
-use headwater_domain::ledger::{AccountName, Owner};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_store::backend::Tx;
 use headwater_store::click::click_counts;
@@ -369,20 +367,6 @@ impl App {
             figures.entry((PartnerId(link.partner_id), ProgramId(link.program_id))).or_default().clicks += clicks;
         }
         Ok(())
-    }
-
-    /// What a partner earned and was not paid yet, by unit.
-    pub async fn owed(self: &Arc<Self>, account: AccountId, partner: PartnerId) -> Result<BTreeMap<String, Decimal>> {
-        let filter = BalanceFilter { owner: Some(Owner::Partner(partner).to_string()), ..BalanceFilter::default() };
-        let open = [AccountName::Accrued, AccountName::Held, AccountName::Payable];
-        let mut owed = BTreeMap::new();
-        for row in self.balance_list(account, filter).await? {
-            if open.iter().any(|name| name.name() == row.name) {
-                let of = owed.entry(row.unit).or_insert(Decimal::ZERO);
-                *of = sum(*of, Decimal(row.balance));
-            }
-        }
-        Ok(owed)
     }
 }
 

@@ -145,7 +145,7 @@ pub(crate) fn entity(directory: &Directory, shown: &Shown, membership: Option<&A
 }
 
 /// The caller's id of a referral, where it gave one.
-fn uid_of(external_id: Option<&str>, attributes: Option<&str>) -> Option<String> {
+pub(crate) fn uid_of(external_id: Option<&str>, attributes: Option<&str>) -> Option<String> {
     match external_id {
         Some(id) if !id.starts_with(EMAIL_PREFIX) => Some(id.to_owned()),
         _ => {

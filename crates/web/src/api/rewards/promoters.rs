@@ -2,7 +2,6 @@
 //!
 //! Leaves their memberships to `memberships`. Invariant: balances of two units are never added up.
 
-use super::amount;
 use super::asked::{Address, Query, one_of};
 use super::batches;
 use super::caller::{Caller, with_rewards_key};
@@ -29,7 +28,7 @@ use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::money::{Currency, Unit};
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -281,20 +280,6 @@ pub(super) fn stats(app: &App, account: AccountId, partner: PartnerId, figures: 
     memberships::stats(&all, own.and_then(|code| Currency::parse(&code)).map(Unit::Currency))
 }
 
-/// What is owed, by unit: money of the first program's currency is `cash`, that of another one stands under its code.
-async fn balances(app: &Arc<App>, account: AccountId, partner: PartnerId) -> Result<Value, RewardsError> {
-    let own = app.directory().default_program(account).map(|program| program.settings.currency.clone());
-    let own = own.and_then(|code| Currency::parse(&code));
-    let mut balances = Map::new();
-    for (name, owed) in app.owed(account, partner).await? {
-        let parsed = Currency::parse(&name).map(Unit::Currency).or_else(|| Unit::parse(&name, own?));
-        let Some(unit) = parsed else { continue };
-        let key = if own.map(Unit::Currency) == Some(unit) { "cash".to_owned() } else { name };
-        balances.insert(key, amount::to_wire(owed, unit));
-    }
-    Ok(Value::Object(balances))
-}
-
 pub(super) async fn shown(app: &Arc<App>, partner: &Partner, figures: &AllFigures) -> Result<Value, RewardsError> {
     let (account, now) = (partner.account, app.clock.now());
     let said = said(partner);
@@ -317,7 +302,7 @@ pub(super) async fn shown(app: &Arc<App>, partner: &Partner, figures: &AllFigure
         "profile": said.get("profile").cloned().unwrap_or_else(|| json!({})),
         "joined_at": Instant(partner.row.created_at).iso8601(), "last_login_at": null, "archived_at": archived_at(partner),
         "custom_fields": of("custom_fields"), "password_setup_url": null, "first_event_at": null,
-        "promoter_campaigns": members, "balances": balances(app, account, partner.id).await?,
+        "promoter_campaigns": members, "balances": app.balances(account, partner.id).await?,
         "track_ad_traffic": null, "selected_payout_method": null,
         "parent_promoter": parent.map(|p| json!({"id": p.row.id, "email": p.row.email, "name": p.row.name})),
     }))
