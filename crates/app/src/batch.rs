@@ -248,7 +248,9 @@ impl App {
                 return Ok(());
             }
             let ids: Vec<i64> = items.iter().map(|item| item.object_id).collect();
-            let outcomes = action::outside(self, account, work.action, &ids, &work.parameters, &work.row.actor).await?;
+            let asked_at = Instant(work.row.created_at);
+            let outcomes =
+                action::outside(self, account, work.action, &ids, &work.parameters, &work.row.actor, asked_at).await?;
             let (done, now, held) = (items_of(&items, &outcomes), self.clock.now(), token.to_owned());
             let mark = async move |tx: &Tx<'_>| {
                 if batch_lock(tx, id, &held).await?.is_none() {

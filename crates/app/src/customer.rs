@@ -78,7 +78,9 @@ impl App {
             // No two persons become one meanwhile.
             programs_lock(tx, &[Number { id: program }]).await?;
             let Some(person) = person_of_customer(tx, account.0, customer.0).await? else { return Ok(false) };
-            attribution_put(tx, account.0, customer.0, from.0, partner.0, &reason, now.0).await?;
+            if attribution_put(tx, account.0, customer.0, from.0, partner.0, &reason, now.0).await? == 0 {
+                return Ok(false);
+            }
             membership_ensure(tx, account.0, program, partner.0, now.0).await?;
             mark_person(tx, person.id, mark).await?;
             moved(tx, &app, account, ProgramId(program), customer, partner, now).await
@@ -134,7 +136,9 @@ impl App {
             let names = vec![("deleted", json!({}))];
             let told = Told::other(account, ProgramId(program), "referral", customer.0, gone, names);
             person_erase(tx, person.id).await?;
-            Ok((clicks, announce(tx, &app, &[told], now).await?))
+            // Asked again, nobody hears of it again.
+            let told: &[Told] = if person.is_erased { &[] } else { &[told] };
+            Ok((clicks, announce(tx, &app, told, now).await?))
         };
         let (clicks, delivers) = self.store.money.write(erase).await?;
         if delivers {

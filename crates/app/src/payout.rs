@@ -11,12 +11,13 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::ledger::moves::{Moves, given_up, numbers};
 use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
+use headwater_domain::ledger::Stage;
 use headwater_domain::money::{Decimal, Unit};
 use headwater_domain::payout::{PayoutOrigin, PayoutSettings, PayoutStatus, is_paid};
 use headwater_domain::time::Instant;
 use headwater_store::backend::Tx;
 use headwater_store::payout::{
-    PayoutClaim, due_list, due_lock, partner_payout, partner_payout_put, payout_by_id, payout_items, payout_list,
+    PayoutClaim, due_ids, due_list, partner_payout, partner_payout_put, payout_by_id, payout_items, payout_list,
 };
 pub use headwater_store::payout::{PayoutFilter, PayoutRow};
 use serde_json::json;
@@ -111,9 +112,14 @@ impl App {
         let app = Arc::clone(self);
         let (settings, actor) = (paid_by.clone(), actor.to_owned());
         let made = self.store.money.write(async move |tx| {
-            let due: Vec<i64> = due_lock(tx, &claim).await?.into_iter().map(|row| row.id).collect();
+            let mut due: Vec<i64> = due_ids(tx, &claim).await?.into_iter().map(|row| row.id).collect();
             let mut moves = Moves::new(&app, Some(&actor), now);
             moves.load(tx, claim.account_id, &due.iter().copied().collect()).await?;
+            // What was denied or paid meanwhile is somebody else's.
+            due.retain(|id| {
+                let is_free = moves.commission(*id).is_some_and(|row| row.payout_id.is_none());
+                is_free && moves.stage(*id) == Ok(Stage::Payable)
+            });
             let amounts = due.iter().filter_map(|id| moves.commission(*id)).map(|row| Decimal(row.amount));
             let mut amounts = amounts.collect::<Vec<_>>().into_iter();
             let sum = amounts.try_fold(Decimal::ZERO, Decimal::checked_add);

@@ -308,7 +308,7 @@ impl App {
             let of = figures.entry(*place).or_default();
             let kept = left.entry(*customer).or_default();
             let (amount, is_sale) = match body {
-                FactBody::Sale { amount, currency } => (Some(*amount).filter(|_| own == Some(*currency)), true),
+                FactBody::Sale { amount, currency, .. } => (Some(*amount).filter(|_| own == Some(*currency)), true),
                 FactBody::Refund { amount, currency, .. } => {
                     (Some(amount.negated()).filter(|_| own == Some(*currency)), false)
                 }

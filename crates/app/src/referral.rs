@@ -281,13 +281,14 @@ impl App {
         self.referral_read(account, id).await
     }
 
-    /// Gives its referral to another member of the same program, from the beginning or from now on.
+    /// Gives its referral to another member of the same program, from the beginning or from `at` on.
     pub async fn referral_move(
         self: &Arc<Self>,
         account: AccountId,
         id: CustomerId,
         to: &Membership,
         with_commissions: bool,
+        at: Instant,
     ) -> Result<Referral> {
         let before = self.referral_read(account, id).await?;
         if before.row.program_id != to.program.0 {
@@ -300,7 +301,7 @@ impl App {
         let partner =
             self.directory().partner_by_id(account, to.partner).map(|partner| partner.row.external_id.clone());
         let partner = partner.ok_or(Error::NotFound("promoter"))?;
-        self.customer_attribute(account, id, &partner, None, "moved to another promoter").await?;
+        self.customer_attribute(account, id, &partner, Some(at), "moved to another promoter").await?;
         self.referral_read(account, id).await
     }
 

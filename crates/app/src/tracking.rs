@@ -32,6 +32,10 @@ pub const SALE: &str = "SALE";
 const SALE_REFUNDED: &str = "SALE_REFUNDED";
 /// The event of a cancellation.
 const CANCELLATION: &str = "CANCELLATION";
+/// What a sale is of, as its site names it.
+pub const PLAN: &str = "plan";
+/// For how long it was paid.
+pub const BILLING_PERIOD: &str = "billing_period";
 /// Commissions of one fact that are shown.
 const COMMISSIONS_MAX: i64 = 100;
 
@@ -199,7 +203,9 @@ impl App {
             on_repeat: OnRepeat::Refuse,
         };
         let event = FactBody::Event { event: SALE.into(), amount: Some(amount), currency: Some(currency) };
-        records.push(Record::Fact(Box::new(record(FactBody::Sale { amount, currency }))));
+        let kept = |name: &str| bought.attributes.get(name).and_then(Value::as_str).map(str::to_owned);
+        let (product, billing_period) = (kept(PLAN), kept(BILLING_PERIOD));
+        records.push(Record::Fact(Box::new(record(FactBody::Sale { amount, currency, product, billing_period }))));
         records.push(Record::Fact(Box::new(record(event))));
         let recorded = self.record_tracked(account, program, records).await?;
         let [.., sale, event] = &recorded[..] else { return Err(TrackFailure::UnknownReferral) };
@@ -449,7 +455,7 @@ impl App {
         let is_repeated = standing.contains_key(&("refund".to_owned(), refund_key.to_owned()));
         let mut sales = Vec::new();
         for ((_, key), (first, body)) in &standing {
-            let FactBody::Sale { amount, currency } = body else { continue };
+            let FactBody::Sale { amount, currency, .. } = body else { continue };
             let refunds = standing.values().filter_map(|(_, body)| match body {
                 FactBody::Refund { amount, sale, .. } if sale == key => Some(*amount),
                 _ => None,

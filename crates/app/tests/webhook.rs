@@ -91,6 +91,7 @@ impl Scene {
                 body: format!("{{\"event_id\":\"{id}\"}}"),
                 is_test: false,
                 created_at: self.clock.now().0,
+                payout_id: None,
             })
             .collect();
         self.fresh.store.money.write(async move |tx| deliveries_insert(tx, &rows).await).await.expect("queued");
@@ -111,7 +112,7 @@ impl Scene {
                 error: None,
                 retry_after_seconds: None,
             };
-            assert!(delivery_finish(&self.app.outbox, one, attempt, self.clock.now()).await.expect("finishes"));
+            assert!(delivery_finish(&self.app, one, attempt, self.clock.now()).await.expect("finishes"));
         }
         claimed.iter().map(|one| one.id.0).collect()
     }

@@ -9,6 +9,7 @@ record! {
     /// The person behind a customer's number, or of that number.
     pub struct PersonOfCustomer {
         id: i64, program_id: i64, email_key: String, name: Option<String>, event_types: String, qualified_at: Option<i64>, created_at: i64,
+        is_erased: bool,
     }
 }
 record! {
@@ -27,7 +28,8 @@ record! {
 pub async fn person_of_customer(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<Option<PersonOfCustomer>> {
     let statement = sql!(
         "SELECT id, program_id, CASE WHEN email_key LIKE ' %' THEN COALESCE((SELECT c.email FROM customer c \
-         WHERE c.person_id = person.id AND c.email IS NOT NULL ORDER BY c.registered_at, c.id LIMIT 1), '') ELSE email_key END, name, event_types, qualified_at, created_at FROM person WHERE account_id = $1 \
+         WHERE c.person_id = person.id AND c.email IS NOT NULL ORDER BY c.registered_at, c.id LIMIT 1), '') ELSE email_key END, name, event_types, qualified_at, created_at, \
+         email_key LIKE ' erased:%' FROM person WHERE account_id = $1 \
          AND id = COALESCE((SELECT person_id FROM customer WHERE id = $2 AND account_id = $1), \
          (SELECT merged_into FROM person WHERE id = $2 AND account_id = $1), $2)"
     );
@@ -60,7 +62,8 @@ pub async fn bindings_of_person(tx: &Tx<'_>, account_id: i64, person_id: i64) ->
     tx.all(statement, &[&account_id, &person_id]).await
 }
 
-/// Binds the account of this number, or every account of the person of this number, from an instant on; gives how many.
+/// Binds the account of this number, or every account of the person of this number, from an instant on; gives how many were
+/// not bound so.
 pub async fn attribution_put(
     tx: &Tx<'_>,
     account_id: i64,
@@ -76,7 +79,9 @@ pub async fn attribution_put(
          FROM customer c WHERE c.account_id = $1 \
          AND (c.id = $2 OR (c.person_id = $2 AND NOT EXISTS (SELECT 1 FROM customer k WHERE k.id = $2))) \
          ON CONFLICT (person_id, customer_id, from_at) DO UPDATE SET partner_id = excluded.partner_id, link_id = NULL, \
-         click_id = NULL, clicked_at = NULL, evidence = excluded.evidence, reason = excluded.reason, recorded_at = excluded.recorded_at"
+         click_id = NULL, clicked_at = NULL, evidence = excluded.evidence, reason = excluded.reason, recorded_at = excluded.recorded_at \
+         WHERE attribution.partner_id <> excluded.partner_id OR attribution.evidence <> excluded.evidence \
+         OR attribution.reason IS DISTINCT FROM excluded.reason"
     );
     let bound = tx.execute(statement, &[&account_id, &id, &from_at, &partner_id, &reason, &recorded_at]).await?;
     person_rebind(tx, account_id, id).await?;

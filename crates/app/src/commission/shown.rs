@@ -216,5 +216,6 @@ pub(crate) fn commission_entity(directory: &Directory, names: &RewardNames, row:
         recipient,
         payout_id: row.payout_id,
         fulfilled_at: row.paid_at.filter(|_| row.status == "fulfilled").map(Instant),
+        has_issues: row.has_issues,
     }
 }

@@ -7,8 +7,10 @@
 //! accounts.
 
 use super::book::{Booking, book};
+use super::cells::Cells;
 use crate::announce::{Told, announce};
 use crate::app::App;
+use crate::commission::Verdict;
 use crate::payout::payments;
 use headwater_domain::ids::{AccountId, PartnerId};
 use headwater_domain::ledger::{AccountName, Act, Stage, Transfer};
@@ -17,12 +19,13 @@ use headwater_domain::payout::{PayoutOrigin, PayoutSettings, PayoutStatus, payee
 use headwater_domain::time::Instant;
 use headwater_store::audit::{AuditRow, audit_insert};
 use headwater_store::backend::{Error, Result as StoreResult, Tx};
+use headwater_store::cell::cells_standing;
 use headwater_store::commission::{LifePut, LifeRow, commission_owners, commissions_lock, commissions_move};
 use headwater_store::payout::{
     PayoutItem, PayoutNew, PayoutPut, PayoutRow, payout_items, payout_items_beside, payout_items_live, payouts_insert,
     payouts_lock, payouts_move,
 };
-use headwater_store::payout_shown::payouts_send;
+use headwater_store::payout_shown::{PayoutSent, payouts_send};
 use headwater_store::settlement::{Number, persons_lock, programs_lock};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,11 +47,14 @@ pub(crate) struct Moves<'a> {
     commissions: BTreeMap<i64, LifeRow>,
     payouts: BTreeMap<i64, PayoutRow>,
     items: BTreeMap<i64, Vec<i64>>,
+    /// As they stand with what was moved so far.
+    cells: Cells,
     puts: BTreeMap<i64, LifePut>,
     payout_puts: BTreeMap<i64, PayoutPut>,
     new: Vec<PayoutNew>,
     new_items: Vec<PayoutItem>,
     claims: BTreeMap<i64, bool>,
+    payments: BTreeSet<i64>,
     bookings: Vec<Booking>,
     deeds: Vec<AuditRow>,
     told: Vec<Told>,
@@ -64,11 +70,13 @@ impl<'a> Moves<'a> {
             commissions: BTreeMap::new(),
             payouts: BTreeMap::new(),
             items: BTreeMap::new(),
+            cells: Cells::default(),
             puts: BTreeMap::new(),
             payout_puts: BTreeMap::new(),
             new: Vec::new(),
             new_items: Vec::new(),
             claims: BTreeMap::new(),
+            payments: BTreeSet::new(),
             bookings: Vec::new(),
             deeds: Vec::new(),
             told: Vec::new(),
@@ -82,8 +90,11 @@ impl<'a> Moves<'a> {
         account_id: i64,
         ids: &BTreeSet<i64>,
     ) -> StoreResult<()> {
-        lock_owners(tx, account_id, &numbers(ids.iter().copied())).await?;
-        self.load(tx, account_id, ids).await
+        let commissions = numbers(ids.iter().copied());
+        lock_owners(tx, account_id, &commissions).await?;
+        self.load(tx, account_id, ids).await?;
+        self.cells = Cells::of(cells_standing(tx, account_id, &commissions).await?);
+        Ok(())
     }
 
     /// Locks commissions of the account, and the payouts that they are in with all that those took.
@@ -134,11 +145,30 @@ impl<'a> Moves<'a> {
         self.payouts.get(&id)
     }
 
+    /// What a payout that was loaded took.
+    pub(crate) fn commissions_of(&self, payout: i64) -> Vec<i64> {
+        self.items.get(&payout).cloned().unwrap_or_default()
+    }
+
     /// Where a commission stands.
     pub(crate) fn stage(&self, id: i64) -> Result<Stage, Refusal> {
         let row = self.commission(id).ok_or_else(not_found)?;
         Stage::of(&row.status, row.due_at.is_some())
             .ok_or_else(|| refusal("commission_unreadable", format!("It has the unknown status {}.", row.status)))
+    }
+
+    /// Whether it leaves no debt that the facts know nothing of when this commission is decided so.
+    pub(crate) fn may_be_decided(&self, row: &LifeRow, verdict: Verdict) -> Result<(), Refusal> {
+        self.cells.may_be_decided(row, verdict)
+    }
+
+    /// These commissions in the order in which they are decided: what takes back is denied before what it took back, and
+    /// approved after it, so that of a call that names both the first makes way for the second.
+    pub(crate) fn in_order_of(&self, ids: impl IntoIterator<Item = i64>, verdict: Verdict) -> Vec<i64> {
+        let mut ids: Vec<i64> = ids.into_iter().collect();
+        let takes_back = |id: &i64| self.commission(*id).is_some_and(|row| row.amount < 0);
+        ids.sort_by_key(|id| takes_back(id) != (verdict == Verdict::Deny));
+        ids
     }
 
     /// Whether a partner is suspended now.
@@ -153,6 +183,11 @@ impl<'a> Moves<'a> {
         self.told.push(told);
     }
 
+    /// Payments stand where their payouts do when this is written, also where none of those moves.
+    pub(crate) fn follow_payments(&mut self, id: i64) {
+        self.payments.insert(id);
+    }
+
     /// Moves one commission, and its amount with it.
     pub(crate) fn act(&mut self, id: i64, act: Act) -> Result<(), Refusal> {
         let stage = self.stage(id)?;
@@ -161,6 +196,7 @@ impl<'a> Moves<'a> {
         let row = self.commissions.get_mut(&id).ok_or_else(not_found)?;
         let was = row.status.clone();
         next.status().clone_into(&mut row.status);
+        self.cells.decided(row, stage, next);
         row.due_at = match next {
             Stage::Payable => row.due_at.or(Some(now.0)),
             Stage::Held | Stage::Pending | Stage::Denied => None,
@@ -188,7 +224,26 @@ impl<'a> Moves<'a> {
                 payout: if matches!(act, Act::Fulfil | Act::Unfulfil) { row.payout_id } else { None },
             });
         }
+        self.related(id, stage, next);
         Ok(())
+    }
+
+    /// What was loaded with a commission knows what was decided about it.
+    fn related(&mut self, id: i64, was: Stage, next: Stage) {
+        let (was, next) = (was.decision(), next.decision());
+        let Some(row) = self.commissions.get(&id).filter(|_| was != next) else { return };
+        let corrected = row.corrects.filter(|_| row.amount < 0);
+        if let Some(corrected) = corrected.and_then(|corrected| self.commissions.get_mut(&corrected)) {
+            corrected.given_up += i64::from(next == "denied") - i64::from(was == "denied");
+            if next == "approved" {
+                corrected.taken_back_by = corrected.taken_back_by.max(Some(id));
+            } else if corrected.taken_back_by == Some(id) {
+                corrected.taken_back_by = None;
+            }
+        }
+        for row in self.commissions.values_mut().filter(|row| row.corrects == Some(id)) {
+            row.corrects_denied = next == "denied";
+        }
     }
 
     /// Takes a commission out of sight.
@@ -253,6 +308,9 @@ impl<'a> Moves<'a> {
         }
         self.items.insert(id, ids.to_vec());
         self.told.push(Told::payout_created(&new, ids));
+        if !is_money {
+            self.told.extend(ids.iter().map(|id| Told::fulfilment_pending(&new, *id)));
+        }
         let row = payout_row(&new);
         self.deed("payout", id, &new.status, &row_detail(&row));
         self.payouts.insert(id, row);
@@ -275,7 +333,7 @@ impl<'a> Moves<'a> {
                 format!("The payout is {}: that does not change any more.", row.status),
             ));
         }
-        let commissions = self.items.get(&id).cloned().unwrap_or_default();
+        let commissions = self.commissions_of(id);
         let is_money = Unit::is_money_name(&row.unit);
         let act = was.act(next, is_money);
         let takes_again = next.is_live() && !was.is_live();
@@ -359,13 +417,31 @@ impl<'a> Moves<'a> {
             failed_at: row.failed_at,
             finished_at: row.finished_at,
             hidden_at: None,
+            has_issues: row.has_issues,
         })
+    }
+
+    /// Notes whether nobody confirmed that the reward of a pending payout was delivered; `false` where it says so already.
+    pub(crate) fn payout_issues(&mut self, id: i64, has_issues: bool) -> bool {
+        let is_pending = |row: &PayoutRow| row.status == PayoutStatus::Pending.name() && row.has_issues != has_issues;
+        if !self.payouts.get(&id).is_some_and(is_pending) {
+            return false;
+        }
+        self.put_of(id).has_issues = has_issues;
+        let row = self.payouts.get_mut(&id).expect("it was just found");
+        row.has_issues = has_issues;
+        let told = Told::payout_issues(row);
+        self.told.push(told);
+        self.deed("payout", id, if has_issues { "unconfirmed" } else { "confirmed" }, &json!({}));
+        true
     }
 
     fn payout_put(&mut self, id: i64, next: PayoutStatus, error: Option<&str>) {
         let now = Some(self.now.0);
         let put = self.put_of(id);
         next.name().clone_into(&mut put.status);
+        // It is delivered, or does not have to be.
+        put.has_issues = put.has_issues && next == PayoutStatus::Pending;
         match next {
             PayoutStatus::Pending => {
                 (put.processing_started_at, put.paid_at, put.failed_at, put.finished_at) = (None, None, None, None);
@@ -387,6 +463,7 @@ impl<'a> Moves<'a> {
         row.paid_at = put.paid_at;
         row.failed_at = put.failed_at;
         row.finished_at = put.finished_at;
+        row.has_issues = put.has_issues;
     }
 
     /// Notes who did what.
@@ -416,7 +493,7 @@ impl<'a> Moves<'a> {
         let payout_puts: Vec<_> = self.payout_puts.values().cloned().collect();
         payouts_move(tx, &payout_puts).await?;
         payout_items_live(tx, &of(true), true).await?;
-        self.payments(tx).await?;
+        self.write_payments(tx).await?;
         let is_told = book(tx, self.app, &self.bookings, self.now).await?;
         audit_insert(tx, &self.deeds).await?;
         Ok(announce(tx, self.app, &self.told, self.now).await? || is_told)
@@ -425,7 +502,7 @@ impl<'a> Moves<'a> {
 
 impl Moves<'_> {
     /// Payments stand where their payouts do; one that can be sent again is in none.
-    async fn payments(&mut self, tx: &Tx<'_>) -> StoreResult<()> {
+    async fn write_payments(&mut self, tx: &Tx<'_>) -> StoreResult<()> {
         let sent = |id: &i64| self.payouts.get(id).filter(|row| row.payments_batch_id.is_some());
         let moved: Vec<&PayoutRow> = self.payout_puts.keys().filter_map(sent).collect();
         let again = |row: &&&PayoutRow| {
@@ -433,8 +510,11 @@ impl Moves<'_> {
             row.status == PayoutStatus::Cancelled.name()
                 || (row.status == PayoutStatus::Pending.name() && was != Some(row.status.as_str()))
         };
-        payouts_send(tx, None, &numbers(moved.iter().filter(again).map(|row| row.id))).await?;
-        let payments: BTreeSet<i64> = moved.iter().filter_map(|row| row.payments_batch_id).collect();
+        let sent = moved.iter().filter(again);
+        let sent = sent.map(|row| PayoutSent { id: row.id, was: row.payments_batch_id, next: None });
+        payouts_send(tx, &sent.collect::<Vec<_>>()).await?;
+        let mut payments: BTreeSet<i64> = moved.iter().filter_map(|row| row.payments_batch_id).collect();
+        payments.append(&mut self.payments);
         self.told.extend(payments::follow(tx, &payments, self.now).await?);
         Ok(())
     }
@@ -498,5 +578,6 @@ fn payout_row(new: &PayoutNew) -> PayoutRow {
         failed_at: None,
         finished_at: None,
         is_hidden: false,
+        has_issues: false,
     }
 }

@@ -83,8 +83,13 @@ fn add(world: &World, cells: &mut BTreeMap<CellKey, Cell>, key: CellKey, item: &
         period: item.period,
         cut_off: Fraction::ZERO,
         facts: BTreeSet::new(),
-        hold_days: item.plan["hold_days"].as_i64().unwrap_or(0),
+        hold_days: 0,
     });
+    // What adds up over periods is for the one of its latest part, as its hold is.
+    if item.period.first_day >= cell.period.first_day {
+        cell.period = item.period;
+        cell.hold_days = item.plan["hold_days"].as_i64().unwrap_or(0);
+    }
     cell.minor += minor;
     match &item.fact {
         Some(fact) => drop(cell.facts.insert(fact.clone())),

@@ -217,7 +217,7 @@ pub fn bonuses<'w>(world: &'w World, items: &[Item<'w>], held: &mut Held) -> Vec
 /// Whether what the item is about passes the filters of a rule that is of another rule.
 pub fn passes(world: &World, plan: &Value, rule: &Value, item: &Item) -> bool {
     // What was carried is still of its fact; an acquisition is of a person.
-    let carried = item.trigger.as_ref().filter(|_| !matches!(item.order.2.as_str(), "person"));
+    let carried = item.trigger.as_ref().filter(|_| !item.is_of_person());
     match item.fact.as_ref().or(carried) {
         Some(fact) => matches(plan, rule, &world.facts[fact], item.customer),
         None => matches_customer(rule, item.customer),

@@ -18,6 +18,10 @@ pub fn objections(explanation: &Value) -> Vec<String> {
         if list(&input["terms"]).next().is_some() {
             hold("quantity", number(&input["quantity"]), sum_of_terms(input));
         }
+        if let Some(won) = list(&input["candidates"]).next() {
+            let rate = list(&input["pieces"]).last().unwrap();
+            hold("rate of an input", number(&rate["rate"]), won_of(won, &rate["rate"]));
+        }
         hold("direct", number(&input["direct"]), direct(input));
         hold("exact of an input", number(&input["exact"]), of_level(input));
         sum = sum + number(&input["exact"]);
@@ -27,8 +31,7 @@ pub fn objections(explanation: &Value) -> Vec<String> {
     }
     // The first candidate won: it is the rate, or the percent of it.
     if let Some(won) = list(&explanation["candidates"]).next() {
-        let (rate, won) = (number(&explanation["rate"]), number(&won["rate"]));
-        hold("rate", rate, if won == rate { won } else { won.percent() });
+        hold("rate", number(&explanation["rate"]), won_of(won, &explanation["rate"]));
     }
     let exact = number(&explanation["exact"]);
     hold("exact", exact, sum);
@@ -36,6 +39,12 @@ pub fn objections(explanation: &Value) -> Vec<String> {
     hold("rounded", number(&explanation["rounded"]), rounded(explanation, exact, digits));
     hold("posted after", number(&explanation["posted_after"]), number(&explanation["rounded"]));
     found
+}
+
+/// The rate of the candidate that won, or the percent of it.
+fn won_of(candidate: &Value, rate: &Value) -> Fraction {
+    let won = number(&candidate["rate"]);
+    if won == number(rate) { won } else { won.percent() }
 }
 
 /// Σ term × exchange rate; points of a spread are in the plan's currency already.

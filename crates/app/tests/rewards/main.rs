@@ -3,6 +3,7 @@
 
 #[path = "../life/books.rs"]
 mod books;
+mod fulfilment;
 mod lives;
 mod money;
 mod outage;

@@ -63,7 +63,7 @@ async fn deliver(books: &Books, mut receiver: Option<&mut Receiver>, seconds: i6
                     error: None,
                     retry_after_seconds: None,
                 };
-                assert!(delivery_finish(&books.app.outbox, &one, attempt, now).await.expect("finishes"));
+                assert!(delivery_finish(&books.app, &one, attempt, now).await.expect("finishes"));
             }
         }
         books.app.clock.advance_seconds(STEP_SECONDS);

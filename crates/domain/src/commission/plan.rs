@@ -16,6 +16,7 @@ use super::flat::Flat;
 use super::per_lot::PerLot;
 use super::per_million::PerMillion;
 use super::percent::Percent;
+use super::sales::Sales;
 use super::tiers::Tiers;
 use crate::money::{Currency, Decimal, Unit};
 use crate::time::{Instant, PeriodLength, Zone};
@@ -80,6 +81,8 @@ pub struct Rule {
     pub carry: Option<Carry>,
     /// Which trades count.
     pub eligibility: Option<Eligibility>,
+    /// Which sales count; `None` where it is not asked.
+    pub sales: Option<Sales>,
     /// What it is worth.
     pub kind: Kind,
 }
@@ -236,7 +239,7 @@ impl Rule {
 impl Plan {
     /// Whether what one person does can change what another one's facts are worth.
     pub fn reaches_beyond_a_person(&self) -> bool {
-        self.rules.iter().any(Rule::adds_up_by_period) || self.asks_of_partners()
+        self.rules.iter().any(Rule::adds_up_by_period) || self.asks_of_partners() || self.follows_sales_of_partners()
     }
 
     /// Whether all that it must know of other persons are sums over a partner's period: then persons can be priced a few
@@ -247,7 +250,7 @@ impl Plan {
                 && !rule.cap.is_some_and(|cap| matches!(cap.per, CapPer::Day | CapPer::Period))
                 && !rule.brackets.as_ref().is_some_and(|brackets| brackets.mode == Mode::Marginal)
         };
-        self.rules.iter().all(in_sums) && !self.asks_of_partners()
+        self.rules.iter().all(in_sums) && !self.asks_of_partners() && !self.follows_sales_of_partners()
     }
 
     fn asks_of_partners(&self) -> bool {

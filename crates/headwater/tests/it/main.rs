@@ -26,6 +26,7 @@ mod reference;
 mod rewards;
 mod rewards_affiliate;
 mod rewards_campaigns;
+mod rewards_conditions;
 mod rewards_lists;
 mod rewards_once;
 mod rewards_payouts;

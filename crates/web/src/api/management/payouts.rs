@@ -48,8 +48,20 @@ pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -
         Some(Ok(id)) => Some(id),
         Some(Err(_)) => return Ok(Json(page.to_wire(Vec::new()))),
     };
-    let filter =
-        PayoutFilter { program_id, partner_id: partner, status, unit: asked(&query, "unit"), before_id: after(&page)? };
+    let has_issues = match asked(&query, "has_issues").as_deref() {
+        None => None,
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        Some(_) => return Err(ApiError::invalid("has_issues", "has_issues must be true or false.")),
+    };
+    let filter = PayoutFilter {
+        program_id,
+        partner_id: partner,
+        status,
+        unit: asked(&query, "unit"),
+        has_issues,
+        before_id: after(&page)?,
+    };
     let found = state.app.payout_list(caller.account, filter, rows(&page)).await.map_err(refused)?;
     Ok(Json(page.to_wire(found.iter().map(|row| to_wire(&state, row)).collect())))
 }
@@ -203,6 +215,7 @@ fn to_wire(state: &WebState, row: &PayoutRow) -> Value {
         "commissions": row.commissions,
         "until": Instant(row.until_at).iso8601(),
         "error": row.error,
+        "has_issues": row.has_issues,
         "created": Instant(row.created_at).iso8601(),
         "finished": row.finished_at.map(|at| Instant(at).iso8601()),
     })

@@ -23,7 +23,7 @@ use headwater_app::commission::shown::{ShownFilter, ShownOrder};
 use headwater_app::error::Error;
 use headwater_app::keep::Attempt;
 use headwater_app::referral::{Named, Referral};
-use headwater_app::tracking::{Bought, TrackFailure, Visitor};
+use headwater_app::tracking::{BILLING_PERIOD, Bought, PLAN, TrackFailure, Visitor};
 use headwater_domain::ids::{CommissionId, CustomerId, MembershipId, ProgramId};
 use headwater_domain::money::{Currency, Unit};
 use headwater_domain::postback::entity::CommissionEntity;
@@ -128,9 +128,9 @@ async fn of_event(state: &WebState, caller: &Caller, key: String) -> Result<Vec<
 fn said(fields: &Fields<'_>) -> Result<Map<String, Value>, RewardsError> {
     let mut said = Map::new();
     if let Some(plan) = track::text(fields, "plan_id")? {
-        said.insert("plan".to_owned(), plan.into());
+        said.insert(PLAN.to_owned(), plan.into());
     }
-    let (what, period) = ("billing_period", fields.optional_string("billing_period")?);
+    let (what, period) = (BILLING_PERIOD, fields.optional_string(BILLING_PERIOD)?);
     if let Some(period) = one_of(what, period.as_deref(), &BILLING_PERIODS).map_err(|e| field_error(what, &e))? {
         said.insert(what.to_owned(), period.into());
     }

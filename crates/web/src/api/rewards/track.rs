@@ -16,7 +16,7 @@ use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::app::App;
 use headwater_app::referral::{Named, Referral};
-use headwater_app::tracking::{Bought, TrackFailure, Tracked, Visitor};
+use headwater_app::tracking::{BILLING_PERIOD, Bought, PLAN, TrackFailure, Tracked, Visitor};
 use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::money::{Currency, Unit};
 use headwater_domain::postback::entity::CommissionEntity;
@@ -25,10 +25,6 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
 const KEY_CHARACTERS_MAX: usize = 255;
-/// What is kept beside a sale, and shown again.
-const PLAN: &str = "plan";
-const BILLING_PERIOD: &str = "billing_period";
-
 /// Clocks of callers may go ahead by this much, as in the referral API.
 const FUTURE_SECONDS_MAX: i64 = 300;
 
