@@ -104,6 +104,7 @@ async fn a_sale_is_that_of_the_sub_id_whose_link_brought_the_buyer(engine: Engin
         serde_json::from_str::<Value>(&text).expect("JSON")
     };
     let (_, members) = rewards(&broker, Method::GET, "/api/v2/company/promoter_campaigns", &Value::Null).await;
+    let mut visitors = Vec::new();
     for (sub_id, buyers) in [("news", &["a", "b"][..]), ("forum", &["c"]), ("silent", &[])] {
         let link = json!({"promoter_campaign_id": members[0]["id"], "name": sub_id, "sub_id": sub_id});
         let link = affiliate(Method::POST, "referral_links", &link).await;
@@ -116,9 +117,18 @@ async fn a_sale_is_that_of_the_sub_id_whose_link_brought_the_buyer(engine: Engin
             let landing = url::Url::parse(&landing).expect("an address");
             let session =
                 landing.query_pairs().find(|(name, _)| name == "sessionId").expect("a session").1.into_owned();
-            let email = format!("{buyer}@buyer.example");
-            track(&broker, "sale", json!({"email": email, "event_id": buyer, "amount": 1000, "tid": session})).await;
+            visitors.push((buyer.to_string(), session));
         }
+    }
+    // A click is written down a moment after its visitor went on.
+    for _ in 0..400 {
+        if broker.rows("/api/referral/clicks").await.len() == visitors.len() {
+            break;
+        }
+    }
+    for (buyer, session) in visitors {
+        let email = format!("{buyer}@buyer.example");
+        track(&broker, "sale", json!({"email": email, "event_id": buyer, "amount": 1000, "tid": session})).await;
     }
     let by_token =
         json!({"email": "d@buyer.example", "event_id": "d", "amount": 700, "ref_id": members[0]["ref_token"]});

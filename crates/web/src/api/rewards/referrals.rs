@@ -245,7 +245,7 @@ pub(super) fn to_wire(app: &App, referral: &Referral) -> Value {
     object["customer_since"] = json!(row.customer_since.map(|at| Instant(at).iso8601()));
     object["cancelled_at"] = json!(row.cancelled_at.map(|at| Instant(at).iso8601()));
     object["promoter_campaign"] = json!(referral.membership.as_ref().map(|member| memberships::named(app, member)));
-    object["fraud_check"] = of("fraud_check");
+    object["fraud_check"] = attributes.get("fraud_check").cloned().unwrap_or_else(|| "no_suspicion".into());
     object["username"] = json!(row.name);
     object["split_details"] = Value::Null;
     object["created_by_user_email"] = Value::Null;
