@@ -292,9 +292,9 @@ impl<'a> Moves<'a> {
         payouts_move(tx, &payout_puts).await?;
         payout_items_live(tx, &of(true), true).await?;
         self.write_payments(tx).await?;
-        book(tx, self.app, &self.bookings, self.now).await?;
+        let is_told = book(tx, self.app, &self.bookings, self.now).await?;
         audit_insert(tx, &self.deeds).await?;
-        announce(tx, self.app, &self.told, self.now).await
+        Ok(announce(tx, self.app, &self.told, self.now).await? || is_told)
     }
 }
 

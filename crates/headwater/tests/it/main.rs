@@ -28,6 +28,8 @@ mod rewards_affiliate;
 mod rewards_campaigns;
 mod rewards_conditions;
 mod rewards_fulfilment;
+mod rewards_lists;
+mod rewards_once;
 mod rewards_payouts;
 mod rewards_people;
 mod rewards_reports;
