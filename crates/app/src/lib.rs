@@ -5,6 +5,7 @@
 pub mod announce;
 pub mod app;
 pub mod audit;
+pub mod balance;
 pub mod batch;
 pub mod brand;
 pub mod campaign;

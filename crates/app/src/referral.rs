@@ -168,7 +168,7 @@ fn split_of(row: &ReferralRow) -> Vec<SplitPart> {
 }
 
 /// The caller's id of a referral, where it gave one.
-fn uid_of(external_id: Option<&str>, attributes: Option<&str>) -> Option<String> {
+pub(crate) fn uid_of(external_id: Option<&str>, attributes: Option<&str>) -> Option<String> {
     match external_id {
         Some(id) if !id.starts_with(EMAIL_PREFIX) => Some(id.to_owned()),
         _ => {
@@ -361,11 +361,14 @@ impl App {
         if before.row.program_id != to.program.0 {
             return Err(Error::invalid("promoter_campaign_id", "must be of the campaign that the referral is in"));
         }
-        let from = if with_commissions { Instant(0) } else { at };
+        if with_commissions {
+            self.customer_take_over(account, id, to.partner, "moved to another promoter").await?;
+            return self.referral_read(account, id).await;
+        }
         let partner =
             self.directory().partner_by_id(account, to.partner).map(|partner| partner.row.external_id.clone());
         let partner = partner.ok_or(Error::NotFound("promoter"))?;
-        self.customer_attribute(account, id, &partner, Some(from), "moved to another promoter").await?;
+        self.customer_attribute(account, id, &partner, Some(at), "moved to another promoter").await?;
         self.referral_read(account, id).await
     }
 

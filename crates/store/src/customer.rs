@@ -88,6 +88,30 @@ pub async fn attribution_put(
     Ok(bound)
 }
 
+/// Binds the account of this number from the beginning, whatever it was bound to since; gives how many bindings that changes.
+pub async fn attribution_take_over(
+    tx: &Tx<'_>,
+    account_id: i64,
+    customer_id: i64,
+    partner_id: i64,
+    reason: &str,
+    recorded_at: i64,
+) -> Result<u64> {
+    let statement = sql!(
+        "UPDATE attribution SET partner_id = $3, link_id = NULL, click_id = NULL, clicked_at = NULL, splits = NULL, evidence = 'operator', \
+         reason = $4, recorded_at = $5 WHERE account_id = $1 AND customer_id = $2 AND partner_id <> $3"
+    );
+    let taken = tx.execute(statement, &[&account_id, &customer_id, &partner_id, &reason, &recorded_at]).await?;
+    let statement = sql!(
+        "INSERT INTO attribution (person_id, customer_id, from_at, account_id, partner_id, evidence, reason, recorded_at) \
+         SELECT c.person_id, c.id, CAST(0 AS BIGINT), c.account_id, CAST($3 AS BIGINT), 'operator', CAST($4 AS TEXT), CAST($5 AS BIGINT) \
+         FROM customer c WHERE c.account_id = $1 AND c.id = $2 ON CONFLICT (person_id, customer_id, from_at) DO NOTHING"
+    );
+    let made = tx.execute(statement, &[&account_id, &customer_id, &partner_id, &reason, &recorded_at]).await?;
+    person_rebind(tx, account_id, customer_id).await?;
+    Ok(taken + made)
+}
+
 record! {
     /// The binding of a customer that is in force, and who shares what it earns.
     pub struct SharedBindingRow { person_id: i64, program_id: i64, from_at: i64, partner_id: i64, splits: Option<String> }

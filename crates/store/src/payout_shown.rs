@@ -14,7 +14,7 @@ pub struct PayoutShownFilter {
     pub ids: Option<String>,
     pub status: Option<String>,
     pub campaign_ids: Option<String>,
-    pub payments_batch_id: Option<i64>,
+    pub payments_batch_ids: Option<String>,
     /// `next`, `overdue` or `custom`.
     pub due_period: Option<String>,
     /// What ended before is overdue.
@@ -100,7 +100,7 @@ macro_rules! fits {
              AND (CAST($2 AS TEXT) IS NULL OR $2 LIKE '%,' || CAST(id AS TEXT) || ',%') \
              AND (CAST($3 AS TEXT) IS NULL OR status = $3) \
              AND (CAST($4 AS TEXT) IS NULL OR $4 LIKE '%,' || CAST(program_id AS TEXT) || ',%') \
-             AND (CAST($5 AS BIGINT) IS NULL OR payments_batch_id = $5) \
+             AND (CAST($5 AS TEXT) IS NULL OR $5 LIKE '%,' || CAST(payments_batch_id AS TEXT) || ',%') \
              AND (CAST($6 AS TEXT) IS NULL OR ",
             due_period!("CAST($7 AS BIGINT)"),
             " = $6) AND (CAST($8 AS BIGINT) IS NULL OR period_start >= $8) AND (CAST($9 AS BIGINT) IS NULL OR period_start <= $9) \
@@ -133,7 +133,7 @@ pub async fn payouts_shown(
         &f.ids,
         &f.status,
         &f.campaign_ids,
-        &f.payments_batch_id,
+        &f.payments_batch_ids,
         &f.due_period,
         &f.overdue_before,
         &f.period_start_from,

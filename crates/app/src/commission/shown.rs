@@ -192,7 +192,8 @@ pub(crate) fn commission_entity(directory: &Directory, names: &RewardNames, row:
         unit: unit(&row.unit),
         amount: Decimal(row.amount),
         is_custom: row.fact_id == 0,
-        created_by: row.made_by.clone(),
+        // A key has no email.
+        created_by: row.made_by.clone().filter(|maker| maker.contains('@')),
         is_paid: status == Some(Stage::Paid),
         sale_amount: row.sale_amount.map(Decimal),
         sale_unit: unit(row.sale_currency.as_deref().unwrap_or(currency.code())),

@@ -6,6 +6,7 @@ use headwater_app::batch::{BatchAction, BatchRequest, OBJECTS_MAX};
 use headwater_app::commission::custom::CustomCommission;
 use headwater_app::commission::shown::{ShownFilter, ShownOrder};
 use headwater_app::error::Error;
+use headwater_app::keep::Keep;
 use headwater_app::payout::PayoutFilter;
 use headwater_app::payout::payments::Payments;
 use headwater_app::payout::shown::PayoutGrouping;
@@ -202,7 +203,7 @@ async fn a_batch_of_many_goes_on_in_the_background(store: TestStore) {
         assert!(matches!(books.app.batch_start(books.account, request).await, Err(Error::Invalid { .. })));
     }
     assert!(books.app.batch_list(books.account, None, 1, 20).await.expect("lists").is_empty(), "none is in progress");
-    assert_eq!(books.app.batch_list(books.account, Some("completed".into()), 1, 20).await.expect("lists").len(), 1);
+    assert_eq!(books.app.batch_list(books.account, Some(",completed,".into()), 1, 20).await.expect("lists").len(), 1);
     holds(&books).await;
 }
 
@@ -238,7 +239,7 @@ async fn lists_are_narrowed_sorted_and_paged(store: TestStore) {
         (ShownFilter { is_first: Some(true), ..ShownFilter::default() }, vec![ids[0]]),
         (ShownFilter { is_refunded: Some(true), ..ShownFilter::default() }, vec![]),
         (ShownFilter { part: Some("nobody".into()), ..ShownFilter::default() }, vec![]),
-        (ShownFilter { plan_pair: Some("\"plan\":\"pro\"".into()), ..ShownFilter::default() }, vec![]),
+        (ShownFilter { plan_pairs: vec!["\"plan\":\"pro\"".into()], ..ShownFilter::default() }, vec![]),
         (ShownFilter { due_period: Some("next".into()), ..ShownFilter::default() }, vec![cash]),
     ] {
         let found = list(filter.clone(), newest, 1, 20).await;
@@ -265,12 +266,16 @@ async fn a_commission_made_by_hand_is_in_the_books(store: TestStore) {
         unit,
         amount: Decimal::parse(amount).expect("a decimal"),
         event_id: None,
+        event_date: None,
         internal_note: Some("a bonus".into()),
         external_note: None,
-        made_by: Some("ops@broker.example".into()),
+        said: Map::new(),
     };
-    let made =
-        books.app.commission_custom(books.account, custom(Some(Unit::Points), "40"), "key:1").await.expect("made");
+    let made = books
+        .app
+        .commission_custom(books.account, custom(Some(Unit::Points), "40"), "ops@broker.example", Keep::nothing())
+        .await
+        .expect("made");
     let shown = made.to_json();
     assert_eq!((&shown["commission_type"], &shown["status"]), (&json!("custom"), &json!("approved")));
     assert_eq!(
@@ -280,10 +285,10 @@ async fn a_commission_made_by_hand_is_in_the_books(store: TestStore) {
     assert!(shown["payout_id"].is_i64() && shown["referral"].is_null());
     let names: Vec<String> = told(&books).await.into_iter().map(|(name, _)| name).collect();
     assert_eq!(names[..4], ["commission.created", "commission.pending", "commission.updated", "commission.approved"]);
-    books.app.commission_custom(books.account, custom(None, "12.50"), "key:1").await.expect("made");
+    books.app.commission_custom(books.account, custom(None, "12.50"), "key:1", Keep::nothing()).await.expect("made");
     assert_eq!(books.owed(books.partners[0]).await, [("payable".to_owned(), 12)]);
     for (unit, amount) in [(Some(Unit::Points), "0.5"), (None, "0"), (None, "0.001")] {
-        let refused = books.app.commission_custom(books.account, custom(unit, amount), "key:1").await;
+        let refused = books.app.commission_custom(books.account, custom(unit, amount), "key:1", Keep::nothing()).await;
         assert!(matches!(refused, Err(Error::Invalid { .. })), "{amount}");
     }
     holds(&books).await;

@@ -194,6 +194,7 @@ fn from_wire(fields: &Map<String, Value>) -> Result<PartnerRequest, ApiError> {
         plan: clearable("plan")?,
         rates: fields.get("rates").filter(|value| !value.is_null()).map(rates).transpose()?,
         metadata,
+        ..PartnerRequest::default()
     })
 }
 

@@ -240,7 +240,7 @@ fn named(app: &App, account: AccountId, by: ReportBy, key: &ReportKey) -> Value 
     }
 }
 
-fn currency(app: &App, account: AccountId, key: &ReportKey) -> Option<Currency> {
+pub(super) fn currency(app: &App, account: AccountId, key: &ReportKey) -> Option<Currency> {
     let directory = app.directory();
     let program = match key {
         ReportKey::Campaign(id) => directory.program(account, *id),
@@ -270,7 +270,7 @@ fn by_unit(sums: &BTreeMap<String, Decimal>, currency: Option<Currency>) -> Valu
 }
 
 /// A column as it is shown.
-fn shown(column: &str, tally: &Tally, currency: Option<Currency>) -> Value {
+pub(super) fn shown(column: &str, tally: &Tally, currency: Option<Currency>) -> Value {
     let figure = figure(column, tally, currency);
     let is_money = column.ends_with("_amount") || column.ends_with("_epc");
     // A unit without minor digits shows counts and percents as they are.
