@@ -210,6 +210,26 @@ fn shares_add_up_to_what_is_shared() {
     }
 }
 
+#[test]
+fn a_split_changes_no_sum() {
+    let sums = |case: &Value| {
+        let mut sums = BTreeMap::<String, i128>::new();
+        for ((_, unit), (minor, _)) in model::end_of(case).1.totals {
+            *sums.entry(unit).or_default() += minor;
+        }
+        sums.retain(|_, minor| *minor != 0);
+        sums
+    };
+    let mut split = 0;
+    for seed in drawn() {
+        let case = model::orders::never_suspended(&model::generate::case(seed));
+        let whole = model::orders::unsplit(&case);
+        assert_eq!(sums(&case), sums(&whole), "seed {seed}");
+        split += usize::from(model::end_of(&case).1.totals != model::end_of(&whole).1.totals);
+    }
+    assert!(split > 10, "{split} cases were paid otherwise");
+}
+
 /// Postings of random cases that are multiplied out.
 const EXPLAINED_POSTINGS: usize = 1000;
 
@@ -235,7 +255,10 @@ fn explanations_multiply_out_to_the_cent() {
                 let of_tier = tier.map(|(key, value)| if key == "method" { value.to_string() } else { key.clone() });
                 told.chain(of_tier).for_each(|key| *seen.entry(key).or_default() += 1);
             }
-            *seen.entry("paths".to_owned()).or_default() += told["paths"].as_array().expect("a list").len();
+            let paths = told["paths"].as_array().expect("a list");
+            *seen.entry("paths".to_owned()).or_default() += paths.len();
+            *seen.entry("portions".to_owned()).or_default() +=
+                paths.iter().filter(|path| path["portions"].is_array()).count();
             *seen.entry("summed_up".to_owned()).or_default() += usize::from(told["summed_up"].is_object());
         }
         explained += postings.len();
@@ -252,6 +275,8 @@ fn explanations_multiply_out_to_the_cent() {
         "pass_up_amounts",
         "same_rank",
         "paths",
+        "portions",
+        "split_percent",
         "terms",
         "exchange_rate",
     ] {

@@ -59,7 +59,7 @@ pub async fn person_facts(tx: &Tx<'_>, persons: &[Number]) -> Result<PersonState
     let attributions = batch_sql!(
         Number,
         0,
-        "SELECT a.person_id, a.customer_id, a.from_at, a.partner_id, a.link_id, a.click_id FROM {batch} \
+        "SELECT a.person_id, a.customer_id, a.from_at, a.partner_id, a.link_id, a.click_id, a.splits FROM {batch} \
          CROSS JOIN attribution a WHERE a.person_id = batch.id"
     );
     Ok(PersonState {

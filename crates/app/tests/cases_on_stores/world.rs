@@ -12,7 +12,7 @@ use headwater_app::ledger::BalanceFilter;
 use headwater_app::partner::PartnerRequest;
 use headwater_app::plan::PlanFailure;
 use headwater_domain::attribution::{Evidence, Touch};
-use headwater_domain::commission::lint;
+use headwater_domain::commission::{SplitPart, lint};
 use headwater_domain::fact::FactBody;
 use headwater_domain::ids::{AccountId, ClickId, CustomerId, LinkId, PartnerId, ProgramId, to_prefixed};
 use headwater_domain::link::LINK_PREFIX;
@@ -144,6 +144,9 @@ impl World {
         }
         if !records.is_empty() {
             self.record(records).await;
+        }
+        if let Some(split) = step.get("split") {
+            self.split(split).await?;
         }
         if let Some(rate) = step.get("exchange_rate") {
             self.add_rate(rate).await;
@@ -310,6 +313,22 @@ impl World {
         self.app.refresh().await.expect("refreshes");
     }
 
+    /// Who shares, by the names of the case.
+    fn parts(&self, value: &Value, key: &str) -> Vec<SplitPart> {
+        let part = |part: &Value| SplitPart {
+            partner: self.partners[text(part, "partner")],
+            percent: Decimal::parse(text(part, "percent")).expect("a decimal"),
+        };
+        list(value, key).map(part).collect()
+    }
+
+    async fn split(&self, value: &Value) -> Step<()> {
+        let customer = self.app.customer_named(self.account, text(value, "customer")).await;
+        let customer = customer.map_err(|_| "unknown_customer".to_owned())?;
+        let (parts, at) = (self.parts(value, "parts"), Some(instant(text(value, "at"))));
+        self.app.customer_split(self.account, customer, parts, at).await.map_err(|_| "split".to_owned())
+    }
+
     pub fn customer(&self, value: &Value) -> Record {
         let set = |key| word(value, key).map_or(Field::Keep, Field::Set);
         let referrer = word(value, "partner").map_or(Referrer::Unsaid, |name| {
@@ -331,6 +350,7 @@ impl World {
             campaign: set("campaign"),
             attributes: Map::new(),
             referrer,
+            split: self.parts(value, "split"),
         }))
     }
 
