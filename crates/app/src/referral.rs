@@ -145,7 +145,7 @@ pub(crate) fn entity(directory: &Directory, shown: &Shown, membership: Option<&A
 }
 
 /// The caller's id of a referral, where it gave one.
-fn uid_of(external_id: Option<&str>, attributes: Option<&str>) -> Option<String> {
+pub(crate) fn uid_of(external_id: Option<&str>, attributes: Option<&str>) -> Option<String> {
     match external_id {
         Some(id) if !id.starts_with(EMAIL_PREFIX) => Some(id.to_owned()),
         _ => {
@@ -281,23 +281,27 @@ impl App {
         self.referral_read(account, id).await
     }
 
-    /// Gives its referral to another member of the same program, from the beginning or from now on.
+    /// Gives its referral to another member of the same program, from the beginning or from `at` on.
     pub async fn referral_move(
         self: &Arc<Self>,
         account: AccountId,
         id: CustomerId,
         to: &Membership,
         with_commissions: bool,
+        at: Instant,
     ) -> Result<Referral> {
         let before = self.referral_read(account, id).await?;
         if before.row.program_id != to.program.0 {
             return Err(Error::invalid("promoter_campaign_id", "must be of the campaign that the referral is in"));
         }
-        let from = with_commissions.then_some(Instant(0));
+        if with_commissions {
+            self.customer_take_over(account, id, to.partner, "moved to another promoter").await?;
+            return self.referral_read(account, id).await;
+        }
         let partner =
             self.directory().partner_by_id(account, to.partner).map(|partner| partner.row.external_id.clone());
         let partner = partner.ok_or(Error::NotFound("promoter"))?;
-        self.customer_attribute(account, id, &partner, from, "moved to another promoter").await?;
+        self.customer_attribute(account, id, &partner, Some(at), "moved to another promoter").await?;
         self.referral_read(account, id).await
     }
 

@@ -7,7 +7,7 @@
 
 use crate::directory::Program;
 use crate::error::Result;
-use crate::history::{Circle, History, Recorded};
+use crate::history::{Circle, History, PERSONS_AT_ONCE, Recorded};
 use headwater_domain::commission::{Held, postings};
 use headwater_domain::ledger::{GENESIS, entry_hash};
 use headwater_domain::money::Decimal;
@@ -47,7 +47,8 @@ impl History {
         let mut verdict = Verdict::default();
         let programs: Vec<Arc<Program>> = self.directory.programs_of_all_accounts().cloned().collect();
         for program in programs {
-            for circle in self.circles(&program, None).await? {
+            let mut circles = self.circles(&program, None).await?;
+            while let Some(circle) = circles.next(self, PERSONS_AT_ONCE).await? {
                 verdict.persons += circle.persons.len();
                 if let Some(difference) = self.difference(&program, &circle).await? {
                     return Ok(Verdict { difference: Some(difference), ..verdict });

@@ -189,7 +189,8 @@ pub(crate) fn commission_entity(directory: &Directory, names: &RewardNames, row:
         unit: unit(&row.unit),
         amount: Decimal(row.amount),
         is_custom: row.fact_id == 0,
-        created_by: row.made_by.clone(),
+        // A key has no email.
+        created_by: row.made_by.clone().filter(|maker| maker.contains('@')),
         is_paid: status == Some(Stage::Paid),
         sale_amount: row.sale_amount.map(Decimal),
         sale_unit: unit(row.sale_currency.as_deref().unwrap_or(currency.code())),
@@ -215,5 +216,6 @@ pub(crate) fn commission_entity(directory: &Directory, names: &RewardNames, row:
         recipient,
         payout_id: row.payout_id,
         fulfilled_at: row.paid_at.filter(|_| row.status == "fulfilled").map(Instant),
+        has_issues: row.has_issues,
     }
 }

@@ -185,6 +185,10 @@ impl Decision<'_> {
             keep(&mut record.registered, customer, account.is_registered);
         }
         self.view.outcome.customers.retain(|update| update.id != account.id);
+        let stored = self.view.known.accounts.get(&customer).filter(|_| !self.view.known.changed.contains(&customer));
+        if let Some(stored) = stored.cloned() {
+            self.view.known.before.insert(customer, stored);
+        }
         self.view.known.changed.insert(customer);
         self.view.known.accounts.insert(customer, account);
     }

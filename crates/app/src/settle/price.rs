@@ -37,7 +37,7 @@ pub(super) fn sold(facts: &[Fact], fact: FactId) -> Option<(Decimal, Currency)> 
     match &facts.iter().find(|known| known.id == fact)?.body {
         FactBody::Event { amount: Some(amount), currency: Some(currency), .. }
         | FactBody::Money { amount, currency, .. }
-        | FactBody::Sale { amount, currency } => Some((*amount, *currency)),
+        | FactBody::Sale { amount, currency, .. } => Some((*amount, *currency)),
         FactBody::Refund { amount, currency, .. } => Some((amount.negated(), *currency)),
         _ => None,
     }

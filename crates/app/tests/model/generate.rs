@@ -217,6 +217,9 @@ fn change_figures(random: &mut Random, plan: &mut Value) {
         if random.chance(60) {
             rule[key] = random.pick(&["3", "6", "45"]).into();
         }
+        if rule.get("brackets").is_none() && rule["sales"]["max_redemptions"].is_u64() {
+            rule["sales"]["max_redemptions"] = random.pick(&[&1, &2, &3]).to_owned().to_owned().into();
+        }
         if let Some(steps) = rule.pointer_mut("/brackets/steps").and_then(Value::as_array_mut) {
             steps[0]["rate"] = random.pick(&["2", "4"]).into();
         }
@@ -237,7 +240,7 @@ fn fact(random: &mut Random, key: &str, customers: &[Value]) -> Value {
         false => customers[random.below(customers.len())]["id"].clone(),
     };
     let currency = random.pick(&["USD", "USD", "USD", "EUR", "JPY"]);
-    match random.below(20) {
+    match random.below(26) {
         0..=5 => trading_day(random, key, &customer, currency),
         6..=10 => trade(random, key, &customer, currency),
         11..=12 => json!({
@@ -262,14 +265,14 @@ fn fact(random: &mut Random, key: &str, customers: &[Value]) -> Value {
             "value": random.pick(&["5", "12.345", "-3"]),
         }),
         // A refund is reported by the customer of its sale: one that is not is a question of its own.
-        18 => json!({
-            "type": "sale", "key": sale_key(random, &customer), "customer": customer, "at": moment(random),
-            "amount": random.pick(&["90", "200", "77.77"]), "currency": "USD",
-        }),
-        _ => json!({
-            "type": "refund", "key": key, "customer": customer, "at": moment(random),
-            "sale": sale_key(random, &customer), "amount": random.pick(&["60", "31", "90", "200"]), "currency": "USD",
-        }),
+        18..=23 => sale(random, &customer),
+        _ => {
+            let sale = sale_key(random, &customer);
+            json!({
+                "type": "refund", "key": key, "customer": customer, "at": moment(random), "currency": sale_currency(&sale),
+                "sale": sale, "amount": random.pick(&["60", "31", "90", "200"]),
+            })
+        }
     }
 }
 
@@ -282,7 +285,27 @@ fn name_partner(random: &mut Random, fact: &mut Value, customers: &[Value]) {
 }
 
 fn sale_key(random: &mut Random, customer: &Value) -> String {
-    format!("s-{}-{}", customer.as_str().unwrap(), random.below(2))
+    format!("s-{}-{}", customer.as_str().unwrap(), random.below(5))
+}
+
+/// A refund is in the currency of its sale: one that is not is a question of its own.
+fn sale_currency(key: &str) -> &'static str {
+    if key.ends_with('4') { "EUR" } else { "USD" }
+}
+
+fn sale(random: &mut Random, customer: &Value) -> Value {
+    let key = sale_key(random, customer);
+    let mut fact = json!({
+        "type": "sale", "currency": sale_currency(&key), "key": key, "customer": customer, "at": moment(random),
+        "amount": random.pick(&["90", "200", "77.77"]),
+    });
+    if random.chance(70) {
+        fact["product"] = random.pick(&["basic", "pro"]).into();
+    }
+    if random.chance(60) {
+        fact["billing_period"] = random.pick(&["monthly", "monthly", "yearly"]).into();
+    }
+    fact
 }
 
 fn trading_day(random: &mut Random, key: &str, customer: &Value, currency: &str) -> Value {
@@ -352,6 +375,8 @@ fn revised(random: &mut Random, mut fact: Value, customers: &[Value]) -> Value {
         0 if fact.get("status").is_some() || fact["type"] == "deposit" => fact["status"] = "reversed".into(),
         1 if fact.get("lots").is_some() => fact["lots"] = random.pick(&["0.5", "3", "20"]).into(),
         2 if fact["type"] == "ib_rebate" && random.chance(50) => name_partner(random, &mut fact, customers),
+        1 if fact["type"] == "sale" => fact["product"] = random.pick(&["basic", "pro"]).into(),
+        3 if fact["type"] == "sale" => fact["at"] = moment(random).into(),
         2 if fact.get("amount").is_some() => fact["amount"] = random.pick(&["10", "120"]).into(),
         3 if fact.get("key").is_some() && fact["type"] != "sale" && fact["type"] != "refund" => {
             fact["customer"] = customers[random.below(customers.len())]["id"].clone();

@@ -11,6 +11,7 @@
 use super::conditions::{Look, is_met_at, met_at};
 use super::fraction::Fraction;
 use super::rates::has_rate;
+use super::sales::is_rewarded;
 use super::world::{Customer, Fact, FactId, Micros, Seat, World, fraction, list, period_of, zone_of};
 use super::worth::{
     Reason, counts, eligibility, is_ignored, lot_factor, matches, matches_customer, refunds, sum_of_terms,
@@ -139,6 +140,7 @@ fn base_of(
         }
         "percent" => sum_of_terms(world, plan, rule, "of", fact, at)?.map(|sum| (sum, sum.percent())),
         "external" => sum_of_terms(world, plan, rule, "of", fact, at)?.map(|sum| (sum, sum)),
+        "flat" if rule.get("sales").is_some() => Some((Fraction::ONE, Fraction::ONE)),
         "flat" if fact.kind() == "event" && rule["on"].as_str() == fact.text("event") => {
             Some((Fraction::ONE, Fraction::ONE))
         }
@@ -224,9 +226,22 @@ fn linear_by<'w>(
             if !standing.is_anybody && rule["kind"] != "flat" {
                 continue;
             }
-            let is_per_person = rule["kind"] == "flat" && rule["once_per"].as_str().unwrap_or("person") == "person";
+            let is_per_person = rule["kind"] == "flat" && once_per(rule) == "person";
             if is_per_person != is_once_a_person || !looks(rule) || !matches(plan, rule, fact, customer) {
                 continue;
+            }
+            if rule.get("sales").is_some() {
+                if fact.kind() != "sale" {
+                    continue;
+                }
+                match is_rewarded(world, plan, rule, fact) {
+                    Ok(true) => {}
+                    Ok(false) => continue,
+                    Err(reason) => {
+                        held.insert((fact.id.clone(), reason));
+                        continue;
+                    }
+                }
             }
             let based = base_of(world, plan, rule, fact, customer, (moment, at));
             if based == Ok(None) {
@@ -250,7 +265,7 @@ fn linear_by<'w>(
                 }
             };
             let period = period_of(plan, at);
-            let scope = match (rule["kind"].as_str().unwrap(), rule["once_per"].as_str().unwrap_or("person")) {
+            let scope = match (rule["kind"].as_str().unwrap(), once_per(rule)) {
                 ("flat", "event") => format!("event {} of {}", fact.id.1, customer.name),
                 ("flat", "customer") => format!("customer {}", customer.name),
                 ("flat", _) => format!("person {}", customer.person),
@@ -280,6 +295,12 @@ fn linear_by<'w>(
     }
 }
 
+/// How often a `flat` is paid; for sales each time.
+fn once_per(rule: &Value) -> &str {
+    let default = if rule.get("sales").is_some() { "event" } else { "person" };
+    rule["once_per"].as_str().unwrap_or(default)
+}
+
 /// Brackets, carry and caps per day or period are over all customers of the partner.
 pub fn scope_of(_plan: &Value, rule: &Value, scope: String, period: Period) -> String {
     let is_over_all = rule.get("brackets").is_some()
@@ -292,7 +313,7 @@ pub fn scope_of(_plan: &Value, rule: &Value, scope: String, period: Period) -> S
 fn keep_first_of_each_flat(items: &mut Vec<Item>) {
     let mut seen = BTreeSet::new();
     items.retain(|item| {
-        let once = match item.rule["once_per"].as_str().unwrap_or("person") {
+        let once = match once_per(item.rule) {
             "event" => return true,
             "customer" => item.customer.name.clone(),
             _ => item.customer.person.clone(),

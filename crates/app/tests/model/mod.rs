@@ -15,6 +15,7 @@ pub mod orders;
 pub mod plans;
 pub mod random;
 pub mod rates;
+pub mod sales;
 pub mod shrink;
 pub mod tiers;
 pub mod verdict;

@@ -8,6 +8,7 @@
 use super::conditions::{Look, met_at};
 use super::fraction::Fraction;
 use super::items::{Item, Order, lots, moments};
+use super::sales::is_rewarded;
 use super::world::{Customer, Fact, Micros, World, fraction, list, period_of, start_of};
 use super::worth::{eligibility, is_in_group, matches, matches_customer, sum_of_terms};
 use headwater_domain::time::{Instant, Period};
@@ -144,10 +145,17 @@ fn points(world: &World, partner: &str, plan: &Value, rule: &Value, period: Peri
             if period_of(plan, at) != period || !counts_for(customer, at) || !matches(plan, rule, fact, customer) {
                 continue;
             }
-            let value = if metric == "lots" {
+            let is_kept_out = metric != "lots"
+                && rule.get("sales").is_some()
+                && (fact.kind() != "sale" || is_rewarded(world, plan, rule, fact) != Ok(true));
+            let value = if is_kept_out {
+                None
+            } else if metric == "lots" {
                 lots(plan, rule, fact, customer, moment)
             } else if moment == "open" {
                 None
+            } else if rule["kind"] == "flat" && rule.get("sales").is_some() {
+                Some(Fraction::ONE)
             } else {
                 sum_of_terms(world, plan, rule, "of", fact, at).ok().flatten()
             };

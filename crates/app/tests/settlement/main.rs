@@ -1,6 +1,7 @@
 //! Settlements on both engines, by what they promise.
 
 mod accounts;
+mod batches;
 mod brokers;
 mod circles;
 mod confirmation;

@@ -9,9 +9,10 @@ use super::cpa_ladder::LadderStep;
 use super::held::HeldReason;
 use super::place::{Place, RuleOf};
 use super::plan::{Kind, PlanVersion, Rule};
+use super::sales::{Judged, SaleState, SalesBook};
 use super::terms::{CustomerView, Terms};
 use crate::fact::Fact;
-use crate::ids::FactId;
+use crate::ids::{FactId, PersonId};
 use crate::money::{Exact, OutOfRange};
 use crate::time::{Instant, Period};
 use std::collections::BTreeMap;
@@ -54,6 +55,8 @@ pub(super) struct Claim<'a> {
     pub is_of_person: bool,
     /// What the budget left, where it left less than all.
     pub budget_factor: Option<Exact>,
+    /// What let a sale through.
+    pub sale_states: Vec<SaleState>,
     pub detail: Detail,
 }
 
@@ -97,6 +100,8 @@ pub(super) struct Claims<'a> {
     pub all: Vec<Claim<'a>>,
     /// Only for what steps are looked up by: rules without them claim nothing.
     pub only_steps: bool,
+    /// What conditions on sales look at.
+    pub sales: SalesBook<'a>,
     held: BTreeMap<(FactId, HeldReason), String>,
 }
 
@@ -132,7 +137,7 @@ impl Claim<'_> {
 
 impl<'a> Claims<'a> {
     pub(super) fn new(terms: &'a Terms<'a>) -> Self {
-        Self { terms, all: Vec::new(), only_steps: false, held: BTreeMap::new() }
+        Self { terms, all: Vec::new(), only_steps: false, sales: SalesBook::default(), held: BTreeMap::new() }
     }
 
     pub(super) fn push(&mut self, claim: Claim<'a>) {
@@ -146,6 +151,11 @@ impl<'a> Claims<'a> {
     /// What leaves the range is held.
     pub(super) fn hold_out_of_range(&mut self, fact: FactId, error: OutOfRange) {
         self.hold(fact, HeldReason::NotEvaluable, error.to_string());
+    }
+
+    /// What the rule says of a sale of the person.
+    pub(super) fn judge_sale(&mut self, matter: &Matter<'a, '_>, person: PersonId) -> Judged {
+        self.sales.judge(person, matter.fact, matter.rule_of, self.terms)
     }
 
     pub(super) fn into_held(self) -> BTreeMap<(FactId, HeldReason), String> {
@@ -192,6 +202,7 @@ impl<'a> Matter<'a, '_> {
             is_for_fact: rule.is_for_fact(),
             is_of_person: matches!(rule.kind, Kind::Cpa(_) | Kind::CpaLadder(_)),
             budget_factor: None,
+            sale_states: Vec::new(),
             detail,
         }
     }

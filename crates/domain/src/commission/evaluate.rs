@@ -12,6 +12,7 @@ use super::held::{Held, HeldReason};
 use super::person::{Person, is_ignored};
 use super::place::{Place, Places, RuleOf, Standing};
 use super::plan::{Kind, PlanVersion};
+use super::sales::{Judged, SalesBook};
 use super::sum::Worth;
 use super::terms::{CustomerView, PersonView, Terms};
 use super::traded::{Leg, Traded};
@@ -65,6 +66,7 @@ pub fn reached(persons: &[PersonView], terms: &Terms<'_>) -> Result<Reached, Out
     let (mut claims, mut places, mut volumes) = (Claims::new(terms), Places::new(terms), Volumes::default());
     claims.only_steps = true;
     let people: Vec<Person<'_>> = persons.iter().map(|person| Person::open(person, &mut claims)).collect();
+    claims.sales = SalesBook::of(&people, &mut places, terms);
     let mut standings = Vec::new();
     for person in &people {
         for fact in &person.facts {
@@ -82,6 +84,7 @@ fn evaluate_with<'a>(persons: &'a [PersonView], terms: &'a Terms<'a>, mut volume
     let mut claims = Claims::new(terms);
     let mut places = Places::new(terms);
     let people: Vec<Person<'a>> = persons.iter().map(|person| Person::open(person, &mut claims)).collect();
+    claims.sales = SalesBook::of(&people, &mut places, terms);
     let mut standings = Vec::new();
     let mut qualified = BTreeMap::new();
     for person in &people {
@@ -274,8 +277,23 @@ fn claim_of_rule<'a>(
     if !rates::admits(rule, &matter.rule_of.0.plan, matter.fact, matter.account) {
         return;
     }
+    let mut sale_states = Vec::new();
+    if rule.sales.is_some() {
+        if !matches!(matter.fact.body, FactBody::Sale { .. }) {
+            return;
+        }
+        match claims.judge_sale(matter, person.view.person) {
+            Judged::Rewarded(states) => sale_states = states,
+            Judged::Refused(_) => return,
+            Judged::Unknown(reason, detail) => {
+                claims.hold(matter.fact.id, reason, detail);
+                return;
+            }
+        }
+    }
     let before = claims.all.len();
     match (&rule.kind, traded) {
+        (Kind::Flat(kind), None) if rule.is_flat_of_sales() => flat::claim_of_sale(matter, kind, claims),
         (Kind::PerLot(kind), Some(traded)) => per_lot::claim(matter, kind, traded, claims),
         (Kind::PerMillion(kind), Some(traded)) => per_million::claim(matter, kind, traded, claims),
         (Kind::Percent(kind), traded) => {
@@ -290,6 +308,7 @@ fn claim_of_rule<'a>(
         _ => {}
     }
     let Some(claim) = claims.all.get_mut(before) else { return };
+    claim.sale_states = sale_states;
     if let Some(eligibility) = &rule.eligibility {
         let judged = eligibility.judge(matter.fact).and_then(|judged| match judged {
             Eligible::Counts(share) => claim.factor.times(&share).map(Ok),
@@ -316,7 +335,8 @@ fn claim_of_rule<'a>(
 fn count_amounts<'a>(claims: &Claims<'a>, volumes: &mut Volumes<'a>) {
     for claim in &claims.all {
         let by_base = claim.rule().brackets.as_ref().is_some_and(|brackets| brackets.metric == Metric::Base);
-        if !by_base || !matches!(claim.rule().kind, Kind::Flat(_) | Kind::Cpa(_)) {
+        let is_of_event = matches!(claim.rule().kind, Kind::Flat(_) | Kind::Cpa(_)) && !claim.rule().is_flat_of_sales();
+        if !by_base || !is_of_event {
             continue;
         }
         let order = (claim.place.at, claim.fact.key.as_str(), claim.fact.id);

@@ -19,6 +19,7 @@ use super::percent::Revenue;
 use super::plan::Kind;
 use super::posting::Posting;
 use super::rates;
+use super::sales::SaleState;
 use super::sum::{Part, PathPart, Worth};
 use crate::fact::FactBody;
 use crate::ids::FactId;
@@ -229,6 +230,9 @@ impl Evaluation<'_> {
                 write!(list.0, "[{},\"{value}\"]", Value::from(term)).expect("text takes any text");
             });
         }
+        if !claim.sale_states.is_empty() && !matches!(claim.detail, Detail::OfRule) {
+            input.value("sales", &claim.sale_states.iter().map(sale_state).collect());
+        }
         if has_own_quote && let Some(quote) = self.exchange_rate(claim) {
             input.value("exchange_rate", &quote);
         }
@@ -388,6 +392,11 @@ fn reason_of_nothing(states: Option<(Vec<ConditionState>, bool)>) -> String {
 /// What a path of partners shares; it is rounded once and given out by largest remainder.
 fn path(path: &PathPart) -> Value {
     json!({"levels": path.levels.iter().map(ToString::to_string).collect::<Vec<_>>(), "index": path.index})
+}
+
+fn sale_state(state: &SaleState) -> Value {
+    json!({"name": state.name, "is": state.is.name(), "needed": state.needed.to_string(), "value": state.value.to_string(),
+        "is_met": state.is_met})
 }
 
 fn condition(state: &ConditionState) -> Value {

@@ -2,7 +2,7 @@
 //! the difference to what was posted.
 //!
 //! One file per rule kind (`flat`, `cpa`, `cpa_ladder`, `per_lot`, `per_million`, `percent`, `bonus`, `external`), one
-//! per modifier (`brackets`, `cap`, `carry`, `eligibility`, `budget`, `tiers`). `lint` makes a [`Plan`] of a document.
+//! per modifier (`brackets`, `cap`, `carry`, `eligibility`, `sales`, `budget`, `tiers`). `lint` makes a [`Plan`] of a document.
 //! Never reads a clock, never rounds but once per cell.
 
 mod active;
@@ -35,6 +35,7 @@ mod posting;
 mod progress;
 mod rates;
 mod reader;
+mod sales;
 mod share;
 mod sum;
 mod terms;
@@ -65,6 +66,7 @@ pub use percent::{Percent, Source, Term};
 pub use plan::{Kind, OnSuspended, OncePer, Pays, Plan, PlanVersion, Rule, When};
 pub use posting::{LastPosting, PostedCell, Posting, postings};
 pub use progress::{ConditionReport, conditions};
+pub use sales::{Comparison, SaleCondition, SaleMetric, SaleState, Sales};
 pub use sum::Worth;
 pub use terms::{Binding, CustomerView, PartnerTerms, PersonView, Terms};
 pub use tiers::{PassUp, Tiers};

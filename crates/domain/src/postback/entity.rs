@@ -88,6 +88,8 @@ pub struct CommissionEntity {
     pub payout_id: Option<i64>,
     /// When its receiver got the reward.
     pub fulfilled_at: Option<Instant>,
+    /// Nobody confirmed that the reward was delivered.
+    pub has_issues: bool,
 }
 
 /// A payout.
@@ -113,6 +115,8 @@ pub struct PayoutEntity {
     pub campaign: CampaignNamed,
     pub recipient: Recipient,
     pub commission_ids: Vec<i64>,
+    /// Nobody confirmed that the reward was delivered.
+    pub has_issues: bool,
 }
 
 /// The name of a unit in this dialect: every currency is `cash`.
@@ -179,6 +183,24 @@ impl CommissionEntity {
             "referral": referral.map(|referral| json!({"id": referral.id, "email": referral.email, "uid": referral.uid})),
             "reward": reward, "split_details": null, "recipient": self.recipient.to_json(),
             "is_fulfilled": self.fulfilled_at.is_some(), "fulfilled_at": moment(self.fulfilled_at), "payout_id": self.payout_id,
+            "has_issues": self.has_issues,
+        })
+    }
+}
+
+impl CommissionEntity {
+    /// As who delivers rewards is asked to deliver this one: its payout is pending.
+    pub fn fulfilment_json(&self) -> Value {
+        let reward = self.reward.as_ref();
+        let referral = self.referral.as_ref();
+        json!({
+            "id": self.id, "status": "pending", "amount": amount_json(self.amount, self.unit), "unit": unit_name(self.unit),
+            "created_at": self.created_at.iso8601(), "has_issues": false,
+            "reward": {"id": reward.map(|(id, _)| id), "name": reward.map(|(_, name)| name)},
+            "promoter": self.promoter.as_ref().map_or_else(|| json!({}), PromoterNamed::to_json),
+            "campaign": self.campaign.to_json(), "payout_id": self.payout_id,
+            "referral": referral.map(|referral| json!({"id": referral.id, "email": referral.email, "uid": referral.uid})),
+            "recipient": self.recipient.to_json(),
         })
     }
 }
@@ -202,7 +224,7 @@ impl PayoutEntity {
             "created_at": self.created_at.iso8601(), "payout_method": method,
             "promoter_id": self.promoter.as_ref().map(|promoter| promoter.id),
             "promoter": self.promoter.as_ref().map(PromoterNamed::to_json), "campaign": self.campaign.to_json(),
-            "recipient": self.recipient.to_json(), "commission_ids": self.commission_ids,
+            "recipient": self.recipient.to_json(), "commission_ids": self.commission_ids, "has_issues": self.has_issues,
         })
     }
 }
@@ -263,6 +285,7 @@ mod tests {
             recipient: Recipient::Referral(905),
             payout_id: None,
             fulfilled_at: None,
+            has_issues: false,
         };
         let shown = entity.to_json();
         assert_eq!((&shown["promoter_id"], &shown["promoter_campaign"]["promoter"]["id"]), (&json!(340), &json!(340)));

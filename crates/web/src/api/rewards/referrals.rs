@@ -5,6 +5,7 @@
 use super::asked::{Address, Query, number_in_path, one_of};
 use super::batches;
 use super::caller::with_rewards_key;
+use super::commissions::{between_commas, numbers};
 use super::ids::ids;
 use super::memberships;
 use super::page::{PER_PAGE, Page};
@@ -26,13 +27,17 @@ use headwater_domain::time::Instant;
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
-const FILTERS: [&str; 6] = ["type", "promoter_id", "state", "customer_since..", "created_at..", "cancelled_at.."];
+const FILTERS: [&str; 7] =
+    ["type", "promoter_id", "campaign_id[]", "state", "customer_since..", "created_at..", "cancelled_at.."];
 pub(super) const STATES: [&str; 8] =
     ["subscribed", "signup", "active", "cancelled", "refunded", "denied", "pending", "moved"];
 const FRAUD_CHECKS: [&str; 4] = ["no_suspicion", "same_ip_suspicion", "same_promoter_email", "ad_source"];
 const TEXTS: [&str; 4] = ["first_name", "last_name", "website", "comment"];
 
 /// List referrals
+///
+/// Each once, as whoever has it now. `filters[state]=moved` lists instead whom promoters lost to another one, each of them with
+/// the membership that it was moved from.
 #[utoipa::path(get, path = "/api/v2/company/referrals", operation_id = "rewards_referral_list", tag = "Rewards",
     security(("rewards_key" = [])), responses((status = 200, description = "A page of referrals, newest first", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
@@ -46,12 +51,11 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
             query.filter_period("cancelled_at")?,
         );
         let number = |at: Option<Instant>| at.map(|at| at.0);
-        let list = |ids: Vec<i64>| format!(",{},", ids.iter().map(i64::to_string).collect::<Vec<_>>().join(","));
         let filter = ReferralFilter {
             account_id: caller.account.0,
-            program_id: None,
+            program_ids: numbers(&query, "campaign_id")?,
             partner_id: query.filter_numbers("promoter_id")?.first().copied(),
-            ids: query.ids()?.map(list),
+            ids: query.ids()?.map(|ids| between_commas(&ids)),
             part: query.text("q").map(str::to_lowercase),
             is_customer: kind.map(|kind| kind == "customer"),
             state: one_of("filters[state]", query.filter("state"), &STATES)?.map(str::to_owned),
@@ -241,7 +245,7 @@ pub(super) fn to_wire(app: &App, referral: &Referral) -> Value {
     object["customer_since"] = json!(row.customer_since.map(|at| Instant(at).iso8601()));
     object["cancelled_at"] = json!(row.cancelled_at.map(|at| Instant(at).iso8601()));
     object["promoter_campaign"] = json!(referral.membership.as_ref().map(|member| memberships::named(app, member)));
-    object["fraud_check"] = of("fraud_check");
+    object["fraud_check"] = attributes.get("fraud_check").cloned().unwrap_or_else(|| "no_suspicion".into());
     object["username"] = json!(row.name);
     object["split_details"] = Value::Null;
     object["created_by_user_email"] = Value::Null;
