@@ -98,8 +98,8 @@ pub async fn attribution_take_over(
     recorded_at: i64,
 ) -> Result<u64> {
     let statement = sql!(
-        "UPDATE attribution SET partner_id = $3, link_id = NULL, click_id = NULL, clicked_at = NULL, splits = NULL, evidence = 'operator', \
-         reason = $4, recorded_at = $5 WHERE account_id = $1 AND customer_id = $2 AND partner_id <> $3"
+        "UPDATE attribution SET partner_id = $3, link_id = NULL, click_id = NULL, clicked_at = NULL, evidence = 'operator', \
+         reason = $4, recorded_at = $5, splits = NULL WHERE account_id = $1 AND customer_id = $2 AND partner_id <> $3"
     );
     let taken = tx.execute(statement, &[&account_id, &customer_id, &partner_id, &reason, &recorded_at]).await?;
     let statement = sql!(

@@ -83,6 +83,32 @@ pub async fn facts_of_persons(tx: &Tx<'_>, persons: &[Number]) -> Result<Vec<Fac
 }
 
 record! {
+    /// A fact that is not priced, whose, and why.
+    pub struct HeldFact { fact_id: i64, person_id: i64, reason: String }
+}
+
+/// What these persons have held.
+pub async fn held_of_persons(tx: &Tx<'_>, persons: &[Number]) -> Result<Vec<HeldFact>> {
+    let statement = batch_sql!(
+        Number,
+        0,
+        "SELECT h.fact_id, h.person_id, h.reason FROM {batch} CROSS JOIN held h WHERE h.person_id = batch.id \
+         ORDER BY h.fact_id, h.reason"
+    );
+    tx.batch_all(statement, &[], persons).await
+}
+
+/// The first fact that is held, and is of another person than it is held for, or of none.
+pub async fn held_astray(tx: &Tx<'_>) -> Result<Option<HeldFact>> {
+    let statement = sql!(
+        "SELECT h.fact_id, h.person_id, h.reason FROM held h LEFT JOIN fact f ON f.id = h.fact_id \
+         LEFT JOIN person p ON p.id = h.person_id WHERE f.id IS NULL OR f.person_id <> h.person_id OR p.id IS NULL \
+         OR p.merged_into IS NOT NULL ORDER BY h.fact_id, h.reason LIMIT 1"
+    );
+    tx.maybe(statement, &[]).await
+}
+
+record! {
     /// A commission: what was posted to a partner, or to customers where there is none, for a fact of a customer.
     pub struct PostedRow { id: i64, partner_id: Option<i64>, customer_id: i64, unit: String, amount: i64 }
 }

@@ -14,7 +14,7 @@ use headwater_app::plan::PlanFailure;
 use headwater_domain::attribution::{Evidence, Touch};
 use headwater_domain::commission::{SplitPart, lint};
 use headwater_domain::fact::FactBody;
-use headwater_domain::ids::{AccountId, ClickId, CustomerId, LinkId, PartnerId, ProgramId, to_prefixed};
+use headwater_domain::ids::{AccountId, ClickId, CustomerId, FactId, LinkId, PartnerId, ProgramId, to_prefixed};
 use headwater_domain::link::LINK_PREFIX;
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::{Instant, Period};
@@ -201,6 +201,17 @@ impl World {
         let newly_held = held.difference(&self.held).map(|(_, reason)| reason.clone()).collect();
         self.held = held;
         Outcome { postings, newly_held }
+    }
+
+    /// What is held now, each fact by its type and with the reason, sorted.
+    pub async fn held_now(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        for row in self.app.held_list(self.account, None, None, ROWS_MAX).await.expect("lists") {
+            let story = self.app.fact_read(self.account, FactId(row.fact_id)).await.expect("reads");
+            told.push(format!("{}: {}", story.fact.kind, row.reason));
+        }
+        told.sort();
+        told
     }
 
     /// What every partner and customer has in every unit, by the ledger's accounts; and what is left over in a unit.
