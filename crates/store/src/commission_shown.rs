@@ -8,7 +8,8 @@ use crate::settlement::Number;
 use crate::{batch, batch_sql, record, sql};
 
 record! {
-    /// A commission with what is shown beside it; `fact_data` and `referral_attributes` are JSON, `total` how many fit.
+    /// A commission with what is shown beside it; `fact_data`, `referral_attributes` and `split` are JSON, `total` how many fit.
+    /// What takes a cell back as a whole was split as what it takes back.
     pub struct ShownCommission {
         total: i64, id: i64, account_id: i64, program_id: i64, partner_id: Option<i64>, customer_id: Option<i64>,
         promoter_id: Option<i64>, rule: String, level: i64, status: String, unit: String, amount: i64, sale_amount: Option<i64>,
@@ -84,7 +85,7 @@ macro_rules! shown {
          f.fact_key, f.data, r.id AS referral_id, \
          COALESCE(r.email, CASE WHEN p.email_key LIKE ' %' THEN NULL ELSE p.email_key END) AS referral_email, \
          r.external_id AS referral_uid, r.attributes, i.payout_id, o.paid_at, COALESCE(o.has_issues, FALSE) AS has_issues, \
-         COALESCE(c.split, (SELECT b.split FROM commission b WHERE b.id = c.corrects)) AS split \
+         COALESCE(c.split, CASE WHEN c.amount = -c.posted_before THEN (SELECT b.split FROM commission b WHERE b.id = c.corrects) END) AS split \
          FROM commission c LEFT JOIN fact f ON f.id = c.fact_id LEFT JOIN customer r ON r.id = COALESCE(c.customer_id, f.customer_id) \
          LEFT JOIN person p ON p.id = r.person_id LEFT JOIN payout_item i ON i.commission_id = c.id AND i.live \
          LEFT JOIN payout o ON o.id = i.payout_id "
