@@ -151,11 +151,16 @@ async fn what_the_plan_in_force_paid_along_a_tree_is_what_it_simulates(store: Te
         (json!({"method": "ratio", "percents": ["50", "0.333"]}), "marginal", "60"),
         (json!({"method": "split", "shares": ["66.667", "33.333"]}), "marginal", "60"),
         (json!({"method": "difference"}), "marginal", "60"),
+        (json!({"method": "override", "levels": ["0.333"]}), "whole", ""),
+        (json!({"method": "split", "shares": ["66.667", "33.333"]}), "whole", ""),
     ] {
         let steps = json!([{"from": "0", "rate": "10"}, {"from": "300", "rate": "20"}]);
-        let plan = json!({"name": "ib", "currency": "USD", "tiers": tiers, "rules": [
-            {"id": "share", "kind": "percent", "of": ["deposit"], "cap": {"per": "period", "amount": cap},
+        let mut plan = json!({"name": "ib", "currency": "USD", "tiers": tiers, "rules": [
+            {"id": "share", "kind": "percent", "of": ["deposit"],
                 "brackets": {"metric": "base", "mode": mode, "steps": steps}}]});
+        if !cap.is_empty() {
+            plan["rules"][0]["cap"] = json!({"per": "period", "amount": cap});
+        }
         let saved = fixture.app.plan_save(fixture.account, &plan, Keep::nothing()).await;
         let (_, number) = saved.unwrap_or_else(|failure| panic!("{plan}: {failure:?}"));
         fixture.app.plan_activate(fixture.account, "ib", number, Instant(1)).await.expect("activates");
