@@ -59,7 +59,7 @@ pub async fn person_facts(tx: &Tx<'_>, persons: &[Number]) -> Result<PersonState
     let attributions = batch_sql!(
         Number,
         0,
-        "SELECT a.person_id, a.customer_id, a.from_at, a.partner_id, a.link_id, a.click_id FROM {batch} \
+        "SELECT a.person_id, a.customer_id, a.from_at, a.partner_id, a.link_id, a.click_id, a.splits FROM {batch} \
          CROSS JOIN attribution a WHERE a.person_id = batch.id"
     );
     Ok(PersonState {
@@ -80,6 +80,32 @@ pub async fn facts_of_persons(tx: &Tx<'_>, persons: &[Number]) -> Result<Vec<Fac
          FROM {batch} CROSS JOIN fact f WHERE f.person_id = batch.id ORDER BY f.id"
     );
     tx.batch_all(statement, &[], persons).await
+}
+
+record! {
+    /// A fact that is not priced, whose, and why.
+    pub struct HeldFact { fact_id: i64, person_id: i64, reason: String }
+}
+
+/// What these persons have held.
+pub async fn held_of_persons(tx: &Tx<'_>, persons: &[Number]) -> Result<Vec<HeldFact>> {
+    let statement = batch_sql!(
+        Number,
+        0,
+        "SELECT h.fact_id, h.person_id, h.reason FROM {batch} CROSS JOIN held h WHERE h.person_id = batch.id \
+         ORDER BY h.fact_id, h.reason"
+    );
+    tx.batch_all(statement, &[], persons).await
+}
+
+/// The first fact that is held, and is of another person than it is held for, or of none.
+pub async fn held_astray(tx: &Tx<'_>) -> Result<Option<HeldFact>> {
+    let statement = sql!(
+        "SELECT h.fact_id, h.person_id, h.reason FROM held h LEFT JOIN fact f ON f.id = h.fact_id \
+         LEFT JOIN person p ON p.id = h.person_id WHERE f.id IS NULL OR f.person_id <> h.person_id OR p.id IS NULL \
+         OR p.merged_into IS NOT NULL ORDER BY h.fact_id, h.reason LIMIT 1"
+    );
+    tx.maybe(statement, &[]).await
 }
 
 record! {
