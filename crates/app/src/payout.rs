@@ -5,6 +5,7 @@
 
 pub mod payments;
 pub mod shown;
+mod statement;
 
 use crate::announce::{Told, announce};
 use crate::app::App;

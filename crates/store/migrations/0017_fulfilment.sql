@@ -6,3 +6,6 @@ CREATE INDEX commission_taken_back ON commission (person_id, cell) WHERE amount 
 ALTER TABLE delivery ADD COLUMN payout_id BIGINT;
 ALTER TABLE payout ADD COLUMN has_issues BOOLEAN NOT NULL DEFAULT FALSE;
 CREATE INDEX payout_issues ON payout (account_id, id) WHERE has_issues;
+
+-- The entries of one payout, for its statement.
+CREATE INDEX ledger_entry_payout ON ledger_entry (payout_id) WHERE payout_id IS NOT NULL;

@@ -28,7 +28,7 @@ record! {
 }
 record! {
     /// A binding of an account to a partner.
-    pub struct AttributionRow { person_id: i64, customer_id: i64, from_at: i64, partner_id: i64, link_id: Option<i64>, click_id: Option<i64> }
+    pub struct AttributionRow { person_id: i64, customer_id: i64, from_at: i64, partner_id: i64, link_id: Option<i64>, click_id: Option<i64>, splits: Option<String> }
 }
 record! {
     /// A revision of a fact.
@@ -174,7 +174,7 @@ pub async fn person_state(tx: &Tx<'_>, persons: &[Number]) -> Result<PersonState
     let attributions = batch_sql!(
         Number,
         0,
-        "SELECT a.person_id, a.customer_id, a.from_at, a.partner_id, a.link_id, a.click_id FROM {batch} \
+        "SELECT a.person_id, a.customer_id, a.from_at, a.partner_id, a.link_id, a.click_id, a.splits FROM {batch} \
          CROSS JOIN attribution a WHERE a.person_id = batch.id"
     );
     // In no order: sorting them would copy every body once more, and which revision stands is told by its number.

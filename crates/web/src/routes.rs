@@ -215,6 +215,7 @@ fn rewards_affiliate() -> OpenApiRouter<WebState> {
         .routes(routes!(affiliate::commissions::list))
         .routes(routes!(affiliate::payouts::list))
         .routes(routes!(affiliate::payouts::due_stats))
+        .routes(routes!(affiliate::payouts::statement))
         .routes(routes!(affiliate::payout_methods::list, affiliate::payout_methods::create))
         .routes(routes!(
             affiliate::payout_methods::read,
@@ -274,6 +275,7 @@ fn management() -> OpenApiRouter<WebState> {
         .routes(routes!(payouts::complete))
         .routes(routes!(payouts::fail))
         .routes(routes!(payouts::cancel))
+        .routes(routes!(payouts::statement))
         .routes(routes!(payouts::payments_file))
         .routes(routes!(exchange_rates::list, exchange_rates::create))
         .routes(routes!(simulations::create))

@@ -60,7 +60,12 @@ impl App {
         let names_of = |document: &Value| -> Vec<String> {
             let prices = document["prices"].as_array().into_iter().flatten();
             let named = std::iter::once(document).chain(prices).map(|of| &of["ext_id"]);
-            named.filter_map(|name| name.as_str().filter(|name| !name.is_empty())).map(str::to_owned).collect()
+            let text = |name: &Value| match name {
+                Value::String(text) if !text.is_empty() => Some(text.clone()),
+                Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            };
+            named.filter_map(text).collect()
         };
         let row = |row: ProductRow| (row.id, names_of(&serde_json::from_str(&row.document).unwrap_or_default()));
         Ok(rows.into_iter().map(row).collect())

@@ -92,13 +92,11 @@ fn of_rule(schema: usize, index: usize, rule: &Value, currency: Currency) -> Res
     let at = |name: &str| format!("schemas[{schema}].rules[{index}].{name}");
     let named = |name: &str, words: &[(&str, &'static str)]| {
         let sent = rule.get(name).and_then(Value::as_str).unwrap_or_default();
-        match words.iter().find(|(word, _)| *word == sent) {
-            Some((_, ours)) => Ok(*ours),
-            None => {
-                let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-                wrong(at(name), &format!("must be one of {}", words.join(", ")))
-            }
+        if let Some((_, ours)) = words.iter().find(|(word, _)| *word == sent) {
+            return Ok(*ours);
         }
+        let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        wrong(at(name), &format!("must be one of {}", words.join(", ")))
     };
     let (metric, is) = (named("type", &METRICS)?, named("condition", &COMPARISONS)?);
     let value = rule.get("value").filter(|value| value.is_number()).map(Value::to_string);

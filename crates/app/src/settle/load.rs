@@ -9,7 +9,7 @@ use super::view::{Arrival, Cells, Claimed, LastCommission, PersonRecord, Remembe
 use super::{Command, Track, again, circle, wide};
 use crate::app::App;
 use headwater_domain::attribution::Binding;
-use headwater_domain::commission::{self, CellKey, CustomerView, LastPosting, PostedCell};
+use headwater_domain::commission::{self, CellKey, CustomerView, LastPosting, PostedCell, Split};
 use headwater_domain::fact::{Fact, FactBody};
 use headwater_domain::ids::{
     AccountId, ClickId, CommissionId, CustomerId, EventId, FactId, KeyId, LinkId, PartnerId, PersonId, ProgramId,
@@ -26,7 +26,9 @@ use headwater_store::inbox::{
 use headwater_store::ingest::Merge;
 use headwater_store::pricing_lock::pricing;
 use headwater_store::repricing::Served;
-use headwater_store::settlement::{self, CellRow, FactRow, Number, PersonClaim, PersonRow, PersonState};
+use headwater_store::settlement::{
+    self, AttributionRow, CellRow, FactRow, Number, PersonClaim, PersonRow, PersonState,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], now: Instant) -> Result<View> {
@@ -327,7 +329,8 @@ fn spread(state: &PersonState, persons: &mut BTreeMap<PersonId, PersonRecord>) -
         let binding = Binding { partner, link: row.link_id.map(LinkId), click: row.click_id.map(ClickId) };
         person.bindings.insert(customer, binding);
         for view in person.customers.iter_mut().filter(|view| view.customer == customer) {
-            view.bindings.push(commission::Binding { from: Instant(row.from_at), partner });
+            let splits = splits_of(row)?;
+            view.bindings.push(commission::Binding { from: Instant(row.from_at), partner, splits });
         }
     }
     let mut facts: BTreeMap<i64, Vec<&FactRow>> = BTreeMap::new();
@@ -353,6 +356,11 @@ fn spread(state: &PersonState, persons: &mut BTreeMap<PersonId, PersonRecord>) -
         person.customers.sort_by_key(|customer| (customer.registered_at, customer.customer));
     }
     Ok(())
+}
+
+fn splits_of(row: &AttributionRow) -> Result<Vec<Split>> {
+    let read = |text: &str| Split::from_stored(text).ok_or_else(|| unreadable("split of customer", row.customer_id));
+    row.splits.as_deref().map_or(Ok(Vec::new()), read)
 }
 
 fn put_cell(cells: &mut Cells, stored: &CellRow) -> Result<()> {

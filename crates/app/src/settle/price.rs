@@ -8,7 +8,7 @@ use super::load::unreadable;
 use super::view::{Cells, LastCommission, PersonRecord};
 use crate::directory::Program;
 use crate::ledger::book::Booking;
-use headwater_domain::commission::{self, Held, Kind, Payee, PostedCell, Posting, Terms};
+use headwater_domain::commission::{self, Held, Kind, Payee, PostedCell, Posting, SplitPart, Terms};
 use headwater_domain::fact::{Fact, FactBody};
 use headwater_domain::ids::{AccountId, CommissionId, FactId, PersonId, ProgramId};
 use headwater_domain::ledger::{Before, Owner, Stage, accrual};
@@ -233,6 +233,7 @@ impl Decision<'_> {
             created_at: self.now.0,
             sale_amount: brought.sold.map(|(amount, _)| amount.0),
             sale_currency: brought.sold.map(|(_, currency)| currency.code().to_owned()),
+            split: SplitPart::to_stored(&posting.split),
         });
         let bookings = accrual(payee, posting.amount, stage).into_iter().map(|transfer| Booking {
             account_id: program.account.0,

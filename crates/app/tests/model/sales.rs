@@ -126,7 +126,7 @@ fn figure(world: &World, plan: &Value, condition: &Value, sales: &[Sale]) -> Res
         "customer_sales_count" => whole(own.len()),
         "customer_age_in_months" => {
             let is_over = |months: i64| zone_of(plan).plus_months(Instant(own[0].at), months).0 <= sale.at;
-            whole((1..).take_while(|months| is_over(*months)).count())
+            whole((1..1200).take_while(|months| is_over(*months)).count())
         }
         "partner_customers_count" => {
             whole(of_partner.iter().map(|other| &other.customer.person).collect::<BTreeSet<_>>().len())

@@ -7,5 +7,6 @@ mod fulfilment;
 mod lives;
 mod money;
 mod outage;
+mod statements;
 mod story;
 mod tales;

@@ -268,6 +268,17 @@ impl Plan {
         self.tiers.is_some() || self.on_suspended == OnSuspended::Compress || self.rules.iter().any(counts_network)
     }
 
+    /// Whether partners of one tree must be priced together even where the cells that they share are added up afterwards: by
+    /// volumes of others than the direct partner, by parts that are rounded together, by moving up where one is suspended.
+    pub fn is_priced_along_the_tree(&self) -> bool {
+        let is_rounded_together = matches!(self.tiers, Some(Tiers::Split { .. } | Tiers::ShareFromBelow { .. }));
+        let is_by_difference = matches!(self.tiers, Some(Tiers::Difference { .. }));
+        let is_by_others = |brackets: &Brackets| brackets.is_of_network() || is_by_difference;
+        is_rounded_together
+            || self.on_suspended == OnSuspended::Compress
+            || self.rules.iter().any(|rule| rule.brackets.as_ref().is_some_and(is_by_others))
+    }
+
     /// Whether the instrument is in the group.
     pub fn group_holds(&self, group: &str, instrument: &str) -> bool {
         self.groups.get(group).is_some_and(|members| members.contains(instrument))

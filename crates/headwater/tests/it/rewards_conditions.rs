@@ -136,7 +136,10 @@ async fn each_reward_is_for_the_sales_that_it_says(engine: Engine) {
         ("referral", "points", 100),
     ];
     assert_eq!(owed(&broker).await, expected(&after));
-    assert_eq!(broker.rows("/api/v1/facts/held").await, Vec::<Value>::new());
+    assert_eq!(broker.rows("/api/v1/held").await, Vec::<Value>::new());
+    let verified = broker.server.command(&["verify", "--json"]).output().expect("it runs");
+    let verdict: Value = serde_json::from_slice(&verified.stdout).expect("one JSON object");
+    assert_eq!(verdict["ok"], true, "the books hold what the facts are worth: {verdict}");
 }
 
 async fn a_sale_by_hand_is_asked_the_same_questions(engine: Engine) {

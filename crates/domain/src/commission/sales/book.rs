@@ -48,6 +48,9 @@ struct Sold<'a> {
 /// Sales that are looked at together: a partner's, all of them or those of one product.
 type Group<'a> = (PartnerId, Option<Option<&'a str>>);
 
+/// What a figure is, or why nobody knows yet.
+type Figure = Result<Exact, (HeldReason, String)>;
+
 /// Every sale that counts.
 #[derive(Debug, Default)]
 pub(crate) struct SalesBook<'a> {
@@ -56,7 +59,7 @@ pub(crate) struct SalesBook<'a> {
     /// How many persons had bought something with each sale of a group.
     customers: BTreeMap<Group<'a>, Vec<usize>>,
     /// The running revenue after each sale of a group, by the plan that says in what.
-    revenue: BTreeMap<(Group<'a>, usize), Vec<Result<Exact, (HeldReason, String)>>>,
+    revenue: BTreeMap<(Group<'a>, usize), Vec<Figure>>,
     /// Which reward of the rule each sale of a person is.
     redeemed: BTreeMap<(PersonId, Arc<str>), BTreeMap<FactId, i64>>,
 }
@@ -224,7 +227,7 @@ impl<'a> SalesBook<'a> {
         condition: &SaleCondition,
         version: &Arc<PlanVersion>,
         terms: &Terms<'a>,
-    ) -> Result<Exact, (HeldReason, String)> {
+    ) -> Figure {
         let group = || sold.partner.map(|partner| (partner, condition.same_product.then_some(sold.product)));
         let whole = |count: usize| Exact::whole(i64::try_from(count).unwrap_or(i64::MAX));
         Ok(match condition.metric {
@@ -273,7 +276,7 @@ impl<'a> SalesBook<'a> {
         group: Group<'a>,
         version: &Arc<PlanVersion>,
         terms: &Terms<'a>,
-    ) -> Result<Exact, (HeldReason, String)> {
+    ) -> Figure {
         let last = self.last_until(sold, group);
         let of_group = self.of_partners.get(&group).map_or(&[][..], Vec::as_slice);
         let key = (group, Arc::as_ptr(version).addr());

@@ -111,3 +111,16 @@ pub struct PayoutFilters {
     /// `true`: only those that nobody confirmed.
     pub has_issues: Option<bool>,
 }
+
+/// What one payout pays, signed by the account; `headwater statement verify` checks it.
+#[derive(Debug, ToSchema)]
+pub struct PayoutStatement {
+    /// `format`, `account`, `payout`, `program`, `partner` or `customer`, `unit`, `amount`, `status`, `method`, `created`, `until`,
+    /// `paid`, `made`; `commissions` and `receivables`, each with `id`, `customer`, `rule`, `period`, `for_period`, `amount` and
+    /// `corrects`; `totals`; `entries` of the ledger.
+    pub statement: Object,
+    /// The ed25519 key that signed it, in hex.
+    pub public_key: String,
+    /// Of the `statement` object without insignificant space, in hex.
+    pub signature: String,
+}

@@ -1,7 +1,7 @@
 //! `/payouts`: list, read, run, and what became of one.
 
 use super::commissions::amount;
-use super::payout_schema::{NewPayouts, Payout, PayoutFailure, PayoutFilters, PayoutPage, PayoutRun};
+use super::payout_schema::{NewPayouts, Payout, PayoutFailure, PayoutFilters, PayoutPage, PayoutRun, PayoutStatement};
 use super::wire::{
     Answer, Caller, Created, Query, actor, after, asked, number, object, only, partner_name, refused, rows, text,
 };
@@ -77,6 +77,21 @@ pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<
     let mut object = to_wire(&state, &story.payout);
     object["commission_ids"] = story.commissions.into();
     Ok(Json(object))
+}
+
+/// Read a payout's statement
+///
+/// Signed: saved as it is, `headwater statement verify` checks it without this server.
+#[utoipa::path(get, path = "/payouts/{id}/statement", operation_id = "payout_statement", tag = "Payouts",
+    params(("id" = i64, Path, description = "The payout's number", example = 31)),
+    responses((status = 200, description = "The statement", body = PayoutStatement)))]
+pub async fn statement(
+    State(state): State<WebState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let text = state.app.payout_statement(caller.account, number(&id, "payout")?, None).await.map_err(refused)?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }
 
 /// Read a payments file
