@@ -51,6 +51,14 @@ pub(super) fn are_all_admitted(person: &PersonRecord, sources: &BTreeMap<String,
     sources.is_empty() && person.placeholders.is_empty() && comes_one_way(person)
 }
 
+/// Whether all trading of an account comes from one source, as trades or as daily rows: then a fact of it is priced as it
+/// would be among all others. Figures with names of their own are told apart alike.
+pub(super) fn is_one_way(ways: Option<&BTreeSet<String>>) -> bool {
+    let Some(ways) = ways else { return false };
+    let (kpis, trades): (Vec<&String>, Vec<&String>) = ways.iter().partition(|way| way.starts_with("kpi:"));
+    kpis.len() <= 1 && trades.len() <= 1
+}
+
 /// All facts are of one source, and trading comes as trades or as daily rows.
 fn comes_one_way(person: &PersonRecord) -> bool {
     let mut sources = person.arrivals.values().map(|arrival| arrival.source);

@@ -1,0 +1,97 @@
+//! What was read of a person, where that is not all: whether what was decided since can be priced by it, and what it says
+//! nothing of.
+//!
+//! Leaves reading to `window`. Invariant: whoever is priced by a part is worth by it, in every cell that it shows, what it is
+//! worth by everything; where that is not certain, everything is read and decided anew.
+
+use super::sources::is_one_way;
+use super::view::PersonRecord;
+use headwater_domain::commission::{CustomerView, Days, Held, Reach, Window};
+use headwater_domain::fact::Fact;
+use headwater_domain::ids::{CustomerId, FactId, PartnerId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    pub reach: Arc<Reach>,
+    /// The days that may be felt, the same for all who are priced together.
+    pub window: Arc<Window>,
+    /// The days of which all of the person's trading was read.
+    pub trading: Days,
+    before: Before,
+}
+
+/// Who the person was, and what was read of its facts.
+#[derive(Debug, Clone, Default)]
+struct Before {
+    customers: Vec<CustomerView>,
+    placeholders: BTreeSet<CustomerId>,
+    facts: BTreeMap<FactId, Fact>,
+}
+
+/// By whose plans a person may be priced: to whom its accounts were ever bound, and whom its facts, or these, name.
+pub(super) fn partners_of(person: &PersonRecord, further: &[Fact]) -> BTreeSet<PartnerId> {
+    let bound = person.customers.iter().flat_map(|customer| &customer.bindings).map(|binding| binding.partner);
+    bound.chain(person.facts.iter().chain(further).filter_map(|fact| fact.body.payee())).collect()
+}
+
+impl Part {
+    pub(super) fn new(reach: Arc<Reach>, window: Arc<Window>, trading: Days) -> Self {
+        Self { reach, window, trading, before: Before::default() }
+    }
+
+    /// Keeps what was read.
+    pub(super) fn remember(&mut self, person: &PersonRecord) {
+        self.before = Before {
+            customers: person.customers.clone(),
+            placeholders: person.placeholders.clone(),
+            facts: person.facts.iter().map(|fact| (fact.id, fact.clone())).collect(),
+        };
+    }
+
+    /// The facts that came, went or changed since.
+    fn changed<'p>(&'p self, person: &'p PersonRecord) -> Vec<&'p Fact> {
+        let now: BTreeMap<FactId, &Fact> = person.facts.iter().map(|fact| (fact.id, fact)).collect();
+        let before = &self.before.facts;
+        let gone = before.values().filter(|fact| now.get(&fact.id) != Some(fact));
+        let came = now.values().copied().filter(|fact| before.get(&fact.id) != Some(*fact));
+        gone.chain(came).collect()
+    }
+
+    /// Whether the person as it is now is told by what was read; `reach` is that of all who price it now.
+    pub(super) fn tells(&self, person: &PersonRecord, reach: Option<&Reach>) -> bool {
+        let is_same_person =
+            self.before.customers == person.customers && self.before.placeholders == person.placeholders;
+        if !is_same_person || reach != Some(&*self.reach) || !is_one_way(person.trading.as_ref()) {
+            return false;
+        }
+        let may_be_trades = person.trading.iter().flatten().any(|way| way.starts_with("trade:"));
+        if may_be_trades && !self.reach.takes_trades() {
+            return false;
+        }
+        if !self.trading.hold_all(&self.window.read)
+            || !self.trading.hold_all(&self.reach.qualifying(&person.customers, &person.facts))
+        {
+            return false;
+        }
+        let changed = self.changed(person);
+        let days = changed.iter().map(|fact| self.reach.felt(fact, &person.customers, &person.facts));
+        let days: Option<Vec<_>> = days.collect();
+        days.is_some_and(|days| self.window.covers(&self.reach.around(days)))
+    }
+
+    /// The facts whose holds it tells: those that stand on the days that are felt, and stood there before.
+    pub(super) fn told(&self, person: &PersonRecord) -> BTreeSet<FactId> {
+        let all = person.facts.iter().chain(self.before.facts.values());
+        let is_felt = |fact: &&Fact| self.window.felt.holds(self.reach.day_of(fact));
+        all.filter(is_felt).map(|fact| fact.id).collect()
+    }
+
+    /// What is held of those facts.
+    pub(super) fn keep_told(&self, person: &PersonRecord, held: &mut Vec<Held>) {
+        let told = self.told(person);
+        held.retain(|held| told.contains(&held.fact));
+    }
+}
