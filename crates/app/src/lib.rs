@@ -41,6 +41,7 @@ pub mod program;
 pub mod progress;
 pub mod promo_code;
 pub mod promoter;
+pub mod proof;
 pub mod referral;
 pub mod report;
 pub mod reprice;
