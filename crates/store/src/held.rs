@@ -34,11 +34,8 @@ pub async fn held_list(
 
 /// What these persons have held, as (fact, reason).
 pub async fn held_of_persons(tx: &Tx<'_>, persons: &[Number]) -> Result<Vec<(i64, String)>> {
-    let statement = batch_sql!(
-        Number,
-        0,
-        "SELECT h.fact_id, h.reason FROM {batch} CROSS JOIN held h WHERE h.person_id = batch.id"
-    );
+    let statement =
+        batch_sql!(Number, 0, "SELECT h.fact_id, h.reason FROM {batch} CROSS JOIN held h WHERE h.person_id = batch.id");
     tx.batch_all(statement, &[], persons).await
 }
 

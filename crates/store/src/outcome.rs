@@ -69,6 +69,10 @@ batch! {
     pub struct Superseded { id: i64 = "int8" }
 }
 batch! {
+    /// A fact that is held by the number of another revision, which says the same.
+    pub struct HeldMove { from_id: i64 = "int8", to_id: i64 = "int8" }
+}
+batch! {
     /// A fact that is held no longer for this reason.
     struct HeldGone { fact_id: i64 = "int8", reason: String = "text" }
 }
@@ -127,6 +131,7 @@ pub struct Outcome {
     pub superseded: Vec<Superseded>,
     pub held_persons: Vec<HeldPerson>,
     pub held_facts: Vec<HeldFact>,
+    pub held_moves: Vec<HeldMove>,
     pub held: Vec<NewHeld>,
     pub cells: Vec<CellPut>,
     pub commissions: Vec<NewCommission>,
@@ -266,6 +271,12 @@ async fn held_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
          ON CONFLICT (fact_id, reason) DO UPDATE SET detail = excluded.detail, person_id = excluded.person_id"
     );
     tx.batch(held, &[], &outcome.held).await?;
+    let moves = batch_sql!(
+        HeldMove,
+        0,
+        "UPDATE held SET fact_id = batch.to_id FROM {batch} WHERE held.fact_id = batch.from_id"
+    );
+    tx.batch(moves, &[], &outcome.held_moves).await?;
     Ok(())
 }
 

@@ -22,13 +22,7 @@ use headwater_store::repricing::Served;
 use headwater_store::settlement::{self, Number, PersonClaim, PersonRow};
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) async fn load(
-    tx: &Tx<'_>,
-    app: &App,
-    commands: &[Command],
-    reading: Reading,
-    now: Instant,
-) -> Result<View> {
+pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], reading: Reading, now: Instant) -> Result<View> {
     pricing(tx).await?;
     // A change that is committed later marks whom it concerns.
     app.refresh_in(tx).await?;

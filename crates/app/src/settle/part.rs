@@ -9,6 +9,7 @@ use super::view::PersonRecord;
 use headwater_domain::commission::{CustomerView, Days, Held, Reach, Window};
 use headwater_domain::fact::Fact;
 use headwater_domain::ids::{CustomerId, FactId, PartnerId};
+use headwater_domain::source::{Source, figures};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -28,13 +29,28 @@ pub(crate) struct Part {
 struct Before {
     customers: Vec<CustomerView>,
     placeholders: BTreeSet<CustomerId>,
-    facts: BTreeMap<FactId, Fact>,
+    facts: BTreeMap<FactId, (Fact, Source)>,
 }
 
 /// By whose plans a person may be priced: to whom its accounts were ever bound, and whom its facts, or these, name.
-pub(super) fn partners_of(person: &PersonRecord, further: &[Fact]) -> BTreeSet<PartnerId> {
+pub(super) fn partners_of<'f>(
+    person: &'f PersonRecord,
+    further: impl IntoIterator<Item = &'f Fact>,
+) -> BTreeSet<PartnerId> {
     let bound = person.customers.iter().flat_map(|customer| &customer.bindings).map(|binding| binding.partner);
     bound.chain(person.facts.iter().chain(further).filter_map(|fact| fact.body.payee())).collect()
+}
+
+/// Whether a fact beside trading may change which source is the truth for its figure: then it is felt by every other fact
+/// that says the figure.
+pub(super) fn moves_truth(person: &PersonRecord, fact: &Fact, source: Source) -> bool {
+    let said = figures(&fact.body);
+    let comes_otherwise = |other: &&Fact| {
+        let arrival = person.arrivals.get(&other.id);
+        arrival.is_some_and(|arrival| arrival.source != source)
+            && figures(&other.body).iter().any(|figure| said.contains(figure))
+    };
+    !fact.body.is_of_trading() && !said.is_empty() && person.facts.iter().any(|other| comes_otherwise(&other))
 }
 
 impl Part {
@@ -44,20 +60,22 @@ impl Part {
 
     /// Keeps what was read.
     pub(super) fn remember(&mut self, person: &PersonRecord) {
+        let source = |fact: &Fact| Some(person.arrivals.get(&fact.id)?.source);
         self.before = Before {
             customers: person.customers.clone(),
             placeholders: person.placeholders.clone(),
-            facts: person.facts.iter().map(|fact| (fact.id, fact.clone())).collect(),
+            facts: person.facts.iter().filter_map(|fact| Some((fact.id, (fact.clone(), source(fact)?)))).collect(),
         };
     }
 
-    /// The facts that came, went or changed since.
-    fn changed<'p>(&'p self, person: &'p PersonRecord) -> Vec<&'p Fact> {
+    /// The facts that came, went or changed since, each with the way by which it came.
+    fn changed<'p>(&'p self, person: &'p PersonRecord) -> Vec<(&'p Fact, Source)> {
         let now: BTreeMap<FactId, &Fact> = person.facts.iter().map(|fact| (fact.id, fact)).collect();
         let before = &self.before.facts;
-        let gone = before.values().filter(|fact| now.get(&fact.id) != Some(fact));
-        let came = now.values().copied().filter(|fact| before.get(&fact.id) != Some(*fact));
-        gone.chain(came).collect()
+        let gone = before.values().filter(|(fact, _)| now.get(&fact.id) != Some(&fact));
+        let came = now.values().filter(|fact| before.get(&fact.id).is_none_or(|(before, _)| before != **fact));
+        let came = came.filter_map(|fact| Some((*fact, person.arrivals.get(&fact.id)?.source)));
+        gone.map(|(fact, source)| (fact, *source)).chain(came).collect()
     }
 
     /// Whether the person as it is now is told by what was read; `reach` is that of all who price it now.
@@ -77,14 +95,23 @@ impl Part {
             return false;
         }
         let changed = self.changed(person);
-        let days = changed.iter().map(|fact| self.reach.felt(fact, &person.customers, &person.facts));
+        let is_truth_moved = |(fact, source): &(&Fact, Source)| {
+            let other = |(other, by): &(Fact, Source)| {
+                by != source && figures(&other.body).iter().any(|of| figures(&fact.body).contains(of))
+            };
+            moves_truth(person, fact, *source) || (!fact.body.is_of_trading() && self.before.facts.values().any(other))
+        };
+        if changed.iter().any(is_truth_moved) {
+            return false;
+        }
+        let days = changed.iter().map(|(fact, _)| self.reach.felt(fact, &person.customers, &person.facts));
         let days: Option<Vec<_>> = days.collect();
         days.is_some_and(|days| self.window.covers(&self.reach.around(days)))
     }
 
     /// The facts whose holds it tells: those that stand on the days that are felt, and stood there before.
     pub(super) fn told(&self, person: &PersonRecord) -> BTreeSet<FactId> {
-        let all = person.facts.iter().chain(self.before.facts.values());
+        let all = person.facts.iter().chain(self.before.facts.values().map(|(fact, _)| fact));
         let is_felt = |fact: &&Fact| self.window.felt.holds(self.reach.day_of(fact));
         all.filter(is_felt).map(|fact| fact.id).collect()
     }

@@ -92,7 +92,7 @@ impl Decision<'_> {
     fn check_part(&mut self, person: &PersonRecord, program: &Program) -> Result<()> {
         // A program that is priced as a whole is judged as a whole.
         let Some(part) = person.part.as_ref().filter(|_| !self.directory.is_wide(program.id)) else { return Ok(()) };
-        let partners = self.directory.partners_from(partners_of(person, &[]).into_iter().collect(), program)?;
+        let partners = self.directory.partners_from(partners_of(person, []).into_iter().collect(), program)?;
         if part.tells(person, Reach::of(partners.values()).as_ref()) { Ok(()) } else { Err(self.unsure()) }
     }
 

@@ -14,7 +14,7 @@ use headwater_domain::ids::{FactId, PersonId};
 use headwater_domain::time::Instant;
 use headwater_store::circle::PersonPaysTo;
 use headwater_store::ingest::FactMove;
-use headwater_store::outcome::{NewFact, SUPERSEDED_AT, Superseded};
+use headwater_store::outcome::{HeldMove, NewFact, SUPERSEDED_AT, Superseded};
 use serde_json::Value;
 
 impl Decision<'_> {
@@ -51,6 +51,8 @@ impl Decision<'_> {
                 if record.revision == standing.revision {
                     return told(RecordStatus::Unchanged, standing.id);
                 }
+                // Nothing is priced anew: what is held stays so, by its number now.
+                self.view.outcome.held_moves.push(HeldMove { from_id: standing.id.0, to_id: id.0 });
                 self.put_fact(ingest, name, person, fact, data, touched);
                 return told(RecordStatus::Unchanged, id);
             }

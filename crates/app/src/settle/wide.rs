@@ -57,7 +57,7 @@ impl Decision<'_> {
         let of_program = || self.view.persons.values().filter(|person| person.program == program.id);
         let Some(part) = of_program().find_map(|person| person.part.as_ref()) else { return Ok(None) };
         let window = Arc::clone(&part.window);
-        let partners: BTreeSet<PartnerId> = of_program().flat_map(|person| partners_of(person, &[])).collect();
+        let partners: BTreeSet<PartnerId> = of_program().flat_map(|person| partners_of(person, [])).collect();
         let partners = self.directory.partners_from(partners.into_iter().collect(), program)?;
         let reach = Reach::of(partners.values());
         let is_told = |person: &PersonRecord| {

@@ -5,7 +5,7 @@
 //! whole, the days that were read are known, and so is what was there.
 
 use super::account::says_otherwise;
-use super::part::{Part, partners_of};
+use super::part::{Part, moves_truth, partners_of};
 use super::persons::{put_cell, read_cells, read_facts, records};
 use super::revision::moment;
 use super::sources::is_one_way;
@@ -16,6 +16,7 @@ use crate::ingest::{CustomerRecord, FactRecord, Field, Ingest, Record};
 use headwater_domain::commission::{Days, Reach};
 use headwater_domain::fact::{Fact, FactBody, MoneyKind, MoneyStatus};
 use headwater_domain::ids::{CustomerId, FactId, PartnerId, PersonId, ProgramId};
+use headwater_domain::source::Source;
 use headwater_domain::time::{Date, Instant, Zone};
 use headwater_store::backend::{Result, Tx};
 use headwater_store::circle::{PayeeWithin, common_cells_within};
@@ -54,7 +55,8 @@ pub(super) struct Foreseen<'a> {
 #[derive(Default)]
 struct Touched {
     whole: BTreeSet<PersonId>,
-    facts: BTreeMap<PersonId, Vec<Fact>>,
+    /// Each with the way by which it comes.
+    facts: BTreeMap<PersonId, Vec<(Fact, Source)>>,
 }
 
 /// Reads the persons that were locked.
@@ -152,9 +154,7 @@ async fn read_parts(
         read_facts(record, &rows.iter().collect::<Vec<_>>())?;
         // Days beside those that were asked for are not read whole.
         let is_asked = |fact: &Fact| {
-            !fact.body.is_of_trading()
-                || touched.contains(&fact.id.0)
-                || part.trading.holds(part.reach.day_of(fact))
+            !fact.body.is_of_trading() || touched.contains(&fact.id.0) || part.trading.holds(part.reach.day_of(fact))
         };
         let gone: Vec<_> = record.facts.iter().filter(|fact| !is_asked(fact)).map(|fact| fact.id).collect();
         record.facts.retain(is_asked);
@@ -220,7 +220,7 @@ fn part_of(
     let of = |person: &PersonRecord| touched.facts.get(&person.id).map_or(&[][..], Vec::as_slice);
     let mut partners = BTreeSet::new();
     for person in persons {
-        partners.extend(partners_of(person, of(person)));
+        partners.extend(partners_of(person, of(person).iter().map(|(fact, _)| fact)));
     }
     let Some(reach) = reaches.of(first, partners)? else { return Ok(BTreeMap::new()) };
     let mut days = BTreeSet::new();
@@ -229,7 +229,10 @@ fn part_of(
         if may_be_trades && !reach.takes_trades() {
             return Ok(BTreeMap::new());
         }
-        for fact in of(person) {
+        for (fact, source) in of(person) {
+            if moves_truth(person, fact, *source) {
+                return Ok(BTreeMap::new());
+            }
             let Some(day) = reach.felt(fact, &person.customers, &person.facts) else { return Ok(BTreeMap::new()) };
             days.insert(day);
         }
@@ -321,7 +324,8 @@ impl Foreseen<'_> {
                 at: Instant(row.at),
                 body,
             };
-            touched.facts.entry(PersonId(row.person_id)).or_default().push(fact);
+            let source = Source::parse(&row.source).ok_or_else(|| super::load::unreadable("source of fact", row.id))?;
+            touched.facts.entry(PersonId(row.person_id)).or_default().push((fact, source));
         }
         for command in self.commands {
             touched.whole.extend(again::persons(command).iter().map(|number| PersonId(number.id)));
@@ -354,7 +358,8 @@ impl Foreseen<'_> {
             return;
         }
         let Some(customer) = person.customers.first().map(|customer| customer.customer) else { return };
-        let fact = |body| Fact { id: FactId(0), key: String::new(), revision: None, customer, at, body };
+        let fact =
+            |body| (Fact { id: FactId(0), key: String::new(), revision: None, customer, at, body }, Source::Events);
         let facts = touched.facts.entry(person.id).or_default();
         facts.push(fact(FactBody::Event { event: track.event_type.clone(), amount: None, currency: None }));
         if let (Some((amount, _)), Some(currency)) = (&track.amount, track.currency) {
@@ -367,13 +372,13 @@ impl Foreseen<'_> {
         for record in &ingest.records {
             match record {
                 Record::Customer(customer) => customer_changes(ingest.program, customer, view, touched),
-                Record::Fact(fact) => self.fact(ingest.program, fact, view, touched),
+                Record::Fact(fact) => self.fact(ingest, fact, view, touched),
             }
         }
     }
 
-    fn fact(&self, program: ProgramId, record: &FactRecord, view: &View, touched: &mut Touched) {
-        let Some(customer) = view.known.customers.get(&(program, record.customer.clone())) else { return };
+    fn fact(&self, ingest: &Ingest, record: &FactRecord, view: &View, touched: &mut Touched) {
+        let Some(customer) = view.known.customers.get(&(ingest.program, record.customer.clone())) else { return };
         let Some(account) = view.known.accounts.get(customer) else { return };
         let fact = Fact {
             id: FactId(0),
@@ -383,7 +388,7 @@ impl Foreseen<'_> {
             at: moment(record, None).unwrap_or(self.now),
             body: record.body.clone(),
         };
-        touched.facts.entry(PersonId(account.person_id)).or_default().push(fact);
+        touched.facts.entry(PersonId(account.person_id)).or_default().push((fact, ingest.source));
     }
 }
 

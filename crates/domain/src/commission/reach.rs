@@ -298,8 +298,7 @@ impl Reach {
             FactBody::Kpi { .. } => Some(day),
             FactBody::TradingDay(_) | FactBody::Trade(_) => {
                 let stands_twice = self.counts_openings && matches!(fact.body, FactBody::Trade(_));
-                let moves_moments =
-                    self.moments_count_in_periods && self.qualifying(accounts, facts).holds(day);
+                let moves_moments = self.moments_count_in_periods && self.qualifying(accounts, facts).holds(day);
                 (!stands_twice && !moves_moments).then_some(day)
             }
         }

@@ -34,6 +34,8 @@ struct Draw {
     customers: Vec<Value>,
     /// What every account's trading comes as, and by which way.
     trading: Vec<(&'static str, Source)>,
+    /// How many of a hundred trading facts come another way.
+    strays: usize,
     known: Vec<(Value, Source)>,
     keys: usize,
 }
@@ -45,13 +47,15 @@ impl Life {
         let is_mild = random.chance(85);
         let mut plans = vec![drawn_plan(&mut random, "a", &frame, is_mild)];
         if random.chance(25) {
-            let other = if random.chance(30) { Frame::draw(&mut random) } else { of_another_length(&mut random, &frame) };
+            let other =
+                if random.chance(30) { Frame::draw(&mut random) } else { of_another_length(&mut random, &frame) };
             let other = Frame { currency: frame.currency, ..other };
             plans.push(drawn_plan(&mut random, "b", &other, is_mild));
         }
         let partners: Vec<Value> = (0..random.below(3) + 1)
             .map(|index| {
-                let mut partner = json!({ "id": format!("p{index}"), "plan": plans[random.below(plans.len())]["name"] });
+                let mut partner =
+                    json!({ "id": format!("p{index}"), "plan": plans[random.below(plans.len())]["name"] });
                 if index > 0 && random.chance(70) {
                     partner["parent"] = format!("p{}", index - 1).into();
                 }
@@ -60,12 +64,16 @@ impl Life {
             .collect();
         let customers: Vec<Value> =
             (0..random.below(3) + 1).map(|index| customer(&mut random, index, partners.len())).collect();
-        let mut draw = Draw { trading: Vec::new(), known: Vec::new(), keys: 0, customers, random };
-        for _ in 0..draw.customers.len() {
-            let kind = draw.random.pick(&["trading_day", "trading_day", "trade"]);
-            let source = if draw.random.chance(15) { Source::Forex } else { Source::Push };
-            draw.trading.push((if kind == "trade" { "trade" } else { "trading_day" }, source));
+        let mut draw = Draw { trading: Vec::new(), strays: 0, known: Vec::new(), keys: 0, customers, random };
+        // Mostly all trading comes one way.
+        let mut kind = "trading_day";
+        for index in 0..draw.customers.len() {
+            if index == 0 || draw.random.chance(10) {
+                kind = if draw.random.chance(35) { "trade" } else { "trading_day" };
+            }
+            draw.trading.push((kind, Source::Push));
         }
+        draw.strays = if draw.random.chance(20) { 10 } else { 0 };
         let acts = draw.acts(&plans, partners.len());
         let named: serde_json::Map<String, Value> =
             plans.iter().map(|plan| (plan["name"].as_str().expect("a name").to_owned(), plan.clone())).collect();
@@ -82,7 +90,16 @@ impl Life {
 
 fn of_another_length(random: &mut Random, frame: &Frame) -> Frame {
     let period = random.pick(&["month", "week", "day"]);
-    Frame { period: if period == "month" { "month" } else if period == "week" { "week" } else { "day" }, ..*frame }
+    Frame {
+        period: if period == "month" {
+            "month"
+        } else if period == "week" {
+            "week"
+        } else {
+            "day"
+        },
+        ..*frame
+    }
 }
 
 /// A plan that the linter takes; a mild one without what has to be read whole.
@@ -162,7 +179,7 @@ impl Draw {
         let mut acts = Vec::new();
         // A history to begin with.
         for _ in 0..3 {
-            let source = if self.random.chance(80) { Source::Push } else { Source::Forex };
+            let source = if self.random.chance(100 - self.strays) { Source::Push } else { Source::Forex };
             let facts: Vec<Value> = (0..12).map(|_| self.fact(source)).collect();
             acts.push(Act::Facts(one_of_each_key(facts), source));
         }
@@ -170,15 +187,18 @@ impl Draw {
             let act = match self.random.below(40) {
                 0 => Act::Change(self.new_version(plans)),
                 1 => Act::Change(self.dated_change(partners)),
-                2 => Act::ChangeThenFacts(self.dated_change(partners), vec![self.fact(Source::Push), self.fact(Source::Push)]),
+                2 => Act::ChangeThenFacts(
+                    self.dated_change(partners),
+                    vec![self.fact(Source::Push), self.fact(Source::Push)],
+                ),
                 3 => Act::Change(json!({ "exchange_rate": {
                     "date": date(&mut self.random), "from": "EUR", "to": "USD", "rate": self.random.pick(&["1.05", "1.12"]) } })),
                 4 => Act::Customer(self.changed_customer()),
                 5 => Act::Customer(self.customers[self.random.below(self.customers.len())].clone()),
-                6..=8 => self.event(),
-                9..=18 => self.again(),
+                6 | 7 => self.event(),
+                8..=18 => self.again(),
                 _ => {
-                    let source = if self.random.chance(90) { Source::Push } else { Source::Forex };
+                    let source = if self.random.chance(100 - self.strays) { Source::Push } else { Source::Forex };
                     let count = if self.random.chance(20) { 3 } else { 1 };
                     let facts: Vec<Value> = (0..count).map(|_| self.fact(source)).collect();
                     Act::Facts(one_of_each_key(facts), source)
@@ -197,10 +217,10 @@ impl Draw {
         let random = &mut self.random;
         let currency = random.pick(&["USD", "USD", "USD", "EUR", "JPY"]);
         let (kind, trades_come_by) = self.trading[place];
-        let is_traded = source == trades_come_by || random.chance(10);
+        let is_traded = source == trades_come_by || random.chance(self.strays);
         let fact = match random.below(20) {
             0..=12 if is_traded => {
-                let kind = if random.chance(97) { kind } else { "trading_day" };
+                let kind = if random.chance(self.strays) { "trading_day" } else { kind };
                 trading(random, kind, &key, &customer, currency)
             }
             13 if is_traded => json!({
@@ -255,7 +275,9 @@ impl Draw {
             2 if fact.get("key").is_some() && !is_sold => {
                 fact["customer"] = self.customers[random.below(self.customers.len())]["id"].clone();
             }
-            3 if fact.get("status").is_some() => fact["status"] = random.pick(&["reversed", "approved", "cancelled"]).into(),
+            3 if fact.get("status").is_some() => {
+                fact["status"] = random.pick(&["reversed", "approved", "cancelled"]).into()
+            }
             _ if fact.get("lots").is_some() => fact["lots"] = random.pick(&["0.5", "3", "20"]).into(),
             _ if fact.get("amount").is_some() => fact["amount"] = random.pick(&["10", "120", "300"]).into(),
             _ => {}
