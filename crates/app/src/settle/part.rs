@@ -4,7 +4,7 @@
 //! Leaves reading to `window`. Invariant: whoever is priced by a part is worth by it, in every cell that it shows, what it is
 //! worth by everything; where that is not certain, everything is read and decided anew.
 
-use super::sources::is_one_way;
+use super::sources::{Truths, admitted, are_all_admitted, is_one_way};
 use super::view::PersonRecord;
 use headwater_domain::commission::{CustomerView, Days, Held, Reach, Window};
 use headwater_domain::fact::Fact;
@@ -39,6 +39,15 @@ pub(super) fn partners_of<'f>(
 ) -> BTreeSet<PartnerId> {
     let bound = person.customers.iter().flat_map(|customer| &customer.bindings).map(|binding| binding.partner);
     bound.chain(person.facts.iter().chain(further).filter_map(|fact| fact.body.payee())).collect()
+}
+
+/// The days on which conditions look at the person's trading: told by what is priced, and not by what another source is the
+/// truth for.
+pub(super) fn qualifying(reach: &Reach, person: &PersonRecord, truths: &Truths) -> Days {
+    if !reach.looks_at_trading() || are_all_admitted(person, truths) {
+        return reach.qualifying(&person.customers, &person.facts);
+    }
+    reach.qualifying(&person.customers, &admitted(person, truths).0)
 }
 
 /// Whether a fact beside trading may change which source is the truth for its figure: then it is felt by every other fact
@@ -79,7 +88,7 @@ impl Part {
     }
 
     /// Whether the person as it is now is told by what was read; `reach` is that of all who price it now.
-    pub(super) fn tells(&self, person: &PersonRecord, reach: Option<&Reach>) -> bool {
+    pub(super) fn tells(&self, person: &PersonRecord, reach: Option<&Reach>, truths: &Truths) -> bool {
         let is_same_person =
             self.before.customers == person.customers && self.before.placeholders == person.placeholders;
         if !is_same_person || reach != Some(&*self.reach) || !is_one_way(person.trading.as_ref()) {
@@ -89,9 +98,8 @@ impl Part {
         if may_be_trades && !self.reach.takes_trades() {
             return false;
         }
-        if !self.trading.hold_all(&self.window.read)
-            || !self.trading.hold_all(&self.reach.qualifying(&person.customers, &person.facts))
-        {
+        let qualifying = qualifying(&self.reach, person, truths);
+        if !self.trading.hold_all(&self.window.read) || !self.trading.hold_all(&qualifying) {
             return false;
         }
         let changed = self.changed(person);
@@ -104,7 +112,7 @@ impl Part {
         if changed.iter().any(is_truth_moved) {
             return false;
         }
-        let days = changed.iter().map(|(fact, _)| self.reach.felt(fact, &person.customers, &person.facts));
+        let days = changed.iter().map(|(fact, _)| self.reach.felt(fact, &person.facts, &qualifying));
         let days: Option<Vec<_>> = days.collect();
         days.is_some_and(|days| self.window.covers(&self.reach.around(days)))
     }

@@ -93,7 +93,11 @@ impl Decision<'_> {
         // A program that is priced as a whole is judged as a whole.
         let Some(part) = person.part.as_ref().filter(|_| !self.directory.is_wide(program.id)) else { return Ok(()) };
         let partners = self.directory.partners_from(partners_of(person, []).into_iter().collect(), program)?;
-        if part.tells(person, Reach::of(partners.values()).as_ref()) { Ok(()) } else { Err(self.unsure()) }
+        if part.tells(person, Reach::of(partners.values()).as_ref(), &program.settings.sources) {
+            Ok(())
+        } else {
+            Err(self.unsure())
+        }
     }
 
     /// Nothing of this stands: everything is read, and all is decided anew.

@@ -62,7 +62,7 @@ impl Decision<'_> {
         let reach = Reach::of(partners.values());
         let is_told = |person: &PersonRecord| {
             let part = person.part.as_ref().filter(|part| part.window == window);
-            part.is_some_and(|part| part.tells(person, reach.as_ref()))
+            part.is_some_and(|part| part.tells(person, reach.as_ref(), &program.settings.sources))
         };
         if !of_program().all(is_told) {
             return Err(self.unsure());

@@ -5,10 +5,10 @@
 //! whole, the days that were read are known, and so is what was there.
 
 use super::account::says_otherwise;
-use super::part::{Part, moves_truth, partners_of};
+use super::part::{Part, moves_truth, partners_of, qualifying};
 use super::persons::{put_cell, read_cells, read_facts, records};
 use super::revision::moment;
-use super::sources::is_one_way;
+use super::sources::{Truths, is_one_way};
 use super::view::{Cells, PersonRecord, View};
 use super::{Command, Track, again};
 use crate::directory::Directory;
@@ -223,8 +223,10 @@ fn part_of(
         partners.extend(partners_of(person, of(person).iter().map(|(fact, _)| fact)));
     }
     let Some(reach) = reaches.of(first, partners)? else { return Ok(BTreeMap::new()) };
-    let mut days = BTreeSet::new();
+    let truths = reaches.truths(first);
+    let (mut days, mut looked_at) = (BTreeSet::new(), Vec::with_capacity(persons.len()));
     for person in persons {
+        let qualifying = qualifying(&reach, person, &truths);
         let may_be_trades = person.trading.iter().flatten().any(|way| way.starts_with("trade:"));
         if may_be_trades && !reach.takes_trades() {
             return Ok(BTreeMap::new());
@@ -233,17 +235,18 @@ fn part_of(
             if moves_truth(person, fact, *source) {
                 return Ok(BTreeMap::new());
             }
-            let Some(day) = reach.felt(fact, &person.customers, &person.facts) else { return Ok(BTreeMap::new()) };
+            let Some(day) = reach.felt(fact, &person.facts, &qualifying) else { return Ok(BTreeMap::new()) };
             days.insert(day);
         }
+        looked_at.push(qualifying);
     }
     let window = Arc::new(reach.around(days));
-    let part = |person: &&PersonRecord| {
+    let part = |(person, qualifying): (&&PersonRecord, Days)| {
         let mut trading = window.read.clone();
-        trading.insert_all(&reach.qualifying(&person.customers, &person.facts));
+        trading.insert_all(&qualifying);
         (person.id, Part::new(Arc::clone(&reach), Arc::clone(&window), trading))
     };
-    Ok(persons.iter().map(part).collect())
+    Ok(persons.iter().zip(looked_at).map(part).collect())
 }
 
 /// The reach of the plans of several partners; persons mostly have the same.
@@ -263,6 +266,11 @@ impl Reaches<'_> {
         let reach = Reach::of(terms.values()).map(Arc::new);
         self.known.insert(key, reach.clone());
         Ok(reach)
+    }
+
+    fn truths(&self, person: &PersonRecord) -> Truths {
+        let program = self.directory.program(person.account, person.program);
+        program.map(|program| program.settings.sources.clone()).unwrap_or_default()
     }
 }
 

@@ -36,6 +36,8 @@ struct Draw {
     trading: Vec<(&'static str, Source)>,
     /// How many of a hundred trading facts come another way.
     strays: usize,
+    /// The same of all other facts.
+    strays_beside: usize,
     known: Vec<(Value, Source)>,
     keys: usize,
 }
@@ -64,7 +66,8 @@ impl Life {
             .collect();
         let customers: Vec<Value> =
             (0..random.below(3) + 1).map(|index| customer(&mut random, index, partners.len())).collect();
-        let mut draw = Draw { trading: Vec::new(), strays: 0, known: Vec::new(), keys: 0, customers, random };
+        let mut draw =
+            Draw { trading: Vec::new(), strays: 0, strays_beside: 0, known: Vec::new(), keys: 0, customers, random };
         // Mostly all trading comes one way.
         let mut kind = "trading_day";
         for index in 0..draw.customers.len() {
@@ -73,7 +76,8 @@ impl Life {
             }
             draw.trading.push((kind, Source::Push));
         }
-        draw.strays = if draw.random.chance(20) { 10 } else { 0 };
+        draw.strays = if draw.random.chance(10) { 10 } else { 0 };
+        draw.strays_beside = if draw.random.chance(15) { 40 } else { 0 };
         let acts = draw.acts(&plans, partners.len());
         let named: serde_json::Map<String, Value> =
             plans.iter().map(|plan| (plan["name"].as_str().expect("a name").to_owned(), plan.clone())).collect();
@@ -109,9 +113,31 @@ fn drawn_plan(random: &mut Random, name: &str, frame: &Frame, is_mild: bool) -> 
         if is_mild {
             soften(random, &mut drawn);
         }
+        if random.chance(60) {
+            let rule = further_rule(random);
+            drawn["rules"].as_array_mut().expect("a list").push(rule);
+        }
         if lint(&drawn).is_ok() {
             return drawn;
         }
+    }
+}
+
+/// What a moment, or trading within some days, is worth: rare where rules are drawn evenly.
+fn further_rule(random: &mut Random) -> Value {
+    let steps = json!([{ "from": "0", "rate": "10" }, { "from": "1", "rate": "20" }, { "from": "2", "rate": "33" }]);
+    match random.below(6) {
+        0 | 1 => json!({ "id": "x", "kind": "cpa", "amount": "77", "tiers": false, "qualify": {
+            "min_lots": random.pick(&["1", "3"]), "within_days": 90, "from": random.pick(&["registration", "first_deposit"]) } }),
+        2 => {
+            json!({ "id": "x", "kind": "flat", "amount": "5", "on": "SUBSCRIPTION", "once_per": "customer", "tiers": false,
+            "cap": { "per": "period", "amount": "8" } })
+        }
+        3 => json!({ "id": "x", "kind": "cpa", "amount": "12", "tiers": false, "qualify": { "min_deposits": 2 },
+            "brackets": { "metric": "ftd", "scope": "own", "mode": "whole", "steps": steps } }),
+        4 => json!({ "id": "x", "kind": "per_lot", "rate": "2", "tiers": false, "brackets": {
+            "metric": "lots", "scope": "own", "mode": random.pick(&["previous", "marginal"]), "steps": steps } }),
+        _ => json!({ "id": "x", "kind": "percent", "percent": "20", "of": ["bonus", "deposit"], "tiers": false }),
     }
 }
 
@@ -164,7 +190,9 @@ fn customer(random: &mut Random, index: usize, partners: usize) -> Value {
 fn date(random: &mut Random) -> String {
     let first: headwater_domain::time::Date = "2025-01-01".parse().expect("a date");
     let mut day = first;
-    for _ in 0..random.below(DAYS) {
+    // Half of it in the first months, within which conditions look at it.
+    let days = if random.chance(50) { DAYS / 2 } else { DAYS };
+    for _ in 0..random.below(days) {
         day = day.tomorrow().expect("a day of 2025");
     }
     day.to_string()
@@ -180,28 +208,29 @@ impl Draw {
         // A history to begin with.
         for _ in 0..3 {
             let source = if self.random.chance(100 - self.strays) { Source::Push } else { Source::Forex };
-            let facts: Vec<Value> = (0..12).map(|_| self.fact(source)).collect();
-            acts.push(Act::Facts(one_of_each_key(facts), source));
+            let facts = (0..12).map(|_| self.fact(source)).collect();
+            acts.extend(settled(facts));
         }
-        for _ in 0..self.random.below(14) + 12 {
+        for _ in 0..self.random.below(16) + 14 {
             let act = match self.random.below(40) {
                 0 => Act::Change(self.new_version(plans)),
                 1 => Act::Change(self.dated_change(partners)),
                 2 => Act::ChangeThenFacts(
                     self.dated_change(partners),
-                    vec![self.fact(Source::Push), self.fact(Source::Push)],
+                    vec![self.fact(Source::Push).0, self.fact(Source::Push).0],
                 ),
                 3 => Act::Change(json!({ "exchange_rate": {
                     "date": date(&mut self.random), "from": "EUR", "to": "USD", "rate": self.random.pick(&["1.05", "1.12"]) } })),
                 4 => Act::Customer(self.changed_customer()),
+                38 => Act::Change(json!({ "close_period": self.random.pick(&["2025-02", "2025-05"]) })),
                 5 => Act::Customer(self.customers[self.random.below(self.customers.len())].clone()),
                 6 | 7 => self.event(),
                 8..=18 => self.again(),
                 _ => {
                     let source = if self.random.chance(100 - self.strays) { Source::Push } else { Source::Forex };
                     let count = if self.random.chance(20) { 3 } else { 1 };
-                    let facts: Vec<Value> = (0..count).map(|_| self.fact(source)).collect();
-                    Act::Facts(one_of_each_key(facts), source)
+                    acts.extend(settled((0..count).map(|_| self.fact(source)).collect()));
+                    continue;
                 }
             };
             acts.push(act);
@@ -209,7 +238,7 @@ impl Draw {
         acts
     }
 
-    fn fact(&mut self, source: Source) -> Value {
+    fn fact(&mut self, source: Source) -> (Value, Source) {
         self.keys += 1;
         let key = format!("f{}", self.keys);
         let place = self.random.below(self.customers.len());
@@ -227,7 +256,7 @@ impl Draw {
                 "type": "kpi", "key": key, "customer": customer, "at": moment(random), "name": "fees",
                 "value": random.pick(&["5", "12.345", "-3"]),
             }),
-            14 => json!({
+            13 | 14 => json!({
                 "type": "event", "key": key, "customer": customer, "at": moment(random),
                 "event": random.pick(&["REGISTRATION", "SUBSCRIPTION", "KYC_COMPLETED"]),
             }),
@@ -246,8 +275,9 @@ impl Draw {
                 "status": random.pick(&["approved", "approved", "approved", "pending", "reversed"]),
             }),
         };
+        let source = if self.random.chance(self.strays_beside) && !is_trading(&fact) { Source::Forex } else { source };
         self.known.push((fact.clone(), source));
-        fact
+        (fact, source)
     }
 
     /// A later record of the same fact.
@@ -378,6 +408,18 @@ fn trading(random: &mut Random, kind: &str, key: &str, customer: &Value, currenc
         fact["commission"] = random.pick(&["8", "40", "3.5"]).into();
     }
     fact
+}
+
+fn is_trading(fact: &Value) -> bool {
+    ["trading_day", "trade", "kpi"].iter().any(|kind| fact["type"] == **kind)
+}
+
+/// One settlement for each way by which facts come.
+fn settled(facts: Vec<(Value, Source)>) -> Vec<Act> {
+    let by = |source: Source| facts.iter().filter(|(_, by)| *by == source).map(|(fact, _)| fact.clone()).collect();
+    let of = |source: Source| Act::Facts(one_of_each_key(by(source)), source);
+    let acts = [of(Source::Push), of(Source::Forex)];
+    acts.into_iter().filter(|act| !matches!(act, Act::Facts(facts, _) if facts.is_empty())).collect()
 }
 
 /// One settlement holds a key once: which of two would be later is a matter of arrival.
