@@ -15,7 +15,8 @@ use headwater_domain::ledger::Stage;
 use headwater_domain::payout::PayoutStatus;
 use headwater_domain::postback::delivery_public_id;
 use headwater_domain::postback::entity::{CommissionEntity, PayoutEntity};
-use headwater_domain::postback::envelope::{Change, rewards_change};
+use headwater_domain::postback::envelope::{Change, fulfilment_pending, rewards_change};
+use headwater_domain::postback::rewards_event;
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Result, Tx};
 use headwater_store::commission_shown::commissions_shown_by_id;
@@ -31,6 +32,8 @@ pub enum Subject {
     Commission(&'static str),
     /// A payout, likewise.
     Payout(&'static str),
+    /// An approved reward with this payout, to those who answer whether they delivered it.
+    Fulfilment(i64),
     /// Another entity: its name, and its data as it is now.
     Other(&'static str, Value),
 }
@@ -93,6 +96,20 @@ impl Told {
         Self { account_id: new.account_id, program_id: Some(new.program_id), subject, id: new.id, names }
     }
 
+    /// A reward is to be delivered: it was approved, and has this payout.
+    pub(crate) fn fulfilment_pending(new: &PayoutNew, commission: i64) -> Self {
+        let subject = Subject::Fulfilment(new.id);
+        let names = vec![(rewards_event::FULFILMENT_PENDING, json!({}))];
+        Self { account_id: new.account_id, program_id: Some(new.program_id), subject, id: commission, names }
+    }
+
+    /// Nobody confirmed that a reward was delivered, or somebody did after all.
+    pub(crate) fn payout_issues(row: &PayoutRow) -> Self {
+        let subject = Subject::Payout(PayoutStatus::parse(&row.status).unwrap_or(PayoutStatus::Pending).name());
+        let names = vec![("updated", json!({"has_issues": [!row.has_issues, row.has_issues]}))];
+        Self { account_id: row.account_id, program_id: Some(row.program_id), subject, id: row.id, names }
+    }
+
     /// A payout moved.
     pub(crate) fn payout_moved(row: &PayoutRow, was: PayoutStatus, next: PayoutStatus, commissions: &[i64]) -> Self {
         let changes = json!({"status": [was.name(), next.name()]});
@@ -150,7 +167,7 @@ pub async fn announce(tx: &Tx<'_>, app: &App, told: &[Told], now: Instant) -> Re
     for (told, _) in &wanted {
         let entities = accounts.entry(told.account_id).or_default();
         match told.subject {
-            Subject::Commission(_) => entities.commission_ids.insert(told.id),
+            Subject::Commission(_) | Subject::Fulfilment(_) => entities.commission_ids.insert(told.id),
             Subject::Payout(_) => entities.payout_ids.insert(told.id),
             Subject::Other(..) => false,
         };
@@ -167,14 +184,19 @@ pub async fn announce(tx: &Tx<'_>, app: &App, told: &[Told], now: Instant) -> Re
         for Wanted { endpoint, event_type, changes_json } in wanted {
             let id = DeliveryId(app.next_id(now));
             let delivery_id = delivery_public_id(id, now);
-            let body = rewards_change(Change {
-                delivery_id: &delivery_id,
-                event_type: &event_type,
-                entity_id: told.id,
-                changes_json: &changes_json,
-                data_json: &data_json,
-                timestamp,
-            });
+            let (body, payout_id) = if let Subject::Fulfilment(payout) = told.subject {
+                (fulfilment_pending(&delivery_id, timestamp, &data_json), Some(payout))
+            } else {
+                let change = Change {
+                    delivery_id: &delivery_id,
+                    event_type: &event_type,
+                    entity_id: told.id,
+                    changes_json: &changes_json,
+                    data_json: &data_json,
+                    timestamp,
+                };
+                (rewards_change(change), None)
+            };
             timestamp = Instant(timestamp.0.saturating_add(1));
             deliveries.push(NewDelivery {
                 id: id.0,
@@ -185,6 +207,7 @@ pub async fn announce(tx: &Tx<'_>, app: &App, told: &[Told], now: Instant) -> Re
                 body,
                 is_test: false,
                 created_at: now.0,
+                payout_id,
             });
         }
     }
@@ -204,11 +227,12 @@ fn wanted(directory: &Directory, told: &Told) -> Vec<Wanted> {
     let entity = match told.subject {
         Subject::Commission(_) => "commission",
         Subject::Payout(_) => "payout",
+        Subject::Fulfilment(_) => "",
         Subject::Other(entity, _) => entity,
     };
     let mut out = Vec::new();
     for (name, changes) in &told.names {
-        let event_type = format!("{entity}.{name}");
+        let event_type = if entity.is_empty() { (*name).to_owned() } else { format!("{entity}.{name}") };
         let endpoints: Vec<i64> = match told.program_id {
             Some(program) => {
                 directory.webhooks(account, ProgramId(program), &event_type).map(|endpoint| endpoint.id).collect()
@@ -259,6 +283,7 @@ impl Entities {
         let mut data = match &told.subject {
             Subject::Commission(_) => self.commissions.get(&told.id)?.to_json(),
             Subject::Payout(_) => self.payouts.get(&told.id)?.to_json(),
+            Subject::Fulfilment(_) => self.commissions.get(&told.id)?.fulfilment_json(),
             Subject::Other(_, data) => data.clone(),
         };
         match &told.subject {

@@ -147,23 +147,24 @@ impl App {
         self.store.money.read(read).await?.ok_or(Error::NotFound("batch process"))
     }
 
-    /// How many batches of this account there are: those of a status, or those that are not over.
-    pub async fn batch_count(&self, account: AccountId, status: Option<String>) -> Result<i64> {
-        Ok(self.store.money.read(async move |tx| batch_count(tx, account.0, status.as_deref()).await).await?)
+    /// How many batches of this account there are: those of statuses, each between commas, or those that are not over.
+    pub async fn batch_count(&self, account: AccountId, statuses: Option<String>) -> Result<i64> {
+        Ok(self.store.money.read(async move |tx| batch_count(tx, account.0, statuses.as_deref()).await).await?)
     }
 
-    /// Batches of this account, newest first: those of a status, or those that are not over; `page` counts from 1.
+    /// Batches of this account, newest first: those of statuses, each between commas, or those that are not over; `page` counts
+    /// from 1.
     pub async fn batch_list(
         &self,
         account: AccountId,
-        status: Option<String>,
+        statuses: Option<String>,
         page: i64,
         per_page: i64,
     ) -> Result<Vec<BatchStory>> {
         let offset = (page.max(1) - 1).saturating_mul(per_page);
         let read = async move |tx: &Tx<'_>| {
             let mut stories = Vec::new();
-            for batch in batch_list(tx, account.0, status.as_deref(), per_page, offset).await? {
+            for batch in batch_list(tx, account.0, statuses.as_deref(), per_page, offset).await? {
                 let errors = batch_errors(tx, account.0, batch.id).await?;
                 stories.push(BatchStory { batch, errors });
             }
@@ -247,7 +248,9 @@ impl App {
                 return Ok(());
             }
             let ids: Vec<i64> = items.iter().map(|item| item.object_id).collect();
-            let outcomes = action::outside(self, account, work.action, &ids, &work.parameters, &work.row.actor).await?;
+            let asked_at = Instant(work.row.created_at);
+            let outcomes =
+                action::outside(self, account, work.action, &ids, &work.parameters, &work.row.actor, asked_at).await?;
             let (done, now, held) = (items_of(&items, &outcomes), self.clock.now(), token.to_owned());
             let mark = async move |tx: &Tx<'_>| {
                 if batch_lock(tx, id, &held).await?.is_none() {

@@ -4,13 +4,15 @@
 //! its own, `campaign-<number>`: a program that had another plan keeps that one's rules and history in the copy. Leaves what
 //! a reward pays to `reward_plan`. Invariant: the plan in force pays what the lists say, from the moment of the change.
 
+mod products;
+
 use crate::app::App;
 use crate::directory::Program;
 use crate::error::Error;
 use crate::keep::Keep;
 use crate::plan::PlanFailure;
 use crate::reward::{REWARDS_MAX, Reward, RewardFailure, currency_of};
-use crate::reward_plan::{Recipient, document_with, make};
+use crate::reward_plan::{AppliesTo, Inexpressible, Recipient, RewardTerms, document_with, make};
 use headwater_domain::ids::{AccountId, ProgramId};
 use headwater_domain::program::Settings;
 use headwater_domain::time::Instant;
@@ -25,6 +27,9 @@ pub const LISTS: [(&str, Recipient); 2] =
     [("rewards_for_promoters", Recipient::Promoter), ("rewards_for_referrals", Recipient::Referral)];
 /// By which name of a parameter a campaign's links carry the member's token, where it does not say.
 pub const REF_TOKEN_PARAMETER: &str = "?fpr";
+/// Which sales a campaign may reward with an entry of its lists.
+const APPLY_ON: [&str; 5] = ["monthly", "yearly", "one_time", "all", SPECIFIC];
+const SPECIFIC: &str = "specific";
 const ARCHIVED: &str = "archived_at";
 /// Whether the plan's tiers were made by rewards.
 const HAS_TIERS: &str = "has_reward_tiers";
@@ -37,6 +42,13 @@ const KEPT: [&str; 6] =
 pub(crate) struct CampaignPlan {
     document: Map<String, Value>,
     has_tiers: bool,
+}
+
+/// An entry of a campaign's lists.
+struct Listed {
+    reward: Reward,
+    recipient: Recipient,
+    applies_to: AppliesTo,
 }
 
 /// Whether a program still is a campaign.
@@ -72,7 +84,7 @@ impl App {
         // What cannot be paid is refused before anything is made.
         let campaign = fields.get("campaign").and_then(Value::as_object).cloned().unwrap_or_default();
         let rewards = self.rewards_of(account, &campaign, None).await?;
-        let terms: Vec<_> = rewards.iter().map(|(reward, recipient)| (reward.terms(), *recipient)).collect();
+        let terms = terms(&rewards);
         make(&terms, currency_of(&Settings::default().currency)?)?;
         let program = self.program_create(account, &fields, Keep::nothing()).await.map_err(renamed)?;
         if LISTS.iter().any(|(list, _)| program.settings.campaign.get(*list).is_some_and(|list| *list != json!([]))) {
@@ -197,7 +209,7 @@ impl App {
         Ok(())
     }
 
-    fn plan_of(&self, program: &Program, rewards: &[(Reward, Recipient)]) -> Result<CampaignPlan, RewardFailure> {
+    fn plan_of(&self, program: &Program, rewards: &[Listed]) -> Result<CampaignPlan, RewardFailure> {
         let name = plan_name(program.id);
         let directory = self.directory();
         let own = directory.plan(program.account, &name);
@@ -218,21 +230,22 @@ impl App {
         base.insert("name".into(), name.into());
         let code = base.get("currency").and_then(Value::as_str).unwrap_or(&program.settings.currency);
         let currency = currency_of(code)?;
-        let terms: Vec<_> = rewards.iter().map(|(reward, recipient)| (reward.terms(), *recipient)).collect();
+        let terms = terms(rewards);
         let made = make(&terms, currency)?;
         let replaces_tiers = program.settings.campaign.get(HAS_TIERS) == Some(&Value::Bool(true));
         let has_tiers = made.tiers.is_some();
         Ok(CampaignPlan { document: document_with(base, made, replaces_tiers)?, has_tiers })
     }
 
-    /// The rewards of a campaign's lists.
+    /// The rewards of a campaign's lists, and which sales they are for.
     async fn rewards_of(
         self: &Arc<Self>,
         account: AccountId,
         campaign: &Map<String, Value>,
         changed: Option<&Reward>,
-    ) -> Result<Vec<(Reward, Recipient)>, RewardFailure> {
+    ) -> Result<Vec<Listed>, RewardFailure> {
         let mut rewards = Vec::new();
+        let mut names = None;
         for (list, recipient) in LISTS {
             for entry in campaign.get(list).and_then(Value::as_array).into_iter().flatten() {
                 let Some(id) = entry["reward_id"].as_i64() else { continue };
@@ -240,13 +253,24 @@ impl App {
                     Some(changed) => changed.clone(),
                     None => self.reward_read(account, id).await?,
                 };
-                rewards.push((reward, recipient));
+                let applies_to = match entry["apply_on"].as_str() {
+                    Some(SPECIFIC) => {
+                        if names.is_none() {
+                            names = Some(self.product_names(account).await?);
+                        }
+                        let of_products = products::ids(entry).filter_map(|id| names.as_ref()?.get(&id));
+                        AppliesTo { products: of_products.flatten().cloned().collect(), billing_period: None }
+                    }
+                    Some("all") | None => AppliesTo::default(),
+                    Some(period) => AppliesTo { billing_period: Some(period.to_owned()), products: Vec::new() },
+                };
+                rewards.push(Listed { reward, recipient, applies_to });
             }
         }
         Ok(rewards)
     }
 
-    /// Lists name rewards of the account that are not hidden, each once, for every sale.
+    /// Lists name rewards of the account that are not hidden, each once, and products that sales can name.
     async fn lists_check(
         self: &Arc<Self>,
         account: AccountId,
@@ -269,22 +293,28 @@ impl App {
                     return Err(RewardFailure::wrong(&at(index, "reward_id"), "is in the list already"));
                 }
                 seen.push(id);
-                if !matches!(entry.get("apply_on").and_then(Value::as_str), None | Some("all")) {
-                    return Err(RewardFailure::cannot(
-                        &at(index, "apply_on"),
-                        "must be all: a plan does not tell sales apart",
-                    ));
+                match entry.get("apply_on").filter(|word| !word.is_null()).map(Value::as_str) {
+                    None => {}
+                    Some(Some(word)) if APPLY_ON.contains(&word) => {}
+                    Some(_) => {
+                        let message = format!("must be one of {}", APPLY_ON.join(", "));
+                        return Err(RewardFailure::wrong(&at(index, "apply_on"), &message));
+                    }
                 }
-                if entry.get("product_ids").and_then(Value::as_array).is_some_and(|ids| !ids.is_empty()) {
-                    return Err(RewardFailure::cannot(
-                        &at(index, "product_ids"),
-                        "must be empty: a plan does not tell products apart",
-                    ));
-                }
+                self.products_check(account, entry).await.map_err(|failure| match failure {
+                    RewardFailure::Refused(refused) => {
+                        RewardFailure::Refused(Inexpressible { field: at(index, &refused.field), ..refused })
+                    }
+                    other @ RewardFailure::Other(_) => other,
+                })?;
             }
         }
         Ok(())
     }
+}
+
+fn terms(rewards: &[Listed]) -> Vec<(RewardTerms<'_>, Recipient)> {
+    rewards.iter().map(|listed| (listed.reward.terms_for(listed.applies_to.clone()), listed.recipient)).collect()
 }
 
 /// The plan that a campaign's rewards are rules of.

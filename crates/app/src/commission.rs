@@ -163,12 +163,13 @@ async fn decide_all(
         return Ok(None);
     }
     let (mut done, mut failed) = (vec![], vec![]);
-    for id in wanted {
+    for id in moves.in_order_of(wanted, verdict) {
         match moves.decide(id, verdict, Finality::Final, now) {
             Ok(_) => done.push(id),
             Err((code, message)) => failed.push(Undecided { id, code, message }),
         }
     }
+    failed.sort_by_key(|undecided| undecided.id);
     let delivers = moves.write(tx).await?;
     let done = commissions_by_id(tx, account.0, &numbers(done)).await?;
     Ok(Some((Decided { done, failed }, delivers)))

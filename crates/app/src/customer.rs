@@ -12,8 +12,8 @@ use headwater_domain::time::Instant;
 use headwater_store::backend::{Result as StoreResult, Tx};
 pub use headwater_store::customer::{BindingRow, CustomerAccountRow, PersonOfCustomer};
 use headwater_store::customer::{
-    attribution_put, bindings_of_person, clicks_erase, clicks_of_person, customer_by_external_id, customers_of_person,
-    person_erase, person_of_customer,
+    attribution_put, attribution_take_over, bindings_of_person, clicks_erase, clicks_of_person,
+    customer_by_external_id, customers_of_person, person_erase, person_of_customer,
 };
 use headwater_store::membership::membership_ensure;
 use headwater_store::referral::{ReferralFilter, referral_list};
@@ -78,7 +78,9 @@ impl App {
             // No two persons become one meanwhile.
             programs_lock(tx, &[Number { id: program }]).await?;
             let Some(person) = person_of_customer(tx, account.0, customer.0).await? else { return Ok(false) };
-            attribution_put(tx, account.0, customer.0, from.0, partner.0, &reason, now.0).await?;
+            if attribution_put(tx, account.0, customer.0, from.0, partner.0, &reason, now.0).await? == 0 {
+                return Ok(false);
+            }
             membership_ensure(tx, account.0, program, partner.0, now.0).await?;
             mark_person(tx, person.id, mark).await?;
             moved(tx, &app, account, ProgramId(program), customer, partner, now).await
@@ -87,6 +89,36 @@ impl App {
             self.outbox.ring();
         }
         self.customer_read(account, customer).await
+    }
+
+    /// Binds a customer to a partner from the beginning, whatever it was bound to since. A binding that holds already is left
+    /// alone. What it is worth is posted anew soon after.
+    pub(crate) async fn customer_take_over(
+        self: &Arc<Self>,
+        account: AccountId,
+        customer: CustomerId,
+        partner: PartnerId,
+        reason: &str,
+    ) -> Result<()> {
+        let program = self.customer_read(account, customer).await?.person.program_id;
+        let (now, app, reason) = (self.clock.now(), Arc::clone(self), reason.to_owned());
+        let mark = self.next_id(now);
+        let bind = async move |tx: &Tx<'_>| {
+            Mark::begin(tx).await?;
+            // No two persons become one meanwhile.
+            programs_lock(tx, &[Number { id: program }]).await?;
+            let Some(person) = person_of_customer(tx, account.0, customer.0).await? else { return Ok(false) };
+            if attribution_take_over(tx, account.0, customer.0, partner.0, &reason, now.0).await? == 0 {
+                return Ok(false);
+            }
+            membership_ensure(tx, account.0, program, partner.0, now.0).await?;
+            mark_person(tx, person.id, mark).await?;
+            moved(tx, &app, account, ProgramId(program), customer, partner, now).await
+        };
+        if self.store.money.write(bind).await? {
+            self.outbox.ring();
+        }
+        Ok(())
     }
 
     /// Forgets who a customer's person is: email, names, attributes, what its events carried, where its clicks came from.
@@ -104,7 +136,9 @@ impl App {
             let names = vec![("deleted", json!({}))];
             let told = Told::other(account, ProgramId(program), "referral", customer.0, gone, names);
             person_erase(tx, person.id).await?;
-            Ok((clicks, announce(tx, &app, &[told], now).await?))
+            // Asked again, nobody hears of it again.
+            let told: &[Told] = if person.is_erased { &[] } else { &[told] };
+            Ok((clicks, announce(tx, &app, told, now).await?))
         };
         let (clicks, delivers) = self.store.money.write(erase).await?;
         if delivers {

@@ -11,12 +11,14 @@ pub use log::{
     endpoint_test,
 };
 
+use crate::app::App;
 use crate::directory::REWARDS_DIALECT;
+use crate::fulfilment::{self, Said};
 use crate::outbox::Outbox;
 use crate::secrets::random;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use headwater_domain::ids::{DeliveryId, EndpointId};
+use headwater_domain::ids::{AccountId, DeliveryId, EndpointId};
 use headwater_domain::postback::delivery_public_id;
 use headwater_domain::postback::retry::{
     self, Next, Outcome, PROBE_SECONDS, PROBE_UNTIL_SECONDS, Profile, Receiver, Schedule,
@@ -33,6 +35,7 @@ use headwater_store::delivery::{self as rows, AttemptRow, DueRow, Finish};
 use headwater_store::endpoint::{self as endpoint_rows, Health};
 use headwater_store::webhook as webhook_rows;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How much longer than its attempt a claim lasts: short enough that a dead node's work moves on soon.
 const LEASE_GRACE_MICROS: i64 = 20_000_000;
@@ -46,6 +49,10 @@ pub struct ClaimedDelivery {
     pub public_id: String,
     /// Whose it is.
     pub endpoint: EndpointId,
+    /// Whose endpoint that is.
+    pub account: AccountId,
+    /// The payout of the reward that its answer says is delivered.
+    pub payout: Option<i64>,
     /// Where to.
     pub url: String,
     /// The exact bytes.
@@ -146,10 +153,14 @@ fn claimed(outbox: &Outbox, row: DueRow, token: &str, now: Instant) -> Result<Cl
     let own_headers = own_headers(outbox, endpoint, &row)?;
     let profile = Profile::parse(&row.retry_profile).unwrap_or_default();
     let is_webhook = row.dialect == REWARDS_DIALECT;
+    // Whether a reward was delivered is asked for a day, and then somebody has to look.
+    let is_asked = row.payout_id.is_some();
     Ok(ClaimedDelivery {
         own_headers,
-        schedule: profile.schedule(counted(row.max_retries)),
-        is_probed: is_webhook && row.max_retries > 0,
+        schedule: if is_asked { Schedule::FULFILMENT } else { profile.schedule(counted(row.max_retries)) },
+        is_probed: is_webhook && row.max_retries > 0 && !is_asked,
+        account: AccountId(row.account_id),
+        payout: row.payout_id,
         timeout_seconds: is_webhook.then(|| u64::try_from(row.timeout_seconds).unwrap_or(1)),
         id,
         public_id: delivery_public_id(id, created_at),
@@ -188,21 +199,30 @@ fn own_headers(outbox: &Outbox, endpoint: EndpointId, row: &DueRow) -> Result<Ve
 /// # Errors
 /// The store.
 pub async fn delivery_finish(
-    outbox: &Outbox,
+    app: &Arc<App>,
     claimed: &ClaimedDelivery,
     attempt: Attempt,
     now: Instant,
 ) -> Result<bool, Error> {
-    let claimed = claimed.clone();
+    let (own, claimed) = (Arc::clone(app), claimed.clone());
     let random = u64::from_le_bytes(random());
-    outbox
-        .store
-        .money
-        .write(async move |tx| {
-            let finish = judge(tx, &claimed, &attempt, now, random).await?;
-            rows::delivery_finish(tx, &finish).await
-        })
-        .await
+    let finish = async move |tx: &Tx<'_>| {
+        let finish = judge(tx, &claimed, &attempt, now, random).await?;
+        if !rows::delivery_finish(tx, &finish).await? {
+            return Ok((false, false));
+        }
+        let is_over =
+            matches!(DeliveryStatus::parse(&finish.status), Some(DeliveryStatus::Delivered | DeliveryStatus::Failed));
+        let Some(payout) = claimed.payout.filter(|_| is_over) else { return Ok((true, false)) };
+        let said = Said::of(attempt.status.filter(|_| attempt.error.is_none()));
+        let delivers = fulfilment::answered(tx, &own, claimed.account, (claimed.endpoint, payout), said, now).await?;
+        Ok((true, delivers))
+    };
+    let (is_written, delivers) = app.store.money.write(finish).await?;
+    if delivers {
+        app.outbox.ring();
+    }
+    Ok(is_written)
 }
 
 /// What an attempt means for its delivery, and for its endpoint, whose row is locked first where it changes.
@@ -244,7 +264,9 @@ async fn judge(
             if claimed.is_probed {
                 webhook_rows::probe_plan(tx, claimed.endpoint.0, now.plus_seconds(PROBE_SECONDS).0).await?;
             }
-            ended(DeliveryStatus::Failed, Some("attempts_exhausted"))
+            // A dead letter of this name is sent again by a probe; the question whether a reward was delivered is not.
+            let reason = if claimed.payout.is_some() { "unconfirmed" } else { "attempts_exhausted" };
+            ended(DeliveryStatus::Failed, Some(reason))
         }
     })
 }

@@ -7,19 +7,22 @@ use crate::directory::{Directory, Program};
 use crate::error::Result;
 use crate::settle;
 use headwater_domain::commission::{
-    Evaluation, ExchangeRates, PartnerTerms, PersonView, Plan, PostedCell, Terms, evaluate,
+    Evaluation, ExchangeRates, Held, PartnerTerms, PersonView, Plan, PostedCell, Terms, evaluate,
 };
-use headwater_domain::ids::{PartnerId, PersonId};
+use headwater_domain::ids::{FactId, PartnerId, PersonId, ProgramId};
 use headwater_domain::time::Date;
 use headwater_store::Store;
+use headwater_store::backend::Tx;
 use headwater_store::directory::changes_since;
-use headwater_store::history::{BoundRow, persons_bound};
+use headwater_store::history::{BoundRow, held_of_persons, persons_bound};
 use headwater_store::settlement::Number;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// Whose numbers are read at once.
+const NUMBERS_AT_ONCE: i64 = 1024;
 /// Persons that are read at once where each stands for itself.
-const PERSONS_AT_ONCE: usize = 64;
+pub(crate) const PERSONS_AT_ONCE: usize = 64;
 
 /// A store and the configuration that it holds.
 #[derive(Debug)]
@@ -29,11 +32,29 @@ pub struct History {
 }
 
 /// Persons that are priced together.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Circle {
     pub persons: Vec<PersonId>,
     /// The partners that they were ever bound to.
     pub partners: BTreeSet<PartnerId>,
+}
+
+/// The circles of a program, one after the other.
+#[derive(Debug)]
+pub(crate) enum Circles {
+    /// Persons who stand for themselves: read while they are worked on, so that their number takes no memory.
+    Alone(Persons),
+    /// Circles of partners: they hold the numbers of all persons.
+    Joined(std::vec::IntoIter<Circle>),
+}
+
+/// The persons of a program in the order of their numbers.
+#[derive(Debug)]
+pub(crate) struct Persons {
+    program: ProgramId,
+    /// The last number that was read.
+    after: i64,
+    waiting: std::iter::Peekable<std::vec::IntoIter<BoundRow>>,
 }
 
 /// A circle as it is recorded.
@@ -44,6 +65,10 @@ pub(crate) struct Recorded {
     pub exchange: Arc<ExchangeRates>,
     pub closed_before: Option<Date>,
     pub posted: BTreeMap<String, PostedCell>,
+    /// The facts that are held, and why.
+    pub held: BTreeSet<(FactId, String)>,
+    /// Those among them that should be, because no rule may look at them.
+    pub not_admitted: Vec<Held>,
 }
 
 impl Recorded {
@@ -67,64 +92,61 @@ impl History {
         Ok(Self { store, directory })
     }
 
-    /// The circles of a program, as its plans make them, or this draft.
-    pub(crate) async fn circles(&self, program: &Program, draft: Option<&Plan>) -> Result<Vec<Circle>> {
-        let id = program.id.0;
-        let bound = self.store.money.read(async move |tx| persons_bound(tx, id).await).await?;
+    /// The circles of a program, as its plans make them, or this draft: of a draft the cells that partners share along the
+    /// tree may be worth something in several circles.
+    pub(crate) async fn circles(&self, program: &Program, draft: Option<&Plan>) -> Result<Circles> {
         let looks_further = draft.map_or_else(
             || self.directory.is_wide(program.id),
             |draft| draft.reaches_beyond_a_person() && !draft.looks_beyond_by_sums(),
         );
-        if !looks_further {
-            let mut persons: Vec<(PersonId, Vec<PartnerId>)> = Vec::new();
-            for row in bound {
-                let partner = (row.partner_id != 0).then_some(PartnerId(row.partner_id));
-                match persons.last_mut() {
-                    Some((person, partners)) if person.0 == row.person_id => partners.extend(partner),
-                    _ => persons.push((PersonId(row.person_id), partner.into_iter().collect())),
-                }
-            }
-            let circle = |persons: &[(PersonId, Vec<PartnerId>)]| Circle {
-                persons: persons.iter().map(|(person, _)| *person).collect(),
-                partners: persons.iter().flat_map(|(_, partners)| partners).copied().collect(),
-            };
-            return Ok(persons.chunks(PERSONS_AT_ONCE).map(circle).collect());
+        if looks_further {
+            let by_trees = draft.is_none_or(Plan::is_priced_along_the_tree);
+            return Ok(Circles::Joined(self.joined(program, by_trees).await?.into_iter()));
         }
-        Ok(self.joined(program, &bound))
+        Ok(Circles::Alone(Persons::of(program.id)))
     }
 
     /// Partners that have a person in common, or stand in one tree, are one circle.
-    fn joined(&self, program: &Program, bound: &[BoundRow]) -> Vec<Circle> {
+    async fn joined(&self, program: &Program, by_trees: bool) -> Result<Vec<Circle>> {
         let mut joined = Joined::default();
-        for partner in self.directory.partners(program.account) {
+        for partner in self.directory.partners(program.account).into_iter().filter(|_| by_trees) {
             for parent in partner.parents.values().flatten() {
                 joined.join(partner.id.0, parent.0);
             }
         }
-        let mut first_partner: BTreeMap<i64, i64> = BTreeMap::new();
-        for row in bound {
-            let first = *first_partner.entry(row.person_id).or_insert(row.partner_id);
-            joined.join(first, row.partner_id);
+        let mut persons = Persons::of(program.id);
+        while let Some(person) = persons.next(self, 1).await? {
+            let Some(first) = person.partners.first() else { continue };
+            person.partners.iter().for_each(|partner| joined.join(first.0, partner.0));
         }
-        let mut circles: BTreeMap<i64, Circle> = BTreeMap::new();
-        for row in bound {
-            let empty = || Circle { persons: Vec::new(), partners: BTreeSet::new() };
-            let circle = circles.entry(joined.root(row.partner_id)).or_insert_with(empty);
-            if circle.persons.last() != Some(&PersonId(row.person_id)) {
-                circle.persons.push(PersonId(row.person_id));
-            }
-            circle.partners.extend((row.partner_id != 0).then_some(PartnerId(row.partner_id)));
+        // Read again rather than kept: a circle keeps a person's number, and a partner's once.
+        let (mut circles, mut unbound): (BTreeMap<i64, Circle>, Vec<Circle>) = (BTreeMap::new(), Vec::new());
+        let mut persons = Persons::of(program.id);
+        while let Some(person) = persons.next(self, 1).await? {
+            let Some(first) = person.partners.first() else {
+                // Who was never bound has nothing in common with anybody.
+                unbound.push(person);
+                continue;
+            };
+            let circle = circles.entry(joined.root(first.0)).or_default();
+            circle.persons.extend(person.persons);
+            circle.partners.extend(person.partners);
         }
-        circles.into_values().collect()
+        Ok(circles.into_values().chain(unbound).collect())
     }
 
     /// A circle's persons with their facts.
     pub(crate) async fn persons_of(&self, circle: &Circle) -> Result<Vec<PersonView>> {
-        let ids: Vec<_> = circle.persons.iter().map(|person| Number { id: person.0 }).collect();
-        let read = async move |tx: &headwater_store::backend::Tx<'_>| settle::people_unposted(tx, &ids).await;
-        let people = self.store.money.read(read).await?.into_iter();
-        let views = people.map(|person| self.directory.person_view_taken(person));
-        Ok(views.collect::<headwater_store::backend::Result<_>>()?)
+        let mut views = Vec::new();
+        // A few at a time: rows are larger than what they say.
+        for persons in circle.persons.chunks(PERSONS_AT_ONCE) {
+            let ids: Vec<_> = persons.iter().map(|person| Number { id: person.0 }).collect();
+            let read = async move |tx: &Tx<'_>| settle::people_unposted(tx, &ids).await;
+            for person in self.store.money.read(read).await? {
+                views.push(self.directory.person_view_taken(person)?);
+            }
+        }
+        Ok(views)
     }
 
     /// A circle as it is recorded now.
@@ -133,7 +155,7 @@ impl History {
         let (id, is_wide) = (program.id, self.directory.is_wide(program.id));
         let partners = self.directory.partners_from(circle.partners.iter().copied().collect(), program)?;
         let payees: Vec<PartnerId> = partners.keys().copied().collect();
-        let read = async move |tx: &headwater_store::backend::Tx<'_>| {
+        let read = async move |tx: &Tx<'_>| {
             let people = settle::people(tx, &ids).await?;
             let customers = people.iter().flat_map(|person| &person.customers).map(|customer| customer.customer);
             let common = if is_wide {
@@ -141,20 +163,66 @@ impl History {
             } else {
                 None
             };
-            Ok((people, common))
+            let held = held_of_persons(tx, &ids).await?;
+            Ok((people, common, held))
         };
-        let (people, common) = self.store.money.read(read).await?;
+        let (people, common, held) = self.store.money.read(read).await?;
         let mut posted: BTreeMap<String, PostedCell> =
             people.iter().flat_map(|person| person.cells.posted.clone()).collect();
         posted.extend(common.into_iter().flat_map(|cells| cells.posted));
-        let persons = people.iter().map(|person| Ok(self.directory.person_view(person)?.0));
+        let (mut persons, mut not_admitted) = (Vec::with_capacity(people.len()), Vec::new());
+        for person in &people {
+            let (view, held) = self.directory.person_view(person)?;
+            persons.push(view);
+            not_admitted.extend(held);
+        }
         Ok(Recorded {
-            persons: persons.collect::<headwater_store::backend::Result<_>>()?,
+            persons,
+            held: held.into_iter().map(|row| (FactId(row.fact_id), row.reason)).collect(),
+            not_admitted,
             partners,
             exchange: self.directory.exchange(program.account),
             closed_before: program.closed_before,
             posted,
         })
+    }
+}
+
+impl Circles {
+    /// The next one. `at_most`: persons who stand for themselves.
+    pub(crate) async fn next(&mut self, history: &History, at_most: usize) -> Result<Option<Circle>> {
+        match self {
+            Self::Alone(persons) => persons.next(history, at_most).await,
+            Self::Joined(circles) => Ok(circles.next()),
+        }
+    }
+}
+
+impl Persons {
+    fn of(program: ProgramId) -> Self {
+        Self { program, after: i64::MIN, waiting: Vec::new().into_iter().peekable() }
+    }
+
+    /// The next persons, `at_most` so many, with the partners of all of them.
+    async fn next(&mut self, history: &History, at_most: usize) -> Result<Option<Circle>> {
+        if self.waiting.peek().is_none() {
+            let (program, after) = (self.program.0, self.after);
+            let read = async move |tx: &Tx<'_>| persons_bound(tx, program, after, NUMBERS_AT_ONCE).await;
+            let rows = history.store.money.read(read).await?;
+            self.after = rows.last().map_or(after, |row| row.person_id);
+            self.waiting = rows.into_iter().peekable();
+        }
+        let mut circle = Circle::default();
+        let is_next = |row: &BoundRow, circle: &Circle| {
+            circle.persons.len() < at_most || circle.persons.last() == Some(&PersonId(row.person_id))
+        };
+        while let Some(row) = self.waiting.next_if(|row| is_next(row, &circle)) {
+            if circle.persons.last() != Some(&PersonId(row.person_id)) {
+                circle.persons.push(PersonId(row.person_id));
+            }
+            circle.partners.extend((row.partner_id != 0).then_some(PartnerId(row.partner_id)));
+        }
+        Ok((!circle.persons.is_empty()).then_some(circle))
     }
 }
 

@@ -256,9 +256,8 @@ impl App {
         let before = self.membership_read(account, id)?;
         let state = change.state.unwrap_or(before.state);
         let token = change.ref_token.unwrap_or_else(|| before.row.ref_token.clone());
-        if token != before.row.ref_token && !is_token(&token) {
-            let message = "must have 1 to 64 letters, digits, `-`, `_` or `.`, and not the form of a token of ours";
-            return Err(Error::invalid("ref_token", message));
+        if token != before.row.ref_token {
+            check_token(&token)?;
         }
         let mut data = before.data();
         for (key, value) in change.data {
@@ -316,6 +315,12 @@ fn changed(directory: &Directory, before: &Membership, state: MemberState, token
     }
     let data = entity(directory, &next);
     Told::other(before.account, before.program, "promoter_campaign", before.id.0, data, names)
+}
+
+/// Refuses a token that a caller may not choose.
+pub(crate) fn check_token(token: &str) -> Result<()> {
+    let message = "must have 1 to 64 letters, digits, `-`, `_` or `.`, and not the form of a token of ours";
+    if is_token(token) { Ok(()) } else { Err(Error::invalid("ref_token", message)) }
 }
 
 /// A token that a caller may choose: no URL needs to escape it, and no membership to come will have it from the start.

@@ -14,14 +14,16 @@ use crate::reprice::Mark;
 use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
-use headwater_store::backend::Tx;
+use headwater_store::backend::{Error as StoreError, Tx};
 use headwater_store::directory::PartnerRow;
-use headwater_store::membership::membership_insert;
+use headwater_store::membership::{membership_insert, membership_status_put, membership_update};
 use headwater_store::partner::{NewPartner, partner_insert, partner_parent_put, partner_status_put, partner_update};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Why a new partner was given up: another one has its token.
+const TOKEN_TAKEN: &str = "the ref_token of a new member is taken";
 const ID_CHARACTERS_MAX: usize = 128;
 const NAME_CHARACTERS_MAX: usize = 500;
 /// 64 before the `@`, 255 after it (RFC 5321 §4.5.3.1).
@@ -41,6 +43,23 @@ pub struct PartnerRequest {
     pub rates: Option<BTreeMap<String, Decimal>>,
     /// JSON text.
     pub metadata: Option<String>,
+    /// How a new one becomes a member of `program`.
+    pub joins: Joins,
+}
+
+/// How a new partner becomes a member of its program.
+#[derive(Debug, Clone)]
+pub struct Joins {
+    /// How far it has come.
+    pub state: MemberState,
+    /// By which token it is named; `None`: one of ours.
+    pub ref_token: Option<String>,
+}
+
+impl Default for Joins {
+    fn default() -> Self {
+        Self { state: MemberState::Accepted, ref_token: None }
+    }
 }
 
 /// A change of a partner, worked out on what is stored while nobody else changes it.
@@ -78,7 +97,10 @@ impl App {
             metadata: asked.metadata.unwrap_or_else(|| "{}".into()),
             created_at: self.clock.now().0,
         };
-        let app = Arc::clone(self);
+        let (app, joins) = (Arc::clone(self), asked.joins);
+        if let Some(token) = &joins.ref_token {
+            membership::check_token(token)?;
+        }
         let insert = async move |tx: &Tx<'_>| {
             let Some(id) = partner_insert(tx, &new).await? else { return Ok(None) };
             let made = made(id, &new);
@@ -86,15 +108,27 @@ impl App {
             let names = vec![("created", json!({}))];
             let mut told = vec![Told::other(account, None, "promoter", id, entity(&made), names)];
             if let Some(program) = new.program_id {
-                let (number, _) = membership_insert(tx, account.0, program, id, "accepted", new.created_at).await?;
-                let state = MemberState::Accepted;
+                let state = joins.state;
+                let (number, _) = membership_insert(tx, account.0, program, id, state.name(), new.created_at).await?;
+                if state.is_barred() {
+                    membership_status_put(tx, number, new.created_at, true).await?;
+                }
                 let program = ProgramId(program);
-                let member = membership::made(number, account, program, made.id, state, Instant(new.created_at));
+                let mut member = membership::made(number, account, program, made.id, state, Instant(new.created_at));
+                if let Some(token) = &joins.ref_token {
+                    if !membership_update(tx, account.0, number, state.name(), token, "{}").await? {
+                        return Err(StoreError::Abandoned(TOKEN_TAKEN.into()));
+                    }
+                    member.row.ref_token.clone_from(token);
+                }
                 told.push(membership::joined(&app.directory(), &member));
             }
             Ok(Some((id, announce(tx, &app, &told, Instant(new.created_at)).await?)))
         };
-        let made = self.store.money.write(insert).await?;
+        let made = self.store.money.write(insert).await.map_err(|error| match error {
+            StoreError::Abandoned(why) if why == TOKEN_TAKEN => Error::invalid("ref_token", "has already been taken"),
+            other => other.into(),
+        })?;
         let (id, delivers) = made.ok_or_else(|| Error::Conflict {
             code: "partner_exists",
             param: Some("id"),
@@ -302,7 +336,7 @@ fn made(id: i64, new: &NewPartner) -> Partner {
 }
 
 /// The `data` of a partner's webhooks.
-fn entity(partner: &Partner) -> Value {
+pub(crate) fn entity(partner: &Partner) -> Value {
     let row = &partner.row;
     json!({"id": row.id, "email": row.email, "name": row.name, "cust_id": cust_id(partner), "joined_at": Instant(row.created_at).iso8601()})
 }

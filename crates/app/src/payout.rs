@@ -5,19 +5,23 @@
 
 pub mod payments;
 pub mod shown;
+mod statement;
 
+use crate::announce::{Told, announce};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::ledger::moves::{Moves, given_up, numbers};
 use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
+use headwater_domain::ledger::Stage;
 use headwater_domain::money::{Decimal, Unit};
 use headwater_domain::payout::{PayoutOrigin, PayoutSettings, PayoutStatus, is_paid};
 use headwater_domain::time::Instant;
 use headwater_store::backend::Tx;
 use headwater_store::payout::{
-    PayoutClaim, due_list, due_lock, partner_payout, partner_payout_put, payout_by_id, payout_items, payout_list,
+    PayoutClaim, due_ids, due_list, partner_payout, partner_payout_put, payout_by_id, payout_items, payout_list,
 };
 pub use headwater_store::payout::{PayoutFilter, PayoutRow};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -109,9 +113,14 @@ impl App {
         let app = Arc::clone(self);
         let (settings, actor) = (paid_by.clone(), actor.to_owned());
         let made = self.store.money.write(async move |tx| {
-            let due: Vec<i64> = due_lock(tx, &claim).await?.into_iter().map(|row| row.id).collect();
+            let mut due: Vec<i64> = due_ids(tx, &claim).await?.into_iter().map(|row| row.id).collect();
             let mut moves = Moves::new(&app, Some(&actor), now);
             moves.load(tx, claim.account_id, &due.iter().copied().collect()).await?;
+            // What was denied or paid meanwhile is somebody else's.
+            due.retain(|id| {
+                let is_free = moves.commission(*id).is_some_and(|row| row.payout_id.is_none());
+                is_free && moves.stage(*id) == Ok(Stage::Payable)
+            });
             let amounts = due.iter().filter_map(|id| moves.commission(*id)).map(|row| Decimal(row.amount));
             let mut amounts = amounts.collect::<Vec<_>>().into_iter();
             let sum = amounts.try_fold(Decimal::ZERO, Decimal::checked_add);
@@ -196,17 +205,54 @@ impl App {
         settings.map_err(|error| Error::Store(abandoned(&format!("a stored payout setting cannot be read: {error}"))))
     }
 
-    /// Sets how a partner is paid.
+    /// Sets how a partner is paid, and tells of it.
     pub async fn partner_payout_put(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         partner: PartnerId,
         settings: &PayoutSettings,
     ) -> Result<()> {
         let text = settings.to_json().to_string();
-        let put = async move |tx: &Tx<'_>| partner_payout_put(tx, account.0, partner.0, &text).await;
-        Ok(self.store.money.write(put).await?)
+        let (app, next, now) = (Arc::clone(self), settings.clone(), self.clock.now());
+        let put = async move |tx: &Tx<'_>| {
+            let before = partner_payout(tx, account.0, partner.0).await?;
+            partner_payout_put(tx, account.0, partner.0, &text).await?;
+            let before = before.and_then(|text| serde_json::from_str(&text).ok());
+            let before = before.and_then(|value| PayoutSettings::from_json(&value).ok()).unwrap_or_default();
+            let Some(told) = method_told(&app, account, partner, &before, &next) else { return Ok(false) };
+            announce(tx, &app, &[told], now).await
+        };
+        if self.store.money.write(put).await? {
+            self.outbox.ring();
+        }
+        Ok(())
     }
+}
+
+/// What webhooks hear of the one payout method of a partner; nothing where it stays as it is.
+fn method_told(
+    app: &App,
+    account: AccountId,
+    partner: PartnerId,
+    before: &PayoutSettings,
+    next: &PayoutSettings,
+) -> Option<Told> {
+    let name = match (&before.method, &next.method) {
+        (None, Some(_)) => "created",
+        (Some(_), None) => "deleted",
+        (Some(_), Some(_)) if (&before.method, &before.details) != (&next.method, &next.details) => "updated",
+        _ => return None,
+    };
+    let directory = app.directory();
+    let found = directory.partner_by_id(account, partner)?;
+    let shown = if next.method.is_some() { next } else { before };
+    let data = json!({
+        "id": partner.0, "method": shown.method, "date_added": Instant(found.row.created_at).iso8601(), "is_disabled": false,
+        "meta": {}, "is_selected": true, "details": shown.details, "managed_payouts": false,
+        "promoter": {"id": partner.0, "email": found.row.email, "name": found.row.name},
+    });
+    let changes = if name == "updated" { json!({"method": [before.method, next.method]}) } else { json!({}) };
+    Some(Told::other(account, None, "payout_method", partner.0, data, vec![(name, changes)]))
 }
 
 fn abandoned(text: &str) -> headwater_store::backend::Error {

@@ -28,11 +28,15 @@ impl App {
         let persons = if directory.is_wide(program.id) {
             // A condition on the partner looks at its other clients too.
             let history = History::read(self.store.clone()).await?;
-            let circles = history.circles(&program, None).await?;
-            match circles.into_iter().find(|circle| circle.persons.contains(&person)) {
-                Some(circle) => history.recorded(&program, &circle).await?.persons,
-                None => Vec::new(),
+            let mut circles = history.circles(&program, None).await?;
+            let mut persons = Vec::new();
+            while let Some(circle) = circles.next(&history, 1).await? {
+                if circle.persons.contains(&person) {
+                    persons = history.recorded(&program, &circle).await?.persons;
+                    break;
+                }
             }
+            persons
         } else {
             let ids = [Number { id: person.0 }];
             let people = self.store.money.read(async move |tx| settle::people(tx, &ids).await).await?;

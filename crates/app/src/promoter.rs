@@ -7,20 +7,17 @@ use crate::app::App;
 use crate::directory::Partner;
 use crate::error::{Error, Result};
 use crate::keep::Keep;
-use crate::ledger::BalanceFilter;
 use crate::membership::{MemberState, Membership, MembershipChange};
-use crate::partner::PartnerRequest;
+use crate::partner::{Joins, PartnerRequest};
 use headwater_domain::fact::FactBody;
 use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
-use headwater_domain::ledger::{AccountName, Owner};
 use headwater_domain::money::{Currency, Decimal};
-use headwater_domain::time::Instant;
 use headwater_store::backend::Tx;
 use headwater_store::click::click_counts;
-use headwater_store::referral::{referrals_bound, sales_of};
+use headwater_store::referral::{referral_suspicions, referrals_bound, sales_of};
 use headwater_store::settlement::Number;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Where a partner's metadata keeps what this dialect says of it.
@@ -43,8 +40,8 @@ pub struct Figures {
     pub sales: i64,
     /// Sales less refunds, in the program's currency; what was sold in another one is not in it.
     pub revenue: Decimal,
-    /// Customers, sales and revenue of each day, in UTC.
-    pub days: BTreeMap<String, (i64, i64, Decimal)>,
+    /// What some of its customers are suspected of (`fraud_check`).
+    pub suspicions: BTreeSet<String>,
 }
 
 impl Figures {
@@ -99,6 +96,10 @@ pub struct PromoterRequest {
     pub name: Option<String>,
     /// The caller's id.
     pub cust_id: Option<String>,
+    /// Above which it is; `Some(None)`: none.
+    pub parent: Option<Option<PartnerId>>,
+    /// By which token a new one is named in its first program.
+    pub ref_token: Option<String>,
     /// Put into what is said of it: `null` clears a key.
     pub said: Map<String, Value>,
 }
@@ -160,9 +161,12 @@ impl App {
                 .map_err(|_| Error::invalid("initial_campaign_id", "must be the id of a campaign"))?,
             None => directory.default_program(account).cloned().ok_or(Error::NotFound("campaign"))?,
         };
+        let parent = self.parent_named(account, asked.parent)?;
         let mut said = asked.said;
         said.retain(|_, value| !value.is_null());
         let request = PartnerRequest {
+            parent,
+            joins: Joins { state: state.unwrap_or(MemberState::Accepted), ref_token: asked.ref_token },
             id: asked.cust_id,
             name: Some(asked.name.unwrap_or_else(|| email.clone())),
             email: Some(Some(email)),
@@ -170,17 +174,19 @@ impl App {
             metadata: Some(serde_json::json!({PROMOTER: said}).to_string()),
             ..PartnerRequest::default()
         };
-        let made = self.partner_create(account, request, Keep::nothing()).await.map_err(|error| match error {
+        self.partner_create(account, request, Keep::nothing()).await.map_err(|error| match error {
             Error::Conflict { param: Some("id"), .. } => Error::invalid("cust_id", "has already been taken"),
             Error::Invalid { param, message } if param == "id" => Error::invalid("cust_id", message),
             other => other,
-        })?;
-        if let Some(state) = state {
-            let member = self.membership_of(account, program.id, made.id)?;
-            let change = MembershipChange { state: Some(state), ..MembershipChange::default() };
-            self.membership_patch(account, member.id, change).await?;
-        }
-        Ok(made)
+        })
+    }
+
+    /// How `partner` operations name the parent that is asked for.
+    fn parent_named(&self, account: AccountId, asked: Option<Option<PartnerId>>) -> Result<Option<Option<String>>> {
+        let Some(asked) = asked else { return Ok(None) };
+        let unknown = |_| Error::invalid("parent_promoter_id", "must be the id of a promoter");
+        let parent = asked.map(|id| self.promoter_by_id(account, id).map_err(unknown)).transpose()?;
+        Ok(Some(parent.map(|parent| parent.row.external_id.clone())))
     }
 
     /// Changes what is given.
@@ -203,6 +209,7 @@ impl App {
             };
         }
         let request = PartnerRequest {
+            parent: self.parent_named(account, asked.parent)?,
             name: asked.name,
             email: asked.email.map(Some),
             metadata: Some(metadata_with(&before, changes)),
@@ -277,9 +284,9 @@ impl App {
             let bound = referrals_bound(tx, account.0, number).await?;
             let customers: Vec<_> = bound.iter().map(|row| Number { id: row.customer_id }).collect();
             let sales = if customers.is_empty() { Vec::new() } else { sales_of(tx, &customers).await? };
-            Ok((bound, sales))
+            Ok((bound, sales, referral_suspicions(tx, account.0).await?))
         };
-        let (bound, sales) = self.store.money.read(read).await?;
+        let (bound, sales, suspicions) = self.store.money.read(read).await?;
         let directory = self.directory();
         let mut figures: BTreeMap<(PartnerId, ProgramId), Figures> = BTreeMap::new();
         let mut places = BTreeMap::new();
@@ -292,17 +299,16 @@ impl App {
         for row in sales {
             let body = FactBody::from_json(&row.kind, &serde_json::from_str(&row.body).unwrap_or_default());
             let Some(body) = body else { continue };
-            standing.insert((row.customer_id, row.kind, row.fact_key), (row.at, body));
+            standing.insert((row.customer_id, row.kind, row.fact_key), body);
         }
         let mut left: BTreeMap<i64, (i64, Decimal)> = BTreeMap::new();
-        for ((customer, ..), (at, body)) in &standing {
+        for ((customer, ..), body) in &standing {
             let Some(place) = places.get(customer) else { continue };
             let own = directory.program(account, place.1).and_then(|p| Currency::parse(&p.settings.currency));
             let of = figures.entry(*place).or_default();
-            let day = of.days.entry(Instant(*at).iso8601().chars().take(10).collect()).or_default();
             let kept = left.entry(*customer).or_default();
             let (amount, is_sale) = match body {
-                FactBody::Sale { amount, currency } => (Some(*amount).filter(|_| own == Some(*currency)), true),
+                FactBody::Sale { amount, currency, .. } => (Some(*amount).filter(|_| own == Some(*currency)), true),
                 FactBody::Refund { amount, currency, .. } => {
                     (Some(amount.negated()).filter(|_| own == Some(*currency)), false)
                 }
@@ -310,12 +316,10 @@ impl App {
             };
             if is_sale {
                 of.sales += 1;
-                day.1 += 1;
                 kept.0 += 1;
             }
             let amount = amount.unwrap_or(Decimal::ZERO);
             of.revenue = sum(of.revenue, amount);
-            day.2 = sum(day.2, amount);
             kept.1 = sum(kept.1, amount);
         }
         for (customer, (sales, kept)) in left {
@@ -324,8 +328,22 @@ impl App {
             of.customers += 1;
             of.active_customers += i64::from(kept > Decimal::ZERO);
         }
+        for row in suspicions.into_iter().filter(|row| number.is_none_or(|number| row.partner_id == number)) {
+            let of = figures.entry((PartnerId(row.partner_id), ProgramId(row.program_id))).or_default();
+            of.suspicions.insert(row.fraud_check);
+        }
         self.clicks_of(account, partner, &mut figures).await?;
         Ok(figures)
+    }
+
+    /// What customers of each partner are suspected of; a partner that is not in it has none under suspicion.
+    pub async fn suspicions(&self, account: AccountId) -> Result<BTreeMap<PartnerId, BTreeSet<String>>> {
+        let read = async move |tx: &Tx<'_>| referral_suspicions(tx, account.0).await;
+        let mut suspicions: BTreeMap<PartnerId, BTreeSet<String>> = BTreeMap::new();
+        for row in self.store.money.read(read).await? {
+            suspicions.entry(PartnerId(row.partner_id)).or_default().insert(row.fraud_check);
+        }
+        Ok(suspicions)
     }
 
     async fn clicks_of(
@@ -349,20 +367,6 @@ impl App {
             figures.entry((PartnerId(link.partner_id), ProgramId(link.program_id))).or_default().clicks += clicks;
         }
         Ok(())
-    }
-
-    /// What a partner earned and was not paid yet, by unit.
-    pub async fn owed(self: &Arc<Self>, account: AccountId, partner: PartnerId) -> Result<BTreeMap<String, Decimal>> {
-        let filter = BalanceFilter { owner: Some(Owner::Partner(partner).to_string()), ..BalanceFilter::default() };
-        let open = [AccountName::Accrued, AccountName::Held, AccountName::Payable];
-        let mut owed = BTreeMap::new();
-        for row in self.balance_list(account, filter).await? {
-            if open.iter().any(|name| name.name() == row.name) {
-                let of = owed.entry(row.unit).or_insert(Decimal::ZERO);
-                *of = sum(*of, Decimal(row.balance));
-            }
-        }
-        Ok(owed)
     }
 }
 

@@ -262,7 +262,7 @@ fn add(report: &mut Report, key: ReportKey, number: i64, row: &ReportRow) -> Opt
             sum(&mut tally.paid, &row.what, row.paid)?;
         }
         kind => match FactBody::from_json(kind, &serde_json::from_str(&row.what).unwrap_or_default()) {
-            Some(FactBody::Sale { amount, currency }) => {
+            Some(FactBody::Sale { amount, currency, .. }) => {
                 tally.sales += row.count;
                 sum(&mut tally.revenue, currency.code(), amount.0.checked_mul(row.count)?)?;
             }

@@ -5,7 +5,7 @@
 
 use crate::app::App;
 use crate::error::Error;
-use crate::reward_plan::{Inexpressible, RewardTerms, check};
+use crate::reward_plan::{AppliesTo, Inexpressible, RewardTerms, check};
 use headwater_domain::ids::{AccountId, ProgramId};
 use headwater_domain::money::Currency;
 use headwater_store::backend::Tx;
@@ -53,8 +53,9 @@ pub struct Reward {
 }
 
 impl Reward {
-    pub(crate) fn terms(&self) -> RewardTerms<'_> {
-        RewardTerms { id: self.row.id, document: &self.document }
+    /// What it says, for the sales that a campaign applies it to.
+    pub(crate) fn terms_for(&self, applies_to: AppliesTo) -> RewardTerms<'_> {
+        RewardTerms { id: self.row.id, document: &self.document, applies_to }
     }
 
     fn from_row(row: RewardRow) -> Self {
@@ -152,7 +153,7 @@ impl App {
         let directory = self.directory();
         let program = directory.default_program(account).ok_or(Error::NotFound("campaign"))?;
         let currency = currency_of(&program.settings.currency)?;
-        Ok(check(&RewardTerms { id, document }, currency)?)
+        Ok(check(&RewardTerms { id, document, applies_to: AppliesTo::default() }, currency)?)
     }
 
     /// The programs that have a reward in one of their lists.

@@ -1,7 +1,12 @@
 //! From rewards to the rules of a plan (`rewards-api.md` §8): an amount for a sale is `flat` on the event `SALE`, a share of
 //! it `percent` of `sale`, either for the partner or for the customer, in any unit; rewards of tiers are the plan's tiers.
+//! Where not every sale is rewarded, the rule is one of sales, and `conditions` says which.
 //!
 //! Pure. What a plan cannot say is refused with the field that says it, never left out. Invariant: what is made here lints.
+
+mod conditions;
+
+pub use conditions::AppliesTo;
 
 use headwater_domain::money::{Currency, Decimal, Unit};
 use serde_json::{Map, Value, json};
@@ -30,6 +35,8 @@ pub struct RewardTerms<'a> {
     pub id: i64,
     /// What its caller said.
     pub document: &'a Map<String, Value>,
+    /// Which sales the campaign rewards with it.
+    pub applies_to: AppliesTo,
 }
 
 /// Who gets a reward.
@@ -83,7 +90,7 @@ pub fn make(rewards: &[(RewardTerms<'_>, Recipient)], currency: Currency) -> Res
 pub fn check(reward: &RewardTerms<'_>, currency: Currency) -> Result<()> {
     match kind_of(reward)? {
         "tier" => tier(reward).map(drop),
-        "custom" => schemas(reward).map(drop),
+        "custom" => schemas_of_all_sales(reward, "has no sale to be asked of; leave it out").map(drop),
         _ => rules_of(reward, Recipient::Promoter, currency).map(drop),
     }
 }
@@ -91,7 +98,10 @@ pub fn check(reward: &RewardTerms<'_>, currency: Currency) -> Result<()> {
 fn kind_of<'a>(reward: &RewardTerms<'a>) -> Result<&'a str> {
     let is_promoters = reward.document.get("is_promoter_reward").and_then(Value::as_bool).unwrap_or(true);
     match word(reward, "promoter_reward_type", &["sale", "tier", "target", "custom"])? {
-        Some("target") => cannot("promoter_reward_type", "target cannot be paid by a plan"),
+        Some("target") => cannot(
+            "promoter_reward_type",
+            "target is not carried out: nothing says what a target is, or what reaching it pays",
+        ),
         Some(kind) if is_promoters => Ok(kind),
         _ => Ok("sale"),
     }
@@ -109,22 +119,29 @@ fn is_set(reward: &RewardTerms<'_>, name: &str) -> bool {
     !matches!(reward.document.get(name), None | Some(Value::Null | Value::Bool(false)))
 }
 
-/// Unit, amount and whether it is an amount rather than a share.
+/// Unit, amount, whether it is an amount rather than a share, and the conditions as they were sent.
 struct Schema {
     unit: String,
     amount: Decimal,
     is_flat: bool,
+    rules: Vec<Value>,
 }
 
-fn schemas(reward: &RewardTerms<'_>) -> Result<Vec<Schema>> {
-    for (name, why) in [
-        ("new_customers_only", "cannot be told apart by a plan"),
-        ("max_redemptions", "cannot be counted by a plan; use duration once"),
-    ] {
+/// The schemas of a reward that looks at no single sale.
+fn schemas_of_all_sales(reward: &RewardTerms<'_>, why: &str) -> Result<Vec<Schema>> {
+    for name in ["new_customers_only", "max_redemptions"] {
         if is_set(reward, name) {
             return cannot(name, why);
         }
     }
+    let schemas = schemas(reward)?;
+    match schemas.iter().position(|schema| !schema.rules.is_empty()) {
+        Some(index) => cannot(format!("schemas[{index}].rules"), why),
+        None => Ok(schemas),
+    }
+}
+
+fn schemas(reward: &RewardTerms<'_>) -> Result<Vec<Schema>> {
     let listed = reward.document.get("schemas").and_then(Value::as_array).filter(|list| !list.is_empty());
     let Some(listed) = listed else { return wrong("schemas", "must be a list of at least one schema") };
     listed.iter().enumerate().map(|(index, schema)| schema_of(index, schema)).collect()
@@ -132,9 +149,11 @@ fn schemas(reward: &RewardTerms<'_>) -> Result<Vec<Schema>> {
 
 fn schema_of(index: usize, schema: &Value) -> Result<Schema> {
     let at = |name: &str| format!("schemas[{index}].{name}");
-    if schema.get("rules").and_then(Value::as_array).is_some_and(|rules| !rules.is_empty()) {
-        return cannot(at("rules"), "are conditions that a plan does not know");
-    }
+    let rules = match schema.get("rules") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(rules)) => rules.clone(),
+        Some(_) => return wrong(at("rules"), "must be a list"),
+    };
     let unit = schema.get("unit").and_then(Value::as_str).unwrap_or_default();
     if !UNITS.contains(&unit) {
         return wrong(at("unit"), &format!("must be one of {}", UNITS.join(", ")));
@@ -145,21 +164,25 @@ fn schema_of(index: usize, schema: &Value) -> Result<Schema> {
     let amount = schema.get("amount").filter(|amount| amount.is_number()).map(Value::to_string);
     let amount = amount.and_then(|text| Decimal::parse(&text).ok()).filter(|amount| *amount > Decimal::ZERO);
     let Some(amount) = amount else { return wrong(at("amount"), "must be a number above 0") };
-    Ok(Schema { unit: unit.to_owned(), amount, is_flat })
+    Ok(Schema { unit: unit.to_owned(), amount, is_flat, rules })
 }
 
 fn rules_of(reward: &RewardTerms<'_>, recipient: Recipient, currency: Currency) -> Result<Vec<Value>> {
-    let duration = word(reward, "duration", &["once", "forever", "repeating"])?;
-    if duration == Some("repeating") {
-        return cannot("duration", "repeating cannot be counted by a plan; use once or forever");
-    }
-    let is_once = duration == Some("once");
+    let of_all_schemas = conditions::of_reward(reward)?;
     let mut rules = Vec::new();
     for (index, schema) in schemas(reward)?.into_iter().enumerate() {
         let pays = if recipient == Recipient::Promoter { "partner" } else { "customer" };
         let mut rule = json!({"id": rule_id(reward.id, recipient, index), "pays": pays});
         if schema.unit != CASH {
             rule["unit"] = schema.unit.clone().into();
+        }
+        let mut sales = of_all_schemas.clone();
+        if !schema.rules.is_empty() {
+            sales.insert("conditions".into(), conditions::of_schema(index, &schema.rules, currency)?.into());
+        }
+        let is_of_sales = !sales.is_empty();
+        if is_of_sales {
+            rule["sales"] = sales.into();
         }
         if schema.is_flat {
             let unit =
@@ -172,15 +195,11 @@ fn rules_of(reward: &RewardTerms<'_>, recipient: Recipient, currency: Currency) 
             };
             rule["kind"] = "flat".into();
             rule["amount"] = amount.to_string().into();
-            rule["on"] = crate::tracking::SALE.into();
-            rule["once_per"] = if is_once { "customer" } else { "event" }.into();
-        } else {
-            if is_once {
-                return cannot(
-                    "duration",
-                    "once cannot be kept to the first sale for a percent; use an amount, or forever",
-                );
+            if !is_of_sales {
+                rule["on"] = crate::tracking::SALE.into();
+                rule["once_per"] = "event".into();
             }
+        } else {
             if schema.amount > Decimal(100 * headwater_domain::money::MICROS) {
                 return wrong(format!("schemas[{index}].amount"), "must be at most 100 percent");
             }
@@ -225,7 +244,10 @@ fn tier(reward: &RewardTerms<'_>) -> Result<(i64, &'static str, Decimal)> {
     if word(reward, "duration", &["once", "forever", "repeating"])?.is_some_and(|duration| duration != "forever") {
         return cannot("duration", "of a tier is that of the sale's reward; use forever");
     }
-    match &schemas(reward)?[..] {
+    if !reward.applies_to.is_all() {
+        return cannot("apply_on", "of a tier must be all: it is of whatever the sale's reward pays for");
+    }
+    match &schemas_of_all_sales(reward, "of a tier is that of the sale's reward; leave it out")?[..] {
         [schema] if schema.unit != CASH => cannot("schemas[0].unit", "of a tier must be cash: tiers share money alone"),
         [schema] if schema.is_flat => cannot("schemas[0].flat_amount", "of a tier must be false: tiers pay percents"),
         [schema] if schema.amount > Decimal(100 * headwater_domain::money::MICROS) => {
@@ -320,7 +342,9 @@ mod tests {
         let documents: Vec<_> = rewards.iter().map(|(fields, _)| reward(fields)).collect();
         let terms: Vec<_> = (1..)
             .zip(documents.iter().zip(rewards))
-            .map(|(id, (document, (_, recipient)))| (RewardTerms { id, document }, *recipient))
+            .map(|(id, (document, (_, recipient)))| {
+                (RewardTerms { id, document, applies_to: AppliesTo::default() }, *recipient)
+            })
             .collect();
         let base = json!({"name": "campaign", "currency": "USD", "rules": []}).as_object().expect("an object").clone();
         document_with(base, make(&terms, usd())?, false)
@@ -374,16 +398,21 @@ mod tests {
     #[test]
     fn what_a_plan_cannot_say_is_refused_by_its_field() {
         let schema = json!([{"unit": "points", "amount": 5, "flat_amount": true}]);
-        let rule = json!({"type": "customer_sales_count", "condition": "multiple of", "value": 3});
+        let tier = json!({"promoter_reward_type": "tier", "tier_level": 2, "tier_reward_mode": "tier_override_mode",
+            "schemas": [{"unit": "cash", "amount": 5, "flat_amount": false}]});
+        let changed = |name: &str, value: Value| {
+            let mut tier = tier.clone();
+            tier[name] = value;
+            tier
+        };
         for (fields, field) in [
-            (
-                json!({"schemas": [{"unit": "points", "amount": 5, "flat_amount": true, "rules": [rule]}]}),
-                "schemas[0].rules",
-            ),
-            (json!({"schemas": schema, "duration": "repeating"}), "duration"),
-            (json!({"schemas": [{"unit": "cash", "amount": 5, "flat_amount": false}], "duration": "once"}), "duration"),
-            (json!({"schemas": schema, "max_redemptions": 3}), "max_redemptions"),
-            (json!({"schemas": schema, "new_customers_only": true}), "new_customers_only"),
+            (changed("max_redemptions", 3.into()), "max_redemptions"),
+            (changed("new_customers_only", true.into()), "new_customers_only"),
+            (changed("duration", "once".into()), "duration"),
+            (json!({"schemas": schema, "duration": "repeating"}), "duration_in_months"),
+            (json!({"schemas": schema, "duration": "repeating", "duration_in_months": 0}), "duration_in_months"),
+            (json!({"schemas": schema, "max_redemptions": 0}), "max_redemptions"),
+            (json!({"schemas": schema, "new_customers_only": "yes"}), "new_customers_only"),
             (json!({"schemas": schema, "promoter_reward_type": "target"}), "promoter_reward_type"),
             (
                 json!({"schemas": schema, "promoter_reward_type": "tier", "tier_level": 2, "tier_reward_mode": "tier_override_mode"}),

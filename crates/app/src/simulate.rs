@@ -11,7 +11,7 @@ mod shown;
 use crate::app::App;
 use crate::directory::Program;
 use crate::error::{Error, Result};
-use crate::history::{Circle, History};
+use crate::history::{Circle, History, PERSONS_AT_ONCE};
 use compared::Window;
 pub use compared::{Compared, Simulation};
 use headwater_domain::commission::{
@@ -21,7 +21,7 @@ use headwater_domain::ids::{AccountId, CustomerId, PartnerId, ProgramId};
 use headwater_domain::money::{OutOfRange, Unit};
 use headwater_domain::time::{Date, Instant};
 use headwater_store::backend::Tx;
-use headwater_store::history::posted_within;
+use headwater_store::history::{PostedWithin, posted_within};
 pub use headwater_store::simulation::SimulationRow;
 use headwater_store::simulation::{simulation_finish, simulation_insert, simulation_read, simulations_orphaned};
 use serde_json::Value;
@@ -33,6 +33,13 @@ use std::time::Duration;
 const CALLER_WAITS: Duration = Duration::from_secs(20);
 /// Simulations that run at the same time: each takes all cores, and reads everything.
 pub(crate) const AT_ONCE_MAX: usize = 2;
+
+/// Facts that one core works on at once; a person's are never cut apart.
+const FACTS_AT_ONCE: usize = 8192;
+/// Persons that are read at once before it is known how many facts they have.
+const PERSONS_AT_FIRST: usize = 4;
+/// Commissions that are read at once.
+const POSTED_AT_ONCE: i64 = 4096;
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -69,7 +76,6 @@ impl History {
         let program = found.ok_or(Error::NotFound("program"))?;
         let by_sums = asked.plan.reaches_beyond_a_person() && asked.plan.looks_beyond_by_sums();
         let window = Window { from: asked.plan.zone.start_of(asked.from), to: asked.plan.zone.start_of(asked.to) };
-        let circles: Arc<[Circle]> = self.circles(&program, Some(&asked.plan)).await?.into();
         let mut simulation = self.posted(&program, window, &asked.plan).await?;
         let plan = asked.plan;
         let draft = PlanVersion { name: plan.name.clone(), version: 0, from: Instant(i64::MIN), plan };
@@ -77,23 +83,29 @@ impl History {
         let mut run = Arc::new(run);
         if by_sums {
             let mut reached = Reached::default();
-            each(&run, &circles, |_, persons, terms| Run::reached(persons, terms), |part| reached.add(part)).await?;
+            each(&run, |_, persons, terms| Run::reached(persons, terms), |part| reached.add(part)).await?;
             let run = Arc::get_mut(&mut run).expect("all that counted have ended");
             run.reached = Some(reached);
         }
-        each(&run, &circles, Run::price, |part| simulation.add(part)).await?;
+        each(&run, Run::price, |part| simulation.add(part)).await?;
         simulation.finish().map_err(out_of_range)
     }
 
     /// What was posted for facts of the window.
     async fn posted(&self, program: &Program, window: Window, draft: &Plan) -> Result<Simulation> {
-        let (id, from, to) = (program.id.0, window.from.0, window.to.0);
+        let asked = PostedWithin { program_id: program.id.0, from: window.from.0, to: window.to.0 };
         let mut simulation = Simulation::default();
-        for row in self.store.money.read(async move |tx| posted_within(tx, id, from, to).await).await? {
-            let Some(unit) = Unit::parse(&row.unit, draft.currency) else { continue };
-            simulation.take_posted(row.partner_id.map(PartnerId), CustomerId(row.customer_id), unit, row.amount);
+        let mut after = i64::MIN;
+        loop {
+            let read = async move |tx: &Tx<'_>| posted_within(tx, asked, after, POSTED_AT_ONCE).await;
+            let rows = self.store.money.read(read).await?;
+            let Some(last) = rows.last() else { return Ok(simulation) };
+            after = last.id;
+            for row in rows {
+                let Some(unit) = Unit::parse(&row.unit, draft.currency) else { continue };
+                simulation.take_posted(row.partner_id.map(PartnerId), CustomerId(row.customer_id), unit, row.amount);
+            }
         }
-        Ok(simulation)
     }
 
     /// The account of a program.
@@ -102,37 +114,66 @@ impl History {
     }
 }
 
+/// How many facts persons had so far.
+#[derive(Default)]
+struct Pace {
+    persons: usize,
+    facts: usize,
+}
+
+impl Pace {
+    /// How many persons are worth [`FACTS_AT_ONCE`].
+    fn persons_at_once(&self) -> usize {
+        match (FACTS_AT_ONCE * self.persons).checked_div(self.facts) {
+            Some(persons) => persons.clamp(1, PERSONS_AT_ONCE),
+            None if self.persons > 0 => PERSONS_AT_ONCE,
+            None => PERSONS_AT_FIRST,
+        }
+    }
+}
+
 /// Works on every circle, as many at a time as there are cores, and takes what comes of each.
 async fn each<T: Send + 'static>(
     run: &Arc<Run>,
-    circles: &Arc<[Circle]>,
     work: fn(&Run, &[PersonView], &Terms<'_>) -> Result<T, OutOfRange>,
     mut take: impl FnMut(T) -> Result<(), OutOfRange>,
 ) -> Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut running = tokio::task::JoinSet::new();
-    for place in 0..circles.len() {
+    let mut circles = run.history.circles(&run.program, Some(&run.draft.plan)).await?;
+    let mut pace = Pace::default();
+    loop {
         // One more than there are cores: it is read while they compute.
-        if running.len() > cores {
-            take(joined(running.join_next().await)?).map_err(out_of_range)?;
+        let is_full = running.len() > cores;
+        let next = if is_full { None } else { circles.next(&run.history, pace.persons_at_once()).await? };
+        if let Some(circle) = next {
+            running.spawn(work_on(Arc::clone(run), circle, work));
+            continue;
         }
-        let (run, circles) = (Arc::clone(run), Arc::clone(circles));
-        running.spawn(async move {
-            let persons = run.history.persons_of(&circles[place]).await?;
-            let partners = run.partners(&circles[place])?;
-            // Pricing is computation alone: the other tasks of this core go on elsewhere.
-            let done = tokio::task::spawn_blocking(move || {
-                let exchange = run.history.directory.exchange(run.program.account);
-                let closed_before = run.program.closed_before;
-                work(&run, &persons, &Terms { partners: &partners, exchange: &exchange, closed_before })
-            });
-            done.await.map_err(|_| closed())?.map_err(out_of_range)
-        });
+        let Some(done) = running.join_next().await else { return Ok(()) };
+        let (persons, facts, part) = done.map_err(|_| closed())??;
+        pace.persons += persons;
+        pace.facts += facts;
+        take(part).map_err(out_of_range)?;
     }
-    while let Some(done) = running.join_next().await {
-        take(joined(Some(done))?).map_err(out_of_range)?;
-    }
-    Ok(())
+}
+
+/// Gives also how many persons and facts there were.
+async fn work_on<T: Send + 'static>(
+    run: Arc<Run>,
+    circle: Circle,
+    work: fn(&Run, &[PersonView], &Terms<'_>) -> Result<T, OutOfRange>,
+) -> Result<(usize, usize, T)> {
+    let persons = run.history.persons_of(&circle).await?;
+    let partners = run.partners(&circle)?;
+    // Pricing is computation alone: the other tasks of this core go on elsewhere.
+    let done = tokio::task::spawn_blocking(move || {
+        let exchange = run.history.directory.exchange(run.program.account);
+        let closed_before = run.program.closed_before;
+        let part = work(&run, &persons, &Terms { partners: &partners, exchange: &exchange, closed_before })?;
+        Ok((persons.len(), persons.iter().map(|person| person.facts.len()).sum(), part))
+    });
+    done.await.map_err(|_| closed())?.map_err(out_of_range)
 }
 
 impl Run {
@@ -142,6 +183,14 @@ impl Run {
         let partners = self.history.directory.partners_from(partners, &self.program)?.into_iter();
         let by_draft = |terms: PartnerTerms| PartnerTerms { plans: vec![Arc::clone(&self.draft)], ..terms };
         Ok(partners.map(|(partner, terms)| (partner, by_draft(terms))).collect())
+    }
+
+    /// Whether nobody outside of what is priced at once has a part of its cells.
+    fn has_whole_cells(&self) -> bool {
+        let plan = &self.draft.plan;
+        let is_circle = plan.reaches_beyond_a_person() && self.reached.is_none();
+        let is_whole_tree = plan.tiers.is_none() || plan.is_priced_along_the_tree();
+        !plan.reaches_beyond_a_person() || is_circle && is_whole_tree
     }
 
     fn reached(persons: &[PersonView], terms: &Terms<'_>) -> Result<Reached, OutOfRange> {
@@ -163,7 +212,7 @@ impl Run {
                 Some(reached) => evaluate_among(persons, terms, reached),
                 None => evaluate(persons, terms),
             };
-            simulation.take(&evaluation, self.window, self.reached.is_none())?;
+            simulation.take(&evaluation, self.window, self.has_whole_cells())?;
             if evaluation.held.is_empty() {
                 continue;
             }
@@ -240,10 +289,6 @@ impl App {
         let read = async move |tx: &Tx<'_>| simulation_read(tx, account.0, id).await;
         self.store.money.read(read).await?.ok_or(Error::NotFound("simulation"))
     }
-}
-
-fn joined<T>(done: Option<Result<Result<T>, tokio::task::JoinError>>) -> Result<T> {
-    done.and_then(std::result::Result::ok).ok_or_else(closed)?
 }
 
 fn closed() -> Error {

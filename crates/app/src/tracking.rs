@@ -32,6 +32,10 @@ pub const SALE: &str = "SALE";
 const SALE_REFUNDED: &str = "SALE_REFUNDED";
 /// The event of a cancellation.
 const CANCELLATION: &str = "CANCELLATION";
+/// What a sale is of, as its site names it.
+pub const PLAN: &str = "plan";
+/// For how long it was paid.
+pub const BILLING_PERIOD: &str = "billing_period";
 /// Commissions of one fact that are shown.
 const COMMISSIONS_MAX: i64 = 100;
 
@@ -199,7 +203,9 @@ impl App {
             on_repeat: OnRepeat::Refuse,
         };
         let event = FactBody::Event { event: SALE.into(), amount: Some(amount), currency: Some(currency) };
-        records.push(Record::Fact(Box::new(record(FactBody::Sale { amount, currency }))));
+        let kept = |name: &str| bought.attributes.get(name).and_then(Value::as_str).map(str::to_owned);
+        let (product, billing_period) = (kept(PLAN), kept(BILLING_PERIOD));
+        records.push(Record::Fact(Box::new(record(FactBody::Sale { amount, currency, product, billing_period }))));
         records.push(Record::Fact(Box::new(record(event))));
         let recorded = self.record_tracked(account, program, records).await?;
         let [.., sale, event] = &recorded[..] else { return Err(TrackFailure::UnknownReferral) };
@@ -284,15 +290,24 @@ impl App {
         self.told(account, refund.customer, &facts, self.clock.now(), Some((&bought, amount, currency))).await.map(Some)
     }
 
-    /// A referral stops buying.
-    pub async fn track_cancellation(self: &Arc<Self>, account: AccountId, named: &Named) -> Outcome<Tracked> {
+    /// A referral stops buying; under a key it does so once.
+    pub async fn track_cancellation(
+        self: &Arc<Self>,
+        account: AccountId,
+        named: &Named,
+        key: Option<String>,
+    ) -> Outcome<Tracked> {
         if named.is_blank() {
             return Err(TrackFailure::Blank);
         }
         let found = self.referral_named(account, None, named).await?.ok_or(TrackFailure::UnknownReferral)?;
         let customer = found.row.external_id.clone().ok_or(TrackFailure::UnknownReferral)?;
         let at = self.clock.now();
-        let record = event(&customer, CANCELLATION, FactKey::None, at, Map::new());
+        let (key, at_or_stored) = match key {
+            Some(key) => (FactKey::Own(key), None),
+            None => (FactKey::None, Some(at)),
+        };
+        let record = event(&customer, CANCELLATION, key, at_or_stored, Map::new());
         let recorded = self.record_tracked(account, ProgramId(found.row.program_id), vec![record]).await?;
         let facts: Vec<&Recorded> = recorded.iter().collect();
         self.told(account, Some(found.id()), &facts, at, None).await
@@ -440,7 +455,7 @@ impl App {
         let is_repeated = standing.contains_key(&("refund".to_owned(), refund_key.to_owned()));
         let mut sales = Vec::new();
         for ((_, key), (first, body)) in &standing {
-            let FactBody::Sale { amount, currency } = body else { continue };
+            let FactBody::Sale { amount, currency, .. } = body else { continue };
             let refunds = standing.values().filter_map(|(_, body)| match body {
                 FactBody::Refund { amount, sale, .. } if sale == key => Some(*amount),
                 _ => None,
@@ -468,7 +483,7 @@ fn lead(
     lead.attributes.insert("entry_source".into(), source.into());
     lead.name = Field::Keep;
     let key = FactKey::Own(format!("signup:{customer}"));
-    vec![Record::Customer(Box::new(lead)), event(customer, REGISTRATION, key, at, attributes)]
+    vec![Record::Customer(Box::new(lead)), event(customer, REGISTRATION, key, Some(at), attributes)]
 }
 
 /// Minor units as an exact amount; `None` where it is out of range.
@@ -478,9 +493,9 @@ pub fn amount_of_minor(minor: i64, currency: Currency) -> Option<Decimal> {
     Decimal::parse(&Decimal(micros).to_string()).ok()
 }
 
-fn event(customer: &str, name: &str, key: FactKey, at: Instant, attributes: Map<String, Value>) -> Record {
+fn event(customer: &str, name: &str, key: FactKey, at: Option<Instant>, attributes: Map<String, Value>) -> Record {
     let body = FactBody::Event { event: name.into(), amount: None, currency: None };
     let customer = customer.to_owned();
     let on_repeat = OnRepeat::Refuse;
-    Record::Fact(Box::new(FactRecord { customer, key, revision: None, at: Some(at), body, attributes, on_repeat }))
+    Record::Fact(Box::new(FactRecord { customer, key, revision: None, at, body, attributes, on_repeat }))
 }

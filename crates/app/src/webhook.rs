@@ -11,6 +11,7 @@ pub use delivery::{Trial, TrialRequest, WebhookDelivery};
 use crate::app::App;
 use crate::directory::REWARDS_DIALECT;
 use crate::error::{Error, Result};
+use crate::keep::Keep;
 use crate::secrets::random;
 use headwater_domain::ids::{AccountId, EndpointId, ProgramId};
 use headwater_domain::postback::retry::Profile;
@@ -111,7 +112,12 @@ impl Webhook {
 
 impl App {
     /// Adds a webhook; its secret is given here only.
-    pub async fn webhook_create(&self, account: AccountId, change: WebhookChange) -> Result<(Webhook, Secret)> {
+    pub async fn webhook_create(
+        &self,
+        account: AccountId,
+        change: WebhookChange,
+        keep: Keep<(Webhook, Secret)>,
+    ) -> Result<(Webhook, Secret)> {
         for (field, is_given) in [("url", change.url.is_some()), ("event_types", change.event_types.is_some())] {
             if !is_given {
                 return Err(Error::invalid(field, "is required"));
@@ -133,7 +139,9 @@ impl App {
                 return Ok(Err(error));
             }
             rows::webhook_insert(tx, &row).await?;
-            Ok(Ok((Webhook::from_row(&row), secret)))
+            let made = (Webhook::from_row(&row), secret);
+            keep.keep(tx, &made).await?;
+            Ok(Ok(made))
         };
         let made = self.store.money.write(insert).await??;
         self.refresh_committed().await;

@@ -1,5 +1,7 @@
 //! Endpoints and deliveries on both engines, with a manual clock and no network.
 
+use headwater_app::app::{App, Start};
+use headwater_app::clock::Clock;
 use headwater_app::delivery::{
     Attempt, ClaimedDelivery, DeliveryError, Room, delivery_claim, delivery_finish, delivery_get, delivery_list,
     delivery_retry, leases_release, leases_release_of,
@@ -20,6 +22,7 @@ use headwater_store::tenant::account_insert;
 use headwater_testkit::database::TestStore;
 use headwater_testkit::on_both_stores;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const START: Instant = Instant::from_seconds(1_800_000_000);
 const ROOM: Room = Room { total: 100, failing: 100 };
@@ -38,6 +41,7 @@ on_both_stores! {
 }
 
 struct Scene {
+    app: Arc<App>,
     outbox: Outbox,
     account: AccountId,
     fresh: TestStore,
@@ -45,7 +49,14 @@ struct Scene {
 
 async fn scene(fresh: TestStore) -> Scene {
     let account = fresh.store.money.write(async |tx| account_insert(tx, "a", START.0).await).await.expect("an account");
-    Scene { outbox: Outbox::new(fresh.store.clone(), Secrets::new([7; 32]), &[]), account: AccountId(account), fresh }
+    let start = Start {
+        clock: Clock::manual(START),
+        master_key: [7; 32],
+        public_url: "https://go.broker.example".into(),
+        egress_allow: Vec::new(),
+    };
+    let app = App::start(fresh.store.clone(), start).await.expect("starts");
+    Scene { outbox: app.outbox.clone(), app, account: AccountId(account), fresh }
 }
 
 fn input() -> EndpointInput {
@@ -75,6 +86,7 @@ impl Scene {
                 body: format!("{{\"id\":{id}}}"),
                 is_test: false,
                 created_at: at.0,
+                payout_id: None,
             })
             .collect();
         self.outbox_store(rows).await;
@@ -89,7 +101,7 @@ impl Scene {
     }
 
     async fn finish(&self, claimed: &ClaimedDelivery, status: u16, now: Instant) -> bool {
-        delivery_finish(&self.outbox, claimed, answer(status), now).await.expect("finishes")
+        delivery_finish(&self.app, claimed, answer(status), now).await.expect("finishes")
     }
 
     async fn status(&self, endpoint: &Endpoint, id: i64) -> (String, Option<String>) {
@@ -268,7 +280,7 @@ async fn an_overloaded_endpoint_is_left_alone(fresh: TestStore) {
     scene.queue(&endpoint, 1..20, START).await;
     let claimed = scene.claim("w", START).await;
     let attempt = Attempt { retry_after_seconds: Some(120), ..answer(429) };
-    assert!(delivery_finish(&scene.outbox, &claimed[0], attempt, START).await.expect("finishes"));
+    assert!(delivery_finish(&scene.app, &claimed[0], attempt, START).await.expect("finishes"));
     leases_release_of(&scene.outbox, "w").await.expect("released");
     assert!(scene.claim("w", START.plus_seconds(119)).await.is_empty());
     assert_eq!(scene.claim("w", START.plus_seconds(120)).await.len(), 1);

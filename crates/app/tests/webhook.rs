@@ -5,6 +5,7 @@ use headwater_app::clock::Clock;
 use headwater_app::delivery::{Attempt, ClaimedDelivery, Room, delivery_claim, delivery_finish, leases_release_of};
 use headwater_app::endpoint::endpoint_list;
 use headwater_app::error::Error;
+use headwater_app::keep::Keep;
 use headwater_app::webhook::{Webhook, WebhookChange};
 use headwater_domain::ids::{AccountId, EndpointId, ProgramId};
 use headwater_domain::postback::retry::Profile;
@@ -76,7 +77,7 @@ fn retries(max_retries: i64) -> WebhookChange {
 
 impl Scene {
     async fn webhook(&self, change: WebhookChange) -> Webhook {
-        self.app.webhook_create(self.account, change).await.expect("created").0
+        self.app.webhook_create(self.account, change, Keep::nothing()).await.expect("created").0
     }
 
     async fn queue(&self, webhook: &Webhook, numbers: std::ops::Range<i64>) {
@@ -90,6 +91,7 @@ impl Scene {
                 body: format!("{{\"event_id\":\"{id}\"}}"),
                 is_test: false,
                 created_at: self.clock.now().0,
+                payout_id: None,
             })
             .collect();
         self.fresh.store.money.write(async move |tx| deliveries_insert(tx, &rows).await).await.expect("queued");
@@ -110,7 +112,7 @@ impl Scene {
                 error: None,
                 retry_after_seconds: None,
             };
-            assert!(delivery_finish(&self.app.outbox, one, attempt, self.clock.now()).await.expect("finishes"));
+            assert!(delivery_finish(&self.app, one, attempt, self.clock.now()).await.expect("finishes"));
         }
         claimed.iter().map(|one| one.id.0).collect()
     }
@@ -136,7 +138,7 @@ impl Scene {
 
 async fn a_webhook_lives_as_its_owner_says(fresh: TestStore) {
     let scene = scene(fresh).await;
-    let (webhook, secret) = scene.app.webhook_create(scene.account, change()).await.expect("created");
+    let (webhook, secret) = scene.app.webhook_create(scene.account, change(), Keep::nothing()).await.expect("created");
     assert_eq!(secret.secret_key().len(), 64);
     assert_eq!((webhook.timeout_seconds, webhook.max_retries, webhook.retry_profile), (30, 10, Profile::Long));
     assert!(webhook.is_active && webhook.programs.is_empty() && !webhook.is_basic_auth_enabled);
@@ -182,7 +184,7 @@ async fn what_cannot_be_a_webhook_is_refused(fresh: TestStore) {
         ("basic_auth_enabled", WebhookChange { is_basic_auth_enabled: Some(true), ..change() }),
         ("description", WebhookChange { description: Some(Some("x".repeat(501))), ..change() }),
     ] {
-        let refused = scene.app.webhook_create(scene.account, wrong).await;
+        let refused = scene.app.webhook_create(scene.account, wrong, Keep::nothing()).await;
         assert!(matches!(&refused, Err(Error::Invalid { param, .. }) if param == field), "{field}: {refused:?}");
     }
 }
@@ -251,7 +253,7 @@ async fn without_retries_there_is_no_probe(fresh: TestStore) {
 
 async fn a_delivery_keeps_the_secret_that_it_was_made_under(fresh: TestStore) {
     let scene = scene(fresh).await;
-    let (webhook, first) = scene.app.webhook_create(scene.account, change()).await.expect("created");
+    let (webhook, first) = scene.app.webhook_create(scene.account, change(), Keep::nothing()).await.expect("created");
     scene.queue(&webhook, 1..2).await;
     scene.stand_at(START.plus_seconds(1));
     let (_, second) = scene.app.webhook_rotate_secret(scene.account, webhook.id).await.expect("rotated");

@@ -73,6 +73,10 @@ pub enum FactBody {
         amount: Decimal,
         /// In what.
         currency: Currency,
+        /// What was bought, by the seller's id of the product or price.
+        product: Option<String>,
+        /// For how long it was paid: `monthly`, `yearly`, `one_time`, any name.
+        billing_period: Option<String>,
     },
     /// Money given back for a sale.
     Refund {

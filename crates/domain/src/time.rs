@@ -95,6 +95,29 @@ impl Zone {
         zoned.map_or(Instant(0), |z| Instant(z.timestamp().as_microsecond()))
     }
 
+    /// The same time of day so many calendar months later; of a day that the month does not have, on its last.
+    #[must_use]
+    pub fn plus_months(&self, at: Instant, months: i64) -> Instant {
+        let ahead = match self {
+            Self::Iana(_) => SignedDuration::ZERO,
+            Self::NewYorkClose(_) => SignedDuration::from_hours(7),
+        };
+        let (Self::Iana(zone) | Self::NewYorkClose(zone)) = self;
+        let local = at.timestamp().to_zoned(zone.clone()).datetime().saturating_add(ahead);
+        let local = local.saturating_add(months.months()).saturating_sub(ahead);
+        let zoned = zone.to_ambiguous_zoned(local).compatible();
+        zoned.map_or(Instant(i64::MAX), |z| Instant(z.timestamp().as_microsecond()))
+    }
+
+    /// How many whole calendar months lie between two moments; none where the second is not the later one.
+    pub fn whole_months(&self, from: Instant, to: Instant) -> i64 {
+        let (first, last) = (self.day_of(from), self.day_of(to));
+        let of_calendar = (i64::from(last.year()) - i64::from(first.year())) * 12 + i64::from(last.month())
+            - i64::from(first.month());
+        let is_whole = of_calendar > 0 && self.plus_months(from, of_calendar) <= to;
+        if is_whole { of_calendar } else { (of_calendar - 1).max(0) }
+    }
+
     /// The first moment after `day`.
     pub fn end_of(&self, day: Date) -> Instant {
         self.start_of(day.saturating_add(1.days()))
@@ -272,6 +295,24 @@ mod tests {
         ] {
             assert_eq!(Zone::parse(zone).expect("known").read(text), read, "{text} in {zone}");
         }
+    }
+
+    #[test]
+    fn a_month_later_is_the_same_time_of_day_in_the_zone() {
+        let at = |text: &str| Instant::parse(text).expect("valid");
+        for (zone, from, months, later) in [
+            ("UTC", "2025-01-31T10:00:00Z", 1, "2025-02-28T10:00:00Z"),
+            ("UTC", "2025-01-31T10:00:00Z", 12, "2026-01-31T10:00:00Z"),
+            ("Europe/Berlin", "2025-03-15T09:00:00Z", 1, "2025-04-15T08:00:00Z"),
+            ("NY+7", "2025-01-31T21:30:00Z", 1, "2025-02-28T21:30:00Z"),
+            ("NY+7", "2025-01-31T22:30:00Z", 1, "2025-02-28T22:30:00Z"),
+        ] {
+            let zone_of = Zone::parse(zone).expect("known");
+            assert_eq!(zone_of.plus_months(at(from), months), at(later), "{months} after {from} in {zone}");
+            assert_eq!(zone_of.whole_months(at(from), at(later)), months);
+            assert_eq!(zone_of.whole_months(at(from), Instant(at(later).0 - 1)), months - 1);
+        }
+        assert_eq!(Zone::UTC.whole_months(at("2025-01-31T10:00:00Z"), at("2025-01-30T10:00:00Z")), 0);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! ([`crate::egress`]).
 
 use crate::egress::{AttemptResult, Egress, Outgoing};
-use headwater_app::clock::Clock;
+use headwater_app::app::App;
 use headwater_app::delivery::{self, Attempt, ClaimedDelivery, Room};
 use headwater_app::outbox::Outbox;
 use headwater_domain::postback::envelope;
@@ -30,7 +30,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const STORE_PAUSE: Duration = Duration::from_secs(2);
 
 /// Runs until `stop` becomes true; then nothing new starts, what is in flight ends, and the leases go back.
-pub async fn run(outbox: Outbox, egress: Egress, clock: Clock, mut stop: watch::Receiver<bool>) {
+pub async fn run(app: Arc<App>, egress: Egress, mut stop: watch::Receiver<bool>) {
+    let (outbox, clock) = (app.outbox.clone(), app.clock.clone());
     let token = delivery::worker_token();
     let failing = Arc::new(Semaphore::new(FAILING_IN_FLIGHT_MAX));
     let mut in_flight = JoinSet::new();
@@ -41,9 +42,9 @@ pub async fn run(outbox: Outbox, egress: Egress, clock: Clock, mut stop: watch::
             Ok(claimed) => {
                 for one in claimed {
                     let permit = one.is_failing.then(|| Arc::clone(&failing).try_acquire_owned().ok());
-                    let (outbox, egress, clock) = (outbox.clone(), egress.clone(), clock.clone());
+                    let (app, egress) = (Arc::clone(&app), egress.clone());
                     in_flight.spawn(async move {
-                        deliver(&outbox, &egress, &one, &clock).await;
+                        deliver(&app, &egress, &one).await;
                         drop(permit);
                     });
                 }
@@ -77,10 +78,10 @@ async fn claim(
 
 /// One attempt, from the claim to its written result. A result that cannot be written is lost, and the lease runs
 /// out: the delivery is sent again.
-pub async fn deliver(outbox: &Outbox, egress: &Egress, claimed: &ClaimedDelivery, clock: &Clock) {
-    let result = egress.post(outgoing(claimed, clock.now())).await;
+pub async fn deliver(app: &Arc<App>, egress: &Egress, claimed: &ClaimedDelivery) {
+    let result = egress.post(outgoing(claimed, app.clock.now())).await;
     metrics::counter!("headwater_delivery_attempts_total", "success" => is_success(&result).to_string()).increment(1);
-    match delivery::delivery_finish(outbox, claimed, attempt(result), clock.now()).await {
+    match delivery::delivery_finish(app, claimed, attempt(result), app.clock.now()).await {
         Ok(true) => {}
         Ok(false) => tracing::warn!(delivery = claimed.public_id, "the lease went to another worker"),
         Err(error) => tracing::error!(delivery = claimed.public_id, %error, "the attempt cannot be written down"),

@@ -1,11 +1,10 @@
 //! The worker against a real receiver: a test delivery arrives signed, is tried once, and the stop is orderly.
 
+use headwater_app::app::{App, Start};
 use headwater_app::clock::Clock;
 use headwater_app::delivery::endpoint_test;
 use headwater_app::endpoint::{EndpointInput, endpoint_create};
 use headwater_app::keep::Keep;
-use headwater_app::outbox::Outbox;
-use headwater_app::secrets::Secrets;
 use headwater_domain::ids::{AccountId, DeliveryId, ProgramId};
 use headwater_domain::postback::signature::{Signers, headers};
 use headwater_domain::postback::subscription::PayloadStyle;
@@ -41,10 +40,18 @@ async fn a_test_delivery_arrives_signed_and_its_answer_comes_back() {
     ] {
         let fresh = database::sqlite().await;
         let allow = Cidr::parse_list("127.0.0.0/8").expect("a range");
-        let outbox = Outbox::new(fresh.store.clone(), Secrets::new([7; 32]), &allow);
+        let account = AccountId(fresh.account().await);
+        let start = Start {
+            clock: Clock::manual(NOW),
+            master_key: [7; 32],
+            public_url: "https://go.broker.example".into(),
+            egress_allow: allow.clone(),
+        };
+        let app = App::start(fresh.store.clone(), start).await.expect("starts");
+        let outbox = app.outbox.clone();
         let egress = Egress::new(Settings::new(allow)).expect("sets up");
         let (stop, stopped) = watch::channel(false);
-        let worker = tokio::spawn(run(outbox.clone(), egress, Clock::manual(NOW), stopped));
+        let worker = tokio::spawn(run(app, egress, stopped));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/hook", listener.local_addr().expect("bound"));
         let receiver = tokio::spawn(one_request(listener, answer));
@@ -55,7 +62,6 @@ async fn a_test_delivery_arrives_signed_and_its_answer_comes_back() {
             metadata: "{}".to_owned(),
             payload_style: PayloadStyle::Referral,
         };
-        let account = AccountId(fresh.account().await);
         let (endpoint, secret) = endpoint_create(&outbox, account, input, NOW, Keep::nothing()).await.expect("created");
         let made = endpoint_test(&outbox, account, &endpoint.public_id, ProgramId(1000), DeliveryId(5), NOW).await;
         let delivery = made.expect("tested");

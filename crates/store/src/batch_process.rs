@@ -121,30 +121,30 @@ pub async fn batch_errors(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<Vec<(
     tx.all(statement, &[&account_id, &id]).await
 }
 
-/// How many batches of this account there are: those of a status, or those that are not over.
-pub async fn batch_count(tx: &Tx<'_>, account_id: i64, status: Option<&str>) -> Result<i64> {
+/// How many batches of this account there are: those of the statuses that stand between commas, or those that are not over.
+pub async fn batch_count(tx: &Tx<'_>, account_id: i64, statuses: Option<&str>) -> Result<i64> {
     let statement = sql!(
         "SELECT COUNT(*) FROM batch_process WHERE account_id = $1 \
-         AND ((CAST($2 AS TEXT) IS NULL AND finished_at IS NULL) OR status = $2)"
+         AND ((CAST($2 AS TEXT) IS NULL AND finished_at IS NULL) OR $2 LIKE '%,' || status || ',%')"
     );
-    let (count,): (i64,) = tx.one(statement, &[&account_id, &status]).await?;
+    let (count,): (i64,) = tx.one(statement, &[&account_id, &statuses]).await?;
     Ok(count)
 }
 
-/// Batches of this account, newest first: those of a status, or those that are not over.
+/// Batches of this account, newest first: those of the statuses that stand between commas, or those that are not over.
 pub async fn batch_list(
     tx: &Tx<'_>,
     account_id: i64,
-    status: Option<&str>,
+    statuses: Option<&str>,
     limit: i64,
     offset: i64,
 ) -> Result<Vec<BatchRow>> {
     let statement = sql!(
         "SELECT id, account_id, action, parameters, actor, status, total, processed, failed, created_at, updated_at, finished_at \
-         FROM batch_process WHERE account_id = $1 AND ((CAST($2 AS TEXT) IS NULL AND finished_at IS NULL) OR status = $2) \
+         FROM batch_process WHERE account_id = $1 AND ((CAST($2 AS TEXT) IS NULL AND finished_at IS NULL) OR $2 LIKE '%,' || status || ',%') \
          ORDER BY id DESC LIMIT CAST($3 AS BIGINT) OFFSET CAST($4 AS BIGINT)"
     );
-    tx.all(statement, &[&account_id, &status, &limit, &offset]).await
+    tx.all(statement, &[&account_id, &statuses, &limit, &offset]).await
 }
 
 /// Gives back what a process held that is no more: a data folder has one.

@@ -4,6 +4,7 @@
 //! once one moves a row and the other finds it moved.
 
 use crate::backend::{Error, Result, Tx};
+use crate::cell::cells_deny;
 use crate::settlement::Number;
 use crate::{batch, batch_sql, record, sql};
 
@@ -94,13 +95,14 @@ pub async fn commissions_by_id(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> 
 }
 
 record! {
-    /// What a move of a posting depends on. `corrects_denied`: the posting that it corrects was denied; `is_taken_back`: a
-    /// posting that takes it back was approved; `is_given_up`: one that takes it back was denied. `payout_id`: the live
-    /// payout that it is in.
+    /// What a move of a posting depends on. `corrects_denied`: the posting that it corrects was denied; `taken_back_by`: the
+    /// last posting that takes it back and was approved; `given_up`: how many that take it back were denied. `payout_id`: the
+    /// live payout that it is in.
     pub struct LifeRow {
         id: i64, account_id: i64, program_id: i64, partner_id: Option<i64>, customer_id: Option<i64>, promoter_id: Option<i64>,
+        person_id: i64, cell: String, corrects: Option<i64>,
         unit: String, amount: i64, status: String, payable_at: i64, due_at: Option<i64>, is_hidden: bool, created_at: i64,
-        corrects_denied: bool, is_taken_back: bool, is_given_up: bool, payout_id: Option<i64>,
+        corrects_denied: bool, taken_back_by: Option<i64>, given_up: i64, payout_id: Option<i64>,
     }
 }
 batch! {
@@ -110,11 +112,6 @@ batch! {
         id: i64 = "int8", was: String = "text", status: String = "text", due_at: Option<i64> = "int8", decided_at: Option<i64> = "int8",
         hidden_at: Option<i64> = "int8",
     }
-}
-
-batch! {
-    /// By how much more of a cell is denied.
-    struct CellDenied { person_id: i64 = "int8", cell: String = "text", change: i64 = "int8" }
 }
 
 /// Whose cells these postings are in: persons, and programs by their numbers, negated.
@@ -142,14 +139,12 @@ pub async fn commissions_lock(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> R
     let read = batch_sql!(
         Number,
         1,
-        "SELECT id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, status, payable_at, due_at, \
-         hidden_at IS NOT NULL, created_at, \
+        "SELECT id, account_id, program_id, partner_id, customer_id, promoter_id, person_id, cell, corrects, unit, amount, status, \
+         payable_at, due_at, hidden_at IS NOT NULL, created_at, \
          EXISTS (SELECT 1 FROM commission c WHERE c.id = commission.corrects AND c.status = 'denied'), \
-         EXISTS (SELECT 1 FROM commission c WHERE c.corrects = commission.id AND c.amount < 0 \
+         (SELECT MAX(c.id) FROM commission c WHERE c.corrects = commission.id AND c.amount < 0 \
          AND c.status NOT IN ('pending', 'denied')), \
-         EXISTS (SELECT 1 FROM commission c WHERE c.corrects = commission.id AND c.amount < 0 AND c.status = 'denied') \
-         OR EXISTS (SELECT 1 FROM cell k WHERE k.person_id = commission.person_id AND k.cell = commission.cell \
-         AND commission.status = 'denied' AND commission.amount > 0 AND k.denied < commission.amount), \
+         (SELECT COUNT(*) FROM commission c WHERE c.corrects = commission.id AND c.amount < 0 AND c.status = 'denied'), \
          (SELECT i.payout_id FROM payout_item i WHERE i.commission_id = commission.id AND i.live) \
          FROM commission WHERE account_id = $1 AND id IN (SELECT id FROM {batch}) ORDER BY id"
     );
@@ -179,27 +174,6 @@ pub async fn commissions_move(tx: &Tx<'_>, rows: &[LifePut]) -> Result<()> {
     } else {
         Err(Error::Abandoned("a locked posting changed its status".into()))
     }
-}
-
-/// So much more of their cells is denied, or with the other sign less, as these postings add up to.
-async fn cells_deny(tx: &Tx<'_>, postings: &[Number], sign: i64) -> Result<()> {
-    let sums = batch_sql!(
-        Number,
-        0,
-        "SELECT person_id, cell, CAST(SUM(amount) AS BIGINT) FROM commission WHERE id IN (SELECT id FROM {batch}) \
-         GROUP BY person_id, cell"
-    );
-    let sums: Vec<(i64, String, i64)> = tx.batch_all(sums, &[], postings).await?;
-    let changes: Vec<_> =
-        sums.into_iter().map(|(person_id, cell, sum)| CellDenied { person_id, cell, change: sign * sum }).collect();
-    let cells = batch_sql!(
-        CellDenied,
-        0,
-        "UPDATE cell SET denied = cell.denied + batch.change FROM {batch} \
-         WHERE cell.person_id = batch.person_id AND cell.cell = batch.cell"
-    );
-    tx.batch(cells, &[], &changes).await?;
-    Ok(())
 }
 
 /// Says of postings for customers who brought these; gives what is known.

@@ -5,7 +5,7 @@
 
 use crate::backend::{Result, Tx};
 use crate::settlement::Number;
-use crate::{batch_sql, record, sql};
+use crate::{batch, batch_sql, record, sql};
 
 record! {
     /// A commission with what is shown beside it; `fact_data` and `referral_attributes` are JSON, `total` how many fit.
@@ -15,7 +15,7 @@ record! {
         sale_currency: Option<String>, fact_id: i64, internal_note: Option<String>, external_note: Option<String>,
         made_by: Option<String>, created_at: i64, decided_at: Option<i64>, fact_key: Option<String>, fact_data: Option<String>,
         referral_id: Option<i64>, referral_email: Option<String>, referral_uid: Option<String>, referral_attributes: Option<String>,
-        payout_id: Option<i64>, paid_at: Option<i64>,
+        payout_id: Option<i64>, paid_at: Option<i64>, has_issues: bool, split: Option<String>,
     }
 }
 
@@ -42,8 +42,8 @@ pub struct ShownFilter {
     pub created_to: Option<i64>,
     pub campaign_ids: Option<String>,
     pub payout_ids: Option<String>,
-    /// The pair of a fact's data, as our own writer wrote it: `"plan":"pro"`.
-    pub plan_pair: Option<String>,
+    /// Pairs of a fact's data, as our own writer wrote them: `"plan":"pro"`; none: any.
+    pub plan_pairs: Vec<String>,
     pub promoter_id: Option<i64>,
     /// The partner that earned it; what went to its referrals is not in it.
     pub earner_id: Option<i64>,
@@ -56,6 +56,11 @@ pub struct ShownFilter {
     pub is_refunded: Option<bool>,
     /// Names between commas.
     pub fraud_checks: Option<String>,
+}
+
+batch! {
+    /// A pair that a fact's data must have; an empty one, that it need not have any.
+    struct PlanPair { pair: String = "text" }
 }
 
 /// By what commissions are sorted.
@@ -78,7 +83,8 @@ macro_rules! shown {
          c.sale_amount, c.sale_currency, c.fact_id, c.internal_note, c.external_note, c.made_by, c.created_at, c.decided_at, \
          f.fact_key, f.data, r.id AS referral_id, \
          COALESCE(r.email, CASE WHEN p.email_key LIKE ' %' THEN NULL ELSE p.email_key END) AS referral_email, \
-         r.external_id AS referral_uid, r.attributes, i.payout_id, o.paid_at \
+         r.external_id AS referral_uid, r.attributes, i.payout_id, o.paid_at, COALESCE(o.has_issues, FALSE) AS has_issues, \
+         COALESCE(c.split, (SELECT b.split FROM commission b WHERE b.id = c.corrects)) AS split \
          FROM commission c LEFT JOIN fact f ON f.id = c.fact_id LEFT JOIN customer r ON r.id = COALESCE(c.customer_id, f.customer_id) \
          LEFT JOIN person p ON p.id = r.person_id LEFT JOIN payout_item i ON i.commission_id = c.id AND i.live \
          LEFT JOIN payout o ON o.id = i.payout_id "
@@ -109,10 +115,13 @@ pub async fn commissions_shown(
     limit: i64,
     offset: i64,
 ) -> Result<Vec<ShownCommission>> {
-    let statement = sql!(concat!(
-        "WITH fits AS (SELECT ",
-        shown!(),
-        "WHERE c.account_id = $1 AND c.hidden_at IS NULL \
+    let statement = batch_sql!(
+        PlanPair,
+        27,
+        concat!(
+            "WITH wanted AS (SELECT pair FROM {batch}), fits AS (SELECT ",
+            shown!(),
+            "WHERE c.account_id = $1 AND c.hidden_at IS NULL \
          AND (CAST($2 AS TEXT) IS NULL OR CASE WHEN c.status IN ('pending', 'denied') THEN c.status ELSE 'approved' END = $2) \
          AND (CAST($3 AS TEXT) IS NULL OR c.unit = $3 OR ($3 = 'cash' \
            AND c.unit NOT IN ('points', 'credits', 'free_months', 'mon_discount', 'discount_per'))) \
@@ -124,14 +133,14 @@ pub async fn commissions_shown(
          AND (CAST($7 AS BOOLEAN) IS NULL OR ((c.status = 'fulfilled') = $7 \
            AND c.unit IN ('points', 'credits', 'free_months', 'mon_discount', 'discount_per'))) \
          AND (CAST($8 AS BIGINT) IS NULL OR c.sale_amount >= $8 * ",
-        minor!("c.sale_currency"),
-        ") AND (CAST($9 AS BIGINT) IS NULL OR c.sale_amount <= $9 * ",
-        minor!("c.sale_currency"),
-        ") AND (CAST($10 AS BIGINT) IS NULL OR c.amount >= $10 * ",
-        minor!("c.unit"),
-        ") AND (CAST($11 AS BIGINT) IS NULL OR c.amount <= $11 * ",
-        minor!("c.unit"),
-        ") AND (CAST($12 AS BIGINT) IS NULL OR c.created_at >= $12) AND (CAST($13 AS BIGINT) IS NULL OR c.created_at <= $13) \
+            minor!("c.sale_currency"),
+            ") AND (CAST($9 AS BIGINT) IS NULL OR c.sale_amount <= $9 * ",
+            minor!("c.sale_currency"),
+            ") AND (CAST($10 AS BIGINT) IS NULL OR c.amount >= $10 * ",
+            minor!("c.unit"),
+            ") AND (CAST($11 AS BIGINT) IS NULL OR c.amount <= $11 * ",
+            minor!("c.unit"),
+            ") AND (CAST($12 AS BIGINT) IS NULL OR c.created_at >= $12) AND (CAST($13 AS BIGINT) IS NULL OR c.created_at <= $13) \
          AND (CAST($14 AS TEXT) IS NULL OR $14 LIKE '%,' || CAST(c.program_id AS TEXT) || ',%') \
          AND (CAST($15 AS TEXT) IS NULL OR $15 LIKE '%,' || CAST(i.payout_id AS TEXT) || ',%') \
          AND (CAST($16 AS BIGINT) IS NULL OR COALESCE(c.partner_id, c.promoter_id) = $16) \
@@ -142,8 +151,8 @@ pub async fn commissions_shown(
          AND (CAST($20 AS BOOLEAN) IS NULL OR (c.id IN (SELECT MIN(l.id) FROM commission l WHERE l.account_id = $1 \
            GROUP BY l.person_id)) = $20) \
          AND (CAST($21 AS BOOLEAN) IS NULL OR EXISTS (SELECT 1 FROM commission l WHERE l.corrects = c.id AND l.amount < 0) = $21) \
-         AND (CAST($28 AS BIGINT) IS NULL OR c.partner_id = $28) \
-         AND (CAST($26 AS TEXT) IS NULL OR replace(COALESCE(f.data, ''), $26, '') <> COALESCE(f.data, '')) \
+         AND (CAST($26 AS BIGINT) IS NULL OR c.partner_id = $26) \
+         AND EXISTS (SELECT 1 FROM wanted WHERE wanted.pair = '' OR replace(COALESCE(f.data, ''), wanted.pair, '') <> COALESCE(f.data, '')) \
          AND (CAST($27 AS TEXT) IS NULL \
            OR ($27 LIKE '%,no_suspicion,%' AND COALESCE(r.attributes, '') NOT LIKE '%\"fraud_check\":\"%') \
            OR ($27 LIKE '%,no_suspicion,%' AND r.attributes LIKE '%\"fraud_check\":\"no_suspicion\"%') \
@@ -155,7 +164,8 @@ pub async fn commissions_shown(
          CASE WHEN $22 = 'referral' AND $23 THEN referral_email END DESC, \
          CASE $22 WHEN 'amount' THEN amount WHEN 'sale_amount' THEN COALESCE(sale_amount, 0) \
            WHEN 'created_at' THEN created_at ELSE 0 END * CASE WHEN $23 THEN -1 ELSE 1 END, id DESC LIMIT $24 OFFSET $25"
-    ));
+        )
+    );
     let order = match order {
         ShownOrder::SaleAmount => "sale_amount",
         ShownOrder::Amount => "amount",
@@ -189,11 +199,12 @@ pub async fn commissions_shown(
         &descending,
         &limit,
         &offset,
-        &f.plan_pair,
-        &f.fraud_checks,
         &f.earner_id,
+        &f.fraud_checks,
     ];
-    tx.all(statement, parameters).await
+    let any = [PlanPair { pair: String::new() }];
+    let named: Vec<PlanPair> = f.plan_pairs.iter().map(|pair| PlanPair { pair: pair.clone() }).collect();
+    tx.batch_all(statement, parameters, if named.is_empty() { &any } else { &named }).await
 }
 
 /// Commissions of this account, hidden ones too, in the order of their numbers.

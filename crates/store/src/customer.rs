@@ -2,13 +2,14 @@
 //! rest (`ingest`, `outcome`).
 
 use crate::backend::{Result, Tx};
-use crate::circle::person_rebind;
+use crate::circle::{PersonPaysTo, person_rebind, persons_pay};
 use crate::{record, sql};
 
 record! {
     /// The person behind a customer's number, or of that number.
     pub struct PersonOfCustomer {
         id: i64, program_id: i64, email_key: String, name: Option<String>, event_types: String, qualified_at: Option<i64>, created_at: i64,
+        is_erased: bool,
     }
 }
 record! {
@@ -27,7 +28,8 @@ record! {
 pub async fn person_of_customer(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<Option<PersonOfCustomer>> {
     let statement = sql!(
         "SELECT id, program_id, CASE WHEN email_key LIKE ' %' THEN COALESCE((SELECT c.email FROM customer c \
-         WHERE c.person_id = person.id AND c.email IS NOT NULL ORDER BY c.registered_at, c.id LIMIT 1), '') ELSE email_key END, name, event_types, qualified_at, created_at FROM person WHERE account_id = $1 \
+         WHERE c.person_id = person.id AND c.email IS NOT NULL ORDER BY c.registered_at, c.id LIMIT 1), '') ELSE email_key END, name, event_types, qualified_at, created_at, \
+         email_key LIKE ' erased:%' FROM person WHERE account_id = $1 \
          AND id = COALESCE((SELECT person_id FROM customer WHERE id = $2 AND account_id = $1), \
          (SELECT merged_into FROM person WHERE id = $2 AND account_id = $1), $2)"
     );
@@ -60,7 +62,8 @@ pub async fn bindings_of_person(tx: &Tx<'_>, account_id: i64, person_id: i64) ->
     tx.all(statement, &[&account_id, &person_id]).await
 }
 
-/// Binds the account of this number, or every account of the person of this number, from an instant on; gives how many.
+/// Binds the account of this number, or every account of the person of this number, from an instant on; gives how many were
+/// not bound so.
 pub async fn attribution_put(
     tx: &Tx<'_>,
     account_id: i64,
@@ -76,11 +79,68 @@ pub async fn attribution_put(
          FROM customer c WHERE c.account_id = $1 \
          AND (c.id = $2 OR (c.person_id = $2 AND NOT EXISTS (SELECT 1 FROM customer k WHERE k.id = $2))) \
          ON CONFLICT (person_id, customer_id, from_at) DO UPDATE SET partner_id = excluded.partner_id, link_id = NULL, \
-         click_id = NULL, clicked_at = NULL, evidence = excluded.evidence, reason = excluded.reason, recorded_at = excluded.recorded_at"
+         click_id = NULL, clicked_at = NULL, evidence = excluded.evidence, reason = excluded.reason, recorded_at = excluded.recorded_at, splits = NULL \
+         WHERE attribution.partner_id <> excluded.partner_id OR attribution.evidence <> excluded.evidence \
+         OR attribution.reason IS DISTINCT FROM excluded.reason"
     );
     let bound = tx.execute(statement, &[&account_id, &id, &from_at, &partner_id, &reason, &recorded_at]).await?;
     person_rebind(tx, account_id, id).await?;
     Ok(bound)
+}
+
+/// Binds the account of this number from the beginning, whatever it was bound to since; gives how many bindings that changes.
+pub async fn attribution_take_over(
+    tx: &Tx<'_>,
+    account_id: i64,
+    customer_id: i64,
+    partner_id: i64,
+    reason: &str,
+    recorded_at: i64,
+) -> Result<u64> {
+    let statement = sql!(
+        "UPDATE attribution SET partner_id = $3, link_id = NULL, click_id = NULL, clicked_at = NULL, evidence = 'operator', \
+         reason = $4, recorded_at = $5, splits = NULL WHERE account_id = $1 AND customer_id = $2 AND partner_id <> $3"
+    );
+    let taken = tx.execute(statement, &[&account_id, &customer_id, &partner_id, &reason, &recorded_at]).await?;
+    let statement = sql!(
+        "INSERT INTO attribution (person_id, customer_id, from_at, account_id, partner_id, evidence, reason, recorded_at) \
+         SELECT c.person_id, c.id, CAST(0 AS BIGINT), c.account_id, CAST($3 AS BIGINT), 'operator', CAST($4 AS TEXT), CAST($5 AS BIGINT) \
+         FROM customer c WHERE c.account_id = $1 AND c.id = $2 ON CONFLICT (person_id, customer_id, from_at) DO NOTHING"
+    );
+    let made = tx.execute(statement, &[&account_id, &customer_id, &partner_id, &reason, &recorded_at]).await?;
+    person_rebind(tx, account_id, customer_id).await?;
+    Ok(taken + made)
+}
+
+record! {
+    /// The binding of a customer that is in force, and who shares what it earns.
+    pub struct SharedBindingRow { person_id: i64, program_id: i64, from_at: i64, partner_id: i64, splits: Option<String> }
+}
+
+/// The binding of the customer of this number at an instant.
+pub async fn binding_at(tx: &Tx<'_>, account_id: i64, id: i64, at: i64) -> Result<Option<SharedBindingRow>> {
+    let statement = sql!(
+        "SELECT c.person_id, c.program_id, a.from_at, a.partner_id, a.splits FROM customer c JOIN attribution a \
+         ON a.person_id = c.person_id AND a.customer_id = c.id WHERE c.account_id = $1 AND c.id = $2 AND a.from_at <= $3 \
+         ORDER BY a.from_at DESC LIMIT 1"
+    );
+    tx.maybe(statement, &[&account_id, &id, &at]).await
+}
+
+/// Says who shares what a binding earns, by date; `partners` are all of them: their cells hold something of the person now.
+pub async fn splits_put(
+    tx: &Tx<'_>,
+    id: i64,
+    binding: &SharedBindingRow,
+    splits: Option<&str>,
+    partners: &[i64],
+) -> Result<()> {
+    let statement =
+        sql!("UPDATE attribution SET splits = $4 WHERE person_id = $1 AND customer_id = $2 AND from_at = $3");
+    tx.execute(statement, &[&binding.person_id, &id, &binding.from_at, &splits]).await?;
+    let (program_id, person_id) = (binding.program_id, binding.person_id);
+    let pays = |partner_id: &i64| PersonPaysTo { program_id, partner_id: *partner_id, person_id };
+    persons_pay(tx, &partners.iter().map(pays).collect::<Vec<_>>()).await
 }
 
 /// Forgets who a person is: what it and its accounts are known by and what callers said of it beside what is priced. What

@@ -13,10 +13,11 @@ use crate::{batch, batch_sql, record, sql};
 pub const HEAD: usize = 8;
 
 batch! {
-    /// A delivery to add, with the exact body; due at once.
+    /// A delivery to add, with the exact body; due at once. `payout_id`: the reward that its answer says is delivered.
     pub struct NewDelivery {
         id: i64 = "int8", account_id: i64 = "int8", endpoint_id: i64 = "int8", event_id: Option<i64> = "int8",
         event_type: String = "text", body: String = "text", is_test: bool = "bool", created_at: i64 = "int8",
+        payout_id: Option<i64> = "int8",
     }
 }
 batch! {
@@ -31,6 +32,7 @@ record! {
         sealed_previous: Option<String>, previous_until: Option<i64>, rotated_at: Option<i64>, is_failing: bool,
         sealed_at_creation: Option<String>, dialect: String, timeout_seconds: i64, retry_profile: String, max_retries: i64,
         headers: String, basic_auth_user: Option<String>, sealed_basic_auth: Option<String>, basic_auth_enabled: bool,
+        payout_id: Option<i64>,
     }
 }
 record! {
@@ -54,8 +56,8 @@ pub async fn deliveries_insert(tx: &Tx<'_>, new: &[NewDelivery]) -> Result<()> {
         NewDelivery,
         0,
         "INSERT INTO delivery (id, account_id, endpoint_id, event_id, event_type, body, status, attempts, attempts_before, \
-         due_at, is_test, created_at) \
-         SELECT id, account_id, endpoint_id, event_id, event_type, body, 'pending', 0, 0, created_at, is_test, created_at \
+         due_at, is_test, created_at, payout_id) \
+         SELECT id, account_id, endpoint_id, event_id, event_type, body, 'pending', 0, 0, created_at, is_test, created_at, payout_id \
          FROM {batch}"
     );
     tx.batch(statement, &[], new).await?;
@@ -76,7 +78,7 @@ pub async fn delivery_claim(
         "SELECT d.id, d.account_id, d.endpoint_id, d.event_type, d.body, d.attempts, d.attempts_before, d.is_test, \
          d.created_at, e.url, e.payload_style, e.sealed_secret, e.sealed_previous, e.previous_until, e.rotated_at, \
          e.failing_since IS NOT NULL, d.sealed_secret, e.dialect, e.timeout_seconds, e.retry_profile, e.max_retries, e.headers, \
-         e.basic_auth_user, e.sealed_basic_auth, e.basic_auth_enabled \
+         e.basic_auth_user, e.sealed_basic_auth, e.basic_auth_enabled, d.payout_id \
          FROM delivery d JOIN endpoint e ON e.id = d.endpoint_id \
          WHERE d.status = 'pending' AND d.is_test AND e.deleted_at IS NULL AND (d.lease_until IS NULL OR d.lease_until <= $1) \
          ORDER BY d.id LIMIT $2"
@@ -94,7 +96,7 @@ pub async fn delivery_claim(
          SELECT d.id, d.account_id, d.endpoint_id, d.event_type, d.body, d.attempts, d.attempts_before, d.is_test, \
          d.created_at, e.url, e.payload_style, e.sealed_secret, e.sealed_previous, e.previous_until, e.rotated_at, \
          e.failing_since IS NOT NULL, d.sealed_secret, e.dialect, e.timeout_seconds, e.retry_profile, e.max_retries, e.headers, \
-         e.basic_auth_user, e.sealed_basic_auth, e.basic_auth_enabled \
+         e.basic_auth_user, e.sealed_basic_auth, e.basic_auth_enabled, d.payout_id \
          FROM head CROSS JOIN delivery d JOIN endpoint e ON e.id = d.endpoint_id \
          WHERE d.endpoint_id = head.id AND d.status = 'pending' AND NOT d.is_test \
          AND (d.due_at, d.id) <= (head.last_due, head.last_id) AND (d.lease_until IS NULL OR d.lease_until <= $1) \
@@ -112,7 +114,7 @@ pub async fn delivery_claim(
          SELECT d.id, d.account_id, d.endpoint_id, d.event_type, d.body, d.attempts, d.attempts_before, d.is_test, \
          d.created_at, e.url, e.payload_style, e.sealed_secret, e.sealed_previous, e.previous_until, e.rotated_at, \
          e.failing_since IS NOT NULL, d.sealed_secret, e.dialect, e.timeout_seconds, e.retry_profile, e.max_retries, e.headers, \
-         e.basic_auth_user, e.sealed_basic_auth, e.basic_auth_enabled \
+         e.basic_auth_user, e.sealed_basic_auth, e.basic_auth_enabled, d.payout_id \
          FROM head JOIN delivery d ON d.id = head.id JOIN endpoint e ON e.id = d.endpoint_id \
          WHERE d.lease_until IS NULL OR d.lease_until <= $1 ORDER BY d.due_at, d.id LIMIT $2"
     );

@@ -2,8 +2,7 @@
 
 use crate::backend::{Result, Tx};
 use crate::fact::HeldRow;
-use crate::settlement::Number;
-use crate::{batch_sql, sql};
+use crate::sql;
 
 /// Where a list of held facts goes on: after this one.
 #[derive(Debug, Clone)]
@@ -30,13 +29,6 @@ pub async fn held_list(
     );
     let (fact_id, last) = (after.map(|place| place.fact_id), after.map(|place| place.reason.as_str()));
     tx.all(statement, &[&account_id, &reason, &fact_id, &last, &limit]).await
-}
-
-/// What these persons have held, as (fact, reason).
-pub async fn held_of_persons(tx: &Tx<'_>, persons: &[Number]) -> Result<Vec<(i64, String)>> {
-    let statement =
-        batch_sql!(Number, 0, "SELECT h.fact_id, h.reason FROM {batch} CROSS JOIN held h WHERE h.person_id = batch.id");
-    tx.batch_all(statement, &[], persons).await
 }
 
 /// A held fact of this account, dismissed or not.

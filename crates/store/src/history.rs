@@ -26,13 +26,16 @@ record! {
     pub struct LedgerHead { id: i64, balance: i64, entries: i64, head_hash: String }
 }
 
-/// Every person of a program with every partner that it was bound to.
-pub async fn persons_bound(tx: &Tx<'_>, program_id: i64) -> Result<Vec<BoundRow>> {
+/// The next persons of a program after this one, in the order of their numbers, each with every partner that it was bound
+/// to; at most so many persons. The plus keeps SQLite on the order of numbers: by program it would sort all of them for
+/// each page.
+pub async fn persons_bound(tx: &Tx<'_>, program_id: i64, after: i64, limit: i64) -> Result<Vec<BoundRow>> {
     let statement = sql!(
-        "SELECT p.id, COALESCE(b.partner_id, 0) FROM person p LEFT JOIN bound b ON b.person_id = p.id \
-         WHERE p.program_id = $1 AND p.merged_into IS NULL ORDER BY p.id"
+        "SELECT p.id, COALESCE(b.partner_id, 0) FROM (SELECT id FROM person \
+         WHERE +program_id = $1 AND merged_into IS NULL AND id > $2 ORDER BY id LIMIT $3) p \
+         LEFT JOIN bound b ON b.person_id = p.id ORDER BY p.id"
     );
-    tx.all(statement, &[&program_id]).await
+    tx.all(statement, &[&program_id, &after, &limit]).await
 }
 
 /// Persons by their numbers.
@@ -69,18 +72,54 @@ pub async fn facts_of_persons(tx: &Tx<'_>, persons: &[Number]) -> Result<Vec<Fac
 }
 
 record! {
-    /// What was posted to a partner, or to customers where there is none, for the facts of a customer.
-    pub struct PostedRow { partner_id: Option<i64>, customer_id: i64, unit: String, amount: i64 }
+    /// A fact that is not priced, whose, and why.
+    pub struct HeldFact { fact_id: i64, person_id: i64, reason: String }
 }
 
-/// What was posted in a program, and not denied, for facts of `[from, to)`.
-pub async fn posted_within(tx: &Tx<'_>, program_id: i64, from: i64, to: i64) -> Result<Vec<PostedRow>> {
-    let statement = sql!(
-        "SELECT m.partner_id, f.customer_id, m.unit, CAST(SUM(m.amount) AS BIGINT) FROM commission m \
-         JOIN fact f ON f.id = m.fact_id WHERE m.program_id = $1 AND m.status <> 'denied' AND f.at >= $2 AND f.at < $3 \
-         GROUP BY m.partner_id, f.customer_id, m.unit"
+/// What these persons have held.
+pub async fn held_of_persons(tx: &Tx<'_>, persons: &[Number]) -> Result<Vec<HeldFact>> {
+    let statement = batch_sql!(
+        Number,
+        0,
+        "SELECT h.fact_id, h.person_id, h.reason FROM {batch} CROSS JOIN held h WHERE h.person_id = batch.id \
+         ORDER BY h.fact_id, h.reason"
     );
-    tx.all(statement, &[&program_id, &from, &to]).await
+    tx.batch_all(statement, &[], persons).await
+}
+
+/// The first fact that is held, and is of another person than it is held for, or of none.
+pub async fn held_astray(tx: &Tx<'_>) -> Result<Option<HeldFact>> {
+    let statement = sql!(
+        "SELECT h.fact_id, h.person_id, h.reason FROM held h LEFT JOIN fact f ON f.id = h.fact_id \
+         LEFT JOIN person p ON p.id = h.person_id WHERE f.id IS NULL OR f.person_id <> h.person_id OR p.id IS NULL \
+         OR p.merged_into IS NOT NULL ORDER BY h.fact_id, h.reason LIMIT 1"
+    );
+    tx.maybe(statement, &[]).await
+}
+
+record! {
+    /// A commission: what was posted to a partner, or to customers where there is none, for a fact of a customer.
+    pub struct PostedRow { id: i64, partner_id: Option<i64>, customer_id: i64, unit: String, amount: i64 }
+}
+
+/// Which commissions are asked for: those of a program, not denied, for facts of `[from, to)`.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "each field is the column of its own name, or an end of the window")]
+pub struct PostedWithin {
+    pub program_id: i64,
+    pub from: i64,
+    pub to: i64,
+}
+
+/// The next of them after this one, in the order of their numbers. Sorting or adding up all of them would take memory
+/// that grows with what was ever posted.
+pub async fn posted_within(tx: &Tx<'_>, asked: PostedWithin, after: i64, limit: i64) -> Result<Vec<PostedRow>> {
+    let statement = sql!(
+        "SELECT m.id, m.partner_id, f.customer_id, m.unit, m.amount FROM commission m \
+         JOIN fact f ON f.id = m.fact_id WHERE m.program_id = $1 AND m.status <> 'denied' AND f.at >= $2 AND f.at < $3 \
+         AND m.id > $4 ORDER BY m.id LIMIT $5"
+    );
+    tx.all(statement, &[&asked.program_id, &asked.from, &asked.to, &after, &limit]).await
 }
 
 /// The first cell that its commissions do not add up to.

@@ -165,3 +165,21 @@ pub async fn statement_entries(
     );
     tx.all(statement, &[&account_id, &ledger_account_id, &first, &last]).await
 }
+
+record! {
+    /// An entry of a payout, and the account that it is in.
+    pub struct PayoutEntryRow {
+        ledger_account_id: i64, name: String, number: i64, id: i64, transaction_id: i64, amount: i64, at: i64, commission_id: Option<i64>,
+        payout_id: Option<i64>, previous_hash: String, hash: String,
+    }
+}
+
+/// What was entered for a payout, in the order in which it was.
+pub async fn payout_entries(tx: &Tx<'_>, account_id: i64, payout_id: i64) -> Result<Vec<PayoutEntryRow>> {
+    let statement = sql!(
+        "SELECT e.ledger_account_id, a.name, e.number, e.id, e.transaction_id, e.amount, e.at, e.commission_id, e.payout_id, \
+         e.previous_hash, e.hash FROM ledger_entry e JOIN ledger_account a ON a.id = e.ledger_account_id \
+         WHERE e.account_id = $1 AND e.payout_id = $2 ORDER BY e.id"
+    );
+    tx.all(statement, &[&account_id, &payout_id]).await
+}

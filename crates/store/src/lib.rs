@@ -9,6 +9,7 @@ pub mod backend;
 pub mod bare;
 pub mod batch_process;
 pub mod books;
+pub mod cell;
 pub mod circle;
 pub mod click;
 pub mod commission;

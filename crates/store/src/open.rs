@@ -3,14 +3,18 @@
 //! Clicks have a file and a writer of their own (a connection of their own on PostgreSQL), so that a storm of clicks
 //! never delays money.
 
-use crate::backend::{Database, Error, OnFatal, Postgres, Result, Sqlite, check_version};
+use crate::backend::{Database, Error, OnFatal, Postgres, Readers, Result, Sqlite, check_version};
 use crate::migrate::{Part, migrate_postgres, migrate_sqlite};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Readers of the money file; lists and reports run beside the writer.
-const SQLITE_READERS: usize = 4;
+const SQLITE_READERS: Readers = Readers { count: 4, cache_kibibytes: None };
+/// Of the file of clicks.
+const SQLITE_CLICK_READERS: Readers = Readers { count: 2, cache_kibibytes: None };
+/// What reads everything once, beside a server, finds nothing twice in a large cache, and fills it all the same.
+const SQLITE_READERS_BESIDE: Readers = Readers { count: 4, cache_kibibytes: Some(8192) };
 /// Connections for everything but event batches and clicks.
 const POSTGRES_CONNECTIONS: usize = 12;
 
@@ -63,7 +67,7 @@ impl Store {
         migrate_sqlite(&clicks, Part::Clicks)?;
         Ok(Self {
             money: Database::Sqlite(Sqlite::open(&money, SQLITE_READERS, on_fatal)?),
-            clicks: Database::Sqlite(Sqlite::open(&clicks, 2, on_fatal)?),
+            clicks: Database::Sqlite(Sqlite::open(&clicks, SQLITE_CLICK_READERS, on_fatal)?),
             _lock: Some(Arc::new(lock)),
         })
     }
@@ -83,8 +87,8 @@ impl Store {
             )));
         }
         Ok(Self {
-            money: Database::Sqlite(Sqlite::open(&money, SQLITE_READERS, on_fatal)?),
-            clicks: Database::Sqlite(Sqlite::open(&clicks, 2, on_fatal)?),
+            money: Database::Sqlite(Sqlite::open(&money, SQLITE_READERS_BESIDE, on_fatal)?),
+            clicks: Database::Sqlite(Sqlite::open(&clicks, SQLITE_CLICK_READERS, on_fatal)?),
             _lock: None,
         })
     }

@@ -25,7 +25,7 @@ record! {
         id: i64, account_id: i64, program_id: i64, partner_id: Option<i64>, customer_id: Option<i64>, promoter_id: Option<i64>,
         unit: String, amount: i64, commissions: i64, status: String, origin: String, settings: String, period_start: i64, until_at: i64,
         error: Option<String>, payments_batch_id: Option<i64>, created_at: i64, processing_started_at: Option<i64>,
-        paid_at: Option<i64>, failed_at: Option<i64>, finished_at: Option<i64>, is_hidden: bool,
+        paid_at: Option<i64>, failed_at: Option<i64>, finished_at: Option<i64>, is_hidden: bool, has_issues: bool,
     }
 }
 batch! {
@@ -33,6 +33,7 @@ batch! {
     pub struct PayoutPut {
         id: i64 = "int8", was: String = "text", status: String = "text", error: Option<String> = "text", processing_started_at: Option<i64> = "int8",
         paid_at: Option<i64> = "int8", failed_at: Option<i64> = "int8", finished_at: Option<i64> = "int8", hidden_at: Option<i64> = "int8",
+        has_issues: bool = "bool",
     }
 }
 record! {
@@ -48,6 +49,7 @@ pub struct PayoutFilter {
     pub partner_id: Option<i64>,
     pub status: Option<String>,
     pub unit: Option<String>,
+    pub has_issues: Option<bool>,
     /// Only those with smaller numbers.
     pub before_id: Option<i64>,
 }
@@ -73,11 +75,12 @@ pub async fn due_list(tx: &Tx<'_>, account_id: i64, program_id: i64, until_at: i
     tx.all(statement, &[&account_id, &program_id, &until_at]).await
 }
 
-/// Locks every due commission of the claim, in their order; gives their numbers.
-pub async fn due_lock(tx: &Tx<'_>, claim: &PayoutClaim) -> Result<Vec<Number>> {
+/// Every due commission of the claim. Not locked: who takes them locks them with what they correct, in one order, and looks
+/// again.
+pub async fn due_ids(tx: &Tx<'_>, claim: &PayoutClaim) -> Result<Vec<Number>> {
     let statement = sql!(
         "SELECT id FROM commission WHERE account_id = $1 AND program_id = $2 AND partner_id = $3 AND unit = $4 \
-         AND status = 'approved' AND due_at IS NOT NULL AND payable_at <= $5 ORDER BY id FOR UPDATE"
+         AND status = 'approved' AND due_at IS NOT NULL AND payable_at <= $5 ORDER BY id"
     );
     let parameters: &[&dyn crate::backend::Parameter] =
         &[&claim.account_id, &claim.program_id, &claim.partner_id, &claim.unit, &claim.until_at];
@@ -110,15 +113,20 @@ pub async fn payout_list(tx: &Tx<'_>, account_id: i64, filter: &PayoutFilter, li
     let statement = sql!(
         "SELECT id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, commissions, status, origin, settings, \
          period_start, until_at, error, payments_batch_id, created_at, processing_started_at, paid_at, failed_at, finished_at, \
-         hidden_at IS NOT NULL \
+         hidden_at IS NOT NULL, has_issues \
          FROM payout WHERE account_id = $1 AND (CAST($2 AS BIGINT) IS NULL OR program_id = CAST($2 AS BIGINT)) \
          AND (CAST($3 AS BIGINT) IS NULL OR partner_id = CAST($3 AS BIGINT)) \
          AND (CAST($4 AS TEXT) IS NULL OR status = CAST($4 AS TEXT)) \
          AND (CAST($5 AS TEXT) IS NULL OR unit = CAST($5 AS TEXT)) \
-         AND (CAST($6 AS BIGINT) IS NULL OR id < CAST($6 AS BIGINT)) ORDER BY id DESC LIMIT CAST($7 AS BIGINT)"
+         AND (CAST($6 AS BIGINT) IS NULL OR id < CAST($6 AS BIGINT)) \
+         AND (CAST($8 AS BOOLEAN) IS NULL OR has_issues = CAST($8 AS BOOLEAN)) ORDER BY id DESC LIMIT CAST($7 AS BIGINT)"
     );
     let f = filter;
-    tx.all(statement, &[&account_id, &f.program_id, &f.partner_id, &f.status, &f.unit, &f.before_id, &limit]).await
+    tx.all(
+        statement,
+        &[&account_id, &f.program_id, &f.partner_id, &f.status, &f.unit, &f.before_id, &limit, &f.has_issues],
+    )
+    .await
 }
 
 /// A payout of this account.
@@ -133,7 +141,7 @@ pub async fn payouts_by_id(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> Resu
         1,
         "SELECT id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, commissions, status, origin, settings, \
          period_start, until_at, error, payments_batch_id, created_at, processing_started_at, paid_at, failed_at, finished_at, \
-         hidden_at IS NOT NULL FROM payout WHERE account_id = $1 AND id IN (SELECT id FROM {batch}) ORDER BY id"
+         hidden_at IS NOT NULL, has_issues FROM payout WHERE account_id = $1 AND id IN (SELECT id FROM {batch}) ORDER BY id"
     );
     tx.batch_all(statement, &[&account_id], ids).await
 }
@@ -145,7 +153,7 @@ pub async fn payouts_lock(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> Resul
         1,
         "SELECT id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, commissions, status, origin, settings, \
          period_start, until_at, error, payments_batch_id, created_at, processing_started_at, paid_at, failed_at, finished_at, \
-         hidden_at IS NOT NULL \
+         hidden_at IS NOT NULL, has_issues \
          FROM payout WHERE account_id = $1 AND id IN (SELECT id FROM {batch}) ORDER BY id FOR UPDATE"
     );
     tx.batch_all(statement, &[&account_id], ids).await
@@ -181,7 +189,7 @@ pub async fn payouts_move(tx: &Tx<'_>, rows: &[PayoutPut]) -> Result<()> {
         0,
         "UPDATE payout SET status = batch.status, error = batch.error, processing_started_at = batch.processing_started_at, \
          paid_at = batch.paid_at, failed_at = batch.failed_at, finished_at = batch.finished_at, \
-         hidden_at = COALESCE(batch.hidden_at, payout.hidden_at) FROM {batch} \
+         hidden_at = COALESCE(batch.hidden_at, payout.hidden_at), has_issues = batch.has_issues FROM {batch} \
          WHERE payout.id = batch.id AND payout.status = batch.was"
     );
     let moved = tx.batch(statement, &[], rows).await?;

@@ -2,7 +2,7 @@
 //!
 //! Hidden ones are in no list. `method` is found in the settings that a payout keeps, as our own writer wrote them.
 
-use crate::backend::{Result, Tx};
+use crate::backend::{Error, Result, Tx};
 use crate::payout::PayoutRow;
 use crate::settlement::Number;
 use crate::{batch, batch_sql, record, sql};
@@ -14,7 +14,7 @@ pub struct PayoutShownFilter {
     pub ids: Option<String>,
     pub status: Option<String>,
     pub campaign_ids: Option<String>,
-    pub payments_batch_id: Option<i64>,
+    pub payments_batch_ids: Option<String>,
     /// `next`, `overdue` or `custom`.
     pub due_period: Option<String>,
     /// What ended before is overdue.
@@ -65,9 +65,13 @@ record! {
     }
 }
 batch! {
-    /// A move of payments.
+    /// A payout goes from these payments into those; `None`: none.
+    pub struct PayoutSent { id: i64 = "int8", was: Option<i64> = "int8", next: Option<i64> = "int8" }
+}
+batch! {
+    /// A move of payments; `payouts`: how many they send.
     pub struct PaymentsPut {
-        id: i64 = "int8", was: String = "text", status: String = "text", error: Option<String> = "text", processing_started_at: Option<i64> = "int8",
+        id: i64 = "int8", was: String = "text", status: String = "text", payouts: i64 = "int8", error: Option<String> = "text", processing_started_at: Option<i64> = "int8",
         completed_at: Option<i64> = "int8",
     }
 }
@@ -76,7 +80,7 @@ macro_rules! columns {
     () => {
         "id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, commissions, status, origin, settings, \
          period_start, until_at, error, payments_batch_id, created_at, processing_started_at, paid_at, failed_at, finished_at, \
-         hidden_at IS NOT NULL AS is_hidden"
+         hidden_at IS NOT NULL AS is_hidden, has_issues"
     };
 }
 macro_rules! due_period {
@@ -96,7 +100,7 @@ macro_rules! fits {
              AND (CAST($2 AS TEXT) IS NULL OR $2 LIKE '%,' || CAST(id AS TEXT) || ',%') \
              AND (CAST($3 AS TEXT) IS NULL OR status = $3) \
              AND (CAST($4 AS TEXT) IS NULL OR $4 LIKE '%,' || CAST(program_id AS TEXT) || ',%') \
-             AND (CAST($5 AS BIGINT) IS NULL OR payments_batch_id = $5) \
+             AND (CAST($5 AS TEXT) IS NULL OR $5 LIKE '%,' || CAST(payments_batch_id AS TEXT) || ',%') \
              AND (CAST($6 AS TEXT) IS NULL OR ",
             due_period!("CAST($7 AS BIGINT)"),
             " = $6) AND (CAST($8 AS BIGINT) IS NULL OR period_start >= $8) AND (CAST($9 AS BIGINT) IS NULL OR period_start <= $9) \
@@ -129,7 +133,7 @@ pub async fn payouts_shown(
         &f.ids,
         &f.status,
         &f.campaign_ids,
-        &f.payments_batch_id,
+        &f.payments_batch_ids,
         &f.due_period,
         &f.overdue_before,
         &f.period_start_from,
@@ -215,15 +219,20 @@ pub async fn payouts_sendable(tx: &Tx<'_>, account_id: i64, method_pair: &str) -
     Ok(rows.into_iter().map(|(id,)| Number { id }).collect())
 }
 
-/// Puts payouts into payments, or takes them out.
-pub async fn payouts_send(tx: &Tx<'_>, payments_batch_id: Option<i64>, payouts: &[Number]) -> Result<()> {
+/// Puts payouts that are locked into payments, or takes them out; all or none.
+pub async fn payouts_send(tx: &Tx<'_>, payouts: &[PayoutSent]) -> Result<()> {
     let statement = batch_sql!(
-        Number,
-        1,
-        "UPDATE payout SET payments_batch_id = CAST($1 AS BIGINT) FROM {batch} WHERE payout.id = batch.id"
+        PayoutSent,
+        0,
+        "UPDATE payout SET payments_batch_id = batch.next FROM {batch} WHERE payout.id = batch.id \
+         AND payout.payments_batch_id IS NOT DISTINCT FROM batch.was"
     );
-    tx.batch(statement, &[&payments_batch_id], payouts).await?;
-    Ok(())
+    let sent = tx.batch(statement, &[], payouts).await?;
+    if sent == payouts.len() as u64 {
+        Ok(())
+    } else {
+        Err(Error::Abandoned("a locked payout went into other payments".into()))
+    }
 }
 
 /// The payouts of payments.
@@ -261,7 +270,7 @@ pub async fn payments_move(tx: &Tx<'_>, rows: &[PaymentsPut]) -> Result<u64> {
     let statement = batch_sql!(
         PaymentsPut,
         0,
-        "UPDATE payments_batch SET status = batch.status, error = batch.error, processing_started_at = batch.processing_started_at, \
+        "UPDATE payments_batch SET status = batch.status, payouts = batch.payouts, error = batch.error, processing_started_at = batch.processing_started_at, \
          completed_at = batch.completed_at FROM {batch} WHERE payments_batch.id = batch.id AND payments_batch.status = batch.was"
     );
     tx.batch(statement, &[], rows).await

@@ -13,7 +13,7 @@ record! {
 }
 record! {
     /// A binding of an account to a partner.
-    pub struct AttributionRow { person_id: i64, customer_id: i64, from_at: i64, partner_id: i64, link_id: Option<i64>, click_id: Option<i64> }
+    pub struct AttributionRow { person_id: i64, customer_id: i64, from_at: i64, partner_id: i64, link_id: Option<i64>, click_id: Option<i64>, splits: Option<String> }
 }
 record! {
     /// A revision of a fact.
@@ -78,7 +78,7 @@ pub(crate) async fn attributions_of(tx: &Tx<'_>, persons: &[Number]) -> Result<V
     let statement = batch_sql!(
         Number,
         0,
-        "SELECT a.person_id, a.customer_id, a.from_at, a.partner_id, a.link_id, a.click_id FROM {batch} \
+        "SELECT a.person_id, a.customer_id, a.from_at, a.partner_id, a.link_id, a.click_id, a.splits FROM {batch} \
          CROSS JOIN attribution a WHERE a.person_id = batch.id"
     );
     tx.batch_all(statement, &[], persons).await

@@ -1,7 +1,8 @@
 //! Customers as the rewards dialect lists them: whose they are, since when they buy, what was sold and given back.
 //!
 //! Writing is the settlement's (`ingest`). Persons that were forgotten are in no list. What a row shows beside its columns
-//! stands in the customer's attributes; filters look for the exact text of a pair, which our own writer wrote.
+//! stands in the customer's attributes; filters look for the exact text of a pair, which our own writer wrote. Invariant: a
+//! customer has one row, that of the binding that holds; `moved` asks for those that held before, one row for each partner.
 
 use crate::backend::{Result, Tx};
 use crate::settlement::Number;
@@ -12,11 +13,11 @@ batch! {
     pub struct ProgramName { program_id: i64 = "int8", name: String = "text" }
 }
 record! {
-    /// A customer, by whom it was brought and what became of it; `attributes` is JSON, `total` how many fit.
+    /// A customer, by whom it was brought and what became of it; `attributes` and `splits` are JSON, `total` how many fit.
     pub struct ReferralRow {
         total: i64, id: i64, program_id: i64, person_id: i64, external_id: Option<String>, email: Option<String>, name: Option<String>,
         attributes: Option<String>, registered_at: i64, created_at: i64, partner_id: Option<i64>, evidence: Option<String>,
-        customer_since: Option<i64>, cancelled_at: Option<i64>, state: String,
+        customer_since: Option<i64>, cancelled_at: Option<i64>, state: String, splits: Option<String>,
     }
 }
 record! {
@@ -31,7 +32,8 @@ record! {
 #[expect(missing_docs, reason = "each field is the column of its own name, or explained")]
 pub struct ReferralFilter {
     pub account_id: i64,
-    pub program_id: Option<i64>,
+    /// Numbers between commas: `,1,2,`.
+    pub program_ids: Option<String>,
     pub partner_id: Option<i64>,
     /// Numbers between commas: `,1,2,`.
     pub ids: Option<String>,
@@ -39,6 +41,7 @@ pub struct ReferralFilter {
     pub part: Option<String>,
     /// Whether it ever bought.
     pub is_customer: Option<bool>,
+    /// `moved` lists whom each partner lost to another one.
     pub state: Option<String>,
     pub created_from: Option<i64>,
     pub created_to: Option<i64>,
@@ -76,19 +79,27 @@ pub async fn referral_list(tx: &Tx<'_>, filter: &ReferralFilter, limit: i64, off
         "WITH dated AS (SELECT c.id, c.program_id, c.person_id, c.external_id, \
          COALESCE(c.email, CASE WHEN p.email_key LIKE ' %' THEN NULL ELSE p.email_key END) AS email, COALESCE(c.name, p.name) AS name, \
          c.attributes, c.registered_at, c.created_at, \
-         (SELECT a.partner_id FROM attribution a WHERE a.person_id = c.person_id AND a.customer_id = c.id ORDER BY a.from_at DESC LIMIT 1) AS partner_id, \
-         (SELECT a.evidence FROM attribution a WHERE a.person_id = c.person_id AND a.customer_id = c.id ORDER BY a.from_at DESC LIMIT 1) AS evidence, \
+         a.partner_id, a.evidence, a.splits, \
          (SELECT MIN(f.at) FROM fact f WHERE f.person_id = c.person_id AND f.customer_id = c.id AND f.type = 'sale') AS customer_since, \
          (SELECT MAX(f.at) FROM fact f WHERE f.person_id = c.person_id AND f.customer_id = c.id AND f.type = 'sale') AS last_sale_at, \
          (SELECT MAX(f.at) FROM fact f WHERE f.person_id = c.person_id AND f.customer_id = c.id AND f.type = 'event' \
-         AND f.body LIKE '%\"CANCELLATION\"%') AS cancelled_at \
-         FROM customer c JOIN person p ON p.id = c.person_id WHERE c.account_id = $1 AND NOT c.is_placeholder \
-         AND p.email_key NOT LIKE ' erased:%' AND (CAST($2 AS BIGINT) IS NULL OR c.program_id = $2) \
+         AND f.body LIKE '%\"CANCELLATION\"%') AS cancelled_at, \
+         NOT EXISTS (SELECT 1 FROM fact s WHERE s.person_id = c.person_id AND s.customer_id = c.id AND s.type = 'sale' \
+         AND NOT EXISTS (SELECT 1 FROM fact e WHERE e.person_id = c.person_id AND e.customer_id = c.id AND e.type = 'event' \
+         AND e.fact_key = s.fact_key AND e.body LIKE '%\"SALE_REFUNDED\"%')) AS is_given_back \
+         FROM customer c JOIN person p ON p.id = c.person_id \
+         JOIN attribution a ON a.person_id = c.person_id AND a.customer_id = c.id AND a.from_at = \
+         (SELECT MAX(l.from_at) FROM attribution l WHERE l.person_id = c.person_id AND l.customer_id = c.id \
+         AND (NOT CAST($16 AS BOOLEAN) OR l.partner_id = a.partner_id)) \
+         AND (NOT $16 OR EXISTS (SELECT 1 FROM attribution l WHERE l.person_id = c.person_id AND l.customer_id = c.id AND l.from_at > a.from_at)) \
+         WHERE c.account_id = $1 AND NOT c.is_placeholder \
+         AND p.email_key NOT LIKE ' erased:%' AND (CAST($2 AS TEXT) IS NULL OR $2 LIKE '%,' || CAST(c.program_id AS TEXT) || ',%') \
          AND (CAST($3 AS TEXT) IS NULL OR CAST($3 AS TEXT) LIKE '%,' || CAST(c.id AS TEXT) || ',%')), \
-         known AS (SELECT dated.*, CASE WHEN replace(COALESCE(attributes, ''), '\"referral_state\":\"denied\"', '') <> COALESCE(attributes, '') THEN 'denied' \
+         known AS (SELECT dated.*, CASE WHEN $16 THEN 'moved' WHEN replace(COALESCE(attributes, ''), '\"referral_state\":\"denied\"', '') <> COALESCE(attributes, '') THEN 'denied' \
          WHEN replace(COALESCE(attributes, ''), '\"referral_state\":\"pending\"', '') <> COALESCE(attributes, '') THEN 'pending' \
          WHEN cancelled_at IS NOT NULL AND cancelled_at >= COALESCE(last_sale_at, 0) THEN 'cancelled' \
-         WHEN customer_since IS NOT NULL THEN 'active' ELSE 'signup' END AS state FROM dated WHERE partner_id IS NOT NULL), \
+         WHEN customer_since IS NOT NULL AND is_given_back THEN 'refunded' \
+         WHEN customer_since IS NOT NULL THEN 'active' ELSE 'signup' END AS state FROM dated), \
          fits AS (SELECT * FROM known WHERE (CAST($4 AS BIGINT) IS NULL OR partner_id = $4) \
          AND (CAST($5 AS TEXT) IS NULL OR LOWER(COALESCE(email, '') || ' ' || COALESCE(name, '') || ' ' || COALESCE(external_id, '')) LIKE '%' || $5 || '%') \
          AND (CAST($6 AS BOOLEAN) IS NULL OR (customer_since IS NOT NULL) = $6) AND (CAST($7 AS TEXT) IS NULL OR state = $7) \
@@ -96,13 +107,14 @@ pub async fn referral_list(tx: &Tx<'_>, filter: &ReferralFilter, limit: i64, off
          AND (CAST($10 AS BIGINT) IS NULL OR customer_since >= $10) AND (CAST($11 AS BIGINT) IS NULL OR customer_since < $11) \
          AND (CAST($12 AS BIGINT) IS NULL OR cancelled_at >= $12) AND (CAST($13 AS BIGINT) IS NULL OR cancelled_at < $13)) \
          SELECT (SELECT COUNT(*) FROM fits), id, program_id, person_id, external_id, email, name, attributes, registered_at, created_at, \
-         partner_id, evidence, customer_since, cancelled_at, state FROM fits ORDER BY id DESC LIMIT $14 OFFSET $15"
+         partner_id, evidence, customer_since, cancelled_at, state, splits FROM fits ORDER BY id DESC LIMIT $14 OFFSET $15"
     );
+    let is_moved = filter.state.as_deref() == Some("moved");
     tx.all(
         statement,
         &[
             &filter.account_id,
-            &filter.program_id,
+            &filter.program_ids,
             &filter.ids,
             &filter.partner_id,
             &filter.part,
@@ -116,6 +128,7 @@ pub async fn referral_list(tx: &Tx<'_>, filter: &ReferralFilter, limit: i64, off
             &filter.cancelled_to,
             &limit,
             &offset,
+            &is_moved,
         ],
     )
     .await
@@ -147,4 +160,24 @@ pub async fn referrals_bound(tx: &Tx<'_>, account_id: i64, partner_id: Option<i6
          SELECT id, program_id, partner_id FROM bound WHERE partner_id IS NOT NULL AND (CAST($2 AS BIGINT) IS NULL OR partner_id = $2)"
     );
     tx.all(statement, &[&account_id, &partner_id]).await
+}
+
+record! {
+    /// A suspicion that some customer of a partner is under.
+    pub struct SuspicionRow { partner_id: i64, program_id: i64, fraud_check: String }
+}
+
+/// What customers of partners are suspected of, each suspicion once for each partner and program.
+pub async fn referral_suspicions(tx: &Tx<'_>, account_id: i64) -> Result<Vec<SuspicionRow>> {
+    let statement = sql!(
+        "WITH suspected AS (SELECT a.partner_id, c.program_id, CASE WHEN c.attributes LIKE '%\"fraud_check\":\"same_ip_suspicion\"%' THEN 'same_ip_suspicion' \
+         WHEN c.attributes LIKE '%\"fraud_check\":\"same_promoter_email\"%' THEN 'same_promoter_email' \
+         WHEN c.attributes LIKE '%\"fraud_check\":\"ad_source\"%' THEN 'ad_source' END AS fraud_check \
+         FROM customer c JOIN attribution a ON a.person_id = c.person_id AND a.customer_id = c.id AND a.from_at = \
+         (SELECT MAX(l.from_at) FROM attribution l WHERE l.person_id = c.person_id AND l.customer_id = c.id) \
+         WHERE c.account_id = $1 AND NOT c.is_placeholder AND c.attributes LIKE '%\"fraud_check\":\"%') \
+         SELECT DISTINCT partner_id, program_id, fraud_check FROM suspected WHERE fraud_check IS NOT NULL \
+         ORDER BY partner_id, program_id, fraud_check"
+    );
+    tx.all(statement, &[&account_id]).await
 }

@@ -109,7 +109,7 @@ pub fn finish_document(mut document: OpenApi, version: &str) -> OpenApi {
         for (is_post, operation) in operations_mut(item) {
             if operation.security.is_none() {
                 add_shared(operation, is_post, has_id);
-            } else if is_post && (has_tag(operation, "Brand") || takes_access_token(operation)) {
+            } else if is_post && (knows_its_key(operation) || takes_access_token(operation)) {
                 add_idempotency_key(operation);
             }
         }
@@ -124,6 +124,11 @@ pub fn finish_document(mut document: OpenApi, version: &str) -> OpenApi {
         document.paths.paths.insert(path.into(), PathItem::new(HttpMethod::Get, open_page(path, text, kind)));
     }
     document
+}
+
+/// Dialects that judge the key themselves.
+fn knows_its_key(operation: &Operation) -> bool {
+    ["Brand", "Rewards", "Affiliate"].iter().any(|tag| has_tag(operation, tag))
 }
 
 /// Not the route that makes one: its answer is a new token each time.
@@ -298,10 +303,8 @@ mod tests {
                 assert_eq!(responses.contains_key(status), is_keyed, "{at}: {status}");
             }
             let once = parameters.iter().any(|p| p["name"] == "Idempotency-Key");
-            // Reports by an address are known by their transactions, and a token is new each time. What the rewards dialect is sent is
-            // known by `event_id`, where the caller gives one.
-            let has_none =
-                path.starts_with("/postback") || path == "/oauth/token" || matches!(tag, "Rewards" | "Affiliate");
+            // Reports by an address are known by their transactions, and a token is new each time.
+            let has_none = path.starts_with("/postback") || path == "/oauth/token";
             assert_eq!(once, method == "post" && !has_none, "{at}: Idempotency-Key");
         }
     }

@@ -6,7 +6,7 @@
 //! node the store decides, and the loser is told the winner's answer.
 //!
 //! Leaves to others: tracking, whose keys are settled with their events (`api::referral::events`), the brand and the forex
-//! dialect (`once`), and what an answer says. Only answers of success are kept, so a refused request can be mended and sent again under its key.
+//! dialect (`once`), the rewards dialect (`api::rewards::once`), and what an answer says. Only answers of success are kept, so a refused request can be mended and sent again under its key.
 
 use crate::auth::authenticate;
 use crate::body::{REFERRAL_BYTES_MAX, read};
@@ -174,7 +174,7 @@ pub(crate) fn replayed(given: Given) -> Response {
 }
 
 /// Keeps the answer of an operation that did not keep it itself.
-async fn kept(state: &WebState, attempt: &Attempt, response: Response) -> Response {
+pub(crate) async fn kept(state: &WebState, attempt: &Attempt, response: Response) -> Response {
     let (parts, body) = response.into_parts();
     let Ok(bytes) = to_bytes(body, ANSWER_BYTES_MAX).await else { return ApiError::internal().into_response() };
     let given = Given { status: parts.status.as_u16(), body: String::from_utf8_lossy(&bytes).into_owned() };

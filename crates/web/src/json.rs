@@ -2,6 +2,7 @@
 //! (`records`, `table`), numbers exactly.
 
 pub mod field;
+mod kind;
 pub mod records;
 pub mod strict;
 pub mod table;

@@ -1,6 +1,7 @@
-//! `Idempotency-Key` of the brand and the forex dialect, which know their callers only inside their handlers.
+//! `Idempotency-Key` of the dialects with error bodies of their own: brand and forex, which know their callers only inside their
+//! handlers, and rewards, which has a layer (`api::rewards::once`).
 //!
-//! A handler starts an attempt when it has the body, hands it to the operation, which keeps the answer in its own
+//! Whoever has the body starts an attempt, hands it to the operation, which keeps the answer in its own
 //! transaction, and ends it with the outcome. What a kept answer looks like, and which errors a dialect has for the
 //! cases of [`NotStarted`], is left to the dialect; the layer of the other dialects is `idempotency`. Invariant: a request that
 //! changed nothing leaves its key free.

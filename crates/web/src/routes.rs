@@ -10,7 +10,7 @@ use crate::api::management::{
 };
 use crate::api::referral::{dead_letters, endpoints, events, handlers};
 use crate::api::rewards::{
-    self, affiliate, batches, campaigns, commission_actions, commission_create, memberships, payout_actions,
+    self, affiliate, batches, campaigns, chart, commission_actions, commission_create, memberships, payout_actions,
     promo_codes, promoters, referrals, reports, reward, track, webhook_deliveries, webhooks,
 };
 use crate::api::{brand, postback};
@@ -47,11 +47,12 @@ pub fn routes(state: &WebState) -> Result<Router, serde_json::Error> {
     let keyed = from_fn_with_state(state.clone(), require_secret_key);
     let referral: Router<WebState> = referral().into();
     let management: Router<WebState> = management().into();
+    let rewards: Router<WebState> = rewards().into();
     let router = Router::new()
         .merge(referral.route_layer(once.clone()))
         .merge(Router::from(tracking()))
         .merge(Router::from(bulk()))
-        .merge(Router::from(rewards()))
+        .merge(rewards.route_layer(from_fn_with_state(state.clone(), rewards::once::answer_once)))
         .merge(Router::from(inbound()))
         .merge(management.route_layer(once).route_layer(keyed))
         .with_state(state.clone())
@@ -123,7 +124,7 @@ fn bulk() -> OpenApiRouter<WebState> {
         .routes(routes!(tables::trades))
 }
 
-/// The rewards dialect: a sale, a refund and a commission made by hand are known by their `event_id`, the rest by its state.
+/// The rewards dialect, whose layer (`rewards::once`) judges an `Idempotency-Key`.
 fn rewards() -> OpenApiRouter<WebState> {
     OpenApiRouter::new()
         .routes(routes!(webhooks::event_types))
@@ -172,7 +173,7 @@ fn rewards_people() -> OpenApiRouter<WebState> {
         .routes(routes!(reward::hide))
         .routes(routes!(reward::products, reward::product_create))
         .routes(routes!(promo_codes::list, promo_codes::create))
-        .routes(routes!(promo_codes::update, promo_codes::delete))
+        .routes(routes!(promo_codes::read, promo_codes::update, promo_codes::delete))
         .routes(routes!(promoters::list, promoters::create))
         .routes(routes!(promoters::read, promoters::update))
         .routes(routes!(promoters::accept))
@@ -187,7 +188,8 @@ fn rewards_people() -> OpenApiRouter<WebState> {
         .routes(routes!(memberships::search))
         .routes(routes!(memberships::update))
         .routes(routes!(memberships::links))
-        .routes(routes!(memberships::chart))
+        .routes(routes!(chart::membership))
+        .routes(routes!(chart::promoter))
         .routes(routes!(referrals::list, referrals::create, referrals::delete))
         .routes(routes!(referrals::read, referrals::update))
         .routes(routes!(referrals::approve))
@@ -213,6 +215,7 @@ fn rewards_affiliate() -> OpenApiRouter<WebState> {
         .routes(routes!(affiliate::commissions::list))
         .routes(routes!(affiliate::payouts::list))
         .routes(routes!(affiliate::payouts::due_stats))
+        .routes(routes!(affiliate::payouts::statement))
         .routes(routes!(affiliate::payout_methods::list, affiliate::payout_methods::create))
         .routes(routes!(
             affiliate::payout_methods::read,
@@ -272,6 +275,7 @@ fn management() -> OpenApiRouter<WebState> {
         .routes(routes!(payouts::complete))
         .routes(routes!(payouts::fail))
         .routes(routes!(payouts::cancel))
+        .routes(routes!(payouts::statement))
         .routes(routes!(payouts::payments_file))
         .routes(routes!(exchange_rates::list, exchange_rates::create))
         .routes(routes!(simulations::create))

@@ -163,7 +163,14 @@ pub(crate) async fn in_transaction(
         let made = moves.generate_payouts(tx, ids).await?;
         made.into_iter().map(|(id, done)| (id, done.map_err(words))).collect()
     } else {
-        ids.iter().map(|id| (*id, one(&mut moves, action, *id, now).map(|_| ()).map_err(words))).collect()
+        let ids = match action {
+            BatchAction::CommissionDeny | BatchAction::CommissionDestroy => {
+                moves.in_order_of(ids.iter().copied(), Verdict::Deny)
+            }
+            BatchAction::CommissionApprove => moves.in_order_of(ids.iter().copied(), Verdict::Approve),
+            _ => ids.to_vec(),
+        };
+        ids.into_iter().map(|id| (id, one(&mut moves, action, id, now).map(|_| ()).map_err(words))).collect()
     };
     Ok((outcomes, moves.write(tx).await?))
 }
@@ -204,11 +211,12 @@ pub(crate) async fn outside(
     ids: &[i64],
     parameters: &Map<String, Value>,
     actor: &str,
+    at: Instant,
 ) -> Result<Vec<Outcome>> {
     tracing::debug!(action = action.label(), account = account.0, actor, "a part of a batch");
     let mut outcomes = Vec::new();
     for id in ids {
-        outcomes.push(match people::act(app, account, action, *id, parameters).await {
+        outcomes.push(match people::act(app, account, action, *id, parameters, at).await {
             Ok(()) => (*id, Ok(())),
             Err(error @ (Error::Busy | Error::Store(_))) => return Err(error),
             Err(Error::NotFound(noun)) => (*id, Err(format!("{noun} not found"))),

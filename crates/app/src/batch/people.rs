@@ -9,16 +9,18 @@ use crate::membership::MemberState;
 use crate::promoter::PromoterAct;
 use crate::referral::{ReferralChange, STATE};
 use headwater_domain::ids::{AccountId, CustomerId, MembershipId, PartnerId, ProgramId};
+use headwater_domain::time::Instant;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// Does it with one promoter or referral.
+/// Does it with one promoter or referral. `at` is when the batch was asked for: also when it is cut short and goes on.
 pub(super) async fn act(
     app: &Arc<App>,
     account: AccountId,
     action: BatchAction,
     id: i64,
     parameters: &Map<String, Value>,
+    at: Instant,
 ) -> Result<()> {
     let (partner, customer) = (PartnerId(id), CustomerId(id));
     let becomes = |state| -> Result<PromoterAct> {
@@ -36,7 +38,14 @@ pub(super) async fn act(
         }
         BatchAction::PromoterAssignParent => PromoterAct::Under(PartnerId(number(parameters, "parent_promoter_id")?)),
         BatchAction::ReferralDelete => {
-            app.referral_read(account, customer).await?;
+            match app.referral_read(account, customer).await {
+                // Deleted already: perhaps by this batch before it was cut short, and its clicks are still there.
+                Err(Error::NotFound(noun)) => match app.customer_read(account, customer).await {
+                    Ok(story) if story.person.is_erased => {}
+                    _ => return Err(Error::NotFound(noun)),
+                },
+                other => drop(other?),
+            }
             return app.customer_erase(account, customer).await.map(drop);
         }
         BatchAction::ReferralApprove | BatchAction::ReferralEnable => {
@@ -46,14 +55,14 @@ pub(super) async fn act(
         BatchAction::ReferralMoveToPromoter => {
             let to = app.membership_read(account, MembershipId(number(parameters, "promoter_campaign_id")?))?;
             let whole = parameters.get("move_associated_commissions").and_then(Value::as_bool).unwrap_or(false);
-            return app.referral_move(account, customer, &to, whole).await.map(drop);
+            return app.referral_move(account, customer, &to, whole, at).await.map(drop);
         }
         _ => return Err(Error::NotFound("operation of this action")),
     };
     app.promoter_act(account, partner, &act).await
 }
 
-async fn referral_state(app: &App, account: AccountId, id: CustomerId, state: Value) -> Result<()> {
+async fn referral_state(app: &Arc<App>, account: AccountId, id: CustomerId, state: Value) -> Result<()> {
     let attributes = Map::from_iter([(STATE.to_owned(), state)]);
     app.referral_patch(account, id, ReferralChange { attributes, ..ReferralChange::default() }).await.map(drop)
 }

@@ -25,6 +25,19 @@ pub(crate) enum Finality {
     Revisable,
 }
 
+/// What took it back stands: with it denied as well, the payee would owe what it never had.
+fn not_taken_back(row: &LifeRow) -> Result<(), Refusal> {
+    let Some(by) = row.taken_back_by else { return Ok(()) };
+    let id = row.id;
+    Err(refusal(
+        "taken_back",
+        format!(
+            "Commission {by} takes commission {id} back and was approved: with {id} alone denied, the payee would owe what it \
+             never had. Approve {id}, or deny {by} too."
+        ),
+    ))
+}
+
 impl Moves<'_> {
     fn seen(&self, id: i64) -> Result<LifeRow, Refusal> {
         self.commission(id).filter(|row| !row.is_hidden).cloned().ok_or_else(not_found)
@@ -57,17 +70,15 @@ impl Moves<'_> {
             Verdict::Approve if row.amount < 0 && row.corrects_denied => {
                 return Err(refusal("corrects_denied", "It takes back a commission that was denied: deny it too."));
             }
-            // What took it back stands: with it denied as well, the payee would owe what it never had.
-            Verdict::Deny if row.is_taken_back => {
-                return Err(refusal("taken_back", "A posting that takes it back was approved: approve it too."));
-            }
-            _ => {}
+            Verdict::Approve => {}
+            Verdict::Deny => not_taken_back(&row)?,
         }
+        self.may_be_decided(&row, verdict)?;
         let act = match (verdict, stage, finality) {
             (Verdict::Approve, Stage::Pending, _) => Act::Approve { due },
             (Verdict::Deny, Stage::Pending, _) => Act::Deny,
             // What took it back was denied with it, so it would be owed although the facts do not say so any more.
-            (Verdict::Approve, Stage::Denied, Finality::Revisable) if row.is_given_up => {
+            (Verdict::Approve, Stage::Denied, Finality::Revisable) if row.given_up > 0 => {
                 return Err(refusal("given_up", "A posting that takes it back was denied with it."));
             }
             (Verdict::Approve, Stage::Denied, Finality::Revisable) => Act::Reconsider { due },
@@ -157,9 +168,8 @@ impl Moves<'_> {
             Stage::Paid | Stage::Fulfilled { .. } => return Err(refusal("already_paid", "already paid")),
             Stage::Denied => {}
             Stage::Pending | Stage::Held | Stage::Payable | Stage::InPayout => {
-                if row.is_taken_back {
-                    return Err(refusal("taken_back", "A posting that takes it back was approved."));
-                }
+                not_taken_back(&row)?;
+                self.may_be_decided(&row, Verdict::Deny)?;
                 let act = if stage == Stage::Pending { Act::Deny } else { Act::Withdraw };
                 self.release(&row)?;
                 self.act(id, act)?;

@@ -4,20 +4,23 @@
 //! They are posted as a settlement posts: in the ledger at once, with an audit, approved where the program approves by itself.
 
 use crate::app::App;
+use crate::commission::shown::{commission_entity, reward_names};
 use crate::error::{Error, Result};
+use crate::keep::Keep;
 use crate::ledger::book::{Booking, book};
+use crate::ledger::moves::numbers;
 use crate::settle::rewards;
-use headwater_domain::ids::{AccountId, CommissionId, MembershipId, PartnerId};
+use headwater_domain::ids::{AccountId, MembershipId, PartnerId};
 use headwater_domain::ledger::{Before, Owner, Stage, accrual};
 use headwater_domain::money::{Currency, Decimal, Unit};
 use headwater_domain::postback::entity::CommissionEntity;
-use headwater_domain::time::{Period, PeriodLength, Zone};
+use headwater_domain::time::{Date, Period, PeriodLength, Zone};
 use headwater_store::audit::{AuditRow, audit_insert};
-use headwater_store::backend::Tx;
-use headwater_store::commission_shown::commission_notes;
+use headwater_store::backend::{Error as StoreError, Tx};
+use headwater_store::commission_shown::{commission_notes, commissions_shown_by_id};
 use headwater_store::inbox::{EventClaim, event_claim};
 use headwater_store::outcome::{NewCommission, Outcome, outcome_write};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// The rule that such a commission names.
@@ -38,14 +41,16 @@ pub struct CustomCommission {
     pub amount: Decimal,
     /// The caller's id: of a program, each makes one commission, however often it is asked for.
     pub event_id: Option<String>,
+    /// The day that it is for, which says in which month it counts; `None`: today.
+    pub event_date: Option<Date>,
     pub internal_note: Option<String>,
     pub external_note: Option<String>,
-    /// Whoever is named as its maker.
-    pub made_by: Option<String>,
+    /// What its caller says beside it, kept in its explanation.
+    pub said: Map<String, Value>,
 }
 
 impl App {
-    /// Makes a commission by hand.
+    /// Makes a commission by hand; `actor` is written down as its maker.
     ///
     /// # Errors
     /// [`Error::Conflict`] where a commission was made under its `event_id` before.
@@ -54,6 +59,7 @@ impl App {
         account: AccountId,
         custom: CustomCommission,
         actor: &str,
+        keep: Keep<CommissionEntity>,
     ) -> Result<CommissionEntity> {
         let directory = self.directory();
         let unknown = || Error::NotFound("promoter campaign");
@@ -67,7 +73,16 @@ impl App {
         }
         let now = self.clock.now();
         let zone = Zone::parse(&program.settings.time_zone).unwrap_or(Zone::UTC);
-        let period = Period::holding(PeriodLength::Month, zone.day_of(now)).to_string();
+        let today = zone.day_of(now);
+        let day = custom.event_date.unwrap_or(today);
+        if day > today {
+            return Err(Error::invalid("event_date", "must not be ahead"));
+        }
+        let month = |day| Period::holding(PeriodLength::Month, day).to_string();
+        let mut explanation = custom.said;
+        explanation.insert("made_by".into(), actor.into());
+        explanation.insert("amount".into(), custom.amount.to_string().into());
+        explanation.insert("event_date".into(), day.to_string().into());
         let stage = Stage::posted(custom.amount, Before::NOTHING, program.settings.auto_approve.unwrap_or(true), true);
         let id = self.next_id(now);
         let row = NewCommission {
@@ -83,8 +98,8 @@ impl App {
             status: stage.status().into(),
             unit: unit.name(),
             amount: custom.amount.0,
-            period: period.clone(),
-            for_period: period,
+            period: month(today),
+            for_period: month(day),
             payable_at: now.0,
             fact_id: 0,
             event_id: None,
@@ -92,10 +107,11 @@ impl App {
             plan: String::new(),
             plan_number: 0,
             posted_before: 0,
-            explanation: json!({"made_by": custom.made_by, "amount": custom.amount.to_string()}).to_string(),
+            explanation: Value::Object(explanation).to_string(),
             created_at: now.0,
             sale_amount: None,
             sale_currency: None,
+            split: None,
         };
         let deed = AuditRow {
             id: self.next_id(now),
@@ -109,7 +125,7 @@ impl App {
         let bookings = bookings(&row, member.partner, stage);
         let (app, posted) = (Arc::clone(self), row.clone());
         let outcome = Outcome { commissions: vec![row], ..Outcome::default() };
-        let (internal, external, made_by) = (custom.internal_note, custom.external_note, custom.made_by);
+        let (internal, external, made_by) = (custom.internal_note, custom.external_note, actor.to_owned());
         let claim = custom.event_id.map(|event_id| EventClaim {
             program_id: program.id.0,
             event_key: format!("{CLAIM_PREFIX}{event_id}"),
@@ -124,20 +140,29 @@ impl App {
             }
             outcome_write(tx, &outcome).await?;
             commission_notes(tx, account.0, id, internal.as_deref(), external.as_deref()).await?;
-            headwater_store::commission::commission_made_by(tx, id, made_by.as_deref()).await?;
-            book(tx, &app, &bookings, now).await?;
+            headwater_store::commission::commission_made_by(tx, id, Some(&made_by)).await?;
+            let is_told = book(tx, &app, &bookings, now).await?;
             audit_insert(tx, std::slice::from_ref(&deed)).await?;
-            rewards::follow(tx, &app, std::slice::from_ref(&posted), now).await.map(Some)
+            let delivers = rewards::follow(tx, &app, std::slice::from_ref(&posted), now).await?;
+            let rows = commissions_shown_by_id(tx, account.0, &numbers([id])).await?;
+            let names = reward_names(tx, account, &rows).await?;
+            let Some(row) = rows.first() else {
+                return Err(StoreError::Refused("a commission that was written is not there".into()));
+            };
+            let made = commission_entity(&app.directory(), &names, row);
+            keep.keep(tx, &made).await?;
+            Ok(Some((made, delivers || is_told)))
         };
         let is_repeated = || Error::Conflict {
             code: "event_id_seen",
             param: Some("event_id"),
             message: "There is a commission with this event_id already.".into(),
         };
-        if self.store.money.write(write).await?.ok_or_else(is_repeated)? {
+        let (made, delivers) = self.store.money.write(write).await?.ok_or_else(is_repeated)?;
+        if delivers {
             self.outbox.ring();
         }
-        self.commission_shown(account, CommissionId(id)).await
+        Ok(made)
     }
 }
 

@@ -227,6 +227,7 @@ pub async fn endpoint_test(
         body: envelope::render(endpoint.payload_style, message),
         is_test: true,
         created_at: now.0,
+        payout_id: None,
     };
     outbox.store.money.write(async move |tx| rows::deliveries_insert(tx, std::slice::from_ref(&new)).await).await?;
     outbox.ring();

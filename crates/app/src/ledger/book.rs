@@ -1,9 +1,11 @@
 //! Writing the ledger: balanced transactions, each entry chained to the one before it in its account.
 //!
 //! Wherever `payable` is touched the payee's debt is netted in the same store transaction, so nobody ever sees an amount
-//! owed on both sides. Which amounts move is decided elsewhere.
+//! owed on both sides. Whose balance changes is told in it (`balance`). Which amounts move is decided elsewhere.
 
 use crate::app::App;
+use crate::balance::{Owed, announce_balances, is_open};
+use headwater_domain::ids::PartnerId;
 use headwater_domain::ledger::{AccountName, GENESIS, Owner, Transfer, entry_hash, netting};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
@@ -32,10 +34,10 @@ fn account_key(booking: &Booking, (owner, name): (Owner, AccountName)) -> Accoun
     (booking.program_id, owner, &booking.unit, name)
 }
 
-/// Writes the bookings in their order, then nets the debts that they touch.
-pub async fn book(tx: &Tx<'_>, app: &App, bookings: &[Booking], now: Instant) -> Result<()> {
+/// Writes the bookings in their order, then nets the debts that they touch; gives whether there is something to deliver.
+pub async fn book(tx: &Tx<'_>, app: &App, bookings: &[Booking], now: Instant) -> Result<bool> {
     if bookings.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let mut claims = BTreeMap::new();
     let mut debts = BTreeMap::new();
@@ -67,11 +69,13 @@ pub async fn book(tx: &Tx<'_>, app: &App, bookings: &[Booking], now: Instant) ->
             books.write(app, &booking, unit, now)?;
         }
     }
+    let owed = books.owed();
     let touched = books.accounts.into_values().filter(|account| account.is_touched).map(|account| account.row);
     let heads: Vec<_> = touched
         .map(|a| LedgerAccountPut { id: a.id, balance: a.balance, entries: a.entries, head_hash: a.head_hash })
         .collect();
-    entries_append(tx, &books.entries, &heads).await
+    entries_append(tx, &books.entries, &heads).await?;
+    announce_balances(tx, app, &owed, now).await
 }
 
 /// A locked account.
@@ -111,6 +115,26 @@ struct Books<'a> {
 }
 
 impl<'a> Books<'a> {
+    /// By how much what partners have earned and were not paid yet changes.
+    fn owed(&self) -> BTreeMap<(i64, PartnerId), Owed> {
+        let open: BTreeMap<i64, (PartnerId, &str)> = self
+            .accounts
+            .iter()
+            .filter_map(|((_, owner, unit, name), account)| match owner {
+                Owner::Partner(partner) if is_open(name.name()) => Some((account.row.id, (*partner, *unit))),
+                _ => None,
+            })
+            .collect();
+        let mut owed: BTreeMap<(i64, PartnerId), Owed> = BTreeMap::new();
+        for entry in &self.entries {
+            let Some((partner, unit)) = open.get(&entry.ledger_account_id) else { continue };
+            let of = owed.entry((entry.account_id, *partner)).or_default().entry((*unit).to_owned());
+            let of = of.or_insert(Decimal::ZERO);
+            *of = of.checked_add(Decimal(entry.amount)).unwrap_or(*of);
+        }
+        owed
+    }
+
     /// Appends the two entries of a transaction in this unit.
     fn write(&mut self, app: &App, booking: &Booking, unit: &'a str, now: Instant) -> Result<()> {
         let transaction = app.next_id(now);

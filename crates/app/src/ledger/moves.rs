@@ -2,29 +2,33 @@
 //! gathered first and written together.
 //!
 //! Which move follows what is the domain's (`ledger::Stage`, `payout::PayoutStatus`); who asks for one is in `commission`,
-//! `payout` and `settle`. Invariants: a commission's status and the account that its amount is in change in one transaction;
+//! `payout` and `settle`; how payouts move is in `payouts`. Invariants: a commission's status and the account that its amount is in change in one transaction;
 //! an approved reward has a payout of its own; locks are taken in the order programs, persons, commissions, payouts, ledger
 //! accounts.
 
+mod payouts;
+
 use super::book::{Booking, book};
+use super::cells::Cells;
 use crate::announce::{Told, announce};
 use crate::app::App;
+use crate::commission::Verdict;
 use crate::payout::payments;
 use headwater_domain::ids::{AccountId, PartnerId};
-use headwater_domain::ledger::{AccountName, Act, Stage, Transfer};
-use headwater_domain::money::{Decimal, Unit};
-use headwater_domain::payout::{PayoutOrigin, PayoutSettings, PayoutStatus, payee};
+use headwater_domain::ledger::{Act, Stage, Transfer};
+use headwater_domain::money::Decimal;
+use headwater_domain::payout::{PayoutStatus, payee};
 use headwater_domain::time::Instant;
 use headwater_store::audit::{AuditRow, audit_insert};
 use headwater_store::backend::{Error, Result as StoreResult, Tx};
+use headwater_store::cell::cells_standing;
 use headwater_store::commission::{LifePut, LifeRow, commission_owners, commissions_lock, commissions_move};
 use headwater_store::payout::{
     PayoutItem, PayoutNew, PayoutPut, PayoutRow, payout_items, payout_items_beside, payout_items_live, payouts_insert,
     payouts_lock, payouts_move,
 };
-use headwater_store::payout_shown::payouts_send;
+use headwater_store::payout_shown::{PayoutSent, payouts_send};
 use headwater_store::settlement::{Number, persons_lock, programs_lock};
-use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why one of several was not moved: a stable code, and a sentence for the operator.
@@ -44,11 +48,14 @@ pub(crate) struct Moves<'a> {
     commissions: BTreeMap<i64, LifeRow>,
     payouts: BTreeMap<i64, PayoutRow>,
     items: BTreeMap<i64, Vec<i64>>,
+    /// As they stand with what was moved so far.
+    cells: Cells,
     puts: BTreeMap<i64, LifePut>,
     payout_puts: BTreeMap<i64, PayoutPut>,
     new: Vec<PayoutNew>,
     new_items: Vec<PayoutItem>,
     claims: BTreeMap<i64, bool>,
+    payments: BTreeSet<i64>,
     bookings: Vec<Booking>,
     deeds: Vec<AuditRow>,
     told: Vec<Told>,
@@ -64,11 +71,13 @@ impl<'a> Moves<'a> {
             commissions: BTreeMap::new(),
             payouts: BTreeMap::new(),
             items: BTreeMap::new(),
+            cells: Cells::default(),
             puts: BTreeMap::new(),
             payout_puts: BTreeMap::new(),
             new: Vec::new(),
             new_items: Vec::new(),
             claims: BTreeMap::new(),
+            payments: BTreeSet::new(),
             bookings: Vec::new(),
             deeds: Vec::new(),
             told: Vec::new(),
@@ -82,8 +91,11 @@ impl<'a> Moves<'a> {
         account_id: i64,
         ids: &BTreeSet<i64>,
     ) -> StoreResult<()> {
-        lock_owners(tx, account_id, &numbers(ids.iter().copied())).await?;
-        self.load(tx, account_id, ids).await
+        let commissions = numbers(ids.iter().copied());
+        lock_owners(tx, account_id, &commissions).await?;
+        self.load(tx, account_id, ids).await?;
+        self.cells = Cells::of(cells_standing(tx, account_id, &commissions).await?);
+        Ok(())
     }
 
     /// Locks commissions of the account, and the payouts that they are in with all that those took.
@@ -134,11 +146,30 @@ impl<'a> Moves<'a> {
         self.payouts.get(&id)
     }
 
+    /// What a payout that was loaded took.
+    pub(crate) fn commissions_of(&self, payout: i64) -> Vec<i64> {
+        self.items.get(&payout).cloned().unwrap_or_default()
+    }
+
     /// Where a commission stands.
     pub(crate) fn stage(&self, id: i64) -> Result<Stage, Refusal> {
         let row = self.commission(id).ok_or_else(not_found)?;
         Stage::of(&row.status, row.due_at.is_some())
             .ok_or_else(|| refusal("commission_unreadable", format!("It has the unknown status {}.", row.status)))
+    }
+
+    /// Whether it leaves no debt that the facts know nothing of when this commission is decided so.
+    pub(crate) fn may_be_decided(&self, row: &LifeRow, verdict: Verdict) -> Result<(), Refusal> {
+        self.cells.may_be_decided(row, verdict)
+    }
+
+    /// These commissions in the order in which they are decided: what takes back is denied before what it took back, and
+    /// approved after it, so that of a call that names both the first makes way for the second.
+    pub(crate) fn in_order_of(&self, ids: impl IntoIterator<Item = i64>, verdict: Verdict) -> Vec<i64> {
+        let mut ids: Vec<i64> = ids.into_iter().collect();
+        let takes_back = |id: &i64| self.commission(*id).is_some_and(|row| row.amount < 0);
+        ids.sort_by_key(|id| takes_back(id) != (verdict == Verdict::Deny));
+        ids
     }
 
     /// Whether a partner is suspended now.
@@ -153,6 +184,11 @@ impl<'a> Moves<'a> {
         self.told.push(told);
     }
 
+    /// Payments stand where their payouts do when this is written, also where none of those moves.
+    pub(crate) fn follow_payments(&mut self, id: i64) {
+        self.payments.insert(id);
+    }
+
     /// Moves one commission, and its amount with it.
     pub(crate) fn act(&mut self, id: i64, act: Act) -> Result<(), Refusal> {
         let stage = self.stage(id)?;
@@ -161,6 +197,7 @@ impl<'a> Moves<'a> {
         let row = self.commissions.get_mut(&id).ok_or_else(not_found)?;
         let was = row.status.clone();
         next.status().clone_into(&mut row.status);
+        self.cells.decided(row, stage, next);
         row.due_at = match next {
             Stage::Payable => row.due_at.or(Some(now.0)),
             Stage::Held | Stage::Pending | Stage::Denied => None,
@@ -188,7 +225,26 @@ impl<'a> Moves<'a> {
                 payout: if matches!(act, Act::Fulfil | Act::Unfulfil) { row.payout_id } else { None },
             });
         }
+        self.related(id, stage, next);
         Ok(())
+    }
+
+    /// What was loaded with a commission knows what was decided about it.
+    fn related(&mut self, id: i64, was: Stage, next: Stage) {
+        let (was, next) = (was.decision(), next.decision());
+        let Some(row) = self.commissions.get(&id).filter(|_| was != next) else { return };
+        let corrected = row.corrects.filter(|_| row.amount < 0);
+        if let Some(corrected) = corrected.and_then(|corrected| self.commissions.get_mut(&corrected)) {
+            corrected.given_up += i64::from(next == "denied") - i64::from(was == "denied");
+            if next == "approved" {
+                corrected.taken_back_by = corrected.taken_back_by.max(Some(id));
+            } else if corrected.taken_back_by == Some(id) {
+                corrected.taken_back_by = None;
+            }
+        }
+        for row in self.commissions.values_mut().filter(|row| row.corrects == Some(id)) {
+            row.corrects_denied = next == "denied";
+        }
     }
 
     /// Takes a commission out of sight.
@@ -206,187 +262,6 @@ impl<'a> Moves<'a> {
         });
         put.hidden_at = Some(now);
         Ok(())
-    }
-
-    /// Makes one payout of these commissions, which have one payee, program and unit.
-    pub(crate) fn issue(
-        &mut self,
-        ids: &[i64],
-        origin: PayoutOrigin,
-        settings: &PayoutSettings,
-        until: Instant,
-    ) -> Result<i64, Refusal> {
-        let taken: Option<Vec<LifeRow>> = ids.iter().map(|id| self.commissions.get(id).cloned()).collect();
-        let taken = taken.filter(|taken| !taken.is_empty()).ok_or_else(not_found)?;
-        let sum = taken.iter().try_fold(Decimal::ZERO, |sum, row| sum.checked_add(Decimal(row.amount)));
-        let amount = sum.ok_or_else(|| refusal("amount_too_large", "What is due leaves 64 bits."))?;
-        let first = &taken[0];
-        let is_money = Unit::is_money_name(&first.unit);
-        if is_money {
-            for id in ids {
-                self.act(*id, Act::Take)?;
-            }
-        }
-        let id = self.app.next_id(self.now);
-        let new = PayoutNew {
-            id,
-            account_id: first.account_id,
-            program_id: first.program_id,
-            partner_id: first.partner_id,
-            customer_id: if first.partner_id.is_some() { None } else { first.customer_id },
-            promoter_id: first.promoter_id,
-            unit: first.unit.clone(),
-            amount: amount.0,
-            commissions: i64::try_from(ids.len()).expect("a store holds fewer rows"),
-            status: PayoutStatus::Pending.name().into(),
-            origin: origin.name().into(),
-            settings: settings.to_json().to_string(),
-            period_start: taken.iter().map(|row| row.created_at).min().unwrap_or(until.0),
-            until_at: until.0,
-            created_at: self.now.0,
-        };
-        for commission in ids {
-            self.new_items.push(PayoutItem { payout_id: id, commission_id: *commission });
-            if let Some(row) = self.commissions.get_mut(commission) {
-                row.payout_id = Some(id);
-            }
-        }
-        self.items.insert(id, ids.to_vec());
-        self.told.push(Told::payout_created(&new, ids));
-        let row = payout_row(&new);
-        self.deed("payout", id, &new.status, &row_detail(&row));
-        self.payouts.insert(id, row);
-        self.new.push(new);
-        Ok(id)
-    }
-
-    /// Moves a payout with its commissions; `false` where it stands there already.
-    pub(crate) fn payout_move(&mut self, id: i64, next: PayoutStatus, error: Option<&str>) -> Result<bool, Refusal> {
-        let row =
-            self.payouts.get(&id).cloned().ok_or_else(|| refusal("payout_not_found", "No payout has this id."))?;
-        let was = PayoutStatus::parse(&row.status)
-            .ok_or_else(|| refusal("payout_unreadable", format!("It has the unknown status {}.", row.status)))?;
-        if was == next {
-            return Ok(false);
-        }
-        if !was.may_become(next) {
-            return Err(refusal(
-                "payout_not_pending",
-                format!("The payout is {}: that does not change any more.", row.status),
-            ));
-        }
-        let commissions = self.items.get(&id).cloned().unwrap_or_default();
-        let is_money = Unit::is_money_name(&row.unit);
-        let act = was.act(next, is_money);
-        let takes_again = next.is_live() && !was.is_live();
-        for commission in &commissions {
-            let stage = self.stage(*commission)?;
-            let place = self.commissions.get(commission).and_then(|row| row.payout_id);
-            let is_free = place.is_none() && matches!(stage, Stage::Held | Stage::Payable);
-            let may = act.is_none_or(|act| stage.after(act).is_ok());
-            if !may || (takes_again && !is_free) {
-                return Err(refusal("commission_taken", format!("Its commission {commission} is elsewhere by now.")));
-            }
-        }
-        if let Some(act) = act {
-            for commission in &commissions {
-                self.act(*commission, act)?;
-            }
-        }
-        if takes_again || (was.is_live() && !next.is_live()) {
-            self.claims.insert(id, takes_again);
-            for commission in &commissions {
-                if let Some(row) = self.commissions.get_mut(commission) {
-                    row.payout_id = takes_again.then_some(id);
-                }
-            }
-        }
-        let accounts = match (is_money, act) {
-            (true, Some(Act::Pay)) => Some((AccountName::Payable, AccountName::Paid)),
-            (true, Some(Act::Unpay)) => Some((AccountName::Paid, AccountName::Payable)),
-            _ => None,
-        };
-        if let Some(accounts) = accounts {
-            self.bookings.push(Booking {
-                account_id: row.account_id,
-                program_id: row.program_id,
-                unit: row.unit.clone(),
-                transfer: Transfer::between(payee(row.partner_id, row.customer_id), accounts, Decimal(row.amount)),
-                commission: None,
-                payout: Some(id),
-            });
-        }
-        self.payout_put(id, next, error);
-        self.told.push(Told::payout_moved(&row, was, next, &commissions));
-        let mut detail = row_detail(&row);
-        detail["error"] = error.into();
-        self.deed("payout", id, next.name(), &detail);
-        Ok(true)
-    }
-
-    /// Takes a payout that is not under way out of sight; `false` where it was.
-    pub(crate) fn payout_hide(&mut self, id: i64) -> Result<bool, Refusal> {
-        let row = self.payouts.get(&id).ok_or_else(|| refusal("payout_not_found", "No payout has this id."))?;
-        if row.is_hidden {
-            return Ok(false);
-        }
-        let status = PayoutStatus::parse(&row.status);
-        match status {
-            Some(PayoutStatus::Pending) => {
-                self.payout_move(id, PayoutStatus::Cancelled, None)?;
-            }
-            Some(PayoutStatus::Failed | PayoutStatus::Cancelled) => {}
-            _ => return Err(refusal("payout_not_pending", format!("is {}", row.status))),
-        }
-        let row = self.payouts.get_mut(&id).expect("it was just found");
-        row.is_hidden = true;
-        let told = Told::payout_deleted(row);
-        self.put_of(id).hidden_at = Some(self.now.0);
-        self.told.push(told);
-        self.deed("payout", id, "deleted", &json!({}));
-        Ok(true)
-    }
-
-    fn put_of(&mut self, id: i64) -> &mut PayoutPut {
-        let row = self.payouts.get(&id).expect("only payouts that were loaded are put");
-        self.payout_puts.entry(id).or_insert_with(|| PayoutPut {
-            id,
-            was: row.status.clone(),
-            status: row.status.clone(),
-            error: row.error.clone(),
-            processing_started_at: row.processing_started_at,
-            paid_at: row.paid_at,
-            failed_at: row.failed_at,
-            finished_at: row.finished_at,
-            hidden_at: None,
-        })
-    }
-
-    fn payout_put(&mut self, id: i64, next: PayoutStatus, error: Option<&str>) {
-        let now = Some(self.now.0);
-        let put = self.put_of(id);
-        next.name().clone_into(&mut put.status);
-        match next {
-            PayoutStatus::Pending => {
-                (put.processing_started_at, put.paid_at, put.failed_at, put.finished_at) = (None, None, None, None);
-                put.error = None;
-            }
-            PayoutStatus::Processing => put.processing_started_at = now,
-            PayoutStatus::Completed => (put.paid_at, put.finished_at) = (now, now),
-            PayoutStatus::Failed => {
-                (put.failed_at, put.finished_at) = (now, now);
-                put.error = error.map(str::to_owned);
-            }
-            PayoutStatus::Cancelled => put.finished_at = now,
-        }
-        let put = put.clone();
-        let row = self.payouts.get_mut(&id).expect("only payouts that were loaded are put");
-        row.status = put.status;
-        row.error = put.error;
-        row.processing_started_at = put.processing_started_at;
-        row.paid_at = put.paid_at;
-        row.failed_at = put.failed_at;
-        row.finished_at = put.finished_at;
     }
 
     /// Notes who did what.
@@ -416,16 +291,16 @@ impl<'a> Moves<'a> {
         let payout_puts: Vec<_> = self.payout_puts.values().cloned().collect();
         payouts_move(tx, &payout_puts).await?;
         payout_items_live(tx, &of(true), true).await?;
-        self.payments(tx).await?;
-        book(tx, self.app, &self.bookings, self.now).await?;
+        self.write_payments(tx).await?;
+        let is_told = book(tx, self.app, &self.bookings, self.now).await?;
         audit_insert(tx, &self.deeds).await?;
-        announce(tx, self.app, &self.told, self.now).await
+        Ok(announce(tx, self.app, &self.told, self.now).await? || is_told)
     }
 }
 
 impl Moves<'_> {
     /// Payments stand where their payouts do; one that can be sent again is in none.
-    async fn payments(&mut self, tx: &Tx<'_>) -> StoreResult<()> {
+    async fn write_payments(&mut self, tx: &Tx<'_>) -> StoreResult<()> {
         let sent = |id: &i64| self.payouts.get(id).filter(|row| row.payments_batch_id.is_some());
         let moved: Vec<&PayoutRow> = self.payout_puts.keys().filter_map(sent).collect();
         let again = |row: &&&PayoutRow| {
@@ -433,8 +308,11 @@ impl Moves<'_> {
             row.status == PayoutStatus::Cancelled.name()
                 || (row.status == PayoutStatus::Pending.name() && was != Some(row.status.as_str()))
         };
-        payouts_send(tx, None, &numbers(moved.iter().filter(again).map(|row| row.id))).await?;
-        let payments: BTreeSet<i64> = moved.iter().filter_map(|row| row.payments_batch_id).collect();
+        let sent = moved.iter().filter(again);
+        let sent = sent.map(|row| PayoutSent { id: row.id, was: row.payments_batch_id, next: None });
+        payouts_send(tx, &sent.collect::<Vec<_>>()).await?;
+        let mut payments: BTreeSet<i64> = moved.iter().filter_map(|row| row.payments_batch_id).collect();
+        payments.append(&mut self.payments);
         self.told.extend(payments::follow(tx, &payments, self.now).await?);
         Ok(())
     }
@@ -468,35 +346,4 @@ pub(crate) fn given_up((code, message): Refusal) -> Error {
 
 pub(crate) fn numbers(ids: impl IntoIterator<Item = i64>) -> Vec<Number> {
     ids.into_iter().map(|id| Number { id }).collect()
-}
-
-fn row_detail(row: &PayoutRow) -> serde_json::Value {
-    json!({"amount": Decimal(row.amount).to_string(), "unit": row.unit})
-}
-
-fn payout_row(new: &PayoutNew) -> PayoutRow {
-    PayoutRow {
-        id: new.id,
-        account_id: new.account_id,
-        program_id: new.program_id,
-        partner_id: new.partner_id,
-        customer_id: new.customer_id,
-        promoter_id: new.promoter_id,
-        unit: new.unit.clone(),
-        amount: new.amount,
-        commissions: new.commissions,
-        status: new.status.clone(),
-        origin: new.origin.clone(),
-        settings: new.settings.clone(),
-        period_start: new.period_start,
-        until_at: new.until_at,
-        error: None,
-        payments_batch_id: None,
-        created_at: new.created_at,
-        processing_started_at: None,
-        paid_at: None,
-        failed_at: None,
-        finished_at: None,
-        is_hidden: false,
-    }
 }

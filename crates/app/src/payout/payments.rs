@@ -5,18 +5,19 @@
 
 use crate::announce::{Subject, Told};
 use crate::app::App;
+use crate::csv;
 use crate::error::{Error, Result};
 use crate::ledger::moves::{Moves, given_up, numbers};
 use headwater_domain::ids::AccountId;
-use headwater_domain::money::Decimal;
+use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::payout::PayoutStatus;
 use headwater_domain::time::Instant;
 use headwater_store::audit::{AuditRow, audit_insert};
-use headwater_store::backend::{Result as StoreResult, Tx};
-use headwater_store::payout::PayoutRow;
+use headwater_store::backend::{Error as StoreError, Result as StoreResult, Tx};
+use headwater_store::payout::{PayoutRow, payouts_lock};
 pub use headwater_store::payout_shown::PaymentsBatchRow;
 use headwater_store::payout_shown::{
-    PaymentsPut, payments_delete, payments_insert, payments_list, payments_move, payments_standing,
+    PaymentsPut, PayoutSent, payments_delete, payments_insert, payments_list, payments_move, payments_standing,
     payouts_of_payments, payouts_send, payouts_sendable,
 };
 use serde_json::{Value, json};
@@ -61,7 +62,8 @@ impl App {
                 completed_at: None,
             };
             payments_insert(tx, &row).await?;
-            payouts_send(tx, Some(row.id), &payouts).await?;
+            let sent = payouts.iter().map(|payout| PayoutSent { id: payout.id, was: None, next: Some(row.id) });
+            payouts_send(tx, &sent.collect::<Vec<_>>()).await?;
             audit_insert(tx, &[deed(&app, &row, "created", &actor, now)]).await?;
             let told = told(&row, "created", None);
             Ok(Some((row.id, crate::announce::announce(tx, &app, &[told], now).await?)))
@@ -96,8 +98,13 @@ impl App {
             let payouts: Vec<i64> = payouts_of_payments(tx, account.0, id).await?.iter().map(|row| row.id).collect();
             let mut moves = Moves::new(&app, Some(&actor), now);
             moves.load_payouts(tx, account.0, &payouts.iter().copied().collect()).await?;
+            // What was cancelled or failed before is not sent with the others.
+            let mut sent = 0;
             for payout in payouts {
-                if moves.payout(payout).is_some_and(|row| row.status == PayoutStatus::Pending.name()) {
+                let Some(row) = moves.payout(payout).filter(|row| row.payments_batch_id == Some(id)) else { continue };
+                let status = PayoutStatus::parse(&row.status);
+                sent += i64::from(status.is_some_and(PayoutStatus::is_live));
+                if status == Some(PayoutStatus::Pending) {
                     moves.payout_move(payout, PayoutStatus::Processing, None).map_err(given_up)?;
                 }
             }
@@ -105,18 +112,22 @@ impl App {
                 id,
                 was: AWAITING.into(),
                 status: "processing".into(),
+                payouts: sent,
                 error: None,
                 processing_started_at: Some(now.0),
                 completed_at: None,
             };
             if payments_move(tx, &[put]).await? == 0 {
-                // Somebody else confirmed it meanwhile.
+                // Somebody else confirmed it meanwhile, or deleted it.
                 return Ok(Some((true, false)));
             }
-            audit_insert(tx, &[deed(&app, &batch, "confirmed", &actor, now)]).await?;
-            let row = PaymentsBatchRow { status: "processing".into(), processing_started_at: Some(now.0), ..batch };
+            let status = "processing".into();
+            let row = PaymentsBatchRow { status, payouts: sent, processing_started_at: Some(now.0), ..batch };
+            audit_insert(tx, &[deed(&app, &row, "confirmed", &actor, now)]).await?;
             moves.tell(told(&row, "initiated", Some(AWAITING)));
             moves.tell(told(&row, "processing", Some(AWAITING)));
+            // Where all of them were paid one by one, or cancelled, nothing is under way.
+            moves.follow_payments(id);
             Ok(Some((true, moves.write(tx).await?)))
         };
         let (is_paid, delivers) = self.store.money.write(pay).await?.ok_or(Error::NotFound("payments batch"))?;
@@ -136,11 +147,15 @@ impl App {
         let (app, actor) = (Arc::clone(self), actor.to_owned());
         let delete = async move |tx: &Tx<'_>| {
             let Some(batch) = payments_list(tx, account.0, Some(id), 1).await?.pop() else { return Ok(None) };
+            // Payouts are locked before their payments, here as where they move.
+            let payouts = payouts_of_payments(tx, account.0, id).await?;
+            let payouts = payouts_lock(tx, account.0, &numbers(payouts.iter().map(|row| row.id))).await?;
             if !payments_delete(tx, account.0, id).await? {
                 return Ok(Some(false));
             }
-            let payouts = payouts_of_payments(tx, account.0, id).await?;
-            payouts_send(tx, None, &numbers(payouts.iter().map(|row| row.id))).await?;
+            let of_these = payouts.iter().filter(|row| row.payments_batch_id == Some(id));
+            let back = of_these.map(|row| PayoutSent { id: row.id, was: Some(id), next: None });
+            payouts_send(tx, &back.collect::<Vec<_>>()).await?;
             audit_insert(tx, &[deed(&app, &batch, "deleted", &actor, now)]).await?;
             crate::announce::announce(tx, &app, &[told(&batch, "deleted", None)], now).await?;
             Ok(Some(true))
@@ -157,7 +172,7 @@ impl App {
     pub async fn payments_file(&self, account: AccountId, id: i64) -> Result<String> {
         let payments = self.payments_read(account, id).await?;
         let directory = self.directory();
-        let mut text = String::from("payout,partner,name,email,amount,currency,details\r\n");
+        let mut text = csv::line(["payout", "partner", "name", "email", "amount", "currency", "details"]);
         for row in &payments.payouts {
             let partner = row.partner_id.and_then(|partner| {
                 directory.partner_by_id(account, headwater_domain::ids::PartnerId(partner)).cloned()
@@ -168,28 +183,14 @@ impl App {
                 partner.as_ref().map(|partner| partner.row.external_id.clone()).unwrap_or_default(),
                 partner.as_ref().map(|partner| partner.row.name.clone()).unwrap_or_default(),
                 partner.as_ref().and_then(|partner| partner.row.email.clone()).unwrap_or_default(),
-                Decimal(row.amount).to_text(2),
+                Decimal(row.amount).to_text(Currency::parse(&row.unit).map_or(0, Currency::minor_digits)),
                 row.unit.clone(),
                 settings["details"].to_string(),
             ];
-            text.push_str(&fields.map(|field| cell(&field)).join(","));
-            text.push_str("\r\n");
+            text.push_str(&csv::line(fields.iter().map(String::as_str)));
         }
         Ok(text)
     }
-}
-
-/// A field of a CSV file. What a spreadsheet would compute with is text.
-fn cell(text: &str) -> String {
-    let guarded = if text.starts_with(['=', '+', '-', '@', '\t', '\r'])
-        && text.parse::<i64>().is_err()
-        && Decimal::parse(text).is_err()
-    {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    };
-    if guarded.contains([',', '"', '\r', '\n']) { format!("\"{}\"", guarded.replace('"', "\"\"")) } else { guarded }
 }
 
 /// A payout's method as its settings have it in JSON.
@@ -235,11 +236,14 @@ pub(crate) async fn follow(tx: &Tx<'_>, ids: &BTreeSet<i64>, now: Instant) -> St
             id: standing.id,
             was: standing.status.clone(),
             status: standing.now.clone(),
+            payouts: standing.payouts,
             error: (standing.now == "failed").then(|| "not all of its payouts were paid".to_owned()),
             processing_started_at: standing.processing_started_at,
             completed_at: is_over.then_some(now.0),
         };
-        payments_move(tx, &[put]).await?;
+        if payments_move(tx, &[put]).await? == 0 {
+            return Err(StoreError::Abandoned(format!("the locked payments {} changed their status", standing.id)));
+        }
         let name = match standing.now.as_str() {
             "completed" => "completed",
             "failed" => "failed",
@@ -259,22 +263,4 @@ pub(crate) async fn follow(tx: &Tx<'_>, ids: &BTreeSet<i64>, now: Instant) -> St
         out.push(told(&row, name, Some(&standing.status)));
     }
     Ok(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::cell;
-
-    #[test]
-    fn a_field_stays_one_field_and_is_text() {
-        for (text, expected) in [
-            ("North Desk", "North Desk"),
-            ("a,b", "\"a,b\""),
-            ("say \"x\"", "\"say \"\"x\"\"\""),
-            ("=1+1", "'=1+1"),
-            ("-5", "-5"),
-        ] {
-            assert_eq!(cell(text), expected);
-        }
-    }
 }

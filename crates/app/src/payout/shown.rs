@@ -143,5 +143,6 @@ pub(crate) fn payout_entity(directory: &Directory, row: &PayoutRow, commission_i
             (partner, _) => Recipient::Promoter(partner.unwrap_or_default()),
         },
         commission_ids,
+        has_issues: row.has_issues,
     }
 }

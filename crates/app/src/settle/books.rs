@@ -31,8 +31,8 @@ pub(super) async fn commit(tx: &Tx<'_>, app: &App, mut view: View, now: Instant)
     person_unclaim(tx, &view.unused_persons()).await?;
     marks_served(tx, &view.served).await?;
     idempotency_finish(tx, &view.reserved.idempotency, &view.answers(now)).await?;
-    book(tx, app, &view.bookings, now).await?;
-    let is_told = referrals::announce_referrals(tx, app, &view, now).await?;
+    let is_told = book(tx, app, &view.bookings, now).await?;
+    let is_told = referrals::announce_referrals(tx, app, &view, now).await? || is_told;
     Ok(rewards::follow(tx, app, &view.outcome.commissions, now).await? || is_told)
 }
 

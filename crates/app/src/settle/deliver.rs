@@ -45,6 +45,7 @@ impl Decision<'_> {
                 body: render(style, message),
                 is_test: false,
                 created_at: self.now.0,
+                payout_id: None,
             });
         }
         Ok(())

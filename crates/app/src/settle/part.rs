@@ -32,12 +32,15 @@ struct Before {
     facts: BTreeMap<FactId, (Fact, Source)>,
 }
 
-/// By whose plans a person may be priced: to whom its accounts were ever bound, and whom its facts, or these, name.
+/// By whose plans a person may be priced, or who may be paid: to whom its accounts were ever bound, who ever shared with
+/// those, and whom its facts, or these, name.
 pub(super) fn partners_of<'f>(
     person: &'f PersonRecord,
     further: impl IntoIterator<Item = &'f Fact>,
 ) -> BTreeSet<PartnerId> {
-    let bound = person.customers.iter().flat_map(|customer| &customer.bindings).map(|binding| binding.partner);
+    let bindings = || person.customers.iter().flat_map(|customer| &customer.bindings);
+    let splits = bindings().flat_map(|binding| &binding.splits).flat_map(|split| &split.parts);
+    let bound = bindings().map(|binding| binding.partner).chain(splits.map(|part| part.partner));
     bound.chain(person.facts.iter().chain(further).filter_map(|fact| fact.body.payee())).collect()
 }
 

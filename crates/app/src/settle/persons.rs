@@ -6,7 +6,7 @@
 use super::load::unreadable;
 use super::view::{Arrival, Cells, LastCommission, PersonRecord};
 use headwater_domain::attribution::Binding;
-use headwater_domain::commission::{self, CellKey, CustomerView, LastPosting, PostedCell};
+use headwater_domain::commission::{self, CellKey, CustomerView, LastPosting, PostedCell, Split};
 use headwater_domain::fact::{Fact, FactBody};
 use headwater_domain::ids::{
     AccountId, ClickId, CommissionId, CustomerId, EventId, FactId, LinkId, PartnerId, PersonId, ProgramId,
@@ -17,7 +17,7 @@ use headwater_domain::time::{Instant, Period};
 use headwater_store::backend::{Result, Tx};
 use headwater_store::circle::PayeeOf;
 use headwater_store::history::{person_facts, persons_read};
-use headwater_store::person_state::{CellRow, FactRow, PersonState, person_state};
+use headwater_store::person_state::{AttributionRow, CellRow, FactRow, PersonState, person_state};
 use headwater_store::settlement::{Number, PersonRow};
 use std::collections::BTreeMap;
 
@@ -63,7 +63,8 @@ fn spread(state: &PersonState, persons: &mut BTreeMap<PersonId, PersonRecord>) -
         let binding = Binding { partner, link: row.link_id.map(LinkId), click: row.click_id.map(ClickId) };
         person.bindings.insert(customer, binding);
         for view in person.customers.iter_mut().filter(|view| view.customer == customer) {
-            view.bindings.push(commission::Binding { from: Instant(row.from_at), partner });
+            let splits = splits_of(row)?;
+            view.bindings.push(commission::Binding { from: Instant(row.from_at), partner, splits });
         }
     }
     let mut facts: BTreeMap<i64, Vec<&FactRow>> = BTreeMap::new();
@@ -85,6 +86,11 @@ fn spread(state: &PersonState, persons: &mut BTreeMap<PersonId, PersonRecord>) -
         person.customers.sort_by_key(|customer| (customer.registered_at, customer.customer));
     }
     Ok(())
+}
+
+fn splits_of(row: &AttributionRow) -> Result<Vec<Split>> {
+    let read = |text: &str| Split::from_stored(text).ok_or_else(|| unreadable("split of customer", row.customer_id));
+    row.splits.as_deref().map_or(Ok(Vec::new()), read)
 }
 
 /// Gives every cell to its person; of whoever was not read whole those that were asked for.

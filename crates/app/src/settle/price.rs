@@ -9,7 +9,7 @@ use super::part::partners_of;
 use super::view::{Cells, LastCommission, PersonRecord};
 use crate::directory::Program;
 use crate::ledger::book::Booking;
-use headwater_domain::commission::{self, Held, Kind, Payee, PostedCell, Posting, Reach, Terms};
+use headwater_domain::commission::{self, Held, Kind, Payee, PostedCell, Posting, Reach, SplitPart, Terms};
 use headwater_domain::fact::{Fact, FactBody};
 use headwater_domain::ids::{CommissionId, FactId, PersonId};
 use headwater_domain::ledger::{Before, Owner, Stage, accrual};
@@ -38,7 +38,7 @@ pub(super) fn sold(facts: &[Fact], fact: FactId) -> Option<(Decimal, Currency)> 
     match &facts.iter().find(|known| known.id == fact)?.body {
         FactBody::Event { amount: Some(amount), currency: Some(currency), .. }
         | FactBody::Money { amount, currency, .. }
-        | FactBody::Sale { amount, currency } => Some((*amount, *currency)),
+        | FactBody::Sale { amount, currency, .. } => Some((*amount, *currency)),
         FactBody::Refund { amount, currency, .. } => Some((amount.negated(), *currency)),
         _ => None,
     }
@@ -264,6 +264,7 @@ impl Decision<'_> {
             created_at: self.now.0,
             sale_amount: brought.sold.map(|(amount, _)| amount.0),
             sale_currency: brought.sold.map(|(_, currency)| currency.code().to_owned()),
+            split: SplitPart::to_stored(&posting.split),
         });
         let bookings = accrual(payee, posting.amount, stage).into_iter().map(|transfer| Booking {
             account_id: program.account.0,

@@ -48,6 +48,9 @@ fn life(row: &NewCommission, promoter_id: Option<i64>) -> LifeRow {
         partner_id: row.partner_id,
         customer_id: row.customer_id,
         promoter_id,
+        person_id: row.person_id,
+        cell: row.cell.clone(),
+        corrects: row.corrects,
         unit: row.unit.clone(),
         amount: row.amount,
         status: row.status.clone(),
@@ -56,8 +59,8 @@ fn life(row: &NewCommission, promoter_id: Option<i64>) -> LifeRow {
         is_hidden: false,
         created_at: row.created_at,
         corrects_denied: false,
-        is_taken_back: false,
-        is_given_up: false,
+        taken_back_by: None,
+        given_up: 0,
         payout_id: None,
     }
 }

@@ -161,6 +161,8 @@ pub(super) struct Known {
     pub accounts: BTreeMap<CustomerId, AccountRow>,
     /// Those that were made or changed.
     pub changed: BTreeSet<CustomerId>,
+    /// As those that were changed were stored.
+    pub before: BTreeMap<CustomerId, AccountRow>,
     /// By the callers' ids.
     pub customers: BTreeMap<(ProgramId, String), CustomerId>,
     /// Where a fact stands, and what its record says beside what is read.

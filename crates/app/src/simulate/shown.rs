@@ -5,6 +5,8 @@ use crate::history::History;
 use headwater_domain::ids::{AccountId, PartnerId};
 use headwater_domain::money::{Decimal, Unit};
 use serde_json::{Value, json};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 /// Rows of a list: half of them those who gain most, half those who lose most. A broker has a hundred thousand clients.
 const ROWS_MAX: usize = 2000;
@@ -17,8 +19,6 @@ impl History {
             known.unwrap_or_else(|| id.to_string())
         };
         let totals = found.totals.iter().map(|(unit, compared)| row(*unit, *compared));
-        let partners = found.partners.iter().map(|((id, unit), compared)| (*id, *unit, *compared)).collect();
-        let customers = found.customers.iter().map(|((id, unit), compared)| (*id, *unit, *compared)).collect();
         let count = |mut differences: Box<dyn Iterator<Item = i128> + '_>| {
             differences.by_ref().fold((0, 0), |(gain, lose), difference| {
                 (gain + usize::from(difference > 0), lose + usize::from(difference < 0))
@@ -26,8 +26,8 @@ impl History {
         };
         let of_partners = count(Box::new(found.partners.values().map(|compared| compared.difference())));
         let of_customers = count(Box::new(found.customers.values().map(|compared| compared.difference())));
-        let (partners, partners_left_out) = ranked(partners, "partner", partner);
-        let (customers, customers_left_out) = ranked(customers, "customer", |id| id.to_string());
+        let (partners, partners_left_out) = ranked(&found.partners, "partner", partner);
+        let (customers, customers_left_out) = ranked(&found.customers, "customer", |id| id.to_string());
         json!({
             "persons": found.persons,
             "facts": found.facts,
@@ -45,13 +45,27 @@ impl History {
     }
 }
 
-/// The rows at both ends, and how many between them are left out.
-fn ranked<I: Copy>(mut all: Vec<(I, Unit, Compared)>, kind: &str, name: impl Fn(I) -> String) -> (Vec<Value>, usize) {
-    all.sort_by_key(|(.., compared)| std::cmp::Reverse(compared.difference()));
-    let left_out = all.len().saturating_sub(ROWS_MAX);
-    all.drain(ROWS_MAX.min(all.len()) / 2..ROWS_MAX.min(all.len()) / 2 + left_out);
-    let rows = all.into_iter().map(|(id, unit, compared)| {
-        let mut row = row(unit, compared);
+/// The rows at both ends, and how many between them are left out. Sorts no more than it shows.
+fn ranked<I: Copy + Ord>(
+    all: &BTreeMap<(I, Unit), Compared>,
+    kind: &str,
+    name: impl Fn(I) -> String,
+) -> (Vec<Value>, usize) {
+    let (mut gain, mut lose) = (BinaryHeap::new(), BinaryHeap::new());
+    let mut left_out = 0;
+    for ((id, unit), compared) in all {
+        // In the order of the list: the last of those who gain goes over to the others, whose first is left out.
+        gain.push((Reverse(compared.difference()), *id, *unit));
+        let over = if gain.len() > ROWS_MAX / 2 { gain.pop() } else { None };
+        lose.extend(over.map(Reverse));
+        if lose.len() > ROWS_MAX / 2 {
+            lose.pop();
+            left_out += 1;
+        }
+    }
+    let lose = lose.into_sorted_vec().into_iter().rev().map(|Reverse(row)| row);
+    let rows = gain.into_sorted_vec().into_iter().chain(lose).map(|(_, id, unit)| {
+        let mut row = row(unit, all[&(id, unit)]);
         row[kind] = name(id).into();
         row
     });
@@ -79,12 +93,13 @@ mod tests {
     fn of_very_many_rows_both_ends_are_shown() {
         let unit = Unit::Currency(Currency::parse("USD").expect("known"));
         let compared = |simulated: i128| Compared { posted: 0, simulated };
-        let all = (0..5000_i128).map(|number| (number, unit, compared(number))).collect();
-        let (rows, left_out) = ranked(all, "customer", |number| number.to_string());
+        let all = (0..5000_i128).map(|number| ((number, unit), compared(number))).collect();
+        let (rows, left_out) = ranked(&all, "customer", |number| number.to_string());
         assert_eq!((rows.len(), left_out), (ROWS_MAX, 3000));
         assert_eq!((&rows[0]["customer"], &rows[ROWS_MAX - 1]["customer"]), (&json!("4999"), &json!("0")));
         assert_eq!((&rows[999]["customer"], &rows[1000]["customer"]), (&json!("4000"), &json!("999")));
-        let (rows, left_out) = ranked(vec![(1, unit, compared(1))], "customer", |number| number.to_string());
+        let (rows, left_out) =
+            ranked(&BTreeMap::from([((1, unit), compared(1))]), "customer", |number| number.to_string());
         assert_eq!((rows.len(), left_out), (1, 0));
     }
 }

@@ -176,6 +176,7 @@ impl App {
                 body: body.clone(),
                 is_test: true,
                 created_at: now.0,
+                payout_id: None,
             };
             deliveries_insert(tx, &[delivery]).await?;
             Ok(endpoint)

@@ -37,7 +37,7 @@ async fn what_is_priced_by_days_is_worth_what_all_days_say(store: TestStore) {
         for (number, act) in life.acts.iter().enumerate() {
             act_out(&mut world, &mut random, act).await;
             let history = History::read(store.store.clone()).await.expect("reads");
-            if let Some(difference) = history.program_difference(world.program).await.expect("recomputes") {
+            if let Some(difference) = history.verify_program(world.program).await.expect("recomputes") {
                 failures.push(format!("seed {seed}, act {number}: {difference}\n  {act:?}"));
                 break;
             }

@@ -20,7 +20,10 @@ pub fn case(seed: u64) -> Value {
     let partners = partners(random, &plans);
     let mut customers: Vec<Value> = (0..=random.below(5)).map(|index| customer(random, index, &partners)).collect();
     let mut steps = steps(random, &frame, &plans, &partners, &customers);
-    if customers.len() > 1 && random.chance(15) {
+    let last = customers.last().unwrap()["id"].clone();
+    let is_split = steps.iter().any(|step| step["split"]["customer"] == last);
+    // Who shares is said of somebody who is there.
+    if customers.len() > 1 && !is_split && random.chance(15) {
         let late = customers.pop().unwrap();
         let place = random.below(steps.len() + 1);
         steps.insert(place, json!({ "customer": late }));
@@ -95,6 +98,9 @@ fn customer(random: &mut Random, index: usize, partners: &[Value]) -> Value {
         let place = random.below(partners.len()).max(random.below(partners.len()));
         customer["partner"] = partners[place]["id"].clone();
     }
+    if customer.get("partner").is_some() && random.chance(15) {
+        customer["split"] = split(random, partners, &customer);
+    }
     if random.chance(40) {
         customer["person"] = format!("h{}", random.below(2)).into();
     }
@@ -108,6 +114,16 @@ fn customer(random: &mut Random, index: usize, partners: &[Value]) -> Value {
         customer["campaign"] = random.pick(&["x", "y"]).into();
     }
     customer
+}
+
+/// Who shares with the customer's partner; of few partners or of 0 percent too.
+fn split(random: &mut Random, partners: &[Value], customer: &Value) -> Value {
+    let percents =
+        random.pick(&[&["25", "30", "10"], &["50", "50", "0"], &["33.333333", "33.333333", "1"], &["100", "0", "0"]]);
+    let others = partners.iter().filter(|partner| Some(&partner["id"]) != customer.get("partner"));
+    let first = random.below(2);
+    let named = others.skip(first).zip(percents.iter());
+    named.map(|(partner, percent)| json!({ "partner": partner["id"], "percent": percent })).collect()
 }
 
 fn exchange_rates(random: &mut Random) -> Vec<Value> {
@@ -151,6 +167,12 @@ fn steps(random: &mut Random, frame: &Frame, plans: &[Value], partners: &[Value]
                 let partner = format!("p{}", random.below(partners.len()));
                 let verb = if random.chance(70) { "suspend_partner" } else { "restore_partner" };
                 json!({ verb: { "partner": partner, "at": moment(random) } })
+            }
+            17..=20 => {
+                let brought: Vec<&Value> = customers.iter().filter(|one| one.get("partner").is_some()).collect();
+                let customer = brought[random.below(brought.len())];
+                let parts = if random.chance(20) { json!([]) } else { split(random, partners, customer) };
+                json!({ "split": { "customer": customer["id"], "at": moment(random), "parts": parts } })
             }
             15..=16 => {
                 let rate = random.pick(&["1.05", "1.12"]);
@@ -204,10 +226,21 @@ fn change_figures(random: &mut Random, plan: &mut Value) {
             "per_million" => "rate",
             "percent" | "bonus" | "rebate" => "percent",
             "flat" | "cpa" => "amount",
+            "cpa_ladder" => {
+                let steps = random.pick(&[
+                    &[("50", "8"), ("100", "30"), ("500", "150")],
+                    &[("40", "2"), ("100", "40"), ("250", "60")],
+                ]);
+                rule["steps"] = steps.iter().map(|(from, amount)| json!({ "from": from, "amount": amount })).collect();
+                continue;
+            }
             _ => continue,
         };
         if random.chance(60) {
             rule[key] = random.pick(&["3", "6", "45"]).into();
+        }
+        if rule.get("brackets").is_none() && rule["sales"]["max_redemptions"].is_u64() {
+            rule["sales"]["max_redemptions"] = random.pick(&[&1, &2, &3]).to_owned().to_owned().into();
         }
         if let Some(steps) = rule.pointer_mut("/brackets/steps").and_then(Value::as_array_mut) {
             steps[0]["rate"] = random.pick(&["2", "4"]).into();
@@ -229,7 +262,7 @@ fn fact(random: &mut Random, key: &str, customers: &[Value]) -> Value {
         false => customers[random.below(customers.len())]["id"].clone(),
     };
     let currency = random.pick(&["USD", "USD", "USD", "EUR", "JPY"]);
-    match random.below(20) {
+    match random.below(26) {
         0..=5 => trading_day(random, key, &customer, currency),
         6..=10 => trade(random, key, &customer, currency),
         11..=12 => json!({
@@ -254,14 +287,14 @@ fn fact(random: &mut Random, key: &str, customers: &[Value]) -> Value {
             "value": random.pick(&["5", "12.345", "-3"]),
         }),
         // A refund is reported by the customer of its sale: one that is not is a question of its own.
-        18 => json!({
-            "type": "sale", "key": sale_key(random, &customer), "customer": customer, "at": moment(random),
-            "amount": random.pick(&["90", "200", "77.77"]), "currency": "USD",
-        }),
-        _ => json!({
-            "type": "refund", "key": key, "customer": customer, "at": moment(random),
-            "sale": sale_key(random, &customer), "amount": random.pick(&["60", "31", "90", "200"]), "currency": "USD",
-        }),
+        18..=23 => sale(random, &customer),
+        _ => {
+            let sale = sale_key(random, &customer);
+            json!({
+                "type": "refund", "key": key, "customer": customer, "at": moment(random), "currency": sale_currency(&sale),
+                "sale": sale, "amount": random.pick(&["60", "31", "90", "200"]),
+            })
+        }
     }
 }
 
@@ -274,7 +307,27 @@ fn name_partner(random: &mut Random, fact: &mut Value, customers: &[Value]) {
 }
 
 fn sale_key(random: &mut Random, customer: &Value) -> String {
-    format!("s-{}-{}", customer.as_str().unwrap(), random.below(2))
+    format!("s-{}-{}", customer.as_str().unwrap(), random.below(5))
+}
+
+/// A refund is in the currency of its sale: one that is not is a question of its own.
+fn sale_currency(key: &str) -> &'static str {
+    if key.ends_with('4') { "EUR" } else { "USD" }
+}
+
+fn sale(random: &mut Random, customer: &Value) -> Value {
+    let key = sale_key(random, customer);
+    let mut fact = json!({
+        "type": "sale", "currency": sale_currency(&key), "key": key, "customer": customer, "at": moment(random),
+        "amount": random.pick(&["90", "200", "77.77"]),
+    });
+    if random.chance(70) {
+        fact["product"] = random.pick(&["basic", "pro"]).into();
+    }
+    if random.chance(60) {
+        fact["billing_period"] = random.pick(&["monthly", "monthly", "yearly"]).into();
+    }
+    fact
 }
 
 fn trading_day(random: &mut Random, key: &str, customer: &Value, currency: &str) -> Value {
@@ -344,6 +397,8 @@ fn revised(random: &mut Random, mut fact: Value, customers: &[Value]) -> Value {
         0 if fact.get("status").is_some() || fact["type"] == "deposit" => fact["status"] = "reversed".into(),
         1 if fact.get("lots").is_some() => fact["lots"] = random.pick(&["0.5", "3", "20"]).into(),
         2 if fact["type"] == "ib_rebate" && random.chance(50) => name_partner(random, &mut fact, customers),
+        1 if fact["type"] == "sale" => fact["product"] = random.pick(&["basic", "pro"]).into(),
+        3 if fact["type"] == "sale" => fact["at"] = moment(random).into(),
         2 if fact.get("amount").is_some() => fact["amount"] = random.pick(&["10", "120"]).into(),
         3 if fact.get("key").is_some() && fact["type"] != "sale" && fact["type"] != "refund" => {
             fact["customer"] = customers[random.below(customers.len())]["id"].clone();

@@ -3,20 +3,22 @@
 //! Leaves rates to `rates`, cuts to `cuts`, sharing to `tiers`. Every item is priced by what was true at its own date.
 //!
 //! Chosen where the contract is silent: a `flat` once a person pays the partner of the account registered first, at
-//! the first event of any account; a ladder is dated like a CPA, by the moment its first step was reached; who pays a
+//! the first event of any account; each step of a ladder is dated like a CPA of its own, by the moment it was first
+//! reached, and is priced by the plan of that moment, less what was earned before; who pays a
 //! customer pays it also while the partner is suspended; an event is the customer's that it is of: sent again as another
 //! customer's, it is taken back from the one cell and posted to the other.
 
 use super::conditions::{Look, is_met_at, met_at};
 use super::fraction::Fraction;
 use super::rates::has_rate;
+use super::sales::is_rewarded;
 use super::world::{Customer, Fact, FactId, Micros, Seat, World, fraction, list, period_of, zone_of};
 use super::worth::{
     Reason, counts, eligibility, is_ignored, lot_factor, matches, matches_customer, refunds, sum_of_terms,
 };
 use headwater_domain::time::Period;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Facts that are held, with the reason.
 pub type Held = BTreeSet<(FactId, Reason)>;
@@ -35,6 +37,8 @@ pub struct Item<'w> {
     pub trigger: Option<FactId>,
     pub customer: &'w Customer,
     pub seats: Vec<Seat>,
+    /// Whether it is that of a partner whom the fact names, and who is not the customer's.
+    pub is_of_named: bool,
     pub scope: String,
     pub period: Period,
     /// Lots, millions, the sum of terms, or 1.
@@ -62,6 +66,11 @@ impl Item<'_> {
 
     pub fn at(&self) -> Micros {
         self.order.0
+    }
+
+    /// An acquisition, or a bonus of one.
+    pub fn is_of_person(&self) -> bool {
+        self.order.2 == "person"
     }
 
     pub fn direct(&self) -> &str {
@@ -133,6 +142,7 @@ fn base_of(
         }
         "percent" => sum_of_terms(world, plan, rule, "of", fact, at)?.map(|sum| (sum, sum.percent())),
         "external" => sum_of_terms(world, plan, rule, "of", fact, at)?.map(|sum| (sum, sum)),
+        "flat" if rule.get("sales").is_some() => Some((Fraction::ONE, Fraction::ONE)),
         "flat" if fact.kind() == "event" && rule["on"].as_str() == fact.text("event") => {
             Some((Fraction::ONE, Fraction::ONE))
         }
@@ -162,7 +172,9 @@ pub fn linear<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
     items.sort_by(|a, b| a.order.cmp(&b.order));
     keep_first_of_each_flat(&mut items);
     // What an event would pay in a time in which nobody is active is never paid, now or later.
-    items.retain(|item| world.standing(item.customer, item.at()).unwrap().is_anybody);
+    // The other kinds are no items then.
+    let is_anybody = |item: &Item| world.standing(item.customer, item.at()).is_none_or(|standing| standing.is_anybody);
+    items.retain(|item| item.kind() != "flat" || is_anybody(item));
     items
 }
 
@@ -216,9 +228,22 @@ fn linear_by<'w>(
             if !standing.is_anybody && rule["kind"] != "flat" {
                 continue;
             }
-            let is_per_person = rule["kind"] == "flat" && rule["once_per"].as_str().unwrap_or("person") == "person";
+            let is_per_person = rule["kind"] == "flat" && once_per(rule) == "person";
             if is_per_person != is_once_a_person || !looks(rule) || !matches(plan, rule, fact, customer) {
                 continue;
+            }
+            if rule.get("sales").is_some() {
+                if fact.kind() != "sale" {
+                    continue;
+                }
+                match is_rewarded(world, plan, rule, fact) {
+                    Ok(true) => {}
+                    Ok(false) => continue,
+                    Err(reason) => {
+                        held.insert((fact.id.clone(), reason));
+                        continue;
+                    }
+                }
             }
             let based = base_of(world, plan, rule, fact, customer, (moment, at));
             if based == Ok(None) {
@@ -242,7 +267,7 @@ fn linear_by<'w>(
                 }
             };
             let period = period_of(plan, at);
-            let scope = match (rule["kind"].as_str().unwrap(), rule["once_per"].as_str().unwrap_or("person")) {
+            let scope = match (rule["kind"].as_str().unwrap(), once_per(rule)) {
                 ("flat", "event") => format!("event {} of {}", fact.id.1, customer.name),
                 ("flat", "customer") => format!("customer {}", customer.name),
                 ("flat", _) => format!("person {}", customer.person),
@@ -258,6 +283,7 @@ fn linear_by<'w>(
                 trigger: Some(fact.id.clone()),
                 customer,
                 seats: standing.seats.clone(),
+                is_of_named: customer.partner.as_deref() != Some(partner),
                 scope: scope_of(plan, rule, scope, period),
                 period,
                 base,
@@ -272,6 +298,12 @@ fn linear_by<'w>(
     }
 }
 
+/// How often a `flat` is paid; for sales each time.
+fn once_per(rule: &Value) -> &str {
+    let default = if rule.get("sales").is_some() { "event" } else { "person" };
+    rule["once_per"].as_str().unwrap_or(default)
+}
+
 /// Brackets, carry and caps per day or period are over all customers of the partner.
 pub fn scope_of(_plan: &Value, rule: &Value, scope: String, period: Period) -> String {
     let is_over_all = rule.get("brackets").is_some()
@@ -284,7 +316,7 @@ pub fn scope_of(_plan: &Value, rule: &Value, scope: String, period: Period) -> S
 fn keep_first_of_each_flat(items: &mut Vec<Item>) {
     let mut seen = BTreeSet::new();
     items.retain(|item| {
-        let once = match item.rule["once_per"].as_str().unwrap_or("person") {
+        let once = match once_per(item.rule) {
             "event" => return true,
             "customer" => item.customer.name.clone(),
             _ => item.customer.person.clone(),
@@ -334,17 +366,27 @@ pub fn acquisitions<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
                 versions.iter().any(|(_, plan)| plan.to_string().contains("min_active_customers"));
             let moments =
                 look.moments(&if is_judged_with_others { serde_json::json!({"partner": {}}) } else { Value::Null });
-            let mut paid: BTreeSet<(String, String)> = BTreeSet::new();
+            let is_judged = |rule: &Value| {
+                let is_per_person = rule["once_per"].as_str().unwrap_or("person") == "person";
+                is_per_person == is_person && matches_customer(rule, first)
+            };
+            hold_what_has_no_price(world, &accounts, &is_judged, held);
+            // By plan and rule: where it came to, and what was earned by then.
+            let mut paid: BTreeMap<(String, String), Reached> = BTreeMap::new();
             for at in moments {
                 let standing = world.standing(first, at).unwrap();
                 for (plan, rule) in world.rules_at(&standing.plan, at) {
-                    let key = (standing.plan.clone(), rule["id"].as_str().unwrap().to_owned());
-                    let is_per_person = rule["once_per"].as_str().unwrap_or("person") == "person";
-                    if is_per_person != is_person || paid.contains(&key) || !matches_customer(rule, first) {
+                    if !is_judged(rule) {
                         continue;
                     }
-                    let Some(quantity) = acquired(world, plan, rule, &accounts, at, held) else { continue };
-                    paid.insert(key);
+                    let key = (standing.plan.clone(), rule["id"].as_str().unwrap().to_owned());
+                    let before = paid.get(&key);
+                    let Some(reached) = acquired(world, plan, rule, &accounts, at) else { continue };
+                    if before.is_some_and(|before| before.from >= reached.from) {
+                        continue;
+                    }
+                    let quantity = reached.amount - before.map_or(Fraction::ZERO, |before| before.amount);
+                    paid.insert(key, reached);
                     if !standing.is_anybody {
                         continue;
                     }
@@ -358,6 +400,7 @@ pub fn acquisitions<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
                         trigger: trigger(world, plan, rule, &accounts, at),
                         customer: first,
                         seats: standing.seats.clone(),
+                        is_of_named: false,
                         scope: scope_of(plan, rule, scope.clone(), period),
                         period,
                         base: quantity,
@@ -391,19 +434,17 @@ fn met_by_itself(world: &World, plan: &Value, rule: &Value, accounts: &[&Custome
     asked.as_object_mut()?.remove("partner").and_then(|_| met_at(world, plan, accounts, &asked))
 }
 
+/// How far somebody came: the step, and what is earned there. An acquisition has one step.
+struct Reached {
+    from: Fraction,
+    amount: Fraction,
+}
+
 /// 1 for an acquisition, the amount of the step for a ladder, `None` where nothing is met.
-fn acquired(
-    world: &World,
-    plan: &Value,
-    rule: &Value,
-    accounts: &[&Customer],
-    at: Micros,
-    held: &mut Held,
-) -> Option<Fraction> {
+fn acquired(world: &World, plan: &Value, rule: &Value, accounts: &[&Customer], at: Micros) -> Option<Reached> {
     match rule["kind"].as_str().unwrap() {
         "cpa" => {
             let conditions = rule.get("qualify").or(plan.get("qualification"))?;
-            hold_unpriced(world, plan, conditions, accounts, held);
             let look = Look { world, plan, accounts, until: None, moment: at };
             // Conditions are met by what they ask for: what else happens later meets nothing, also not by a later plan.
             let meets = |(counted_at, fact): (Micros, &Fact)| counted_at == at && has_part(&look, conditions, fact);
@@ -414,27 +455,31 @@ fn acquired(
             {
                 return None;
             }
-            is_met_at(world, plan, accounts, conditions, at).then_some(Fraction::ONE)
+            let one = Reached { from: Fraction::ZERO, amount: Fraction::ONE };
+            is_met_at(world, plan, accounts, conditions, at).then_some(one)
         }
         "cpa_ladder" => {
-            let needed = serde_json::json!({ format!("min_{}", rule["of"].as_str().unwrap()): "0" });
-            hold_unpriced(world, plan, &needed, accounts, held);
+            let needed = needed_by_ladder(rule);
             let all = Look { world, plan, accounts, until: None, moment: at };
-            let is_of_first = |fact: &Fact| rule["of"] != "first_deposit" || all.is_of_first_deposit(fact);
             // What has no part in the deposits is no moment at which a step is reached.
-            if !all.counted(&needed).into_iter().any(|(counted_at, fact)| counted_at == at && is_of_first(fact)) {
+            let is_part = |(counted_at, fact): (Micros, &Fact)| counted_at == at && has_part(&all, &needed, fact);
+            if !all.counted(&needed).into_iter().any(is_part) {
                 return None;
             }
-            let reached = |until: Option<Micros>| {
+            let value = |until: Option<Micros>| {
                 let look = Look { world, plan, accounts, until, moment: at };
-                let value = match rule["of"].as_str().unwrap() {
+                match rule["of"].as_str().unwrap() {
                     "first_deposit" => look.first_deposit(None),
                     _ => look.net_deposit(None),
-                }?;
-                let steps = list(rule, "steps").filter(|step| fraction(step, "from").unwrap() <= value);
-                steps.last().map(|step| fraction(step, "amount").unwrap())
+                }
             };
-            reached(Some(at)).and(reached(None))
+            // A step is there that was reached by then and is still.
+            let value = value(Some(at))?.min(value(None)?);
+            let steps = list(rule, "steps").map(|step| {
+                let of = |key: &str| fraction(step, key).unwrap();
+                Reached { from: of("from"), amount: of("amount") }
+            });
+            steps.filter(|step| step.from <= value).last()
         }
         _ => None,
     }
@@ -467,7 +512,26 @@ fn has_part(look: &Look, conditions: &Value, fact: &Fact) -> bool {
     }
 }
 
-/// Holds the facts that a condition needs and that have no exchange rate.
+/// What a ladder looks at, as a condition.
+fn needed_by_ladder(rule: &Value) -> Value {
+    serde_json::json!({ format!("min_{}", rule["of"].as_str().unwrap()): "0" })
+}
+
+/// Conditions look at what the facts say, also of somebody who was paid for already, and for a rule that waits for its
+/// first period: what they would count and cannot is held.
+fn hold_what_has_no_price(world: &World, accounts: &[&Customer], is_judged: &dyn Fn(&Value) -> bool, held: &mut Held) {
+    for (_, plan) in world.plans.values().flatten() {
+        for rule in list(plan, "rules").filter(|rule| is_judged(rule)) {
+            let of_ladder = (rule["kind"] == "cpa_ladder").then(|| needed_by_ladder(rule));
+            let of_acquisition = rule.get("qualify").or(plan.get("qualification")).filter(|_| rule["kind"] == "cpa");
+            if let Some(needs) = of_ladder.as_ref().or(of_acquisition) {
+                hold_unpriced(world, plan, needs, accounts, held);
+            }
+        }
+    }
+}
+
+/// Holds the facts that a condition needs and that have no exchange rate, by the plan of their own date.
 fn hold_unpriced(world: &World, plan: &Value, needs: &Value, accounts: &[&Customer], held: &mut Held) {
     let look = Look { world, plan, accounts, until: None, moment: 0 };
     let is_asked = |key: &str| needs.get(key).is_some();

@@ -6,7 +6,7 @@ use super::fraction::Fraction;
 use super::world::{fraction, list, number};
 use serde_json::Value;
 
-const RULE_KEYS: [&str; 33] = [
+const RULE_KEYS: [&str; 34] = [
     "id",
     "kind",
     "when",
@@ -16,6 +16,7 @@ const RULE_KEYS: [&str; 33] = [
     "brackets",
     "carry",
     "eligibility",
+    "sales",
     "tiers",
     "weight",
     "amount",

@@ -3,6 +3,7 @@
 //! Leaves drawing cases to `generate`. A number that is printed and does not follow from the others is an objection.
 
 use super::fraction::Fraction;
+use super::portions::share_out;
 use serde_json::Value;
 
 /// What does not multiply out in an explanation; empty where all does.
@@ -18,6 +19,10 @@ pub fn objections(explanation: &Value) -> Vec<String> {
         if list(&input["terms"]).next().is_some() {
             hold("quantity", number(&input["quantity"]), sum_of_terms(input));
         }
+        if let Some(won) = list(&input["candidates"]).next() {
+            let rate = list(&input["pieces"]).last().unwrap();
+            hold("rate of an input", number(&rate["rate"]), won_of(won, &rate["rate"]));
+        }
         hold("direct", number(&input["direct"]), direct(input));
         hold("exact of an input", number(&input["exact"]), of_level(input));
         sum = sum + number(&input["exact"]);
@@ -27,8 +32,7 @@ pub fn objections(explanation: &Value) -> Vec<String> {
     }
     // The first candidate won: it is the rate, or the percent of it.
     if let Some(won) = list(&explanation["candidates"]).next() {
-        let (rate, won) = (number(&explanation["rate"]), number(&won["rate"]));
-        hold("rate", rate, if won == rate { won } else { won.percent() });
+        hold("rate", number(&explanation["rate"]), won_of(won, &explanation["rate"]));
     }
     let exact = number(&explanation["exact"]);
     hold("exact", exact, sum);
@@ -36,6 +40,12 @@ pub fn objections(explanation: &Value) -> Vec<String> {
     hold("rounded", number(&explanation["rounded"]), rounded(explanation, exact, digits));
     hold("posted after", number(&explanation["posted_after"]), number(&explanation["rounded"]));
     found
+}
+
+/// The rate of the candidate that won, or the percent of it.
+fn won_of(candidate: &Value, rate: &Value) -> Fraction {
+    let won = number(&candidate["rate"]);
+    if won == number(rate) { won } else { won.percent() }
 }
 
 /// Σ term × exchange rate; points of a spread are in the plan's currency already.
@@ -65,6 +75,9 @@ fn of_level(input: &Value) -> Fraction {
     let mut part = number(&input["direct"]);
     if let Some(tier) = input.get("tier") {
         part = of_tier(tier, input, part);
+    }
+    if let Some(percent) = input.get("split_percent") {
+        part = part * number(percent).percent();
     }
     if input.get("budget_factor").is_some() {
         part = part * number(&input["budget_factor"]);
@@ -118,8 +131,17 @@ fn rounded(explanation: &Value, exact: Fraction, digits: u32) -> Fraction {
     for path in list(&explanation["paths"]) {
         let levels: Vec<Fraction> = list(&path["levels"]).map(number).collect();
         let index = usize::try_from(path["index"].as_u64().unwrap()).unwrap();
+        let of_level = largest_remainders(&levels, digits)[index];
+        if path.get("portions").is_some() {
+            let portions: Vec<Fraction> = list(&path["portions"]).map(number).collect();
+            let portion = usize::try_from(path["portion"].as_u64().unwrap()).unwrap();
+            assert_eq!(portions.iter().copied().sum::<Fraction>(), levels[index], "portions of {path}");
+            alone = alone - portions[portion];
+            given += share_out(of_level, &portions, digits)[portion];
+            continue;
+        }
         alone = alone - levels[index];
-        given += largest_remainders(&levels, digits)[index];
+        given += of_level;
     }
     Fraction::whole(alone.round_to_minor(digits) + given) * unit
 }

@@ -153,8 +153,12 @@ fn rule(random: &mut Random, plan: &Value, earlier: &[Value], has_budget: bool, 
         "per_million" => rule["rate"] = random.pick(&["25", "40", "7.5"]).into(),
         "flat" => {
             rule["amount"] = random.pick(&["9", "2.5", "100"]).into();
-            rule["on"] = random.pick(&["REGISTRATION", "SUBSCRIPTION"]).into();
-            rule["once_per"] = random.pick(&["event", "customer", "person"]).into();
+            if random.chance(40) {
+                rule["sales"] = sales(random);
+            } else {
+                rule["on"] = random.pick(&["REGISTRATION", "SUBSCRIPTION"]).into();
+                rule["once_per"] = random.pick(&["event", "customer", "person"]).into();
+            }
             if random.chance(30) {
                 rule["pays"] = "customer".into();
             }
@@ -248,6 +252,7 @@ fn percent(random: &mut Random, rule: &mut Value, method: &str) {
             &["spread_cost", "-pnl"],
             &["commission", "-pnl", "-bonus"],
             &["sale"],
+            &["sale"],
             &["deposit", "-withdrawal", "-bonus", "-chargeback", "adjustment"],
             &["spread_points"],
         ])
@@ -272,6 +277,55 @@ fn percent(random: &mut Random, rule: &mut Value, method: &str) {
         3 if random.chance(50) => rule["eligibility"] = eligibility(random),
         _ => {}
     }
+    if rule["of"] == json!(["sale"]) && random.chance(70) {
+        rule["sales"] = sales(random);
+        if rule["brackets"]["scope"] == "network" {
+            rule["brackets"]["scope"] = "own".into();
+        }
+    }
+}
+
+/// What is asked of a sale.
+fn sales(random: &mut Random) -> Value {
+    let mut asked = Map::new();
+    if random.chance(20) {
+        asked.insert("product".into(), random.pick(&[&["pro"][..], &["pro", "basic"]]).into());
+    }
+    if random.chance(15) {
+        asked.insert("billing_period".into(), json!(["monthly"]));
+    }
+    if random.chance(25) {
+        asked.insert("within_months".into(), (random.below(2) + 1).into());
+    }
+    if random.chance(35) {
+        asked.insert("max_redemptions".into(), (random.below(2) + 1).into());
+    }
+    if random.chance(20) {
+        asked.insert("new_customers_only".into(), true.into());
+    }
+    let mut conditions = Vec::new();
+    for index in 0..random.below(3) {
+        let metric = random.pick(&[
+            "customer_sales_count",
+            "customer_age_in_months",
+            "partner_customers_count",
+            "partner_revenue",
+        ]);
+        let is = random.pick(&["less_than", "at_most", "equal_to", "at_least", "more_than", "multiple_of"]);
+        let value = if metric == "partner_revenue" { ["90", "200", "300"] } else { ["1", "2", "3"] };
+        let mut condition = json!({ "metric": metric, "is": is, "value": value[random.below(3)] });
+        if random.chance(25) {
+            condition["same_product"] = true.into();
+        }
+        if index > 0 && random.chance(70) {
+            condition["join"] = random.pick(&["and", "or"]).into();
+        }
+        conditions.push(condition);
+    }
+    if !conditions.is_empty() {
+        asked.insert("conditions".into(), conditions.into());
+    }
+    asked.into()
 }
 
 fn brackets(random: &mut Random, metric: &str, modes: &[&str]) -> Value {
@@ -358,7 +412,10 @@ fn source(random: &mut Random, earlier: &[Value], kind: &str) -> Option<Value> {
         // Whose cashback a share of a carried period would be is not said, nor what becomes of it when a new version
         // of the rebate begins before that of its rule.
         let waits = rule.get("carry").is_some() || rule.get("brackets").is_some() || rule["cap"]["per"] == "period";
-        is_plain && (kind == "bonus" || (!waits && rule["kind"] != "bonus"))
+        // Three rebates of one rule may give back more than all of it, in this version or in a later one.
+        let rebates =
+            earlier.iter().filter(|other| other["kind"] == "rebate" && other["of_rule"] == rule["id"]).count();
+        is_plain && (kind == "bonus" || (!waits && rule["kind"] != "bonus" && rebates < 2))
     };
     let choices: Vec<&Value> = earlier.iter().filter(fits).collect();
     if choices.is_empty() { None } else { Some(choices[random.below(choices.len())]["id"].clone()) }

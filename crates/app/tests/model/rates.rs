@@ -8,6 +8,7 @@
 use super::conditions::{Look, met_at};
 use super::fraction::Fraction;
 use super::items::{Item, Order, lots, moments};
+use super::sales::is_rewarded;
 use super::world::{Customer, Fact, Micros, World, fraction, list, period_of, start_of};
 use super::worth::{eligibility, is_in_group, matches, matches_customer, sum_of_terms};
 use headwater_domain::time::{Instant, Period};
@@ -63,10 +64,15 @@ fn step_rate(world: &World, partner: &str, plan: &Value, rule: &Value, item: &It
         "previous" => step_at(brackets, total(points(world, partner, plan, rule, period_before(plan, item.period)))),
         "marginal" if is_own_item => {
             let points = points(world, partner, plan, rule, item.period);
-            let before =
-                points.iter().filter(|(order, _)| *order < item.order).map(|(_, value)| *value).sum::<Fraction>();
-            let own =
-                points.iter().filter(|(order, _)| *order == item.order).map(|(_, value)| *value).sum::<Fraction>();
+            let value_of = |(_, value): &(Order, Fraction)| *value;
+            let is_no_part = item.is_of_person() && brackets["metric"] != "ftd";
+            if let Some(trigger) = item.trigger.as_ref().filter(|_| is_no_part) {
+                // What somebody did comes before what is paid for it, and is no part of it.
+                let by_then = |(order, _): &&(Order, Fraction)| (order.0, &order.1) <= (item.at(), &trigger.1);
+                return step_at(brackets, points.iter().filter(by_then).map(value_of).sum());
+            }
+            let before = points.iter().filter(|(order, _)| *order < item.order).map(value_of).sum::<Fraction>();
+            let own = points.iter().filter(|(order, _)| *order == item.order).map(value_of).sum::<Fraction>();
             if own == Fraction::ZERO {
                 return step_at(brackets, before);
             }
@@ -139,10 +145,17 @@ fn points(world: &World, partner: &str, plan: &Value, rule: &Value, period: Peri
             if period_of(plan, at) != period || !counts_for(customer, at) || !matches(plan, rule, fact, customer) {
                 continue;
             }
-            let value = if metric == "lots" {
+            let is_kept_out = metric != "lots"
+                && rule.get("sales").is_some()
+                && (fact.kind() != "sale" || is_rewarded(world, plan, rule, fact) != Ok(true));
+            let value = if is_kept_out {
+                None
+            } else if metric == "lots" {
                 lots(plan, rule, fact, customer, moment)
             } else if moment == "open" {
                 None
+            } else if rule["kind"] == "flat" && rule.get("sales").is_some() {
+                Some(Fraction::ONE)
             } else {
                 sum_of_terms(world, plan, rule, "of", fact, at).ok().flatten()
             };

@@ -3,8 +3,10 @@
 
 #[path = "../life/books.rs"]
 mod books;
+mod fulfilment;
 mod lives;
 mod money;
 mod outage;
+mod statements;
 mod story;
 mod tales;

@@ -4,6 +4,7 @@ use crate::books::Books;
 use crate::story::{act, holds, points, told};
 use headwater_app::batch::BatchAction;
 use headwater_app::delivery::{Attempt, Room, delivery_claim, delivery_finish};
+use headwater_app::keep::Keep;
 use headwater_app::webhook::WebhookChange;
 use headwater_domain::postback::retry::Profile;
 use headwater_testkit::database::TestStore;
@@ -62,7 +63,7 @@ async fn deliver(books: &Books, mut receiver: Option<&mut Receiver>, seconds: i6
                     error: None,
                     retry_after_seconds: None,
                 };
-                assert!(delivery_finish(&books.app.outbox, &one, attempt, now).await.expect("finishes"));
+                assert!(delivery_finish(&books.app, &one, attempt, now).await.expect("finishes"));
             }
         }
         books.app.clock.advance_seconds(STEP_SECONDS);
@@ -79,7 +80,7 @@ async fn silence(store: TestStore, hours: i64) {
             max_retries,
             ..WebhookChange::default()
         };
-        let (webhook, _) = books.app.webhook_create(books.account, change).await.expect("a webhook");
+        let (webhook, _) = books.app.webhook_create(books.account, change, Keep::nothing()).await.expect("a webhook");
         let mut approved = BTreeSet::new();
         for _ in 0..4 {
             let id = books.post(points(&books)).await;

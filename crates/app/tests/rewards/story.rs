@@ -3,6 +3,7 @@
 use crate::books::{Books, ONE, Posting};
 use headwater_app::batch::{BatchAction, BatchRequest, BatchStory};
 use headwater_app::history::History;
+use headwater_app::keep::Keep;
 use headwater_app::webhook::WebhookChange;
 use headwater_domain::postback::rewards_event;
 use headwater_store::backend::Statement;
@@ -19,7 +20,7 @@ pub async fn heard(store: TestStore) -> Books {
         event_types: Some(rewards_event::names()),
         ..WebhookChange::default()
     };
-    books.app.webhook_create(books.account, change).await.expect("a webhook");
+    books.app.webhook_create(books.account, change, Keep::nothing()).await.expect("a webhook");
     books
 }
 

@@ -1,6 +1,7 @@
 //! Settlements on both engines, by what they promise.
 
 mod accounts;
+mod batches;
 mod brokers;
 mod circles;
 mod confirmation;
@@ -18,6 +19,7 @@ mod refunds;
 mod rewards;
 mod simulate;
 mod sources;
+mod splits;
 mod together;
 mod verified;
 mod wide;

@@ -3,6 +3,7 @@
 use crate::fixture::{Fixture, fixture_with};
 use headwater_app::commission::shown::{ShownFilter, ShownOrder};
 use headwater_app::history::History;
+use headwater_app::keep::Keep;
 use headwater_app::payout::PayoutFilter;
 use headwater_app::webhook::WebhookChange;
 use headwater_domain::ids::ProgramId;
@@ -32,7 +33,7 @@ async fn webhook(fixture: &Fixture, programs: Vec<ProgramId>) {
         programs: Some(programs),
         ..WebhookChange::default()
     };
-    fixture.app.webhook_create(fixture.account, change).await.expect("a webhook");
+    fixture.app.webhook_create(fixture.account, change, Keep::nothing()).await.expect("a webhook");
 }
 
 async fn told(fixture: &Fixture) -> Vec<(String, Value)> {

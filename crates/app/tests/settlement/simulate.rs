@@ -4,10 +4,11 @@ use crate::fixture::{Fixture, NOW, fixture_with, node};
 use headwater_app::error::Error;
 use headwater_app::history::History;
 use headwater_app::keep::Keep;
+use headwater_app::partner::PartnerRequest;
 use headwater_app::settle::Track;
 use headwater_app::simulate::{Compared, Simulation, SimulationRequest};
 use headwater_domain::commission::lint;
-use headwater_domain::money::{Currency, Unit};
+use headwater_domain::money::{Currency, Decimal, Unit};
 use headwater_domain::time::{Date, Instant, Zone};
 use headwater_store::backend::Database;
 use headwater_store::simulation::simulation_insert;
@@ -22,6 +23,7 @@ on_both_stores! {
     facts_outside_the_window_are_left_out,
     what_was_posted_is_what_the_books_say,
     steps_that_several_persons_reach_are_priced_alike_in_a_stream_and_together,
+    what_the_plan_in_force_paid_along_a_tree_is_what_it_simulates,
     two_run_at_once_and_a_third_is_told_so,
     what_was_left_running_has_failed_after_a_start,
 }
@@ -121,6 +123,44 @@ async fn steps_that_several_persons_reach_are_priced_alike_in_a_stream_and_toget
         assert_eq!(found.partners.get(&(fixture.partner, usd())), Some(&expected), "{draft}");
         let of_customers: i128 = found.customers.values().map(|compared| compared.simulated).sum();
         assert_eq!((found.customers.len(), of_customers), (2, amount), "{draft}");
+    }
+}
+
+/// Two partners under one, each with clients: they run into steps and caps apart, and what the one above gets of both is
+/// added up before it is rounded.
+async fn what_the_plan_in_force_paid_along_a_tree_is_what_it_simulates(store: TestStore) {
+    let fixture = fixture_with(store, FLAT).await;
+    for (name, parent) in [("above", None), ("left", Some("above")), ("right", Some("above"))] {
+        let (id, parent) = (Some(name.to_owned()), Some(parent.map(str::to_owned)));
+        let asked = PartnerRequest { id, parent, name: Some(name.to_owned()), ..PartnerRequest::default() };
+        let made = fixture.app.partner_create(fixture.account, asked, Keep::nothing()).await.expect("creates");
+        for client in 0..2 {
+            let mut track = of(&format!("{name}{client}"), fixture.deposit());
+            track.amount = Some((Decimal(250_130_000), "250.13".to_owned()));
+            track.touch.iter_mut().for_each(|touch| touch.partner = made.id);
+            fixture.settle(track).await;
+        }
+    }
+    for (tiers, mode, cap) in [
+        (json!({"method": "override", "levels": ["0.333"]}), "marginal", "1000000"),
+        (json!({"method": "override", "levels": ["0.333"]}), "whole", "60"),
+        (json!({"method": "ratio", "percents": ["50", "0.333"]}), "marginal", "60"),
+        (json!({"method": "split", "shares": ["66.667", "33.333"]}), "marginal", "60"),
+        (json!({"method": "difference"}), "marginal", "60"),
+    ] {
+        let steps = json!([{"from": "0", "rate": "10"}, {"from": "300", "rate": "20"}]);
+        let plan = json!({"name": "ib", "currency": "USD", "tiers": tiers, "rules": [
+            {"id": "share", "kind": "percent", "of": ["deposit"], "cap": {"per": "period", "amount": cap},
+                "brackets": {"metric": "base", "mode": mode, "steps": steps}}]});
+        let saved = fixture.app.plan_save(fixture.account, &plan, Keep::nothing()).await;
+        let (_, number) = saved.unwrap_or_else(|failure| panic!("{plan}: {failure:?}"));
+        fixture.app.plan_activate(fixture.account, "ib", number, Instant(1)).await.expect("activates");
+        fixture.app.reprice().await.expect("prices");
+        let found = simulated(&fixture, &plan, day(0), day(1)).await;
+        assert!(found.partners.len() >= 2, "{plan}: {found:?}");
+        for (partner, compared) in &found.partners {
+            assert_eq!(compared.difference(), 0, "{plan}: {partner:?} of {found:?}");
+        }
     }
 }
 

@@ -247,8 +247,8 @@ type Running<'a> = BTreeMap<(PartnerId, Arc<str>, Period), Vec<(Order<'a>, Exact
 /// Facts are stepped in this order.
 type Order<'a> = (Instant, &'a str, FactId);
 
-/// The claim's pieces by where the running metric stood before and after it. A fact that the metric does not count, as a
-/// deposit among lots, is at the step that stands at its time.
+/// The claim's pieces by where the running metric stood before and after it. What the metric does not count, as a deposit
+/// among lots, is at the step that stands at its time; an acquisition is none of the lots that met its conditions.
 fn marginal<'a>(
     claim: &Claim<'_>,
     brackets: &Brackets,
@@ -269,7 +269,8 @@ fn marginal<'a>(
     let (steps, order) = (&running[&key], claim.order());
     let until = steps.partition_point(|(of, _)| *of <= order);
     let total_of = |count: usize| count.checked_sub(1).map_or_else(Exact::zero, |last| steps[last].1.clone());
-    let is_counted = until > 0 && steps[until - 1].0 == order;
+    let counts = brackets.metric == Metric::Ftd || !claim.is_of_person;
+    let is_counted = counts && until > 0 && steps[until - 1].0 == order;
     let (before, after) = (total_of(until - usize::from(is_counted)), total_of(until));
     let parts = brackets.cut(claim.quantity.clone(), before, after)?;
     Ok(parts

@@ -5,12 +5,14 @@
 
 use super::cell::Scope;
 use super::condition::ConditionState;
+use super::cpa_ladder::LadderStep;
 use super::held::HeldReason;
 use super::place::{Place, RuleOf};
-use super::plan::{PlanVersion, Rule};
+use super::plan::{Kind, PlanVersion, Rule};
+use super::sales::{Judged, SaleState, SalesBook};
 use super::terms::{CustomerView, Terms};
 use crate::fact::Fact;
-use crate::ids::FactId;
+use crate::ids::{FactId, PersonId};
 use crate::money::{Exact, OutOfRange};
 use crate::time::{Instant, Period};
 use std::collections::BTreeMap;
@@ -49,8 +51,12 @@ pub(super) struct Claim<'a> {
     pub amount: Exact,
     /// Whether it is paid for one fact, and so counts in that fact's budget. A bonus is paid for what its rule is paid for.
     pub is_for_fact: bool,
+    /// Whether it is paid for what a person met: then it is no part of the fact that met it last. A bonus is of the same.
+    pub is_of_person: bool,
     /// What the budget left, where it left less than all.
     pub budget_factor: Option<Exact>,
+    /// What let a sale through.
+    pub sale_states: Vec<SaleState>,
     pub detail: Detail,
 }
 
@@ -76,6 +82,8 @@ pub(super) enum Detail {
     Amount,
     /// An amount for conditions that are met.
     Conditions(Vec<ConditionState>),
+    /// The amount of a step of a ladder that is reached.
+    Step { states: Vec<ConditionState>, step: LadderStep },
     /// Lots: how often they count, and the product of their factors.
     Lots { times: i64, lot_factor: Exact },
     /// Volume.
@@ -92,6 +100,8 @@ pub(super) struct Claims<'a> {
     pub all: Vec<Claim<'a>>,
     /// Only for what steps are looked up by: rules without them claim nothing.
     pub only_steps: bool,
+    /// What conditions on sales look at.
+    pub sales: SalesBook<'a>,
     held: BTreeMap<(FactId, HeldReason), String>,
 }
 
@@ -127,7 +137,7 @@ impl Claim<'_> {
 
 impl<'a> Claims<'a> {
     pub(super) fn new(terms: &'a Terms<'a>) -> Self {
-        Self { terms, all: Vec::new(), only_steps: false, held: BTreeMap::new() }
+        Self { terms, all: Vec::new(), only_steps: false, sales: SalesBook::default(), held: BTreeMap::new() }
     }
 
     pub(super) fn push(&mut self, claim: Claim<'a>) {
@@ -141,6 +151,11 @@ impl<'a> Claims<'a> {
     /// What leaves the range is held.
     pub(super) fn hold_out_of_range(&mut self, fact: FactId, error: OutOfRange) {
         self.hold(fact, HeldReason::NotEvaluable, error.to_string());
+    }
+
+    /// What the rule says of a sale of the person.
+    pub(super) fn judge_sale(&mut self, matter: &Matter<'a, '_>, person: PersonId) -> Judged {
+        self.sales.judge(person, matter.fact, matter.rule_of, self.terms)
     }
 
     pub(super) fn into_held(self) -> BTreeMap<(FactId, HeldReason), String> {
@@ -185,7 +200,9 @@ impl<'a> Matter<'a, '_> {
             carry_share: None,
             amount: Exact::zero(),
             is_for_fact: rule.is_for_fact(),
+            is_of_person: matches!(rule.kind, Kind::Cpa(_) | Kind::CpaLadder(_)),
             budget_factor: None,
+            sale_states: Vec::new(),
             detail,
         }
     }

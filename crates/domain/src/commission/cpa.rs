@@ -92,9 +92,9 @@ pub(super) fn claim<'a>(person: &Person<'a>, people: &[Person<'a>], places: &mut
 }
 
 /// The earliest claim of each rule, and whether anybody is paid for it.
-pub(super) type Earliest<'a> = BTreeMap<Arc<str>, (Claim<'a>, bool)>;
+type Earliest<'a> = BTreeMap<Arc<str>, (Claim<'a>, bool)>;
 
-pub(super) fn keep_earlier<'a>(earliest: &mut Earliest<'a>, claim: Claim<'a>, is_paid: bool) {
+fn keep_earlier<'a>(earliest: &mut Earliest<'a>, claim: Claim<'a>, is_paid: bool) {
     let rule = claim.rule().id.clone();
     if earliest.get(&rule).is_none_or(|(known, _)| claim.place.at < known.place.at) {
         earliest.insert(rule, (claim, is_paid));

@@ -13,7 +13,9 @@ use super::person::{Person, is_ignored};
 use super::place::{Place, Places, RuleOf, Standing};
 use super::plan::{Kind, PlanVersion};
 use super::reach::Window;
-use super::sum::Worth;
+use super::sales::{Judged, SalesBook};
+use super::split::{Portion, SplitPart, portions};
+use super::sum::{Part, Worth};
 use super::terms::{CustomerView, PersonView, Terms};
 use super::traded::{Leg, Traded};
 use super::{
@@ -66,6 +68,7 @@ pub fn reached(persons: &[PersonView], terms: &Terms<'_>) -> Result<Reached, Out
     let (mut claims, mut places, mut volumes) = (Claims::new(terms), Places::new(terms), Volumes::default());
     claims.only_steps = true;
     let people: Vec<Person<'_>> = persons.iter().map(|person| Person::open(person, &mut claims)).collect();
+    claims.sales = SalesBook::of(&people, &mut places, terms);
     let mut standings = Vec::new();
     for person in &people {
         for fact in &person.facts {
@@ -83,6 +86,7 @@ fn evaluate_with<'a>(persons: &'a [PersonView], terms: &'a Terms<'a>, mut volume
     let mut claims = Claims::new(terms);
     let mut places = Places::new(terms);
     let people: Vec<Person<'a>> = persons.iter().map(|person| Person::open(person, &mut claims)).collect();
+    claims.sales = SalesBook::of(&people, &mut places, terms);
     let mut standings = Vec::new();
     let mut qualified = BTreeMap::new();
     for person in &people {
@@ -137,6 +141,22 @@ impl Evaluation<'_> {
             (claim.account.customer, claim.place.at, &part.exact)
         })
     }
+
+    /// Who shares what the cell has of this fact, or of the latest that counts in it; the direct partner first.
+    pub(super) fn split_of(&self, worth: &Worth, fact: FactId) -> Vec<SplitPart> {
+        if worth.parts.iter().all(|part| part.portion.is_none()) {
+            return Vec::new();
+        }
+        let is_of_fact = |part: &&Part| {
+            let claim = &self.claims[part.claim];
+            std::iter::once(&claim.counted).chain(&claim.also_counted).any(|counted| counted.fact == fact)
+        };
+        let part = worth.parts.iter().rev().find(is_of_fact).or(worth.parts.last());
+        let part = part.filter(|part| part.portion.is_some());
+        let portions = part.zip(self.terms).and_then(|(part, terms)| portions(&self.claims[part.claim], terms));
+        let part = |portion: &Portion| SplitPart { partner: portion.partner, percent: portion.percent };
+        portions.iter().flat_map(|portions| portions.iter()).map(part).collect()
+    }
 }
 
 fn held(claims: Claims<'_>) -> Vec<Held> {
@@ -173,6 +193,7 @@ fn claim_of_fact<'a>(
                 claims.hold(fact.id, HeldReason::PartnerSuspended, detail);
             }
             Standing::Priced(place) => {
+                let place = Place { is_of_named: matches!(side, Side::Named), ..place };
                 standings.push((fact.id, place.at, Arc::clone(&place.setting.version)));
                 match_rules(person, account, fact, (&place, side), traded, claims, volumes);
             }
@@ -280,8 +301,23 @@ fn claim_of_rule<'a>(
     if !rates::admits(rule, &matter.rule_of.0.plan, matter.fact, matter.account) {
         return;
     }
+    let mut sale_states = Vec::new();
+    if rule.sales.is_some() {
+        if !matches!(matter.fact.body, FactBody::Sale { .. }) {
+            return;
+        }
+        match claims.judge_sale(matter, person.view.person) {
+            Judged::Rewarded(states) => sale_states = states,
+            Judged::Refused(_) => return,
+            Judged::Unknown(reason, detail) => {
+                claims.hold(matter.fact.id, reason, detail);
+                return;
+            }
+        }
+    }
     let before = claims.all.len();
     match (&rule.kind, traded) {
+        (Kind::Flat(kind), None) if rule.is_flat_of_sales() => flat::claim_of_sale(matter, kind, claims),
         (Kind::PerLot(kind), Some(traded)) => per_lot::claim(matter, kind, traded, claims),
         (Kind::PerMillion(kind), Some(traded)) => per_million::claim(matter, kind, traded, claims),
         (Kind::Percent(kind), traded) => {
@@ -296,6 +332,7 @@ fn claim_of_rule<'a>(
         _ => {}
     }
     let Some(claim) = claims.all.get_mut(before) else { return };
+    claim.sale_states = sale_states;
     if let Some(eligibility) = &rule.eligibility {
         let judged = eligibility.judge(matter.fact).and_then(|judged| match judged {
             Eligible::Counts(share) => claim.factor.times(&share).map(Ok),
@@ -322,7 +359,8 @@ fn claim_of_rule<'a>(
 fn count_amounts<'a>(claims: &Claims<'a>, volumes: &mut Volumes<'a>) {
     for claim in &claims.all {
         let by_base = claim.rule().brackets.as_ref().is_some_and(|brackets| brackets.metric == Metric::Base);
-        if !by_base || !matches!(claim.rule().kind, Kind::Flat(_) | Kind::Cpa(_)) {
+        let is_of_event = matches!(claim.rule().kind, Kind::Flat(_) | Kind::Cpa(_)) && !claim.rule().is_flat_of_sales();
+        if !by_base || !is_of_event {
             continue;
         }
         let order = (claim.place.at, claim.fact.key.as_str(), claim.fact.id);

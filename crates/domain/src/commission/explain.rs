@@ -1,7 +1,7 @@
 //! Why a cell is worth what it is: the explanation object of the management API, built from what was claimed.
 //!
 //! What it says multiplies out: an input's `direct` is Σ quantity × rate, times weight and credit share, less what a cap
-//! cut off, times what carry leaves, less what a cap per period cut off of that; its `exact` is what `tier`, `budget_factor` and `rebate` make of that. The inputs, and
+//! cut off, times what carry leaves, less what a cap per period cut off of that; its `exact` is what `tier`, `split_percent`, `budget_factor` and `rebate` make of that. The inputs, and
 //! what is summed up, add up to the cell's exact amount, which is rounded once: alone, or with the paths that it is of.
 //!
 //! It is the largest part of a stored row: what follows from the rest, or is as it mostly is, is left out, and [`full`]
@@ -19,6 +19,7 @@ use super::percent::Revenue;
 use super::plan::Kind;
 use super::posting::Posting;
 use super::rates;
+use super::sales::SaleState;
 use super::sum::{Part, PathPart, Worth};
 use crate::fact::FactBody;
 use crate::ids::FactId;
@@ -109,14 +110,24 @@ impl Evaluation<'_> {
         });
         let quote = latest.and_then(|claim| self.exchange_rate(claim));
         let quotes_differ = told.iter().any(|part| self.exchange_rate(&self.claims[part.claim]) != quote);
+        let candidates = latest.map_or_else(Vec::new, |claim| self.candidates(claim));
         object.list("inputs", told, |list, part| {
-            list.object(|input| self.input(part, &worth.cell, quotes_differ, input));
+            let claim = &self.claims[part.claim];
+            list.object(|input| {
+                self.input(part, &worth.cell, quotes_differ, input);
+                if latest.is_some_and(|latest| !is_looked_up_alike(latest, claim)) {
+                    let own = self.candidates(claim);
+                    if own != candidates {
+                        input.value("candidates", &own.into());
+                    }
+                }
+            });
         });
         if let Some((count, exact)) = summed_up {
             object.value("summed_up", &json!({"count": count, "exact": exact}));
         }
         if let Some(claim) = latest {
-            self.rate(claim, &mut object);
+            self.rate(claim, candidates, &mut object);
         }
         if worth.cut_off != Decimal::ZERO {
             object.number("cut_off", &worth.cut_off.to_text(worth.cell.unit.minor_digits()));
@@ -147,12 +158,12 @@ impl Evaluation<'_> {
     }
 
     /// How the rate of the latest fact came about.
-    fn rate(&self, claim: &Claim<'_>, object: &mut Object) {
+    fn rate(&self, claim: &Claim<'_>, candidates: Vec<Value>, object: &mut Object) {
         if let Some(piece) = claim.pieces().last() {
             object.number("rate", &piece.rate);
         }
-        object.value("candidates", &self.candidates(claim).into());
-        if let Detail::Conditions(states) = &claim.detail
+        object.value("candidates", &candidates.into());
+        if let Detail::Conditions(states) | Detail::Step { states, .. } = &claim.detail
             && !states.is_empty()
         {
             object.value("conditions", &states.iter().map(condition).collect());
@@ -219,6 +230,9 @@ impl Evaluation<'_> {
                 write!(list.0, "[{},\"{value}\"]", Value::from(term)).expect("text takes any text");
             });
         }
+        if !claim.sale_states.is_empty() && !matches!(claim.detail, Detail::OfRule) {
+            input.value("sales", &claim.sale_states.iter().map(sale_state).collect());
+        }
         if has_own_quote && let Some(quote) = self.exchange_rate(claim) {
             input.value("exchange_rate", &quote);
         }
@@ -256,6 +270,9 @@ impl Evaluation<'_> {
         if let Some(tier) = self.terms.and_then(|terms| level::tier(claim, part.level, terms, &self.volumes)) {
             input.value("tier", &tier);
         }
+        if let Some(portion) = part.portion {
+            input.number("split_percent", &portion.percent);
+        }
         if let Some(factor) = &claim.budget_factor {
             input.number("budget_factor", factor);
         }
@@ -281,8 +298,8 @@ impl Evaluation<'_> {
                 steps.extend(reached.map(|index| (format!("brackets.steps[{index}]"), brackets.steps[index].rate)));
             }
         }
-        if let Kind::CpaLadder(ladder) = &claim.rule().kind {
-            let reached = ladder.steps.iter().rposition(|step| step.amount.exact() == claim.piece.rate);
+        if let (Kind::CpaLadder(ladder), Detail::Step { step, .. }) = (&claim.rule().kind, &claim.detail) {
+            let reached = ladder.steps.iter().position(|known| known == step);
             let below = reached.into_iter().flat_map(|reached| (0..=reached).rev());
             steps.extend(below.map(|index| (format!("steps[{index}]"), ladder.steps[index].amount)));
         }
@@ -317,6 +334,19 @@ impl Evaluation<'_> {
             "rate": quote.rate.to_string(),
         }))
     }
+}
+
+/// Whether nothing that rates are looked up by differs: then what lost is the same, and need not be listed to know it.
+fn is_looked_up_alike(one: &Claim<'_>, other: &Claim<'_>) -> bool {
+    let looks_at_trade = matches!(&one.rule().kind, Kind::PerLot(per_lot) if !per_lot.rates.is_empty());
+    let is_same_trade =
+        one.account.customer == other.account.customer && rates::instrument(one.fact) == rates::instrument(other.fact);
+    std::sync::Arc::ptr_eq(&one.version, &other.version)
+        && one.rule_index == other.rule_index
+        && one.place.setting.partner == other.place.setting.partner
+        && (!looks_at_trade || is_same_trade)
+        && (one.rule().brackets.is_none() || one.pieces().eq(other.pieces()))
+        && !matches!(one.detail, Detail::Step { .. })
 }
 
 fn lots(claim: &Claim<'_>) -> Option<Decimal> {
@@ -364,7 +394,18 @@ fn reason_of_nothing(states: Option<(Vec<ConditionState>, bool)>) -> String {
 
 /// What a path of partners shares; it is rounded once and given out by largest remainder.
 fn path(path: &PathPart) -> Value {
-    json!({"levels": path.levels.iter().map(ToString::to_string).collect::<Vec<_>>(), "index": path.index})
+    let texts = |parts: &[Exact]| parts.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let mut told = json!({"levels": texts(&path.levels), "index": path.index});
+    if let Some((portions, portion)) = &path.portions {
+        told["portions"] = texts(portions).into();
+        told["portion"] = (*portion).into();
+    }
+    told
+}
+
+fn sale_state(state: &SaleState) -> Value {
+    json!({"name": state.name, "is": state.is.name(), "needed": state.needed.to_string(), "value": state.value.to_string(),
+        "is_met": state.is_met})
 }
 
 fn condition(state: &ConditionState) -> Value {

@@ -1,4 +1,4 @@
-//! `flat`: an amount per matching event, once per event, account or person.
+//! `flat`: an amount per matching event, once per event, account or person; or per sale that `sales` lets through.
 //!
 //! The earliest matching event counts, by (time, key); which account's partner is paid is decided by `once_per`.
 
@@ -18,10 +18,18 @@ use std::collections::BTreeSet;
 pub struct Flat {
     /// What a match is worth.
     pub amount: Decimal,
-    /// The event.
-    pub on: String,
+    /// The event; `None` where it is paid for sales.
+    pub on: Option<String>,
     /// How often.
     pub once_per: OncePer,
+}
+
+/// The claim of a sale, once for each.
+pub(super) fn claim_of_sale<'a>(matter: &Matter<'a, '_>, flat: &Flat, claims: &mut Claims<'a>) {
+    let own = rates::own_rate(claims.terms, matter.place.setting.partner, matter.rule());
+    let rate = Rate { rate: own.unwrap_or(flat.amount).exact(), is_own: own.is_some() };
+    let scope = Scope::Event(matter.account.customer, matter.fact.key.clone());
+    claims.push(matter.claim(scope, Exact::whole(1), rate, Detail::Amount));
 }
 
 /// Claims for every event of the person, in time order.
@@ -45,7 +53,7 @@ pub(super) fn claim<'a>(person: &Person<'a>, places: &mut Places<'a>, claims: &m
                 let Kind::Flat(flat) = &rule.kind else { continue };
                 let is_ours = (flat.once_per == OncePer::Person) == whole_person;
                 if !is_ours
-                    || flat.on != *event
+                    || flat.on.as_ref() != Some(event)
                     || !rule.when.admits_event(event)
                     || !rule.when.admits_customer(account)
                 {

@@ -5,6 +5,7 @@
 mod conditions;
 mod modifiers;
 mod rules;
+mod sales;
 mod tiers;
 
 use super::condition::Conditions;

@@ -183,7 +183,7 @@ impl Revenue<'_> {
                 }
                 self.convert(amount.exact(), *currency).map(Some)
             }
-            (FactBody::Sale { amount, currency }, Source::Sale) => {
+            (FactBody::Sale { amount, currency, .. }, Source::Sale) => {
                 let left = self.sale_left.clone().filter(|_| self.plan.clawback).unwrap_or_else(|| amount.exact());
                 self.convert(left, *currency).map(Some)
             }
@@ -205,7 +205,8 @@ impl Revenue<'_> {
         told.collect()
     }
 
-    fn convert(&self, amount: Exact, currency: Currency) -> Result<Exact, Unsummed> {
+    /// In the plan's currency, at the rate of the fact's day.
+    pub(super) fn convert(&self, amount: Exact, currency: Currency) -> Result<Exact, Unsummed> {
         if currency == self.plan.currency || amount.is_zero() || !self.is_converted {
             return Ok(amount);
         }

@@ -79,7 +79,7 @@ impl<'a> Person<'a> {
             {
                 claims.hold(of.id, HeldReason::UnknownSale, format!("no sale has the key {sale}"));
             }
-            let FactBody::Sale { amount: price, currency: paid_in } = &of.body else { continue };
+            let FactBody::Sale { amount: price, currency: paid_in, .. } = &of.body else { continue };
             let Some(of_sale) = refunds.of_sale.get(of.key.as_str()).filter(|_| claws_back(of, claims)) else {
                 continue;
             };

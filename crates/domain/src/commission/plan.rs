@@ -16,6 +16,7 @@ use super::flat::Flat;
 use super::per_lot::PerLot;
 use super::per_million::PerMillion;
 use super::percent::Percent;
+use super::sales::Sales;
 use super::tiers::Tiers;
 use crate::money::{Currency, Decimal, Unit};
 use crate::time::{Instant, PeriodLength, Zone};
@@ -80,6 +81,8 @@ pub struct Rule {
     pub carry: Option<Carry>,
     /// Which trades count.
     pub eligibility: Option<Eligibility>,
+    /// Which sales count; `None` where it is not asked.
+    pub sales: Option<Sales>,
     /// What it is worth.
     pub kind: Kind,
 }
@@ -236,7 +239,7 @@ impl Rule {
 impl Plan {
     /// Whether what one person does can change what another one's facts are worth.
     pub fn reaches_beyond_a_person(&self) -> bool {
-        self.rules.iter().any(Rule::adds_up_by_period) || self.asks_of_partners()
+        self.rules.iter().any(Rule::adds_up_by_period) || self.asks_of_partners() || self.follows_sales_of_partners()
     }
 
     /// Whether all that it must know of other persons are sums over a partner's period: then persons can be priced a few
@@ -247,7 +250,7 @@ impl Plan {
                 && !rule.cap.is_some_and(|cap| matches!(cap.per, CapPer::Day | CapPer::Period))
                 && !rule.brackets.as_ref().is_some_and(|brackets| brackets.mode == Mode::Marginal)
         };
-        self.rules.iter().all(in_sums) && !self.asks_of_partners()
+        self.rules.iter().all(in_sums) && !self.asks_of_partners() && !self.follows_sales_of_partners()
     }
 
     fn asks_of_partners(&self) -> bool {
@@ -263,6 +266,17 @@ impl Plan {
     pub fn reaches_along_the_tree(&self) -> bool {
         let counts_network = |rule: &Rule| rule.brackets.as_ref().is_some_and(Brackets::is_of_network);
         self.tiers.is_some() || self.on_suspended == OnSuspended::Compress || self.rules.iter().any(counts_network)
+    }
+
+    /// Whether partners of one tree must be priced together even where the cells that they share are added up afterwards: by
+    /// volumes of others than the direct partner, by parts that are rounded together, by moving up where one is suspended.
+    pub fn is_priced_along_the_tree(&self) -> bool {
+        let is_rounded_together = matches!(self.tiers, Some(Tiers::Split { .. } | Tiers::ShareFromBelow { .. }));
+        let is_by_difference = matches!(self.tiers, Some(Tiers::Difference { .. }));
+        let is_by_others = |brackets: &Brackets| brackets.is_of_network() || is_by_difference;
+        is_rounded_together
+            || self.on_suspended == OnSuspended::Compress
+            || self.rules.iter().any(|rule| rule.brackets.as_ref().is_some_and(is_by_others))
     }
 
     /// Whether the instrument is in the group.

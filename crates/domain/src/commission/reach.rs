@@ -104,14 +104,29 @@ impl Window {
     }
 }
 
-/// What is gathered of all rules before it is known what they make of each other.
-#[derive(Default)]
-struct Gathered {
-    has_moments: bool,
-    makes_periods_of_moments: bool,
-    counts_acquisitions: bool,
-    steps_of_amounts: bool,
-    takes_differences: bool,
+/// What any rule or plan does, before it is known what they make of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Found {
+    /// Pays for the moment of an event, or at which conditions were met.
+    Moments,
+    /// Counts what it is of in periods, also where that is a moment.
+    PeriodsOfMoments,
+    /// Steps by how many were acquired.
+    StepsByAcquisitions,
+    /// Has steps in the place of an amount.
+    StepsOfAmounts,
+    /// Tiers by differences of rates.
+    Differences,
+}
+
+/// All of that which was found.
+type Gathered = BTreeSet<Found>;
+
+/// Takes it in where it is so.
+fn find(gathered: &mut Gathered, found: Found, is_so: bool) {
+    if is_so {
+        gathered.insert(found);
+    }
 }
 
 impl Reach {
@@ -125,11 +140,12 @@ impl Reach {
         }
         let mut reach = reach.unwrap_or_else(|| Self::within(Zone::UTC));
         // A parent's rate by its own steps is looked up for amounts that belong to no period.
-        if gathered.takes_differences && gathered.steps_of_amounts {
+        let has = |found: Found| gathered.contains(&found);
+        if has(Found::Differences) && has(Found::StepsOfAmounts) {
             return None;
         }
         reach.moments_count_in_periods =
-            gathered.counts_acquisitions || (gathered.has_moments && gathered.makes_periods_of_moments);
+            has(Found::StepsByAcquisitions) || (has(Found::Moments) && has(Found::PeriodsOfMoments));
         Some(reach)
     }
 
@@ -169,7 +185,7 @@ impl Reach {
             return None;
         }
         self.lengths.insert(*period);
-        gathered.takes_differences |= matches!(tiers, Some(Tiers::Difference { .. }));
+        find(gathered, Found::Differences, matches!(tiers, Some(Tiers::Difference { .. })));
         if let Some(asked) = qualification {
             self.add_conditions(asked, *currency)?;
         }
@@ -189,6 +205,8 @@ impl Reach {
             carry,
             // Of one fact alone.
             eligibility: _,
+            // Of sales alone, and these are felt everywhere.
+            sales: _,
             kind,
         } = rule;
         // Each period depends on all before it, and a customer's cap on its whole life.
@@ -197,19 +215,19 @@ impl Reach {
         }
         if let Some(Brackets { metric, scope: _, mode, steps: _ }) = brackets {
             self.looks_back |= *mode == Mode::Previous;
-            gathered.counts_acquisitions |= *metric == Metric::Ftd;
+            find(gathered, Found::StepsByAcquisitions, *metric == Metric::Ftd);
         }
         let is_periodic = rule.adds_up_by_period();
         match kind {
             Kind::Flat(_) | Kind::Cpa(_) | Kind::CpaLadder(_) => {
-                gathered.has_moments = true;
-                gathered.makes_periods_of_moments |= is_periodic;
-                gathered.steps_of_amounts |= brackets.is_some();
+                find(gathered, Found::Moments, true);
+                find(gathered, Found::PeriodsOfMoments, is_periodic);
+                find(gathered, Found::StepsOfAmounts, brackets.is_some());
             }
             Kind::PerLot(per_lot) => self.counts_openings |= matches!(per_lot.side, Side::Open | Side::Both),
-            Kind::Bonus(_) => gathered.makes_periods_of_moments |= is_periodic,
+            Kind::Bonus(_) => find(gathered, Found::PeriodsOfMoments, is_periodic),
             // Its cells are a customer's periods, whatever it is of.
-            Kind::Rebate(_) => gathered.makes_periods_of_moments = true,
+            Kind::Rebate(_) => find(gathered, Found::PeriodsOfMoments, true),
             Kind::PerMillion(_) | Kind::Percent(_) | Kind::External(_) => {}
         }
         match kind {
@@ -404,7 +422,9 @@ mod tests {
 
     fn days(ranges: &[(Date, Date)]) -> Days {
         let mut days = Days::default();
-        ranges.iter().for_each(|(from, to)| days.insert(*from, *to));
+        for (from, to) in ranges {
+            days.insert(*from, *to);
+        }
         days
     }
 

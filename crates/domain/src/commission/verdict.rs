@@ -2,11 +2,13 @@
 //!
 //! Leaves amounts to the explanations of postings. Asks the same functions that price: what is said here is what was done.
 
-use super::claim::Claim;
+use super::claim::{Claim, Claims};
 use super::evaluate::{Evaluation, evaluate};
 use super::external::Side;
-use super::place::{Place, Places, Standing};
+use super::person::Person;
+use super::place::{Place, Places, RuleOf, Standing};
 use super::plan::{Kind, Plan, Rule};
+use super::sales::{Judged, SalesBook};
 use super::terms::{CustomerView, PersonView, Terms};
 use super::{progress, rates};
 use crate::fact::{Fact, FactBody};
@@ -44,9 +46,10 @@ pub fn verdicts(persons: &[PersonView], terms: &Terms<'_>, fact: FactId) -> Vec<
         return Vec::new();
     }
     let evaluation = evaluate(persons, terms);
-    let verdict = |(version, index): &(Arc<super::plan::PlanVersion>, usize)| {
+    let verdict = |rule_of: &RuleOf| {
+        let (version, index) = rule_of;
         let rule = &version.plan.rules[*index];
-        let matter = Asked { persons, terms, fact, account, rule, plan: &version.plan };
+        let matter = Asked { persons, terms, fact, account, rule_of, rule, plan: &version.plan };
         let (reason, detail) = matter.answer(&evaluation);
         RuleVerdict { plan: version.name.clone(), version: version.version, rule: rule.id.clone(), reason, detail }
     };
@@ -84,6 +87,7 @@ struct Asked<'a> {
     terms: &'a Terms<'a>,
     fact: &'a Fact,
     account: &'a CustomerView,
+    rule_of: &'a RuleOf,
     rule: &'a Rule,
     plan: &'a Plan,
 }
@@ -115,6 +119,11 @@ impl Asked<'_> {
         if let Some(held) = held.max_by_key(|held| held.detail.contains(&*self.rule.id)) {
             return answer(held.reason.name(), held.detail.clone());
         }
+        if self.rule.sales.is_some()
+            && let Some(why) = self.refused_sale()
+        {
+            return answer("sales", why);
+        }
         match &self.rule.kind {
             Kind::Flat(_) => answer("once_per", "it was paid for an earlier event already"),
             Kind::Cpa(_) => self.missing(),
@@ -131,15 +140,36 @@ impl Asked<'_> {
             Kind::PerLot(_) | Kind::PerMillion(_) => {
                 (!is_traded).then(|| format!("it looks at trades and daily rows, not at a {type_name}"))
             }
-            Kind::Flat(flat) => match &self.fact.body {
-                FactBody::Event { event, .. } if *event == *flat.on => None,
-                FactBody::Event { event, .. } => Some(format!("it looks at the event {}, not at {event}", flat.on)),
-                _ => Some(format!("it looks at the event {}, not at a {type_name}", flat.on)),
-            },
+            Kind::Flat(flat) => {
+                let Some(on) = &flat.on else { return self.not_a_sale() };
+                match &self.fact.body {
+                    FactBody::Event { event, .. } if event == on => None,
+                    FactBody::Event { event, .. } => Some(format!("it looks at the event {on}, not at {event}")),
+                    _ => Some(format!("it looks at the event {on}, not at a {type_name}")),
+                }
+            }
+            Kind::Percent(_) if self.rule.sales.is_some() => self.not_a_sale(),
             Kind::Percent(_) | Kind::Cpa(_) | Kind::CpaLadder(_) => None,
             Kind::External(_) => Some(format!("a {type_name} is not the figure that it passes through")),
             Kind::Bonus(bonus) => Some(format!("it is of what the rule {} is worth", bonus.of_rule)),
             Kind::Rebate(rebate) => Some(format!("it is of what the rule {} is worth", rebate.of_rule)),
+        }
+    }
+
+    fn not_a_sale(&self) -> Option<String> {
+        let is_sale = matches!(self.fact.body, FactBody::Sale { .. });
+        (!is_sale).then(|| "it looks at sales alone".to_owned())
+    }
+
+    /// Which condition on sales keeps this one out.
+    fn refused_sale(&self) -> Option<String> {
+        let person = self.persons.iter().find(|person| person.account(self.account.customer).is_some())?;
+        let (mut claims, mut places) = (Claims::new(self.terms), Places::new(self.terms));
+        let people: Vec<Person<'_>> = self.persons.iter().map(|view| Person::open(view, &mut claims)).collect();
+        let mut book = SalesBook::of(&people, &mut places, self.terms);
+        match book.judge(person.person, self.fact, self.rule_of, self.terms) {
+            Judged::Refused(why) => Some(why),
+            Judged::Rewarded(_) | Judged::Unknown(..) => None,
         }
     }
 

@@ -66,9 +66,11 @@ impl FactBody {
                 writer.text("currency", currency.as_ref().map(Currency::code));
                 writer.text("group", group.as_deref());
             }
-            Self::Sale { amount, currency } => {
+            Self::Sale { amount, currency, product, billing_period } => {
                 writer.decimal("amount", Some(*amount));
                 writer.text("currency", Some(currency.code()));
+                writer.text("product", product.as_deref());
+                writer.text("billing_period", billing_period.as_deref());
             }
             Self::Refund { amount, currency, sale } => {
                 writer.decimal("amount", Some(*amount));
@@ -147,7 +149,12 @@ impl FactBody {
                 currency: reader.currency()?,
                 group: reader.text("group")?.map(str::to_owned),
             }),
-            "sale" => Some(Self::Sale { amount: reader.decimal("amount")??, currency: reader.currency()?? }),
+            "sale" => Some(Self::Sale {
+                amount: reader.decimal("amount")??,
+                currency: reader.currency()??,
+                product: reader.text("product")?.map(str::to_owned),
+                billing_period: reader.text("billing_period")?.map(str::to_owned),
+            }),
             "refund" => Some(Self::Refund {
                 amount: reader.decimal("amount")??,
                 currency: reader.currency()??,
@@ -275,6 +282,7 @@ mod tests {
             ),
             ("kpi", json!({"name": "fees", "value": "5", "group": "spot"})),
             ("sale", json!({"amount": "90", "currency": "EUR"})),
+            ("sale", json!({"amount": "90", "currency": "EUR", "product": "pro", "billing_period": "yearly"})),
             ("refund", json!({"amount": "9", "currency": "EUR", "sale": "s-1"})),
             (
                 "trade",

@@ -2,11 +2,13 @@
 //!
 //! Each transaction adds up to nothing per unit; a mistake is corrected by another transaction. Balances are what the
 //! entries add up to: positive in `accrued`, `held`, `payable` is what the program owes, negative in `receivable` what a
-//! partner owes. `life` moves a commission, `netting` keeps one side of a debt, `statement` lets a partner check it all.
+//! partner owes. `life` moves a commission, `netting` keeps one side of a debt, `statement` lets a partner check it all,
+//! `payout_statement` one payout.
 
 mod hash;
 mod life;
 mod netting;
+pub mod payout_statement;
 mod posting;
 pub mod statement;
 

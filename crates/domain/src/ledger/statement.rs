@@ -4,7 +4,7 @@
 //! file that was formatted anew still verifies. A statement holds when each account's entries follow one another by
 //! number and hash, add up from the opening balance to the closing one, and the signature is of all that.
 
-use super::{GENESIS, entry_hash};
+use super::{GENESIS, entry_hash, payout_statement};
 use crate::money::{Currency, Decimal, Unit};
 use crate::time::Instant;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -15,6 +15,8 @@ use std::fmt::Write as _;
 
 /// The first thing in a statement: which form the rest has.
 const FORMAT: &str = "headwater-statement-1";
+/// The same of a payout's.
+pub(super) const FORMAT_OF_PAYOUT: &str = "headwater-payout-statement-1";
 
 /// The key of an account's statements: ed25519, derived from the master key, so every node signs alike.
 #[derive(Debug)]
@@ -98,12 +100,25 @@ pub struct Statement {
 pub struct Verified {
     /// The key that signed it, in hex.
     pub public_key: String,
-    /// Whose it is.
+    /// Whose it is: the partner, or the customer that a payout pays.
     pub partner: String,
     /// How many accounts were checked.
     pub accounts: usize,
     /// How many entries were checked.
     pub entries: usize,
+    /// Of which payout it is, where it is of one.
+    pub payout: Option<VerifiedPayout>,
+}
+
+/// What a payout's statement that holds says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedPayout {
+    /// Its number.
+    pub id: i64,
+    /// With its unit, as in `400.00 USD`.
+    pub amount: String,
+    /// How many commissions add up to it.
+    pub commissions: usize,
 }
 
 /// The first thing in a statement that does not hold: its line in the file, and what is wrong there.
@@ -132,6 +147,11 @@ pub fn render(statement: &Statement, key: &StatementKey) -> String {
         render_account(&mut text, account);
     }
     text.push_str("\n]}");
+    signed(text, key)
+}
+
+/// The text of a document whose `statement` is written, closed and signed.
+pub(super) fn signed(mut text: String, key: &StatementKey) -> String {
     let document = parse(&format!("{text}}}")).expect("what was written above is JSON");
     let signature = hex::encode(key.0.sign(signed_bytes(&document["statement"]).as_bytes()).as_ref());
     let _ = write!(text, ",\n\"public_key\":\"{}\",\n\"signature\":\"{signature}\"}}\n", key.public());
@@ -172,16 +192,13 @@ pub fn verify(text: &str, key: Option<&str>) -> Result<Verified, Broken> {
     let broken = |line: usize, message: &str| Broken { line, message: message.to_owned() };
     let document = parse(text).map_err(|error| broken(error.line().max(1), "this is no JSON"))?;
     let statement = &document["statement"];
-    if statement["format"] != FORMAT {
-        return Err(broken(1, "this is no statement that this version knows"));
-    }
+    let verify_body = match statement["format"].as_str() {
+        Some(FORMAT) => verify_accounts,
+        Some(FORMAT_OF_PAYOUT) => payout_statement::verify_body,
+        _ => return Err(broken(1, "this is no statement that this version knows")),
+    };
     check_keys(text, &document)?;
-    let accounts = statement["accounts"].as_array().ok_or_else(|| broken(1, "the statement has no accounts"))?;
-    let mut reader = Reader { text, offset: 0 };
-    let mut entries = 0;
-    for account in accounts {
-        entries += verify_account(account, &mut reader)?;
-    }
+    let verified = verify_body(statement, &mut Reader { text, offset: 0 })?;
     let public_key = document["public_key"].as_str().unwrap_or_default();
     let line = line_of(text, text.rfind("\"public_key\"").unwrap_or_default());
     if let Some(trusted) = key
@@ -195,8 +212,17 @@ pub fn verify(text: &str, key: Option<&str>) -> Result<Verified, Broken> {
     UnparsedPublicKey::new(&ED25519, bytes(public_key))
         .verify(signed_bytes(statement).as_bytes(), &signature)
         .map_err(|_| broken(line, "the signature is not of this statement"))?;
+    Ok(Verified { public_key: public_key.to_owned(), ..verified })
+}
+
+fn verify_accounts(statement: &Value, reader: &mut Reader<'_>) -> Result<Verified, Broken> {
+    let accounts = statement["accounts"].as_array().ok_or_else(|| reader.broken("the statement has no accounts"))?;
+    let mut entries = 0;
+    for account in accounts {
+        entries += verify_account(account, reader)?;
+    }
     let partner = statement["partner"].as_str().unwrap_or_default().to_owned();
-    Ok(Verified { public_key: public_key.to_owned(), partner, accounts: accounts.len(), entries })
+    Ok(Verified { public_key: String::new(), partner, accounts: accounts.len(), entries, payout: None })
 }
 
 /// What the signature does not cover could say anything: a key beside those three, or one that is there twice, of which a
@@ -288,20 +314,20 @@ fn parse(text: &str) -> Result<Value, serde_json::Error> {
 }
 
 /// Where in the text the check has come to, so that what is broken has a line.
-struct Reader<'t> {
+pub(super) struct Reader<'t> {
     text: &'t str,
     offset: usize,
 }
 
 impl Reader<'_> {
-    fn go_to(&mut self, key: &str) {
+    pub(super) fn go_to(&mut self, key: &str) {
         let rest = self.text.get(self.offset..).unwrap_or_default();
         if let Some(found) = rest.find(key) {
             self.offset += found + key.len();
         }
     }
 
-    fn broken(&self, message: &str) -> Broken {
+    pub(super) fn broken(&self, message: &str) -> Broken {
         Broken { line: line_of(self.text, self.offset), message: message.to_owned() }
     }
 }

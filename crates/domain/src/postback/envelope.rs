@@ -104,8 +104,18 @@ pub fn rewards_change(change: Change<'_>) -> String {
     )
 }
 
+/// The older envelope of a reward that waits to be delivered: the receiver's 200 says that it was (`postbacks.md` §3).
+pub fn fulfilment_pending(delivery_id: &str, timestamp: Instant, data_json: &str) -> String {
+    let (uuid, timestamp) = (quoted(&rewards_event_id(delivery_id)), quoted(&timestamp.iso8601()));
+    let event_type = quoted(rewards_event::FULFILMENT_PENDING);
+    format!("{{\"event\":{{\"id\":{uuid},\"type\":{event_type},\"created_at\":{timestamp}}},\"data\":{data_json}}}")
+}
+
 /// The rewards envelope of a made-up delivery: it is about nothing.
 pub fn rewards_test(delivery_id: &str, event_type: &str, timestamp: Instant) -> String {
+    if event_type == rewards_event::FULFILMENT_PENDING {
+        return fulfilment_pending(delivery_id, timestamp, r#"{"test":true}"#);
+    }
     let change = Change { delivery_id, event_type, entity_id: 0, changes_json: "{}", data_json: "", timestamp };
     rewards_change(Change { data_json: r#"{"test":true}"#, ..change })
 }

@@ -35,6 +35,8 @@ enum Waits {
 const LONG_WAITS: [i64; 9] = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
 /// 2, 4, 8, 16, 32 min, 1, 2, 4, 8.5 h.
 const EXP2_WAITS: [i64; 9] = [120, 240, 480, 960, 1920, 3600, 7200, 14_400, 30_600];
+/// 5 s, 5 min, 30 min, 2 h, 4 h, 7 h, 10 h: through the day (choice of ours).
+const FULFILMENT_WAITS: [i64; 7] = [5, 300, 1800, 7200, 14_400, 25_200, 36_000];
 /// 30 s, 5 min, 30 min, 2 h, 12 h.
 const PARTNER_WAITS: [i64; 5] = [30, 300, 1800, 7200, 43_200];
 
@@ -43,6 +45,9 @@ impl Schedule {
     pub const LONG: Self = Self { waits: Waits::Listed(&LONG_WAITS), attempts_max: 10 };
     /// The partners' tracker postbacks: 6 attempts.
     pub const PARTNER: Self = Self { waits: Waits::Listed(&PARTNER_WAITS), attempts_max: 6 };
+
+    /// The question whether a reward was delivered: 8 attempts within a day, whatever its webhook says (`postbacks.md` §3).
+    pub const FULFILMENT: Self = Self { waits: Waits::Listed(&FULFILMENT_WAITS), attempts_max: 8 };
 
     /// 20, 40, 60 … minutes. `max_retries` counts failed attempts; 0 is one attempt and no retry.
     pub fn linear20(max_retries: u32) -> Self {
@@ -238,6 +243,8 @@ mod tests {
         assert_eq!(attempts(Schedule::exp2(10), MIDDLE).len(), 10);
         assert_eq!(attempts(Schedule::exp2(10), MIDDLE)[5], 62 * 60);
         assert_eq!(attempts(Schedule::PARTNER, MIDDLE), [0, 30, 330, 2130, 9330, 52_530]);
+        let asked = attempts(Schedule::FULFILMENT, MIDDLE);
+        assert_eq!((asked.len(), asked[7]), (8, 23 * 3600 + 35 * 60 + 5), "seven more times through the day");
     }
 
     #[test]

@@ -15,6 +15,9 @@ const HTTP_CLIENT: &[&str] = &["reqwest", "ureq", "isahc", "surf", "attohttpc"];
 const RANDOM: &[&str] = &["getrandom", "rand", "fastrand", "uuid", "ulid"];
 const WIRE: &[&str] = &["serde", "utoipa", "schemars"];
 
+/// What one dialect may not know of another: they share what is beside `api`, and nothing in it.
+const DIALECTS: [&str; 6] = ["brand", "forex", "management", "postback", "referral", "rewards"];
+
 /// One crate: what holds because of its wall, which of our crates it may use, and what it may not.
 struct Wall {
     name: &'static str,
@@ -81,6 +84,11 @@ fn sql_is_written_in_the_store_only() {
     repository::hold(&repository::files(&[".rs"]), sql_elsewhere);
 }
 
+#[test]
+fn no_dialect_imports_another() {
+    repository::hold(&repository::files(&[".rs"]), other_dialects);
+}
+
 /// What a manifest uses over its wall.
 fn breaches(file: &SourceFile) -> Vec<String> {
     let manifest: Table = match file.text.parse() {
@@ -132,6 +140,35 @@ fn sql_elsewhere(file: &SourceFile) -> Vec<String> {
         .filter(|(_, line)| line.contains("sql!("))
         .map(|(index, _)| format!("{}:{}: SQL is written in the store and nowhere else.", file.path, index + 1))
         .collect()
+}
+
+/// Another dialect, named in one.
+fn other_dialects(file: &SourceFile) -> Vec<String> {
+    let own = file.path.strip_prefix("crates/web/src/api/").and_then(|path| path.split(['/', '.']).next());
+    let Some(own) = own.filter(|own| DIALECTS.contains(own)) else { return Vec::new() };
+    let names = |line: &str, other: &str| {
+        let paths = [format!("api::{other}"), format!("super::super::{other}")];
+        paths
+            .iter()
+            .flat_map(|path| line.split(path.as_str()).skip(1))
+            .any(|rest| rest.starts_with([':', ';', ',', ' ']))
+    };
+    let lines = file.text.lines().enumerate();
+    lines
+        .flat_map(|(index, line)| DIALECTS.iter().map(move |other| (index, line, *other)))
+        .filter(|(_, line, other)| *other != own && names(line, other))
+        .map(|(index, _, other)| format!("{}:{}: {own} imports {other}.", file.path, index + 1))
+        .collect()
+}
+
+#[test]
+fn another_dialect_is_seen() {
+    let found = |text: &str| other_dialects(&sample("crates/web/src/api/forex/lists.rs", text)).len();
+    assert_eq!(found("use crate::api::brand::results;"), 1);
+    assert_eq!(found("use super::super::referral::caller;"), 1);
+    assert_eq!(found("use crate::api::forex::page;\nuse super::page;"), 0);
+    assert_eq!(found("use crate::api::brands;"), 0);
+    assert_eq!(other_dialects(&sample("crates/web/src/routes.rs", "use crate::api::brand::results;")).len(), 0);
 }
 
 #[test]

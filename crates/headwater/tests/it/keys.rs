@@ -67,6 +67,7 @@ pub const SECRET_ONLY: &[(&str, &str)] = &[
     ("GET", "/api/v1/payouts"),
     ("POST", "/api/v1/payouts"),
     ("GET", "/api/v1/payouts/1"),
+    ("GET", "/api/v1/payouts/1/statement"),
     ("GET", "/api/v1/payments/1/file"),
     ("POST", "/api/v1/payouts/1/complete"),
     ("GET", "/api/v1/exchange-rates"),

@@ -97,6 +97,7 @@ async fn commissions_are_decided_paid_and_accounted_for(engine: Engine) {
     let entries = broker.rows("/api/v1/ledger/entries").await;
     assert!(entries.iter().any(|entry| entry["payout"] == payout["id"]), "{entries:?}");
     statement(&broker).await;
+    payout_statement(&broker, &payout).await;
 }
 
 /// Runs payouts until one is completed.
@@ -151,6 +152,32 @@ async fn statement(broker: &Broker) {
     }
     let (status, body) = asked(broker, Method::GET, "/api/v1/ledger/statement?partner=nobody", &Value::Null).await;
     assert_eq!((status, &body["error"]["code"]), (404, &json!("partner_not_found")));
+}
+
+/// A payout's statement is checked offline as well, and a digit that is another one is found.
+async fn payout_statement(broker: &Broker, payout: &Value) {
+    let (status, body) = broker.server.get(&format!("/api/v1/payouts/{}/statement", payout["id"])).await;
+    assert_eq!(status, 200, "{body}");
+    let said: Value = serde_json::from_str(&body).expect("JSON");
+    let totals = json!({"commissions": "800.00", "receivables": "0.00", "payout": "800.00"});
+    assert_eq!((&said["statement"]["totals"], &said["statement"]["partner"]), (&totals, &json!("ib_2044")));
+    assert!(said["statement"]["commissions"][0]["customer"].is_i64(), "{body}");
+    let key = get(broker, "/api/v1/ledger/statement/key").await["public_key"].as_str().expect("a key").to_owned();
+    let file = broker.server.folder.path().join("payout.json");
+    let path = file.display().to_string();
+    std::fs::write(&file, &body).expect("written");
+    let checked = headwater(&["statement", "verify", &path, "--key", &key]).output().expect("it runs");
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked));
+    let words = format!("payout {} to ib_2044 holds: 2 commissions add up to 800.00 USD, 2 entries", payout["id"]);
+    assert!(text(&checked).contains(&words), "{}", text(&checked));
+    std::fs::write(&file, body.replacen("\"400.00\"", "\"410.00\"", 1)).expect("written");
+    let checked = headwater(&["statement", "verify", &path]).output().expect("it runs");
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(text(&checked).contains("add up to"), "{}", text(&checked));
+    for path in ["/api/v1/payouts/1/statement", "/api/v1/payouts/x/statement"] {
+        let (status, body) = asked(broker, Method::GET, path, &Value::Null).await;
+        assert_eq!((status, &body["error"]["code"]), (404, &json!("payout_not_found")), "{path}");
+    }
 }
 
 async fn rates_are_set_corrected_and_listed(engine: Engine) {

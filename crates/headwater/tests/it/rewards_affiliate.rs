@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// Every path of the affiliate API, with ids that do not exist.
-const AFFILIATE: [(&str, &str); 27] = [
+const AFFILIATE: [(&str, &str); 28] = [
     ("GET", "promoters/current"),
     ("GET", "promoters/sub_affiliates"),
     ("GET", "campaigns"),
@@ -15,6 +15,7 @@ const AFFILIATE: [(&str, &str); 27] = [
     ("GET", "commissions"),
     ("GET", "payouts"),
     ("GET", "payouts/due_stats"),
+    ("GET", "payouts/999/statement"),
     ("GET", "payout_methods"),
     ("POST", "payout_methods"),
     ("GET", "payout_methods/999"),
@@ -162,6 +163,10 @@ async fn a_partner_sees_its_own_and_the_tree_where_the_program_shows_it(engine: 
     assert!(rows.to_string().contains("ib_2044@buyer.example") && !rows.to_string().contains("internal_note"));
     let payouts = read(&broker, &own.0, "payouts").await;
     assert_eq!(payouts["data"].as_array().map(Vec::len), Some(1), "its points: {payouts}");
+    let statement = format!("payouts/{}/statement", payouts["data"][0]["id"]);
+    let signed = read(&broker, &own.0, &statement).await;
+    assert_eq!(signed["statement"]["payout"], payouts["data"][0]["id"], "{signed}");
+    assert_eq!(with(&broker, &other.0, Method::GET, &statement, Value::Null).await.0, 404, "not another's");
     let due = read(&broker, &own.0, "payouts/due_stats").await;
     assert_eq!(due["data"]["next"]["amounts"], json!({"points": 250}), "{due}");
     let referrals = read(&broker, &own.0, "referrals").await;

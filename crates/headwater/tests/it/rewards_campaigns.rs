@@ -112,12 +112,10 @@ async fn what_a_plan_cannot_say_is_refused_with_its_field(engine: Engine) {
     let broker = Broker::start(engine).await;
     let share = reward(&broker, true, "cash", 20, false).await;
     let for_referrals = reward(&broker, false, "points", 5, true).await;
-    let rule = json!({"type": "customer_sales_count", "condition": "multiple of", "value": 3});
-    let schemas = json!([{"unit": "points", "amount": 5, "flat_amount": true, "rules": [rule]}]);
-    let (status, error) =
-        company(&broker, Method::POST, "rewards", json!({"name": "x", "is_promoter_reward": true, "schemas": schemas}))
-            .await;
-    assert_eq!((status, error["errors"]["schemas[0].rules"].is_array()), (422, true), "{error}");
+    let target = json!({"name": "x", "is_promoter_reward": true, "promoter_reward_type": "target",
+        "schemas": [{"unit": "points", "amount": 5, "flat_amount": true}]});
+    let (status, error) = company(&broker, Method::POST, "rewards", target).await;
+    assert_eq!((status, error["errors"]["promoter_reward_type"].is_array()), (422, true), "{error}");
     let changed = |changes: Value| {
         let mut body = campaign(&[share], &[]);
         let changes = changes.as_object().expect("an object").clone();
@@ -126,9 +124,9 @@ async fn what_a_plan_cannot_say_is_refused_with_its_field(engine: Engine) {
     };
     for (changes, status, field) in [
         (
-            json!({"rewards_for_promoters": [{"reward_id": share, "apply_on": "monthly"}]}),
-            422,
-            "rewards_for_promoters[0].apply_on",
+            json!({"rewards_for_promoters": [{"reward_id": share, "apply_on": "specific"}]}),
+            400,
+            "rewards_for_promoters[0].product_ids",
         ),
         (json!({"rewards_for_promoters": [{"reward_id": 99}]}), 400, "rewards_for_promoters[0].reward_id"),
         (json!({"rewards_for_promoters": [{"reward_id": for_referrals}]}), 422, "reward_id"),

@@ -92,6 +92,73 @@ async fn a_report_tells_units_apart_and_adds_up(engine: Engine) {
     }
 }
 
+async fn a_sale_is_that_of_the_sub_id_whose_link_brought_the_buyer(engine: Engine) {
+    let broker = selling(engine).await;
+    let key = json!({"kind": "partner", "partner": "ib_2044"});
+    let token = broker.done(Method::POST, "/api/v1/keys", &key).await["key"].as_str().expect("a token").to_owned();
+    let affiliate = async |method: Method, path: &str, body: &Value| {
+        let request = broker.request(None, method, &format!("/api/v2/affiliate/{path}")).bearer_auth(&token);
+        let request = request.header("Account-ID", broker.key("account_id")).body(body.to_string());
+        let (status, text) = answer(request.header("content-type", "application/json")).await;
+        assert!((200..300).contains(&status), "{path}: {status} {text}");
+        serde_json::from_str::<Value>(&text).expect("JSON")
+    };
+    let (_, members) = rewards(&broker, Method::GET, "/api/v2/company/promoter_campaigns", &Value::Null).await;
+    let mut visitors = Vec::new();
+    for (sub_id, buyers) in [("news", &["a", "b"][..]), ("forum", &["c"]), ("silent", &[])] {
+        let link = json!({"promoter_campaign_id": members[0]["id"], "name": sub_id, "sub_id": sub_id});
+        let link = affiliate(Method::POST, "referral_links", &link).await;
+        for buyer in buyers {
+            let url = url::Url::parse(link["url"].as_str().expect("an address")).expect("an address");
+            let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
+            let visit = broker.request(None, Method::GET, &path).header("user-agent", "Mozilla/5.0 Firefox/140.0");
+            let answer = visit.send().await.expect("it redirects");
+            let landing = answer.headers()["location"].to_str().expect("text").to_owned();
+            let landing = url::Url::parse(&landing).expect("an address");
+            let session =
+                landing.query_pairs().find(|(name, _)| name == "sessionId").expect("a session").1.into_owned();
+            visitors.push((buyer.to_string(), session));
+        }
+    }
+    // A click is written down a moment after its visitor went on.
+    for _ in 0..400 {
+        if broker.rows("/api/referral/clicks").await.len() == visitors.len() {
+            break;
+        }
+    }
+    for (buyer, session) in visitors {
+        let email = format!("{buyer}@buyer.example");
+        track(&broker, "sale", json!({"email": email, "event_id": buyer, "amount": 1000, "tid": session})).await;
+    }
+    let by_token =
+        json!({"email": "d@buyer.example", "event_id": "d", "amount": 700, "ref_id": members[0]["ref_token"]});
+    track(&broker, "sale", by_token).await;
+    let columns =
+        "columns[]=clicks_count&columns[]=sales_count&columns[]=revenue_amount&columns[]=promoter_earnings_amount";
+    let rows = affiliate(Method::GET, &format!("reports/sub_ids?{columns}&{RANGE}"), &Value::Null).await;
+    let row = |sub_id: &str| {
+        let row = rows.as_array().expect("rows").iter().find(|row| row["sub_id"] == sub_id);
+        row.map(|row| {
+            ["clicks_count", "sales_count", "revenue_amount", "promoter_earnings_amount"]
+                .map(|c| row["data"][c].clone())
+        })
+    };
+    assert_eq!(row("news"), Some([2, 2, 2000, 400].map(Value::from)), "{rows}");
+    assert_eq!(row("forum"), Some([1, 1, 1000, 200].map(Value::from)), "{rows}");
+    assert_eq!(row(""), Some([0, 1, 700, 140].map(Value::from)), "what came by a token alone: {rows}");
+    assert_eq!(row("silent"), None, "{rows}");
+}
+
+#[tokio::test]
+async fn a_sale_is_that_of_the_sub_id_whose_link_brought_the_buyer_on_sqlite() {
+    a_sale_is_that_of_the_sub_id_whose_link_brought_the_buyer(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_sale_is_that_of_the_sub_id_whose_link_brought_the_buyer_on_postgres() {
+    a_sale_is_that_of_the_sub_id_whose_link_brought_the_buyer(Engine::Postgres).await;
+}
+
 #[tokio::test]
 async fn a_report_tells_units_apart_and_adds_up_on_sqlite() {
     a_report_tells_units_apart_and_adds_up(Engine::Sqlite).await;

@@ -64,7 +64,7 @@ async fn what_is_not_read_is_refused(engine: Engine) {
         "commissions?filters[campaign_id][from]=1",
         "commissions?filters[promoter_id][]=1&filters[promoter_id][]=2",
         "payouts?filters[invoiceable]=true",
-        "payouts?filters[fraud_suspicions][]=no_suspicion",
+        "payouts?filters[fraud_suspicions][]=odd",
         "payouts?filters[min_payment]=5",
         "payouts?filters[promoter_id]=1&filters[group_ref]=2",
         "payouts/due_stats?filters[status]=pending",

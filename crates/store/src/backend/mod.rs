@@ -15,7 +15,7 @@ pub use batch::{Batch, Column};
 pub use error::{Error, Result};
 pub use postgres::Postgres;
 pub use row::{ColumnValue, FromRow, Parameter, Row};
-pub use sqlite::{OnFatal, Sqlite, check_version, connect};
+pub use sqlite::{OnFatal, Readers, Sqlite, check_version, connect};
 pub use statement::{BatchStatement, Registered, SqliteBatch, Statement};
 pub use transaction::Tx;
 

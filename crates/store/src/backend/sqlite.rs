@@ -23,6 +23,8 @@ const GROUP_JOBS_MAX: usize = 1024;
 const GROUP_DURATION_MAX: Duration = Duration::from_millis(100);
 /// Jobs that may wait; the next one is answered `Busy`.
 const WAITING_JOBS_MAX: usize = 8192;
+/// Pages of the file that the writer keeps in memory, and each reader of a server: what is hot is read again and again.
+const CACHE_KIBIBYTES: u32 = 65_536;
 /// A checkpoint every so many pages: measured as the best of the sizes tried (`performance.md`).
 const CHECKPOINT_PAGES: u32 = 20_000;
 
@@ -33,6 +35,15 @@ type Query = Box<dyn FnOnce(&Mutex<Connection>) + Send>;
 
 /// Called once when the disk can no longer be trusted. The process is expected to end.
 pub type OnFatal = fn(&str);
+
+/// How many readers a file has.
+#[derive(Debug, Clone, Copy)]
+pub struct Readers {
+    /// How many.
+    pub count: usize,
+    /// Pages of the file that each of them keeps in memory; `None`: as many as the writer.
+    pub cache_kibibytes: Option<u32>,
+}
 
 /// One database file: its writer and its readers.
 #[derive(Clone, Debug)]
@@ -58,22 +69,23 @@ pub fn connect(path: &Path) -> Result<Connection> {
     let connection = Connection::open(path)?;
     connection.execute_batch(&format!(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA busy_timeout=5000; \
-         PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES};"
+         PRAGMA cache_size=-{CACHE_KIBIBYTES}; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES};"
     ))?;
     connection.set_prepared_statement_cache_capacity(512);
     Ok(connection)
 }
 
 impl Sqlite {
-    /// Starts the writer and `readers` reader threads on the file.
-    pub fn open(path: &Path, readers: usize, on_fatal: OnFatal) -> Result<Self> {
+    /// Starts the writer and the reader threads on the file.
+    pub fn open(path: &Path, readers: Readers, on_fatal: OnFatal) -> Result<Self> {
         let (writes, waiting) = flume::bounded::<Job>(WAITING_JOBS_MAX);
         let connection = Mutex::new(connect(path)?);
         spawn("sqlite-writer", move || write_groups(&connection, &waiting, on_fatal))?;
         let (reads, waiting) = flume::bounded::<Query>(WAITING_JOBS_MAX);
-        for number in 0..readers {
+        let cache = readers.cache_kibibytes.unwrap_or(CACHE_KIBIBYTES);
+        for number in 0..readers.count {
             let connection = connect(path)?;
-            connection.execute_batch("PRAGMA query_only=ON")?;
+            connection.execute_batch(&format!("PRAGMA query_only=ON; PRAGMA cache_size=-{cache}"))?;
             let connection = Mutex::new(connection);
             let waiting = waiting.clone();
             spawn(&format!("sqlite-reader-{number}"), move || {

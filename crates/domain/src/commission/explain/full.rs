@@ -20,12 +20,14 @@ pub fn full_explanation(stored: &str) -> Value {
         }
     }
     let quote = object.get("exchange_rate").cloned().unwrap_or(Value::Null);
+    let candidates = object.get("candidates").cloned().unwrap_or_else(|| json!([]));
     let inputs = list(&mut object, "inputs");
     // Each says its own where they differ; else all were brought in at the one that is shown for all.
     let quotes_differ = inputs.iter().any(|input| input.get("exchange_rate").is_some());
     for input in inputs {
         if let Some(input) = input.as_object_mut() {
             input.entry("exchange_rate").or_insert(if quotes_differ { Value::Null } else { quote.clone() });
+            input.entry("candidates").or_insert_with(|| candidates.clone());
             fill_input(input);
         }
     }

@@ -1,6 +1,6 @@
 //! Reads the rules: the keys of every kind, its filters and its unit.
 
-use super::{Context, conditions, modifiers, tiers};
+use super::{Context, conditions, modifiers, sales, tiers};
 use crate::commission::bonus::{Bonus, Rebate};
 use crate::commission::cpa::Cpa;
 use crate::commission::cpa_ladder::{CpaLadder, LadderOf, LadderStep};
@@ -15,8 +15,8 @@ use crate::fact::MoneyKind;
 use crate::money::{Decimal, MICROS, Unit};
 use std::collections::BTreeSet;
 
-const RULE_KEYS: [&str; 11] =
-    ["id", "kind", "when", "pays", "unit", "cap", "brackets", "carry", "eligibility", "tiers", "weight"];
+const RULE_KEYS: [&str; 12] =
+    ["id", "kind", "when", "pays", "unit", "cap", "brackets", "carry", "eligibility", "sales", "tiers", "weight"];
 const KINDS: &str = "flat, cpa, cpa_ladder, per_lot, per_million, percent, bonus, rebate or external";
 const HUNDRED: i64 = 100 * MICROS;
 
@@ -172,6 +172,7 @@ fn read_rule(object: &Object<'_>, context: &Context<'_>, ids: &[&str], mistakes:
         cap: modifiers.cap,
         carry: modifiers.carry,
         eligibility: modifiers.eligibility,
+        sales: sales::read(object, &kind, mistakes),
         kind,
     })
 }
@@ -215,7 +216,10 @@ fn never_matches(kind: &Kind, when: &When, context: &Context<'_>) -> Option<&'st
     let is_about_trading = !(when.instrument.is_empty() && when.group.is_empty() && when.product_group.is_empty());
     match kind {
         Kind::Flat(_) if is_about_trading => Some("events have no instrument; leave instrument and group filters out"),
-        Kind::Flat(flat) if !when.admits_event(&flat.on) => {
+        Kind::Flat(flat) if flat.on.is_none() && !when.event.is_empty() => {
+            Some("sales are not events; leave the event filter out")
+        }
+        Kind::Flat(flat) if flat.on.as_ref().is_some_and(|on| !when.admits_event(on)) => {
             Some("`event` excludes what the rule is `on`; leave the filter out")
         }
         Kind::Cpa(_) | Kind::CpaLadder(_) if is_about_trading || !when.event.is_empty() => {
@@ -252,10 +256,21 @@ fn read_once_per(object: &Object<'_>, words: &str, event: bool, mistakes: &mut M
 
 fn read_flat(object: &Object<'_>, mistakes: &mut Mistakes) -> Option<Flat> {
     object.require("amount", mistakes);
+    let amount = object.decimal("amount", mistakes);
+    if object.has("sales") {
+        for key in ["on", "once_per"] {
+            if object.has(key) {
+                let message =
+                    "does not go with `sales`: it is paid for each sale; leave it out, or use `max_redemptions`";
+                mistakes.wrong(object.at(key), message);
+            }
+        }
+        return Some(Flat { amount: amount?, on: None, once_per: OncePer::Event });
+    }
     object.require("on", mistakes);
     let once_per = read_once_per(object, "event, customer or person", true, mistakes);
-    let (amount, on) = (object.decimal("amount", mistakes), object.text("on", mistakes));
-    Some(Flat { amount: amount?, on: on?.to_owned(), once_per })
+    let on = object.text("on", mistakes);
+    Some(Flat { amount: amount?, on: Some(on?.to_owned()), once_per })
 }
 
 fn read_cpa(object: &Object<'_>, context: &Context<'_>, mistakes: &mut Mistakes) -> Option<Cpa> {

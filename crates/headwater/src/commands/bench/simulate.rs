@@ -154,7 +154,7 @@ impl Asked<'_> {
 async fn read(store: &Store, year: &Year<'_>) -> Result<Tally> {
     let started = Instant::now();
     let id = year.program().0;
-    let bound = store.money.read(async move |tx| persons_bound(tx, id).await).await?;
+    let bound = store.money.read(async move |tx| persons_bound(tx, id, i64::MIN, i64::MAX).await).await?;
     let mut persons: Vec<i64> = bound.into_iter().map(|row| row.person_id).collect();
     persons.dedup();
     let mut running = tokio::task::JoinSet::new();

@@ -165,6 +165,7 @@ impl<'a> Year<'a> {
                 clicked_at: None,
                 evidence: "broker".to_owned(),
                 recorded_at: at,
+                splits: None,
             });
         }
         let write = async move |tx: &headwater_store::backend::Tx<'_>| {
@@ -261,6 +262,7 @@ impl<'a> Year<'a> {
             explanation: "{}".to_owned(),
             sale_amount: None,
             sale_currency: None,
+            split: None,
             created_at: at,
         });
     }

@@ -92,10 +92,10 @@ impl Walk<'_> {
     }
 
     fn list(&mut self, path: &str, key: &str, old: &[Value], new: &[Value]) {
-        if new.iter().chain(old).any(Value::is_object) {
-            self.entries(path, key, old, new);
-        } else if words::is_ordered(key) {
+        if words::is_ordered(key) {
             self.add(path.to_owned(), format!("{} {}", words::noun(key), moved_list(old, new)));
+        } else if new.iter().chain(old).any(Value::is_object) {
+            self.entries(path, key, old, new);
         } else {
             let names = |list: &[Value]| list.iter().map(words::shown).collect::<Vec<_>>().join(", ");
             let only = |these: &[Value], those: &[Value]| -> Vec<Value> {

@@ -20,16 +20,19 @@ pub fn default(path: &str, key: &str, beside: &Map<String, Value>) -> Option<Val
         "max_rate_age_days" => json!(7),
         "weight" | "point_value" => json!("1"),
         "side" => json!("round_turn"),
+        "once_per" if beside.contains_key("sales") => return None,
         "once_per" => json!("person"),
         "on_missing_detail" => json!("hold"),
         "mode" => json!("whole"),
+        "new_customers_only" | "same_product" => json!(false),
+        "join" => json!("and"),
         _ => return None,
     })
 }
 
-/// Lists in which the place of an entry says which level it is of.
+/// Lists in which the place of an entry says which level it is of, or what it is joined to.
 pub fn is_ordered(key: &str) -> bool {
-    matches!(key, "levels" | "shares" | "percents" | "pass_up" | "pass_up_amounts")
+    matches!(key, "levels" | "shares" | "percents" | "pass_up" | "pass_up_amounts" | "conditions")
 }
 
 /// What a key is about, as the beginning of a sentence.
@@ -61,6 +64,12 @@ pub fn noun(key: &str) -> String {
         "lot_factor" => "a lot factor",
         "carry" => "what a negative period does",
         "eligibility" => "which trades count",
+        "sales" => "which sales are rewarded",
+        "product" => "what is bought",
+        "within_months" => "the time from a client's first sale, in months,",
+        "max_redemptions" => "how many sales of a client are rewarded",
+        "new_customers_only" => "leaving out who had bought before",
+        "conditions" => "what must hold at a sale",
         "budget" => "the budget",
         "tiers" => "the part of the partners above",
         "method" => "the tier method",

@@ -1,6 +1,6 @@
 //! `/customers/{id}`: a person, its accounts, its attribution and how far it is; binding it by hand, and forgetting it.
 
-use super::schema::{Attribution, Customer};
+use super::fact_schema::{Attribution, Customer};
 use super::wire::{Answer, Caller, object, only, partner_name, refused, text};
 use super::zone::{Edge, moment};
 use crate::asked::Path;

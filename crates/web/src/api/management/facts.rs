@@ -1,7 +1,7 @@
 //! `/facts/{id}` and `/facts/{id}/explain`.
 
 use super::commissions::explanation;
-use super::schema::{Fact, FactExplanation};
+use super::fact_schema::{Fact, FactExplanation};
 use super::wire::{Answer, Caller, number, refused};
 use crate::asked::Path;
 use crate::state::WebState;

@@ -2,8 +2,8 @@
 //!
 //! A fact can be held for several reasons; the id of an item names both, as in `7310.no_rate`.
 
-use super::schema;
-use super::schema::{Dismissal, Held, HeldFilters, Retried};
+use super::fact_schema;
+use super::fact_schema::{Dismissal, Held, HeldFilters, Retried};
 use super::wire::{Answer, Caller, Query, actor, asked, object, only, refused, rows, text};
 use crate::asked::{Path, plain_number};
 use crate::page::Page;
@@ -25,7 +25,7 @@ const REASON_CHARACTERS_MAX: usize = 1000;
 ///
 /// Those that cannot be priced yet and that nobody dismissed, newest first.
 #[utoipa::path(get, path = "/held", operation_id = "held_list", tag = "Facts", params(HeldFilters),
-    responses((status = 200, description = "A page of held facts", body = schema::HeldPage)))]
+    responses((status = 200, description = "A page of held facts", body = fact_schema::HeldPage)))]
 pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -> Answer {
     let page = Page::from_query(&query)?;
     let after = page.starting_after.as_deref().map(|id| place(id).ok_or_else(Page::bad_cursor)).transpose()?;

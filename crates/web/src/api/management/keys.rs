@@ -1,7 +1,8 @@
 //! `/keys`: list, issue, revoke.
 
-use super::schema;
-use super::schema::{KeyPage, NewKey, Paging};
+use super::key_schema;
+use super::key_schema::{KeyPage, NewKey};
+use super::schema::Paging;
 use super::wire::{Answer, Caller, Created, Query, instant, number, object, only, refused, text, zone_of};
 use crate::asked::Path;
 use crate::idempotency::{Attempted, given};
@@ -37,7 +38,7 @@ pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -
 /// The one answer that shows its text. A key gives no more than it has: neither a permission nor a program.
 #[utoipa::path(post, path = "/keys", operation_id = "key_issue", tag = "Keys",
     request_body = NewKey,
-    responses((status = 201, description = "The key", body = schema::IssuedKey)))]
+    responses((status = 201, description = "The key", body = key_schema::IssuedKey)))]
 pub async fn issue(
     State(state): State<WebState>,
     caller: Caller,

@@ -1,7 +1,8 @@
 //! `/partners`: list, create, read, patch, suspend, restore, move.
 
-use super::schema;
-use super::schema::{At, NewPartner, Paging, PartnerChange, PartnerMove, PartnerPage};
+use super::partner_schema;
+use super::partner_schema::{NewPartner, PartnerChange, PartnerMove, PartnerPage};
+use super::schema::{At, Paging};
 use super::wire::{
     Answer, Caller, Created, Query, instant, object, only, partner_name, refuse_null, refused, text, zone_of,
 };
@@ -38,7 +39,7 @@ pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -
 /// Create a partner
 #[utoipa::path(post, path = "/partners", operation_id = "partner_create", tag = "Partners",
     request_body = NewPartner,
-    responses((status = 201, description = "The partner", body = schema::Partner)))]
+    responses((status = 201, description = "The partner", body = partner_schema::Partner)))]
 pub async fn create(
     State(state): State<WebState>,
     caller: Caller,
@@ -66,7 +67,7 @@ pub async fn create(
 /// With its balances.
 #[utoipa::path(get, path = "/partners/{id}", operation_id = "partner_read", tag = "Partners",
     params(("id" = String, Path, description = "Your id of the partner, else its number", example = "ib_2044")),
-    responses((status = 200, description = "The partner with its balances", body = schema::Partner)))]
+    responses((status = 200, description = "The partner with its balances", body = partner_schema::Partner)))]
 pub async fn read(State(state): State<WebState>, caller: Caller, Path(name): Path<String>) -> Answer {
     let partner = state.app.partner_read(caller.account, &name).map_err(refused)?;
     let mut object = to_wire(&state, &partner);
@@ -81,7 +82,7 @@ pub async fn read(State(state): State<WebState>, caller: Caller, Path(name): Pat
 #[utoipa::path(patch, path = "/partners/{id}", operation_id = "partner_patch", tag = "Partners",
     params(("id" = String, Path, description = "Your id of the partner, else its number", example = "ib_2044")),
     request_body = PartnerChange,
-    responses((status = 200, description = "The partner as it is now", body = schema::Partner)))]
+    responses((status = 200, description = "The partner as it is now", body = partner_schema::Partner)))]
 pub async fn patch(
     State(state): State<WebState>,
     caller: Caller,
@@ -104,7 +105,7 @@ pub async fn patch(
 /// Puts it under another partner, or under none, from `at` on.
 #[utoipa::path(post, path = "/partners/{id}/move", operation_id = "partner_move", tag = "Partners",
     params(("id" = String, Path, description = "Your id of the partner, else its number", example = "ib_2044")),
-    request_body = PartnerMove, responses((status = 200, description = "The partner as it is now", body = schema::Partner)))]
+    request_body = PartnerMove, responses((status = 200, description = "The partner as it is now", body = partner_schema::Partner)))]
 pub async fn move_(
     State(state): State<WebState>,
     caller: Caller,
@@ -129,7 +130,7 @@ pub async fn move_(
 #[utoipa::path(post, path = "/partners/{id}/suspend", operation_id = "partner_suspend", tag = "Partners",
     params(("id" = String, Path, description = "Your id of the partner, else its number", example = "ib_2044")),
     request_body(content = Option<At>, description = "May be empty"),
-    responses((status = 200, description = "The partner as it is now", body = schema::Partner)))]
+    responses((status = 200, description = "The partner as it is now", body = partner_schema::Partner)))]
 pub async fn suspend(
     State(state): State<WebState>,
     caller: Caller,
@@ -146,7 +147,7 @@ pub async fn suspend(
 #[utoipa::path(post, path = "/partners/{id}/restore", operation_id = "partner_restore", tag = "Partners",
     params(("id" = String, Path, description = "Your id of the partner, else its number", example = "ib_2044")),
     request_body(content = Option<At>, description = "May be empty"),
-    responses((status = 200, description = "The partner as it is now", body = schema::Partner)))]
+    responses((status = 200, description = "The partner as it is now", body = partner_schema::Partner)))]
 pub async fn restore(
     State(state): State<WebState>,
     caller: Caller,
@@ -193,6 +194,7 @@ fn from_wire(fields: &Map<String, Value>) -> Result<PartnerRequest, ApiError> {
         plan: clearable("plan")?,
         rates: fields.get("rates").filter(|value| !value.is_null()).map(rates).transpose()?,
         metadata,
+        ..PartnerRequest::default()
     })
 }
 

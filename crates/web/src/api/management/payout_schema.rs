@@ -13,7 +13,7 @@ pages! {
 /// What is paid to one partner, or to one customer, in one unit.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"id": 31, "program": "1201", "partner": "ib_2044", "customer": null, "unit": "USD", "amount": "400.00", "status": "pending",
-    "method": "wire", "details": {}, "commissions": 1, "until": "2026-02-28T23:59:59.999999Z", "error": null,
+    "method": "wire", "details": {}, "commissions": 1, "until": "2026-02-28T23:59:59.999999Z", "error": null, "has_issues": false,
     "created": "2026-03-01T08:00:00Z", "finished": null}))]
 pub struct Payout {
     /// Its number.
@@ -44,6 +44,8 @@ pub struct Payout {
     pub commission_ids: Option<Vec<i64>>,
     /// ISO 8601, UTC.
     pub until: String,
+    /// Whether nobody confirmed within a day that its reward was delivered (`fulfilment_pending` of the rewards webhooks).
+    pub has_issues: bool,
     /// Why it failed.
     #[schema(required)]
     pub error: Option<String>,
@@ -106,4 +108,19 @@ pub struct PayoutFilters {
     pub status: Option<String>,
     /// In one unit.
     pub unit: Option<String>,
+    /// `true`: only those that nobody confirmed.
+    pub has_issues: Option<bool>,
+}
+
+/// What one payout pays, signed by the account; `headwater statement verify` checks it.
+#[derive(Debug, ToSchema)]
+pub struct PayoutStatement {
+    /// `format`, `account`, `payout`, `program`, `partner` or `customer`, `unit`, `amount`, `status`, `method`, `created`, `until`,
+    /// `paid`, `made`; `commissions` and `receivables`, each with `id`, `customer`, `rule`, `period`, `for_period`, `amount` and
+    /// `corrects`; `totals`; `entries` of the ledger.
+    pub statement: Object,
+    /// The ed25519 key that signed it, in hex.
+    pub public_key: String,
+    /// Of the `statement` object without insignificant space, in hex.
+    pub signature: String,
 }

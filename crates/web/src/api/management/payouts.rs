@@ -1,7 +1,7 @@
 //! `/payouts`: list, read, run, and what became of one.
 
 use super::commissions::amount;
-use super::payout_schema::{NewPayouts, Payout, PayoutFailure, PayoutFilters, PayoutPage, PayoutRun};
+use super::payout_schema::{NewPayouts, Payout, PayoutFailure, PayoutFilters, PayoutPage, PayoutRun, PayoutStatement};
 use super::wire::{
     Answer, Caller, Created, Query, actor, after, asked, number, object, only, partner_name, refused, rows, text,
 };
@@ -48,8 +48,20 @@ pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -
         Some(Ok(id)) => Some(id),
         Some(Err(_)) => return Ok(Json(page.to_wire(Vec::new()))),
     };
-    let filter =
-        PayoutFilter { program_id, partner_id: partner, status, unit: asked(&query, "unit"), before_id: after(&page)? };
+    let has_issues = match asked(&query, "has_issues").as_deref() {
+        None => None,
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        Some(_) => return Err(ApiError::invalid("has_issues", "has_issues must be true or false.")),
+    };
+    let filter = PayoutFilter {
+        program_id,
+        partner_id: partner,
+        status,
+        unit: asked(&query, "unit"),
+        has_issues,
+        before_id: after(&page)?,
+    };
     let found = state.app.payout_list(caller.account, filter, rows(&page)).await.map_err(refused)?;
     Ok(Json(page.to_wire(found.iter().map(|row| to_wire(&state, row)).collect())))
 }
@@ -65,6 +77,21 @@ pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<
     let mut object = to_wire(&state, &story.payout);
     object["commission_ids"] = story.commissions.into();
     Ok(Json(object))
+}
+
+/// Read a payout's statement
+///
+/// Signed: saved as it is, `headwater statement verify` checks it without this server.
+#[utoipa::path(get, path = "/payouts/{id}/statement", operation_id = "payout_statement", tag = "Payouts",
+    params(("id" = i64, Path, description = "The payout's number", example = 31)),
+    responses((status = 200, description = "The statement", body = PayoutStatement)))]
+pub async fn statement(
+    State(state): State<WebState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let text = state.app.payout_statement(caller.account, number(&id, "payout")?, None).await.map_err(refused)?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }
 
 /// Read a payments file
@@ -203,6 +230,7 @@ fn to_wire(state: &WebState, row: &PayoutRow) -> Value {
         "commissions": row.commissions,
         "until": Instant(row.until_at).iso8601(),
         "error": row.error,
+        "has_issues": row.has_issues,
         "created": Instant(row.created_at).iso8601(),
         "finished": row.finished_at.map(|at| Instant(at).iso8601()),
     })

@@ -1,7 +1,8 @@
 //! `/plans`: save a version, list, read, activate.
 
-use super::schema;
-use super::schema::{Activation, Paging, PlanActivation, PlanDocument, PlanPage, PlanSaved};
+use super::plan_schema;
+use super::plan_schema::{Activation, PlanActivation, PlanDocument, PlanPage, PlanSaved};
+use super::schema::Paging;
 use super::wire::{
     Answer, Caller, Created, Query, instant, json as json_body, object, only, refuse_null, refused, zone_of,
 };
@@ -71,7 +72,7 @@ fn saved_to_wire((name, version): &(String, i64), document: &Value) -> Value {
 /// With all its versions, and from when which one is in force.
 #[utoipa::path(get, path = "/plans/{name}", operation_id = "plan_read", tag = "Plans",
     params(("name" = String, Path, description = "The plan's name", example = "standard")),
-    responses((status = 200, description = "The plan", body = schema::Plan)))]
+    responses((status = 200, description = "The plan", body = plan_schema::Plan)))]
 pub async fn read(State(state): State<WebState>, caller: Caller, Path(name): Path<String>) -> Answer {
     found(&state, &caller, &name)
 }
@@ -81,7 +82,7 @@ pub async fn read(State(state): State<WebState>, caller: Caller, Path(name): Pat
 /// The same as reading the plan.
 #[utoipa::path(get, path = "/plans/{name}/versions", operation_id = "plan_versions", tag = "Plans",
     params(("name" = String, Path, description = "The plan's name", example = "standard")),
-    responses((status = 200, description = "The plan", body = schema::Plan)))]
+    responses((status = 200, description = "The plan", body = plan_schema::Plan)))]
 pub async fn versions(State(state): State<WebState>, caller: Caller, Path(name): Path<String>) -> Answer {
     found(&state, &caller, &name)
 }

@@ -1,7 +1,8 @@
 //! `/programs`: list, create, read, patch.
 
-use super::schema;
-use super::schema::{Paging, ProgramPage, ProgramSettings};
+use super::program_schema;
+use super::program_schema::{ProgramPage, ProgramSettings};
+use super::schema::Paging;
 use super::wire::{Answer, Caller, Created, Query, number, object, refused};
 use crate::asked::Path;
 use crate::idempotency::{Attempted, given};
@@ -32,7 +33,7 @@ pub async fn list(State(state): State<WebState>, caller: Caller, query: Query) -
 /// Create a program
 #[utoipa::path(post, path = "/programs", operation_id = "program_create", tag = "Programs",
     request_body = ProgramSettings,
-    responses((status = 201, description = "The program", body = schema::Program)))]
+    responses((status = 201, description = "The program", body = program_schema::Program)))]
 pub async fn create(
     State(state): State<WebState>,
     caller: Caller,
@@ -50,7 +51,7 @@ pub async fn create(
 /// Read a program
 #[utoipa::path(get, path = "/programs/{id}", operation_id = "program_read", tag = "Programs",
     params(("id" = String, Path, description = "The program's number", example = "1201")),
-    responses((status = 200, description = "The program", body = schema::Program)))]
+    responses((status = 200, description = "The program", body = program_schema::Program)))]
 pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
     let id = ProgramId(number(&id, "program")?);
     Ok(Json(to_wire(&*state.app.program_read(caller.account, id).map_err(refused)?)))
@@ -62,7 +63,7 @@ pub async fn read(State(state): State<WebState>, caller: Caller, Path(id): Path<
 #[utoipa::path(patch, path = "/programs/{id}", operation_id = "program_patch", tag = "Programs",
     params(("id" = String, Path, description = "The program's number", example = "1201")),
     request_body = ProgramSettings,
-    responses((status = 200, description = "The program as it is now", body = schema::Program)))]
+    responses((status = 200, description = "The program as it is now", body = program_schema::Program)))]
 pub async fn patch(
     State(state): State<WebState>,
     caller: Caller,
@@ -82,7 +83,7 @@ pub async fn patch(
 #[utoipa::path(post, path = "/programs/{id}/rotate_postback_token", operation_id = "program_rotate_postback_token",
     tag = "Programs",
     params(("id" = String, Path, description = "The program's number", example = "1201")),
-    responses((status = 200, description = "The token", body = schema::PostbackToken)))]
+    responses((status = 200, description = "The token", body = program_schema::PostbackToken)))]
 pub async fn rotate_postback_token(State(state): State<WebState>, caller: Caller, Path(id): Path<String>) -> Answer {
     let id = ProgramId(number(&id, "program")?);
     let token = state.app.postback_token_rotate(caller.account, id).await.map_err(refused)?;

@@ -1,6 +1,6 @@
 //! `POST /api/referral/events/track` and its alias, confirm and reject, and the list (`referral-api.md` §6–8).
 
-use super::schema::{Confirmation, Event, EventFilters, EventList, TrackEvent};
+use super::event_schema::{Confirmation, Event, EventFilters, EventList, TrackEvent};
 use super::track_request::{TrackRequest, parse};
 use crate::asked::{Path, Query, plain_number};
 use crate::auth::{Authorized, authenticate, with_secret_key};

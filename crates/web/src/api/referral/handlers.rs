@@ -1,7 +1,8 @@
 //! Links and clicks over HTTP: key, body, operation, answer.
 
+use super::click_schema::{ClickFilters, ClickList};
 use super::events::zone_of;
-use super::schema::{ClickFilters, ClickList, Link, LinkChange, LinkFilters, LinkList, NewLink};
+use super::link_schema::{Link, LinkChange, LinkFilters, LinkList, NewLink};
 use super::{clicks, links};
 use crate::asked::{Path, Query};
 use crate::auth::with_secret_key;

@@ -1,29 +1,12 @@
 //! Amounts of this dialect: money and monetary discounts in minor units, other rewards in whole ones.
 //!
-//! Nothing is rounded here: an amount that has a part of a minor unit is shown with it. Leaves what an amount is of to
-//! its [`Unit`].
+//! Nothing is rounded here: an amount that has a part of a minor unit is shown with it. How one is shown is the domain's, because
+//! webhooks show it too. Leaves what an amount is of to its [`Unit`].
 
 use crate::json::field::FieldError;
 use crate::json::field::Fields;
 use headwater_domain::money::{Decimal, MICROS, Unit};
-use serde_json::Value;
-
-/// The name of a unit in this dialect: every currency is `cash`.
-pub fn unit_name(unit: Unit) -> String {
-    if unit.is_money() { "cash".to_owned() } else { unit.name() }
-}
-
-/// An amount as it is shown.
-pub fn to_wire(amount: Decimal, unit: Unit) -> Value {
-    let minor = i128::from(amount.0) * 10_i128.pow(unit.minor_digits());
-    let (whole, rest) = (minor / i128::from(MICROS), (minor % i128::from(MICROS)).unsigned_abs());
-    if rest == 0 {
-        return i64::try_from(whole).map_or(Value::Null, Value::from);
-    }
-    let sign = if minor < 0 { "-" } else { "" };
-    let text = format!("{sign}{}.{rest:06}", whole.unsigned_abs());
-    serde_json::from_str(text.trim_end_matches('0')).unwrap_or(Value::Null)
-}
+pub use headwater_domain::postback::entity::{amount_json as to_wire, unit_name};
 
 /// An amount as it was sent, a whole number; `None` where it is too large for our books.
 pub fn from_wire(minor: i64, unit: Unit) -> Option<Decimal> {

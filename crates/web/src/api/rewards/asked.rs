@@ -5,7 +5,8 @@
 //! that is not known is 422, never one that is left out: whoever asks for less must not be given all. Other unknown names
 //! are ignored; an empty value is as good as none. Leaves what a filter does to each list.
 //!
-//! Lists declare their filters by name: `status` takes one value, `campaign_id[]` several, `amount..` `[from]` and `[to]`.
+//! Lists declare their filters by name: `status` takes one value, `campaign_id[]` several, `amount..` `[from]` and `[to]`, and
+//! `inactivity{metric,days}` `[metric]` and `[days]`.
 
 use super::problem::RewardsError;
 use crate::asked::plain_number;
@@ -102,6 +103,16 @@ impl Query {
             let name = name_of(filter);
             let of_name =
                 || self.0.iter().filter(|p| p.name == "filters" && p.keys.first().is_some_and(|key| key == name));
+            if let Some(parts) = parts_of(filter) {
+                let is_part =
+                    |p: &Parameter| matches!(&p.keys[1..], [part] if parts.split(',').any(|known| known == part));
+                if of_name().any(|p| !is_part(p)) {
+                    return Err(RewardsError::invalid_params(format!(
+                        "filters[{name}] takes {parts} in further brackets."
+                    )));
+                }
+                continue;
+            }
             if of_name().any(|p| !is_value_or_element(&p.keys[1..])) {
                 return Err(RewardsError::invalid_params(format!(
                     "filters[{name}] takes nothing in further brackets."
@@ -160,7 +171,12 @@ impl Query {
         self.0.iter().filter(of_name).map(|p| p.value.as_str()).filter(|value| !value.is_empty()).collect()
     }
 
-    /// The same, numbers of ours.
+    /// `filters[name][part]`.
+    pub fn filter_part(&self, name: &str, part: &str) -> Option<&str> {
+        self.value("filters", &[name, part])
+    }
+
+    /// The same as a list, numbers of ours.
     pub fn filter_numbers(&self, name: &str) -> Result<Vec<i64>, RewardsError> {
         let wrong = || RewardsError::invalid_params(format!("filters[{name}] must be whole numbers from 1 on."));
         self.filter_list(name).into_iter().map(|text| plain_number(text).ok_or_else(wrong)).collect()
@@ -256,7 +272,13 @@ const SEVERAL: &str = "[]";
 const BOUNDS: &str = "..";
 
 fn name_of(filter: &str) -> &str {
-    filter.trim_end_matches(SEVERAL).trim_end_matches(BOUNDS)
+    let name = filter.split('{').next().unwrap_or(filter);
+    name.trim_end_matches(SEVERAL).trim_end_matches(BOUNDS)
+}
+
+/// What a declared filter has between braces: its parts.
+fn parts_of(filter: &str) -> Option<&str> {
+    filter.split_once('{').and_then(|(_, rest)| rest.strip_suffix('}'))
 }
 
 /// Nothing in brackets, or an index.
@@ -293,7 +315,7 @@ mod tests {
     use super::*;
 
     fn query(text: &str) -> Result<Query, &'static str> {
-        Query::parse(text, &["status", "created_at..", "amount..", "plan_id[]"], &["amount"])
+        Query::parse(text, &["status", "created_at..", "amount..", "plan_id[]", "idle{metric,days}"], &["amount"])
             .map_err(|error| error.code())
     }
 
@@ -339,9 +361,16 @@ mod tests {
             "filters[status][from]=a",
             "filters[plan_id][from]=a",
             "filters[plan_id][][]=a",
+            "filters[idle]=a",
+            "filters[idle][hours]=1",
         ] {
             assert_eq!(query(text).expect_err(text), "invalid_params", "{text}");
         }
+        let parts = query("filters[idle][metric]=click&filters[idle][days]=30").expect("a query");
+        assert_eq!(
+            (parts.filter_part("idle", "metric"), parts.filter_part("idle", "days")),
+            (Some("click"), Some("30"))
+        );
         let one = query("filters[status][]=a").expect("a query");
         assert_eq!((one.filter("status"), one.filter_or_plain("status")), (Some("a"), Ok(Some("a"))));
         assert_eq!(query("status[]=a").expect("a query").filter_or_plain("status"), Ok(Some("a")));

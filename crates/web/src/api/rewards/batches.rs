@@ -5,6 +5,7 @@
 
 use super::asked::{Address, Query, number_in_path, one_of};
 use super::caller::{Caller, with_rewards_key};
+use super::commissions::between_commas;
 use super::ids;
 use super::page::{PER_PAGE, Page};
 use super::problem::RewardsError;
@@ -24,10 +25,10 @@ const STATUSES: [&str; 5] = ["pending", "in_progress", "completed", "failed", "s
 
 /// List batches
 ///
-/// Those in progress, or those of a status; newest first.
+/// Those in progress, or those of the statuses that are named; newest first.
 #[utoipa::path(get, path = "/api/v2/company/batch_processes", operation_id = "rewards_batch_list", tag = "Rewards",
     security(("rewards_key" = [])),
-    params(("filters[status]" = Option<String>, Query, description = "pending, in_progress, completed, failed or stopped"), ("page" = Option<String>, Query, description = "From 1"), ("per_page" = Option<String>, Query, description = "At most 100; 20")),
+    params(("filters[status]" = Option<String>, Query, description = "pending, in_progress, completed, failed or stopped; one or several"), ("page" = Option<String>, Query, description = "From 1"), ("per_page" = Option<String>, Query, description = "At most 100; 20")),
     responses((status = 200, description = "A page; totals are in headers", body = Value)))]
 pub async fn list(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_rewards_key!(state, headers, |caller| listed(&state, &caller, &address).await)
@@ -58,13 +59,20 @@ async fn asked(
     caller: &Caller,
     address: &Address,
 ) -> Result<(Page, Vec<BatchStory>, i64), RewardsError> {
-    let query = Query::parse(&address.query, &["status"], &[])?;
+    let query = Query::parse(&address.query, &["status[]"], &[])?;
     let page = Page::parse(&query, PER_PAGE)?;
-    let status = one_of("status", query.filter_or_plain("status")?, &STATUSES)?;
+    let mut asked = query.filter_list("status");
+    if asked.is_empty() {
+        asked.extend(query.filter_or_plain("status")?);
+    }
+    for status in &asked {
+        one_of("status", Some(status), &STATUSES)?;
+    }
     // Both words are read for a batch that goes on; ours is one.
-    let status = status.map(|status| if status == "pending" { "in_progress" } else { status }.to_owned());
-    let total = state.app.batch_count(caller.account, status.clone()).await?;
-    let stories = state.app.batch_list(caller.account, status, page.page, page.per_page).await?;
+    let word = |status: &&str| if *status == "pending" { "in_progress".to_owned() } else { (*status).to_owned() };
+    let statuses = (!asked.is_empty()).then(|| between_commas(&asked.iter().map(word).collect::<Vec<_>>()));
+    let total = state.app.batch_count(caller.account, statuses.clone()).await?;
+    let stories = state.app.batch_list(caller.account, statuses, page.page, page.per_page).await?;
     Ok((page, stories, total))
 }
 

@@ -1,79 +1,92 @@
 //! `POST /commissions`: a sale that somebody reports by hand, or a commission without one (`rewards-api.md` §6).
 //!
 //! Answers with an array, because one sale may pay several tiers. Leaves what a sale pays to the plan: a sale by hand is the
-//! same fact as a tracked one.
+//! same fact as a tracked one. Invariant: under one `Idempotency-Key` a sale without an `event_id` is one fact, also where its
+//! answer was lost.
 
 use super::amount;
 use super::asked::one_of;
 use super::caller::{Caller, with_rewards_key};
+use super::once::key_of_attempt;
 use super::problem::RewardsError;
 use super::track;
 use crate::body::{REFERRAL_BYTES_MAX, read};
+use crate::idempotency::{Attempted, given};
 use crate::json::field::{Fields, parse_object};
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::commission::custom::CustomCommission;
+use headwater_app::commission::shown::{ShownFilter, ShownOrder};
 use headwater_app::error::Error;
+use headwater_app::keep::Attempt;
 use headwater_app::referral::{Named, Referral};
-use headwater_app::tracking::{Bought, Visitor};
+use headwater_app::tracking::{BILLING_PERIOD, Bought, PLAN, TrackFailure, Visitor};
 use headwater_domain::ids::{CommissionId, CustomerId, MembershipId, ProgramId};
 use headwater_domain::money::{Currency, Unit};
 use headwater_domain::postback::entity::CommissionEntity;
 use headwater_domain::time::{Date, Instant, Zone};
 use http::{HeaderMap, StatusCode};
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 const NOTE_CHARS_MAX: usize = 2000;
 const UNITS: [&str; 6] = ["cash", "points", "credits", "free_months", "mon_discount", "discount_per"];
+/// Tiers of one sale.
+const OF_ONE_SALE_MAX: i64 = 100;
 const BILLING_PERIODS: [&str; 3] = ["monthly", "yearly", "one_time"];
 
 /// Make commissions
 ///
 /// Of a sale (`commission_type` `sale`, `referral_id`, `sale_amount`), or without one (`custom`, `promoter_campaign_id`,
-/// `amount`).
+/// `amount`). What a sale pays is in the campaign's rewards, so its `unit` is refused; the `event_date` of a custom commission says
+/// in which month it counts. Nobody is sent mail: `notify_promoter` changes nothing.
 #[utoipa::path(post, path = "/api/v2/company/commissions", operation_id = "rewards_commission_create", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value,
     responses((status = 200, description = "The commissions", body = Value),
         (status = 409, description = "This `event_id` was seen already", body = Value)))]
-pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+pub async fn create(State(state): State<WebState>, attempted: Attempted, headers: HeaderMap, body: Body) -> Response {
     with_rewards_key!(state, headers, |caller| {
+        let attempt = attempted.map(|Extension(attempt)| attempt);
         let body = read(&headers, body, REFERRAL_BYTES_MAX).await?;
         let fields = parse_object(&body)?;
+        fields.optional_bool("notify_promoter")?;
         let made = match fields.required_string("commission_type")?.as_str() {
-            "sale" => of_sale(&state, &caller, &fields).await?,
-            "custom" => vec![custom(&state, &caller, &fields).await?],
+            "sale" => of_sale(&state, &caller, &fields, attempt.as_ref()).await?,
+            "custom" => vec![custom(&state, &caller, &fields, attempt).await?],
             _ => {
                 let message = "commission_type must be sale or custom.";
                 return Err(RewardsError::invalid("commission_type", message));
             }
         };
-        Ok(Json(made.iter().map(CommissionEntity::to_json).collect::<Vec<_>>()).into_response())
+        Ok(Json(to_wire(&made)).into_response())
     })
+}
+
+fn to_wire(made: &[CommissionEntity]) -> Value {
+    made.iter().map(CommissionEntity::to_json).collect()
 }
 
 async fn of_sale(
     state: &WebState,
     caller: &Caller,
     fields: &Fields<'_>,
+    attempt: Option<&Attempt>,
 ) -> Result<Vec<CommissionEntity>, RewardsError> {
+    if fields.raw("unit").is_some_and(|unit| unit != "null") {
+        let message = "unit cannot be chosen for a sale: what it pays is in the rewards of its campaign.";
+        return Err(RewardsError::inexpressible("unit", message));
+    }
     let referral = state.app.referral_read(caller.account, CustomerId(fields.required_integer("referral_id")?)).await?;
     let amount_minor = fields.required_integer("sale_amount")?;
     let (internal, external) = (note(fields, "internal_note")?, note(fields, "external_note")?);
-    let mut attributes = Map::new();
-    if let Some(plan) = fields.optional_string("plan_id")? {
-        attributes.insert("plan".to_owned(), plan.into());
-    }
-    let period = fields.optional_string("billing_period")?;
-    let what = "billing_period";
-    if let Some(period) = one_of(what, period.as_deref(), &BILLING_PERIODS).map_err(|e| field_error(what, &e))? {
-        attributes.insert(what.to_owned(), period.into());
-    }
+    let attributes = said(fields)?;
     let at = event_date(state, caller, &referral, fields)?;
-    let event_id = fields.optional_string("event_id")?.filter(|key| !key.trim().is_empty());
-    // A sale by hand without a key of its own is never the same as another.
+    let event_id = track::text(fields, "event_id")?.filter(|key| !key.trim().is_empty());
+    // A sale by hand without a key of its own is never the same as another, but where it is the same request.
+    let of_attempt = attempt.filter(|_| event_id.is_none()).map(key_of_attempt);
+    let event_id = event_id.or_else(|| of_attempt.clone());
     let event_id = event_id.unwrap_or_else(|| format!("manual-{}", state.app.next_id(state.app.clock.now())));
     let bought = Bought {
         named: Named::new(referral.row.email.as_deref(), referral.uid().as_deref()),
@@ -85,9 +98,12 @@ async fn of_sale(
         at,
         attributes,
     };
-    let tracked = state.app.track_sale(caller.account, bought).await;
-    let tracked = tracked.map_err(|failure| track::refused(failure, track::SALE_AMOUNT))?;
-    let ids: Vec<i64> = tracked.commissions.iter().map(|row| row.id).collect();
+    let ids: Vec<i64> = match (state.app.track_sale(caller.account, bought).await, of_attempt) {
+        (Ok(tracked), _) => tracked.commissions.iter().map(|row| row.id).collect(),
+        // It was carried out, and its answer was lost.
+        (Err(TrackFailure::Repeated), Some(key)) => of_event(state, caller, key).await?,
+        (Err(failure), _) => return Err(track::refused(failure, track::SALE_AMOUNT)),
+    };
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -98,6 +114,27 @@ async fn of_sale(
         }
     }
     Ok(state.app.commissions_shown_by_id(caller.account, ids).await?)
+}
+
+/// The commissions of the one sale that has this key.
+async fn of_event(state: &WebState, caller: &Caller, key: String) -> Result<Vec<i64>, RewardsError> {
+    let filter = ShownFilter { part: Some(key), ..ShownFilter::default() };
+    let order = (ShownOrder::default(), false);
+    let shown = state.app.commissions_shown(caller.account, filter, order, 1, OF_ONE_SALE_MAX).await?;
+    Ok(shown.rows.iter().map(|row| row.id).collect())
+}
+
+/// What is kept beside a commission, and shown again.
+fn said(fields: &Fields<'_>) -> Result<Map<String, Value>, RewardsError> {
+    let mut said = Map::new();
+    if let Some(plan) = track::text(fields, "plan_id")? {
+        said.insert(PLAN.to_owned(), plan.into());
+    }
+    let (what, period) = (BILLING_PERIOD, fields.optional_string(BILLING_PERIOD)?);
+    if let Some(period) = one_of(what, period.as_deref(), &BILLING_PERIODS).map_err(|e| field_error(what, &e))? {
+        said.insert(what.to_owned(), period.into());
+    }
+    Ok(said)
 }
 
 /// When a sale by hand happened: a day in its campaign's zone, which counts from its start, or a moment. Not ahead of now.
@@ -116,7 +153,12 @@ fn event_date(
     at.filter(|at| *at <= state.app.clock.now()).map(Some).ok_or_else(wrong)
 }
 
-async fn custom(state: &WebState, caller: &Caller, fields: &Fields<'_>) -> Result<CommissionEntity, RewardsError> {
+async fn custom(
+    state: &WebState,
+    caller: &Caller,
+    fields: &Fields<'_>,
+    attempt: Option<Attempt>,
+) -> Result<CommissionEntity, RewardsError> {
     let membership = MembershipId(fields.required_integer("promoter_campaign_id")?);
     let directory = state.app.directory();
     let member = directory.membership(caller.account, membership);
@@ -133,16 +175,27 @@ async fn custom(state: &WebState, caller: &Caller, fields: &Fields<'_>) -> Resul
         membership,
         unit: Some(unit),
         amount: amount::required(fields, "amount", unit)?,
-        event_id: fields.optional_string("event_id")?.filter(|key| !key.trim().is_empty()),
+        event_id: track::text(fields, "event_id")?.filter(|key| !key.trim().is_empty()),
+        event_date: custom_date(fields)?,
         internal_note: note(fields, "internal_note")?,
         external_note: note(fields, "external_note")?,
-        made_by: None,
+        said: said(fields)?,
     };
-    let made = state.app.commission_custom(caller.account, custom, &caller.actor()).await;
+    let render = |made: &CommissionEntity| given(StatusCode::OK, &to_wire(std::slice::from_ref(made)));
+    let keep = state.app.keep(attempt, render);
+    let made = state.app.commission_custom(caller.account, custom, &caller.actor(), keep).await;
     made.map_err(|error| match error {
         Error::Conflict { message, .. } => RewardsError::new(StatusCode::CONFLICT, "conflict", message),
         other => other.into(),
     })
+}
+
+/// The day that a commission by hand is for; of a moment, its day in UTC.
+fn custom_date(fields: &Fields<'_>) -> Result<Option<Date>, RewardsError> {
+    let Some(text) = fields.optional_string("event_date")?.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let wrong = || RewardsError::invalid("event_date", "event_date must be a date, as in 2026-01-31.");
+    let day = text.parse::<Date>().ok().or_else(|| Instant::parse(&text).map(|at| Zone::UTC.day_of(at)));
+    day.map(Some).ok_or_else(wrong)
 }
 
 fn note(fields: &Fields<'_>, name: &str) -> Result<Option<String>, RewardsError> {

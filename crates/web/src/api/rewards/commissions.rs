@@ -32,7 +32,7 @@ pub(super) const FILTERS: [&str; 15] = [
     "created_at..",
     "campaign_id[]",
     "payout_id[]",
-    "plan_id",
+    "plan_id[]",
     "promoter_id",
     "due_period",
     "first_commission",
@@ -146,7 +146,11 @@ pub(super) fn filter(query: &Query) -> Result<ShownFilter, RewardsError> {
         created_to: to.map(|at| at.0 - 1),
         campaign_ids: numbers(query, "campaign_id")?,
         payout_ids: numbers(query, "payout_id")?,
-        plan_pair: query.filter("plan_id").map(|plan| format!("\"plan\":{}", Value::from(plan))),
+        plan_pairs: query
+            .filter_list("plan_id")
+            .into_iter()
+            .map(|plan| format!("\"plan\":{}", Value::from(plan)))
+            .collect(),
         promoter_id: promoter.first().copied(),
         due_period: due_period.map(str::to_owned),
         is_first: flag("first_commission")?,
@@ -203,13 +207,14 @@ mod tests {
     fn lists_and_bounds_are_read() {
         let filter = read_filter(
             "ids[]=7&ids[]=8&filters[campaign_id][]=1000&filters[payout_id]=9&filters[created_at][to]=2026-01-01\
-             &filters[amount][from]=-5&filters[fulfilled]=no&filters[plan_id]=pro&filters[fraud_check][]=ad_source",
+             &filters[amount][from]=-5&filters[fulfilled]=no&filters[plan_id][]=pro&filters[plan_id][]=7&filters[fraud_check][]=ad_source",
         )
         .expect("a filter");
         assert_eq!((filter.ids.as_deref(), filter.campaign_ids.as_deref()), (Some(",7,8,"), Some(",1000,")));
         assert_eq!((filter.payout_ids.as_deref(), filter.amount_from), (Some(",9,"), Some(-5)));
         assert_eq!(filter.created_to, Some(1_767_312_000_000_000 - 1));
-        assert_eq!((filter.is_fulfilled, filter.plan_pair.as_deref()), (Some(false), Some("\"plan\":\"pro\"")));
+        assert_eq!(filter.is_fulfilled, Some(false));
+        assert_eq!(filter.plan_pairs, ["\"plan\":\"pro\"", "\"plan\":\"7\""]);
         assert_eq!(filter.fraud_checks.as_deref(), Some(",ad_source,"));
     }
 

@@ -117,22 +117,6 @@ pub async fn links(State(state): State<WebState>, headers: HeaderMap, Path(id): 
     })
 }
 
-/// Read a membership's figures by day
-#[utoipa::path(get, path = "/api/v2/company/promoter_campaigns/{id}/chart_data", operation_id = "rewards_membership_chart",
-    tag = "Rewards", security(("rewards_key" = [])), params(("id" = String, Path, description = "Its number")),
-    responses((status = 200, description = "Sales and revenue of each day that had any", body = Value)))]
-pub async fn chart(State(state): State<WebState>, headers: HeaderMap, Path(id): Path<String>) -> Response {
-    with_rewards_key!(state, headers, |caller| {
-        let id = MembershipId(number_in_path(&id, "promoter_campaign")?);
-        let membership = state.app.membership_read(caller.account, id)?;
-        let figures = figures_of(&state.app, &membership).await?;
-        let unit = unit_of(&state.app, &membership);
-        let day = |(day, (_, sales, revenue)): (&String, &(i64, i64, _))| json!({"date": day, "sales_count": sales, "revenue_amount": unit.map(|unit| amount::to_wire(*revenue, unit))});
-        let rows: Vec<Value> = figures.days.iter().map(day).collect();
-        Ok(Json(json!({"data": rows})).into_response())
-    })
-}
-
 fn from_wire(fields: &Fields<'_>) -> Result<MembershipChange, RewardsError> {
     let state = fields.optional_string("state")?;
     let unknown = || RewardsError::invalid("state", format!("state must be one of {}.", STATES.join(", ")));

@@ -9,6 +9,7 @@ use super::caller::with_rewards_key;
 use super::commissions::{DUE_PERIODS, between_commas, numbers};
 use super::page::{PER_PAGE, Page};
 use super::problem::RewardsError;
+use super::promoter_filter::suspected;
 use crate::state::WebState;
 use axum::Json;
 use axum::extract::State;
@@ -20,7 +21,7 @@ use headwater_domain::postback::entity::PayoutEntity;
 use headwater_domain::time::{Instant, Period, PeriodLength, Zone};
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Payouts that are grouped in one answer.
 const GROUPED_MAX: i64 = 10_000;
@@ -30,7 +31,7 @@ pub(super) const SORTINGS: [&str; 3] = ["amount", "period_start", "period_end"];
 pub(super) const FILTERS: [&str; 10] = [
     "status",
     "campaign_id[]",
-    "payments_batch_id",
+    "payments_batch_id[]",
     "due_period",
     "period_start..",
     "period_end..",
@@ -40,6 +41,8 @@ pub(super) const FILTERS: [&str; 10] = [
     "group_ref",
 ];
 const MIN_PAYMENT: &str = "min_payment";
+/// What the promoter's referrals are suspected of. A partner's own list does not have it.
+const SUSPECTED: &str = "fraud_suspicions[]";
 const STATISTICS: [(&str, PayoutGrouping); 3] = [
     ("paid_period", PayoutGrouping::PaidPeriod),
     ("status", PayoutGrouping::Status),
@@ -74,9 +77,10 @@ pub(super) struct Asked {
     responses((status = 200, description = "A page; totals are in headers", body = Value)))]
 pub async fn list(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &FILTERS, &SORTINGS)?;
+        let query = Query::parse(&address.query, &[&FILTERS[..], &[SUSPECTED]].concat(), &SORTINGS)?;
         let page = Page::parse(&query, PER_PAGE)?;
-        let Asked { filter, method, order } = asked(&state, caller.account, &query)?;
+        let Asked { mut filter, method, order } = asked(&state, caller.account, &query)?;
+        narrow_by_suspicion(&state, caller.account, &query, &mut filter).await?;
         let method = method.as_deref();
         let shown = state.app.payouts_shown(caller.account, filter, method, order, page.page, page.per_page).await?;
         Ok(page.answer(&address, shown.rows.iter().map(PayoutEntity::to_json).collect(), shown.total))
@@ -152,12 +156,13 @@ pub(super) fn due(sums: &[PayoutSum], now: Instant) -> Value {
     responses((status = 200, description = "`{data, meta}`", body = Value)))]
 pub async fn group_by_promoters(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &[&FILTERS[..], &[MIN_PAYMENT]].concat(), &SORTINGS)?;
+        let query = Query::parse(&address.query, &[&FILTERS[..], &[MIN_PAYMENT, SUSPECTED]].concat(), &SORTINGS)?;
         let page = Page::parse(&query, PER_PAGE)?;
         let details = yes_or_no("include_payout_method_details", query.text("include_payout_method_details"))?;
         let wrong = || RewardsError::invalid_params("filters[min_payment] must be a whole number.");
         let least = query.filter(MIN_PAYMENT).map(|text| text.parse::<i64>().map_err(|_| wrong())).transpose()?;
-        let Asked { filter, method, order } = asked(&state, caller.account, &query)?;
+        let Asked { mut filter, method, order } = asked(&state, caller.account, &query)?;
+        narrow_by_suspicion(&state, caller.account, &query, &mut filter).await?;
         let shown = state.app.payouts_shown(caller.account, filter, method.as_deref(), order, 1, GROUPED_MAX).await?;
         let mut groups: BTreeMap<(Option<i64>, Unit), Vec<&PayoutEntity>> = BTreeMap::new();
         for payout in &shown.rows {
@@ -247,7 +252,7 @@ pub(super) fn asked(state: &WebState, account: AccountId, query: &Query) -> Resu
         ids: query.ids()?.map(|ids| between_commas(&ids)),
         status: status.map(str::to_owned),
         campaign_ids: numbers(query, "campaign_id")?,
-        payments_batch_id: query.filter_numbers("payments_batch_id")?.first().copied(),
+        payments_batch_ids: numbers(query, "payments_batch_id")?,
         due_period: due_period.map(str::to_owned),
         period_start_from: start_from.map(|at| at.0),
         period_start_to: start_to.map(|at| at.0 - 1),
@@ -270,6 +275,30 @@ pub(super) fn asked(state: &WebState, account: AccountId, query: &Query) -> Resu
         }
     };
     Ok(Asked { filter, method: method.map(str::to_owned), order })
+}
+
+/// Only of promoters whose referrals are under such a suspicion, or under none.
+async fn narrow_by_suspicion(
+    state: &WebState,
+    account: AccountId,
+    query: &Query,
+    filter: &mut PayoutShownFilter,
+) -> Result<(), RewardsError> {
+    let named = query.filter_list("fraud_suspicions");
+    if named.is_empty() {
+        return Ok(());
+    }
+    let fits = suspected(&named)?;
+    let suspicions = state.app.suspicions(account).await?;
+    let none = BTreeSet::new();
+    let before = filter.promoter_ids.take();
+    let partners = state.app.directory().partners(account);
+    let fitting = partners.iter().filter(|partner| {
+        let is_found = before.as_ref().is_none_or(|ids| ids.contains(&format!(",{},", partner.id)));
+        is_found && fits(suspicions.get(&partner.id).unwrap_or(&none))
+    });
+    filter.promoter_ids = Some(between_commas(&fitting.map(|partner| partner.id.0).collect::<Vec<_>>()));
+    Ok(())
 }
 
 /// The promoters in whose name or email a text is, as the store takes lists.

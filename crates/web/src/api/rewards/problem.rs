@@ -86,7 +86,7 @@ impl RewardsError {
 
     /// 503. Log the cause where it is handled; it is not shown.
     pub fn unavailable() -> Self {
-        let message = "The service cannot do this now. Try again; a sale or a commission needs its event_id for that.";
+        let message = "The service cannot do this now. Try again, with the same event_id or Idempotency-Key.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "internal_error", message)
     }
 

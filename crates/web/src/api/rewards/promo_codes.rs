@@ -1,11 +1,11 @@
-//! Promo codes: list, create, change, delete.
+//! Promo codes: list, create, read, change, delete.
 
 use super::asked::{Address, Query, number_in_path};
 use super::caller::with_rewards_key;
 use super::campaigns::document;
 use super::page::{PER_PAGE, Page};
 use super::problem::RewardsError;
-use crate::asked::Path;
+use crate::asked::{Path, plain_number};
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
 use crate::state::WebState;
 use axum::Json;
@@ -25,7 +25,10 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
     with_rewards_key!(state, headers, |caller| {
         let query = Query::parse(&address.query, &["promoter_campaign_id"], &[])?;
         let page = Page::parse(&query, PER_PAGE)?;
-        let of = query.filter_numbers("promoter_campaign_id")?.first().copied().map(MembershipId);
+        // Published without brackets.
+        let wrong = || RewardsError::invalid_params("promoter_campaign_id must be a whole number from 1 on.");
+        let of = query.filter_or_plain("promoter_campaign_id")?;
+        let of = of.map(|text| plain_number(text).ok_or_else(wrong)).transpose()?.map(MembershipId);
         let (rows, total) = state.app.promo_code_list(caller.account, of, page.per_page, page.offset()).await?;
         Ok(page.answer(&address, rows.iter().map(to_wire).collect(), total))
     })
@@ -45,6 +48,17 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Bod
         let membership = MembershipId(membership.ok_or_else(missing)?);
         let row = state.app.promo_code_create(caller.account, membership, &code, own(asked)).await?;
         Ok((StatusCode::CREATED, Json(to_wire(&row))).into_response())
+    })
+}
+
+/// Read a promo code
+#[utoipa::path(get, path = "/api/v2/company/promo_codes/{id}", operation_id = "rewards_promo_code_read", tag = "Rewards",
+    security(("rewards_key" = [])), params(("id" = String, Path, description = "Its number")),
+    responses((status = 200, description = "The code", body = Value)))]
+pub async fn read(State(state): State<WebState>, headers: HeaderMap, Path(id): Path<String>) -> Response {
+    with_rewards_key!(state, headers, |caller| {
+        let id = number_in_path(&id, "promo_code")?;
+        Ok(Json(to_wire(&state.app.promo_code_read(caller.account, id).await?)).into_response())
     })
 }
 

@@ -5,7 +5,7 @@ use crate::json::field::Fields;
 use headwater_app::app::App;
 use headwater_app::membership::MemberState;
 use headwater_app::promoter::PromoterRequest;
-use headwater_domain::ids::{AccountId, ProgramId};
+use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use serde_json::{Map, Value};
 
 /// Kept as it is said.
@@ -39,7 +39,16 @@ pub fn from_wire(fields: &Fields<'_>) -> Result<PromoterRequest, RewardsError> {
     if email.as_deref() == Some("") {
         return Err(RewardsError::invalid("email", "email can not be blank."));
     }
-    Ok(PromoterRequest { email, name, cust_id: fields.optional_string_up_to("cust_id", 128)?, said })
+    let parent = fields.optional_integer("parent_promoter_id")?.map(PartnerId);
+    let is_cleared = fields.is_null("parent_promoter_id");
+    Ok(PromoterRequest {
+        email,
+        name,
+        cust_id: fields.optional_string_up_to("cust_id", 128)?,
+        parent: if is_cleared { Some(None) } else { parent.map(Some) },
+        ref_token: fields.optional_string("ref_token")?,
+        said,
+    })
 }
 
 /// The campaign that a body names.

@@ -2,8 +2,7 @@
 //!
 //! Leaves their memberships to `memberships`. Invariant: balances of two units are never added up.
 
-use super::amount;
-use super::asked::{Address, Query, one_of, yes_or_no};
+use super::asked::{Address, Query, one_of};
 use super::batches;
 use super::caller::{Caller, with_rewards_key};
 use super::ids::ids;
@@ -11,6 +10,7 @@ use super::memberships;
 use super::page::{PER_PAGE, Page};
 use super::problem::RewardsError;
 use super::promoter_body::{from_wire, program_in, state_asked};
+use super::promoter_filter::{FILTERS, SORTINGS, fitting};
 use crate::asked::Path;
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
 use crate::json::field::{Fields, parse_object};
@@ -28,38 +28,26 @@ use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::money::{Currency, Unit};
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
-use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-const FILTERS: [&str; 9] = [
-    "revenue_amount..",
-    "customers_count..",
-    "referrals_count..",
-    "clicks_count..",
-    "joined_at..",
-    "campaign_id[]",
-    "state",
-    "parent_promoter_id[]",
-    "archived",
-];
-const STATES: [&str; 5] = ["pending", "accepted", "rejected", "blocked", "inactive"];
 pub(super) type AllFigures = BTreeMap<(PartnerId, ProgramId), Figures>;
 
 /// List promoters
+///
+/// Newest first, or by `sorting[…]`. `filters[inactivity][metric]` (`click`, `referral`, `customer`, `sale`) with `[days]` are those
+/// that had none of it for so long. Nobody logs in here with a password, so `filters[last_login_at]` finds nobody.
 #[utoipa::path(get, path = "/api/v2/company/promoters", operation_id = "rewards_promoter_list", tag = "Rewards",
     security(("rewards_key" = [])),
     responses((status = 200, description = "`{data, meta: {pending_count}}`, newest first", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &FILTERS, &[])?;
+        let query = Query::parse(&address.query, &FILTERS, &SORTINGS)?;
         let page = Page::parse(&query, PER_PAGE)?;
         let app = &state.app;
-        let mut all = app.directory().partners(caller.account);
-        all.reverse();
-        narrow(app, caller.account, &query, &mut all)?;
         let figures = app.figures(caller.account, None).await?;
-        narrow_by_figures(app, caller.account, &query, &figures, &mut all)?;
+        let all = fitting(app, caller.account, &query, &figures).await?;
         let mut rows = Vec::new();
         for partner in page.of_all(&all) {
             rows.push(shown(app, partner, &figures).await?);
@@ -72,6 +60,8 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
 }
 
 /// Create a promoter
+///
+/// A member of `initial_campaign_id`, else of the first campaign, under the promoter `parent_promoter_id`, named there by `ref_token`.
 #[utoipa::path(post, path = "/api/v2/company/promoters", operation_id = "rewards_promoter_create", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value, responses((status = 201, description = "The promoter", body = Value)))]
 pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
@@ -120,6 +110,10 @@ pub async fn update(
         let before = find(&state.app, caller.account, &address, &id).await?;
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
         let asked = from_wire(&parse_object(&body)?)?;
+        if asked.ref_token.is_some() {
+            let message = "ref_token is a membership's: change it under /promoter_campaigns/{id}.";
+            return Err(RewardsError::inexpressible("ref_token", message));
+        }
         let partner = state.app.promoter_patch(caller.account, before.id, asked).await?;
         let figures = state.app.figures(caller.account, Some(partner.id)).await?;
         Ok(Json(shown(&state.app, &partner, &figures).await?).into_response())
@@ -265,53 +259,10 @@ async fn find(app: &App, account: AccountId, address: &Address, id: &str) -> Res
     Ok(app.promoter_find(account, by, id).await?)
 }
 
-fn narrow(app: &App, account: AccountId, query: &Query, all: &mut Vec<Arc<Partner>>) -> Result<(), RewardsError> {
-    let is_archived = yes_or_no("filters[archived]", query.filter("archived"))?.unwrap_or(false);
-    let (campaigns, parents) = (query.filter_numbers("campaign_id")?, query.filter_numbers("parent_promoter_id")?);
-    let wanted = one_of("filters[state]", query.filter("state"), &STATES)?;
-    let (from, to) = query.filter_period("joined_at")?;
-    let (ids, part, now) = (query.ids()?, query.text("q").map(str::to_lowercase), app.clock.now());
-    all.retain(|partner| {
-        let members = app.memberships_of(account, partner.id);
-        let member = |fits: &dyn Fn(&headwater_app::membership::Membership) -> bool| members.iter().any(|m| fits(m));
-        let joined = Instant(partner.row.created_at);
-        let texts = [Some(partner.row.name.clone()), partner.row.email.clone(), cust_id(partner)];
-        let texts = texts.into_iter().flatten().chain(members.iter().map(|member| member.row.ref_token.clone()));
-        archived_at(partner).is_some() == is_archived
-            && ids.as_ref().is_none_or(|ids| ids.contains(&partner.id.0))
-            && (campaigns.is_empty() && wanted.is_none()
-                || member(&|m| {
-                    (campaigns.is_empty() || campaigns.contains(&m.program.0))
-                        && wanted.is_none_or(|wanted| m.state.name() == wanted)
-                }))
-            && (parents.is_empty() || partner.parent_at(now).is_some_and(|parent| parents.contains(&parent.0)))
-            && from.is_none_or(|from| joined >= from)
-            && to.is_none_or(|to| joined < to)
-            && part
-                .as_ref()
-                .is_none_or(|part| texts.into_iter().any(|text| text.to_lowercase().contains(part.as_str())))
-    });
-    Ok(())
-}
-
-fn narrow_by_figures(
-    app: &App,
-    account: AccountId,
-    query: &Query,
-    figures: &AllFigures,
-    all: &mut Vec<Arc<Partner>>,
-) -> Result<(), RewardsError> {
-    for name in ["revenue_amount", "customers_count", "referrals_count", "clicks_count"] {
-        let (from, to) = query.filter_range(name)?;
-        if from.is_none() && to.is_none() {
-            continue;
-        }
-        all.retain(|partner| {
-            let value = stats(app, account, partner.id, figures)[name].as_i64().unwrap_or(0);
-            from.is_none_or(|from| value >= from) && to.is_none_or(|to| value <= to)
-        });
-    }
-    Ok(())
+/// The figures of a partner, by program.
+fn of_partner(figures: &AllFigures, partner: PartnerId) -> impl Iterator<Item = (ProgramId, &Figures)> {
+    let range = figures.range((partner, ProgramId(0))..=(partner, ProgramId(i64::MAX)));
+    range.map(|((_, program), of)| (*program, of))
 }
 
 /// Over all memberships; revenue is that of the account's first program's currency.
@@ -319,28 +270,14 @@ pub(super) fn stats(app: &App, account: AccountId, partner: PartnerId, figures: 
     let directory = app.directory();
     let own = directory.default_program(account).map(|program| program.settings.currency.clone());
     let mut all = Figures::default();
-    for ((_, program), of) in figures.range((partner, ProgramId(0))..=(partner, ProgramId(i64::MAX))) {
+    for (program, of) in of_partner(figures, partner) {
         all.add_counts(of);
-        let currency = directory.program(account, *program).map(|program| program.settings.currency.clone());
+        let currency = directory.program(account, program).map(|program| program.settings.currency.clone());
         if currency == own {
             all.revenue = all.revenue.checked_add(of.revenue).unwrap_or(all.revenue);
         }
     }
     memberships::stats(&all, own.and_then(|code| Currency::parse(&code)).map(Unit::Currency))
-}
-
-/// What is owed, by unit: money of the first program's currency is `cash`, that of another one stands under its code.
-async fn balances(app: &Arc<App>, account: AccountId, partner: PartnerId) -> Result<Value, RewardsError> {
-    let own = app.directory().default_program(account).map(|program| program.settings.currency.clone());
-    let own = own.and_then(|code| Currency::parse(&code));
-    let mut balances = Map::new();
-    for (name, owed) in app.owed(account, partner).await? {
-        let parsed = Currency::parse(&name).map(Unit::Currency).or_else(|| Unit::parse(&name, own?));
-        let Some(unit) = parsed else { continue };
-        let key = if own.map(Unit::Currency) == Some(unit) { "cash".to_owned() } else { name };
-        balances.insert(key, amount::to_wire(owed, unit));
-    }
-    Ok(Value::Object(balances))
 }
 
 pub(super) async fn shown(app: &Arc<App>, partner: &Partner, figures: &AllFigures) -> Result<Value, RewardsError> {
@@ -355,16 +292,17 @@ pub(super) async fn shown(app: &Arc<App>, partner: &Partner, figures: &AllFigure
             memberships::to_wire(app, member, figures.get(&(partner.id, member.program)).unwrap_or(&none), &[])
         })
         .collect();
+    let suspicions: BTreeSet<&String> = of_partner(figures, partner.id).flat_map(|(_, of)| &of.suspicions).collect();
     let directory = app.directory();
     let parent = partner.parent_at(now).and_then(|parent| directory.partner_by_id(account, parent));
     Ok(json!({
         "id": partner.row.id, "email": partner.row.email, "name": partner.row.name, "cust_id": cust_id(partner),
         "note": of("note"), "stats": stats(app, account, partner.id, figures), "is_customized": false,
-        "fraud_suspicions": [], "is_confirmed": true, "invoice_details_status": "pending",
+        "fraud_suspicions": suspicions, "is_confirmed": true, "invoice_details_status": "pending",
         "profile": said.get("profile").cloned().unwrap_or_else(|| json!({})),
         "joined_at": Instant(partner.row.created_at).iso8601(), "last_login_at": null, "archived_at": archived_at(partner),
         "custom_fields": of("custom_fields"), "password_setup_url": null, "first_event_at": null,
-        "promoter_campaigns": members, "balances": balances(app, account, partner.id).await?,
+        "promoter_campaigns": members, "balances": app.balances(account, partner.id).await?,
         "track_ad_traffic": null, "selected_payout_method": null,
         "parent_promoter": parent.map(|p| json!({"id": p.row.id, "email": p.row.email, "name": p.row.name})),
     }))

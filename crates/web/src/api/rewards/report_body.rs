@@ -10,6 +10,7 @@ use super::problem::RewardsError;
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::app::App;
+use headwater_app::csv;
 use headwater_app::report::{Grouping, Report, ReportBy, ReportFailure, ReportKey, ReportOf, ReportRequest, Tally};
 use headwater_domain::ids::{AccountId, PartnerId};
 use headwater_domain::money::{Currency, Decimal, MICROS, Unit};
@@ -166,8 +167,7 @@ pub async fn download(app: &App, account: AccountId, query: &str, asked: Asked) 
             of.periods_with_any().for_each(|(place, tally)| line(Some(&report.periods[place]), tally));
         }
     }
-    let text: String =
-        lines.iter().map(|line| line.iter().map(|cell| csv(cell)).collect::<Vec<_>>().join(",") + "\r\n").collect();
+    let text: String = lines.iter().map(|line| csv::line(line.iter().map(String::as_str))).collect();
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"report.csv\""),
@@ -240,7 +240,7 @@ fn named(app: &App, account: AccountId, by: ReportBy, key: &ReportKey) -> Value 
     }
 }
 
-fn currency(app: &App, account: AccountId, key: &ReportKey) -> Option<Currency> {
+pub(super) fn currency(app: &App, account: AccountId, key: &ReportKey) -> Option<Currency> {
     let directory = app.directory();
     let program = match key {
         ReportKey::Campaign(id) => directory.program(account, *id),
@@ -270,7 +270,7 @@ fn by_unit(sums: &BTreeMap<String, Decimal>, currency: Option<Currency>) -> Valu
 }
 
 /// A column as it is shown.
-fn shown(column: &str, tally: &Tally, currency: Option<Currency>) -> Value {
+pub(super) fn shown(column: &str, tally: &Tally, currency: Option<Currency>) -> Value {
     let figure = figure(column, tally, currency);
     let is_money = column.ends_with("_amount") || column.ends_with("_epc");
     // A unit without minor digits shows counts and percents as they are.
@@ -324,19 +324,6 @@ fn per_click(earned: Decimal, clicks: i64) -> Decimal {
     earned.0.checked_div(clicks).map_or(Decimal::ZERO, Decimal)
 }
 
-/// A cell that no reader takes for two cells, or for a formula.
-fn csv(cell: &str) -> String {
-    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number(cell);
-    let text = if is_formula { format!("'{cell}") } else { cell.to_owned() };
-    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
-}
-
-/// A number as this report writes one, with a sign and decimals.
-fn is_number(text: &str) -> bool {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -382,18 +369,5 @@ mod tests {
         assert_eq!(shown("promoter_earnings_amount", &tally, usd), json!(700));
         assert_eq!(shown("net_revenue_amount", &tally, usd), json!(-700));
         assert_eq!(by_unit(&tally.earned, usd), json!({"EUR": 500, "USD": 700, "points": 250}));
-    }
-
-    #[test]
-    fn a_cell_is_one_cell_and_no_formula() {
-        for (cell, text) in [
-            ("a,b", "\"a,b\""),
-            ("=1+1", "'=1+1"),
-            ("-12.5", "-12.5"),
-            ("say \"x\"", "\"say \"\"x\"\"\""),
-            ("-x", "'-x"),
-        ] {
-            assert_eq!(csv(cell), text);
-        }
     }
 }

@@ -4,17 +4,19 @@
 
 use super::amount;
 use super::caller::{Caller, with_rewards_key};
+use super::once::key_of_attempt;
 use super::problem::RewardsError;
 use crate::body::{REFERRAL_BYTES_MAX, read};
+use crate::idempotency::Attempted;
 use crate::json::field::{Fields, parse_object};
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::app::App;
 use headwater_app::referral::{Named, Referral};
-use headwater_app::tracking::{Bought, TrackFailure, Tracked, Visitor};
+use headwater_app::tracking::{BILLING_PERIOD, Bought, PLAN, TrackFailure, Tracked, Visitor};
 use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::money::{Currency, Unit};
 use headwater_domain::postback::entity::CommissionEntity;
@@ -23,10 +25,6 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
 const KEY_CHARACTERS_MAX: usize = 255;
-/// What is kept beside a sale, and shown again.
-const PLAN: &str = "plan";
-const BILLING_PERIOD: &str = "billing_period";
-
 /// Clocks of callers may go ahead by this much, as in the referral API.
 const FUTURE_SECONDS_MAX: i64 = 300;
 
@@ -97,11 +95,17 @@ pub async fn refund(State(state): State<WebState>, headers: HeaderMap, body: Bod
 #[utoipa::path(post, path = "/api/v2/track/cancellation", operation_id = "rewards_track_cancellation", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value,
     responses((status = 200, description = "The event", body = Value)))]
-pub async fn cancellation(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+pub async fn cancellation(
+    State(state): State<WebState>,
+    attempted: Attempted,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     with_rewards_key!(state, headers, |caller| {
         let body = read(&headers, body, REFERRAL_BYTES_MAX).await?;
         let named = named(&parse_object(&body)?)?;
-        let made = state.app.track_cancellation(caller.account, &named).await;
+        let key = attempted.map(|Extension(attempt)| key_of_attempt(&attempt));
+        let made = state.app.track_cancellation(caller.account, &named, key).await;
         let made = made.map_err(|failure| refused(failure, "cancellation"))?;
         let mut shown = event(&state.app, &caller, "cancellation", &made, &Map::new()).await?;
         shown["type"] = "cancellation".into();
@@ -110,7 +114,7 @@ pub async fn cancellation(State(state): State<WebState>, headers: HeaderMap, bod
 }
 
 /// A text; numbers, as callers send for their ids, are taken as they are written.
-fn text(fields: &Fields<'_>, name: &str) -> Result<Option<String>, RewardsError> {
+pub(super) fn text(fields: &Fields<'_>, name: &str) -> Result<Option<String>, RewardsError> {
     let raw = fields.raw(name).filter(|raw| raw.bytes().all(|byte| byte.is_ascii_digit()));
     match raw {
         Some(digits) => Ok(Some(digits.to_owned())),

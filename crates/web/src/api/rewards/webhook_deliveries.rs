@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::webhook::WebhookDelivery;
+use headwater_domain::postback::rewards_event;
 use headwater_domain::time::Instant;
 use http::HeaderMap;
 use serde_json::{Value, json};
@@ -88,13 +89,18 @@ fn to_wire(row: &WebhookDelivery) -> Value {
     let refused = row.last_status.filter(|_| is_refused).map(|status| format!("The receiver answered {status}."));
     let error = row.last_error.clone().or(refused);
     let delivered_at = row.finished_at.filter(|_| row.status == "delivered").map(|at| Instant(at).iso8601());
-    let entity_id = payload.get("entity_id").filter(|id| id.as_i64() != Some(0));
+    // The older envelope names its event apart, and is about a commission.
+    let is_asked = row.event_type == rewards_event::FULFILMENT_PENDING;
+    let at = |pointer: &str| payload.pointer(pointer).cloned();
+    let event_id = at(if is_asked { "/event/id" } else { "/event_id" });
+    let entity_type = if is_asked { Some("commission".into()) } else { at("/entity_type") };
+    let entity_id = at(if is_asked { "/data/id" } else { "/entity_id" }).filter(|id| id.as_i64() != Some(0));
     json!({
         "id": row.id,
-        "event_id": payload.get("event_id"),
+        "event_id": event_id,
         "event_type": row.event_type,
         "action": payload.get("action"),
-        "entity_type": payload.get("entity_type"),
+        "entity_type": entity_type,
         "entity_id": entity_id,
         "status": status,
         "attempts": attempts,

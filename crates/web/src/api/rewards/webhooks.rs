@@ -8,11 +8,12 @@ use super::caller::with_rewards_key;
 use super::page::{PER_PAGE_OF_WEBHOOKS, Page};
 use super::problem::RewardsError;
 use crate::body::{REFERRAL_BYTES_MAX, read};
+use crate::idempotency::{Attempted, given};
 use crate::json::field::{Fields, parse_object};
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::webhook::{TrialRequest, Webhook, WebhookChange};
 use headwater_domain::ids::{EndpointId, ProgramId};
@@ -56,11 +57,13 @@ pub async fn list(State(state): State<WebState>, address: Address, headers: Head
 #[utoipa::path(post, path = "/api/v2/company/webhooks", operation_id = "rewards_webhook_create", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value,
     responses((status = 201, description = "The webhook with its secret", body = Value)))]
-pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+pub async fn create(State(state): State<WebState>, attempted: Attempted, headers: HeaderMap, body: Body) -> Response {
     with_rewards_key!(state, headers, |caller| {
         let body = read(&headers, body, REFERRAL_BYTES_MAX).await?;
         let change = change(&parse_object(&body)?)?;
-        let made = state.app.webhook_create(caller.account, change).await?;
+        let render = |made: &(Webhook, Secret)| given(StatusCode::CREATED, &with_secret(made));
+        let keep = state.app.keep(attempted.map(|Extension(attempt)| attempt), render);
+        let made = state.app.webhook_create(caller.account, change, keep).await?;
         Ok((StatusCode::CREATED, Json(with_secret(&made))).into_response())
     })
 }
@@ -178,12 +181,12 @@ fn change(fields: &Fields<'_>) -> Result<WebhookChange, RewardsError> {
     })
 }
 
-/// `campaign_ids`: `[1]` and none mean all.
+/// `campaign_ids`: `[1]` alone and none mean all; beside others, 1 is a campaign like them, which nobody has.
 fn campaigns(fields: &Fields<'_>) -> Result<Option<Vec<ProgramId>>, RewardsError> {
     let Some(text) = fields.raw("campaign_ids").filter(|text| *text != "null") else { return Ok(None) };
     let wrong = || RewardsError::invalid("campaign_ids", "campaign_ids must be a list of campaigns, or [1] for all.");
     let ids: Vec<i64> = serde_json::from_str(text).map_err(|_| wrong())?;
-    let all = ids.contains(&ALL_CAMPAIGNS);
+    let all = ids == [ALL_CAMPAIGNS];
     Ok(Some(if all { Vec::new() } else { ids.into_iter().map(ProgramId).collect() }))
 }
 
@@ -236,6 +239,7 @@ mod tests {
         let programs = |body: &str| read_change(body).expect(body).programs;
         assert_eq!(programs("{}"), None);
         assert_eq!(programs(r#"{"campaign_ids":[1]}"#), Some(vec![]));
+        assert_eq!(programs(r#"{"campaign_ids":[1,1201]}"#), Some(vec![ProgramId(1), ProgramId(1201)]));
         assert_eq!(programs(r#"{"campaign_ids":[1201,1202]}"#), Some(vec![ProgramId(1201), ProgramId(1202)]));
         assert_eq!(read_change(r#"{"campaign_ids":"1"}"#).expect_err("text"), "invalid_record");
     }

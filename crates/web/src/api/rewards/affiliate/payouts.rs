@@ -5,6 +5,7 @@ use crate::api::rewards::caller::with_partner_token;
 use crate::api::rewards::page::{PER_PAGE, Page};
 use crate::api::rewards::payouts::{Asked, FILTERS, SORTINGS, asked, due};
 use crate::api::rewards::problem::RewardsError;
+use crate::asked::Path;
 use crate::state::WebState;
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 use headwater_app::directory::Partner;
 use headwater_app::payout::shown::PayoutGrouping;
 use headwater_domain::postback::entity::PayoutEntity;
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use serde_json::{Value, json};
 
 /// List the partner's payouts
@@ -29,6 +30,20 @@ pub async fn list(State(state): State<WebState>, address: Address, headers: Head
         let data: Vec<_> = shown.rows.iter().map(PayoutEntity::to_json).collect();
         let body = json!({"data": data, "meta": meta(&state, &partner).await?});
         Ok(page.answer_body(&address, &body, shown.total))
+    })
+}
+
+/// Read the statement of one of the partner's payouts
+///
+/// Signed: saved as it is, `headwater statement verify` checks it without this server.
+#[utoipa::path(get, path = "/api/v2/affiliate/payouts/{id}/statement", operation_id = "affiliate_payout_statement", tag = "Affiliate",
+    security(("partner_token" = [])), params(("id" = String, Path, description = "The payout's number")),
+    responses((status = 200, description = "The statement", body = Value)))]
+pub async fn statement(State(state): State<WebState>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    with_partner_token!(state, headers, |caller, partner| {
+        let id = id.parse().map_err(|_| RewardsError::not_found("payout"))?;
+        let text = state.app.payout_statement(caller.account, id, Some(partner.id)).await?;
+        Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
     })
 }
 

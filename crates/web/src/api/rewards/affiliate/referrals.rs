@@ -6,9 +6,10 @@
 use super::own_membership;
 use crate::api::rewards::asked::{Address, Query, number_in_path, one_of};
 use crate::api::rewards::caller::with_partner_token;
+use crate::api::rewards::commissions::numbers;
 use crate::api::rewards::page::{PER_PAGE, Page};
 use crate::api::rewards::problem::RewardsError;
-use crate::api::rewards::referrals::{STATES, to_wire as whole};
+use crate::api::rewards::referrals::to_wire as whole;
 use crate::api::rewards::track::named;
 use crate::asked::Path;
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
@@ -21,13 +22,15 @@ use axum::response::{IntoResponse as _, Response};
 use headwater_app::app::App;
 use headwater_app::directory::Partner;
 use headwater_app::error::Error;
-use headwater_app::referral::{Referral, ReferralChange, ReferralFilter};
+use headwater_app::referral::{NewReferral, Referral, ReferralChange, ReferralFilter};
 use headwater_domain::ids::CustomerId;
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
-const FILTERS: [&str; 5] = ["type", "state", "created_at..", "customer_since..", "campaign_id"];
+const FILTERS: [&str; 5] = ["type", "state", "created_at..", "customer_since..", "campaign_id[]"];
+/// Without `moved`: what became somebody else's is not shown to a partner.
+const STATES: [&str; 7] = ["subscribed", "signup", "active", "cancelled", "refunded", "denied", "pending"];
 const SHOWN: [&str; 9] =
     ["id", "uid", "email", "state", "metadata", "created_at", "customer_since", "entry_source", "promoter_campaign"];
 /// Who added a referral that a partner added.
@@ -45,7 +48,7 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
         let number = |at: Option<Instant>| at.map(|at| at.0);
         let filter = ReferralFilter {
             account_id: caller.account.0,
-            program_id: query.filter_numbers("campaign_id")?.first().copied(),
+            program_ids: numbers(&query, "campaign_id")?,
             partner_id: Some(partner.id.0),
             part: query.text("q").map(str::to_lowercase),
             is_customer: kind.map(|kind| kind == "customer"),
@@ -71,7 +74,8 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Bod
         fields.required_string("email")?;
         let member = own_membership(&state.app, &partner, fields.required_integer("promoter_campaign_id")?)?;
         let named = named(&fields)?;
-        let made = state.app.referral_create(caller.account, &member, &named, None, BY_HAND).await;
+        let made = NewReferral { entry_source: BY_HAND, ..NewReferral::default() };
+        let made = state.app.referral_create(caller.account, &member, &named, made).await;
         let made = made.map_err(|error| match error {
             Error::Conflict { message, .. } => RewardsError::invalid("email", message),
             other => other.into(),

@@ -3,7 +3,7 @@
 use crate::api::rewards::asked::Address;
 use crate::api::rewards::caller::with_partner_token;
 use crate::api::rewards::report_body::{answer, asked, download as csv};
-use crate::api::rewards::reports::report_type;
+use crate::api::rewards::reports::{DownloadQuery, ReportQuery, RowsQuery, report_type};
 use crate::state::WebState;
 use axum::extract::State;
 use axum::response::Response;
@@ -13,12 +13,7 @@ use http::HeaderMap;
 /// Report on the partner over time
 #[utoipa::path(get, path = "/api/v2/affiliate/reports/overview", operation_id = "affiliate_report_overview", tag = "Affiliate",
     security(("partner_token" = [])),
-    params(
-        ("columns[]" = String, Query, description = "One or several of the columns"),
-        ("group_by" = String, Query, description = "day, week, month or year, in UTC"),
-        ("start_date" = String, Query, description = "A date, or ISO 8601"),
-        ("end_date" = String, Query, description = "A date, which is all in it, or ISO 8601, which is not"),
-    ),
+    params(ReportQuery),
     responses((status = 200, description = "`[{period, id, data}]`, every period", body = Value)))]
 pub async fn overview(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
@@ -30,15 +25,7 @@ pub async fn overview(State(state): State<WebState>, address: Address, headers: 
 /// Report on the partner by sub id
 #[utoipa::path(get, path = "/api/v2/affiliate/reports/sub_ids", operation_id = "affiliate_report_sub_ids", tag = "Affiliate",
     security(("partner_token" = [])),
-    params(
-        ("columns[]" = String, Query, description = "One or several of the columns"),
-        ("group_by" = String, Query, description = "day, week, month or year, in UTC"),
-        ("start_date" = String, Query, description = "A date, or ISO 8601"),
-        ("end_date" = String, Query, description = "A date, which is all in it, or ISO 8601, which is not"),
-        ("q" = Option<String>, Query, description = "In the name of the row"),
-        ("sorting[clicks_count]" = Option<String>, Query, description = "asc or desc; likewise every column"),
-        ("page" = Option<String>, Query, description = "From 1; without one, the first 1000 rows"),
-    ),
+    params(ReportQuery, RowsQuery),
     responses((status = 200, description = "`[{sub_id, id, data, sub_data}]`; what came by other links has an empty one", body = Value)))]
 pub async fn sub_ids(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
@@ -50,14 +37,7 @@ pub async fn sub_ids(State(state): State<WebState>, address: Address, headers: H
 /// Download a report on the partner
 #[utoipa::path(get, path = "/api/v2/affiliate/reports/download", operation_id = "affiliate_report_download", tag = "Affiliate",
     security(("partner_token" = [])),
-    params(
-        ("columns[]" = String, Query, description = "One or several of the columns"),
-        ("group_by" = String, Query, description = "day, week, month or year, in UTC"),
-        ("start_date" = String, Query, description = "A date, or ISO 8601"),
-        ("end_date" = String, Query, description = "A date, which is all in it, or ISO 8601, which is not"),
-        ("report_type" = String, Query, description = "overview, traffic_sources, urls or sub_ids"),
-        ("totals" = Option<String>, Query, description = "true: the whole range, not each period"),
-    ),
+    params(ReportQuery, DownloadQuery),
     responses((status = 200, description = "CSV", body = String, content_type = "text/csv")))]
 pub async fn download(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
