@@ -76,7 +76,7 @@ pub(super) async fn read_persons(
         view.events.entry(headwater_domain::ids::EventId(row.id)).or_insert(row);
     }
     let touched = foreseen.touched(view)?;
-    let beside: Vec<_> = view.persons.keys().filter(|id| !touched.whole.contains(id)).map(number).collect();
+    let beside: Vec<_> = view.persons.keys().filter(|id| !touched.whole.contains(id)).copied().map(number).collect();
     let few = rows_by_person(facts_beside_trading(tx, &beside).await?);
     for (person, rows) in &few {
         if let Some(record) = view.persons.get_mut(person) {
@@ -85,13 +85,13 @@ pub(super) async fn read_persons(
     }
     let parts = parts(view, &touched)?;
     let is_whole = |id: &&PersonId| !parts.contains_key(id);
-    let whole: Vec<_> = view.persons.keys().filter(is_whole).map(number).collect();
+    let whole: Vec<_> = view.persons.keys().filter(is_whole).copied().map(number).collect();
     read_whole(tx, &whole, view).await?;
     read_parts(tx, few, parts, foreseen.facts, view).await?;
     read_common_cells(tx, view).await
 }
 
-fn number(person: &PersonId) -> Number {
+fn number(person: PersonId) -> Number {
     Number { id: person.0 }
 }
 
@@ -143,7 +143,7 @@ async fn read_parts(
         touched.insert(row.id);
         rows.entry(PersonId(row.person_id)).or_default().push(row_of(row));
     }
-    let numbers: Vec<_> = parts.keys().map(number).collect();
+    let numbers: Vec<_> = parts.keys().copied().map(number).collect();
     for (person, mut part) in parts {
         let Some(record) = view.persons.get_mut(&person) else { continue };
         let mut rows = rows.remove(&person).unwrap_or_default();
@@ -407,8 +407,8 @@ fn customer_changes(program: ProgramId, record: &CustomerRecord, view: &View, to
         names.push(super::names::by_email(email));
     }
     names.extend(record.person.as_deref().map(super::names::by_person));
-    let named = names.into_iter().filter_map(|name| view.person_by_email.get(&(program, name)).copied());
-    let mut persons: BTreeSet<PersonId> = named.collect();
+    let by_name = |name: String| view.person_by_email.get(&(program, name)).copied();
+    let mut persons: BTreeSet<PersonId> = names.into_iter().filter_map(by_name).collect();
     let known = view.known.customers.get(&(program, record.customer.clone()));
     let account = known.and_then(|id| view.known.accounts.get(id));
     persons.extend(account.map(|account| PersonId(account.person_id)));

@@ -54,7 +54,7 @@ impl Life {
             let other = Frame { currency: frame.currency, ..other };
             plans.push(drawn_plan(&mut random, "b", &other, is_mild));
         }
-        let partners: Vec<Value> = (0..random.below(3) + 1)
+        let partners: Vec<Value> = (0..=random.below(3))
             .map(|index| {
                 let mut partner =
                     json!({ "id": format!("p{index}"), "plan": plans[random.below(plans.len())]["name"] });
@@ -65,7 +65,7 @@ impl Life {
             })
             .collect();
         let customers: Vec<Value> =
-            (0..random.below(3) + 1).map(|index| customer(&mut random, index, partners.len())).collect();
+            (0..=random.below(3)).map(|index| customer(&mut random, index, partners.len())).collect();
         let mut draw =
             Draw { trading: Vec::new(), strays: 0, strays_beside: 0, known: Vec::new(), keys: 0, customers, random };
         // Mostly all trading comes one way.
@@ -208,8 +208,8 @@ impl Draw {
         // A history to begin with.
         for _ in 0..3 {
             let source = if self.random.chance(100 - self.strays) { Source::Push } else { Source::Forex };
-            let facts = (0..12).map(|_| self.fact(source)).collect();
-            acts.extend(settled(facts));
+            let facts: Vec<_> = (0..12).map(|_| self.fact(source)).collect();
+            acts.extend(settled(&facts));
         }
         for _ in 0..self.random.below(16) + 14 {
             let act = match self.random.below(40) {
@@ -229,7 +229,7 @@ impl Draw {
                 _ => {
                     let source = if self.random.chance(100 - self.strays) { Source::Push } else { Source::Forex };
                     let count = if self.random.chance(20) { 3 } else { 1 };
-                    acts.extend(settled((0..count).map(|_| self.fact(source)).collect()));
+                    acts.extend(settled(&(0..count).map(|_| self.fact(source)).collect::<Vec<_>>()));
                     continue;
                 }
             };
@@ -306,7 +306,7 @@ impl Draw {
                 fact["customer"] = self.customers[random.below(self.customers.len())]["id"].clone();
             }
             3 if fact.get("status").is_some() => {
-                fact["status"] = random.pick(&["reversed", "approved", "cancelled"]).into()
+                fact["status"] = random.pick(&["reversed", "approved", "cancelled"]).into();
             }
             _ if fact.get("lots").is_some() => fact["lots"] = random.pick(&["0.5", "3", "20"]).into(),
             _ if fact.get("amount").is_some() => fact["amount"] = random.pick(&["10", "120", "300"]).into(),
@@ -415,7 +415,7 @@ fn is_trading(fact: &Value) -> bool {
 }
 
 /// One settlement for each way by which facts come.
-fn settled(facts: Vec<(Value, Source)>) -> Vec<Act> {
+fn settled(facts: &[(Value, Source)]) -> Vec<Act> {
     let by = |source: Source| facts.iter().filter(|(_, by)| *by == source).map(|(fact, _)| fact.clone()).collect();
     let of = |source: Source| Act::Facts(one_of_each_key(by(source)), source);
     let acts = [of(Source::Push), of(Source::Forex)];
