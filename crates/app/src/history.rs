@@ -7,14 +7,14 @@ use crate::directory::{Directory, Program};
 use crate::error::Result;
 use crate::settle;
 use headwater_domain::commission::{
-    Evaluation, ExchangeRates, PartnerTerms, PersonView, Plan, PostedCell, Terms, evaluate,
+    Evaluation, ExchangeRates, Held, PartnerTerms, PersonView, Plan, PostedCell, Terms, evaluate,
 };
-use headwater_domain::ids::{PartnerId, PersonId, ProgramId};
+use headwater_domain::ids::{FactId, PartnerId, PersonId, ProgramId};
 use headwater_domain::time::Date;
 use headwater_store::Store;
 use headwater_store::backend::Tx;
 use headwater_store::directory::changes_since;
-use headwater_store::history::{BoundRow, persons_bound};
+use headwater_store::history::{BoundRow, held_of_persons, persons_bound};
 use headwater_store::settlement::Number;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -65,6 +65,10 @@ pub(crate) struct Recorded {
     pub exchange: Arc<ExchangeRates>,
     pub closed_before: Option<Date>,
     pub posted: BTreeMap<String, PostedCell>,
+    /// The facts that are held, and why.
+    pub held: BTreeSet<(FactId, String)>,
+    /// Those among them that should be, because no rule may look at them.
+    pub not_admitted: Vec<Held>,
 }
 
 impl Recorded {
@@ -159,15 +163,23 @@ impl History {
             } else {
                 None
             };
-            Ok((people, common))
+            let held = held_of_persons(tx, &ids).await?;
+            Ok((people, common, held))
         };
-        let (people, common) = self.store.money.read(read).await?;
+        let (people, common, held) = self.store.money.read(read).await?;
         let mut posted: BTreeMap<String, PostedCell> =
             people.iter().flat_map(|person| person.cells.posted.clone()).collect();
         posted.extend(common.into_iter().flat_map(|cells| cells.posted));
-        let persons = people.iter().map(|person| Ok(self.directory.person_view(person)?.0));
+        let (mut persons, mut not_admitted) = (Vec::with_capacity(people.len()), Vec::new());
+        for person in &people {
+            let (view, held) = self.directory.person_view(person)?;
+            persons.push(view);
+            not_admitted.extend(held);
+        }
         Ok(Recorded {
-            persons: persons.collect::<headwater_store::backend::Result<_>>()?,
+            persons,
+            held: held.into_iter().map(|row| (FactId(row.fact_id), row.reason)).collect(),
+            not_admitted,
             partners,
             exchange: self.directory.exchange(program.account),
             closed_before: program.closed_before,

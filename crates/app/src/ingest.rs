@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::keep::Keep;
 use crate::settle::{Answer, Command};
 use headwater_domain::attribution::Touch;
+use headwater_domain::commission::SplitPart;
 use headwater_domain::fact::FactBody;
 use headwater_domain::ids::{AccountId, CustomerId, FactId, PartnerId, ProgramId};
 pub use headwater_domain::source::Source;
@@ -86,6 +87,8 @@ pub struct CustomerRecord {
     pub attributes: Map<String, Value>,
     /// Who brought it. Write-once: the first that names a partner binds.
     pub referrer: Referrer,
+    /// Who shares what the referrer earns of it, from the beginning: looked at where the record binds.
+    pub split: Vec<SplitPart>,
 }
 
 /// Who brought a customer, as its record says.
@@ -97,6 +100,13 @@ pub enum Referrer {
     Touch(Touch),
     /// A partner by name; a click of the same partner adds link and evidence.
     Partner(PartnerId, Option<Touch>),
+}
+
+impl Referrer {
+    /// Whether it says who brought the customer.
+    pub(crate) fn names_somebody(self) -> bool {
+        !matches!(self, Self::Unsaid)
+    }
 }
 
 /// Something that happened to a customer.

@@ -52,6 +52,7 @@ pub mod reward_plan;
 pub mod secrets;
 pub mod settle;
 pub mod simulate;
+pub mod split;
 pub mod statement;
 pub mod tenant;
 pub mod track;

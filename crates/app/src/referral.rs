@@ -5,11 +5,15 @@
 //! record of anything; a referral is its customer.
 
 use crate::app::App;
+use crate::commission::shown::split_partners;
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::ingest::{CustomerRecord, Field, Ingest, Record, Referrer, Source};
 use crate::membership::Membership;
-use headwater_domain::ids::{AccountId, CustomerId, PartnerId, ProgramId};
+use headwater_domain::commission::{Split, SplitPart};
+use headwater_domain::ids::{AccountId, CustomerId, MembershipId, PartnerId, ProgramId};
+use headwater_domain::money::Decimal;
+use headwater_domain::postback::entity::SplitPartner;
 use headwater_domain::time::Instant;
 use headwater_store::backend::Tx;
 use headwater_store::referral::{ProgramName, referral_list, referrals_by_external_id, referrals_by_person};
@@ -68,6 +72,7 @@ impl Named {
             campaign: Field::Keep,
             attributes,
             referrer,
+            split: Vec::new(),
         }
     }
 }
@@ -89,6 +94,10 @@ impl Referral {
     /// What is said of it beside what is read.
     pub fn attributes(&self) -> Map<String, Value> {
         self.row.attributes.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
+    /// Who shares what is earned of it, as it is shown; `null` where nobody does.
+    pub fn split_details(&self, app: &App) -> Value {
+        split_json(&app.directory(), ProgramId(self.row.program_id), &split_of(&self.row))
     }
     /// The caller's id, where it gave one.
     pub fn uid(&self) -> Option<String> {
@@ -120,6 +129,7 @@ pub(crate) struct Shown {
     pub attributes: Option<String>,
     pub state: String,
     pub created_at: Instant,
+    pub split: Vec<SplitPart>,
 }
 
 impl Shown {
@@ -131,6 +141,7 @@ impl Shown {
             attributes: row.attributes.clone(),
             state: row.state.clone(),
             created_at: Instant(row.created_at),
+            split: split_of(row),
         }
     }
 }
@@ -141,7 +152,19 @@ pub(crate) fn entity(directory: &Directory, shown: &Shown, membership: Option<&A
         "id": shown.id, "email": shown.email, "uid": uid_of(shown.external_id.as_deref(), shown.attributes.as_deref()),
         "state": shown.state, "created_at": shown.created_at.iso8601(),
         "promoter_campaign": membership.map(|membership| crate::membership::entity(directory, membership)),
+        "split_details": membership.map(|membership| split_json(directory, membership.program, &shown.split)),
     })
+}
+
+/// Who shares what is earned of a referral, as it is shown; `null` where nobody does.
+pub(crate) fn split_json(directory: &Directory, program: ProgramId, parts: &[SplitPart]) -> Value {
+    let partners: Vec<Value> = split_partners(directory, program, parts).iter().map(SplitPartner::to_json).collect();
+    if partners.is_empty() { Value::Null } else { partners.into() }
+}
+
+fn split_of(row: &ReferralRow) -> Vec<SplitPart> {
+    let splits = row.splits.as_deref().and_then(Split::from_stored).unwrap_or_default();
+    Split::latest(&splits).to_vec()
 }
 
 /// The caller's id of a referral, where it gave one.
@@ -166,6 +189,28 @@ pub struct ReferralChange {
     pub name: Option<String>,
     /// Put into its attributes: `null` clears a key.
     pub attributes: Map<String, Value>,
+    /// Who shares what is earned of it from now on, by memberships; nobody ends it.
+    pub split: Option<Vec<(MembershipId, Decimal)>>,
+}
+
+impl ReferralChange {
+    /// Whether anything but who shares is said, or nothing at all.
+    fn is_of_record(&self) -> bool {
+        let says_more =
+            self.email.is_some() || self.uid.is_some() || self.name.is_some() || !self.attributes.is_empty();
+        says_more || self.split.is_none()
+    }
+}
+
+/// What else is said of a referral that is made by hand.
+#[derive(Debug, Clone, Default)]
+pub struct NewReferral<'n> {
+    /// Its name.
+    pub name: Option<String>,
+    /// Whose hand.
+    pub entry_source: &'n str,
+    /// Who shares what is earned of it, by memberships, and how many percent each gets.
+    pub split: Vec<(MembershipId, Decimal)>,
 }
 
 impl App {
@@ -228,7 +273,7 @@ impl App {
         Ok(None)
     }
 
-    /// Makes a referral of a member by hand; `entry_source` says whose hand (`rewards-api.md` §8).
+    /// Makes a referral of a member by hand (`rewards-api.md` §8).
     ///
     /// # Errors
     /// [`Error::Conflict`] where its program has one that is named so.
@@ -237,9 +282,9 @@ impl App {
         account: AccountId,
         member: &Membership,
         named: &Named,
-        name: Option<String>,
-        entry_source: &str,
+        made: NewReferral<'_>,
     ) -> Result<Referral> {
+        let split = self.split_parts(account, member.program, member.partner, &made.split)?;
         let customer = named.own_id().ok_or_else(|| Error::invalid("email", "and uid can not be blank"))?;
         if self.referral_named(account, Some(member.program), named).await?.is_some() {
             let message = "This email or uid is a referral already.".into();
@@ -250,15 +295,38 @@ impl App {
         }
         let mut record = named.record(customer.clone(), Referrer::Partner(member.partner, None));
         record.registered_at = Some(self.clock.now());
-        record.name = name.map_or(Field::Keep, Field::Set);
-        record.attributes.insert("entry_source".into(), entry_source.into());
+        record.name = made.name.map_or(Field::Keep, Field::Set);
+        record.attributes.insert("entry_source".into(), made.entry_source.into());
+        record.split = split;
         let id = self.customer_record(account, member.program, record).await?;
         self.referral_read(account, id).await
     }
 
     /// Changes what is given of a referral.
-    pub async fn referral_patch(&self, account: AccountId, id: CustomerId, change: ReferralChange) -> Result<Referral> {
+    pub async fn referral_patch(
+        self: &Arc<Self>,
+        account: AccountId,
+        id: CustomerId,
+        change: ReferralChange,
+    ) -> Result<Referral> {
         let before = self.referral_read(account, id).await?;
+        let split = match (&change.split, before.row.partner_id) {
+            (Some(named), Some(direct)) => {
+                Some(self.split_parts(account, ProgramId(before.row.program_id), PartnerId(direct), named)?)
+            }
+            _ => None,
+        };
+        if change.is_of_record() {
+            self.referral_record(account, &before, change).await?;
+        }
+        if let Some(parts) = split {
+            self.customer_split(account, id, parts, None).await?;
+        }
+        self.referral_read(account, id).await
+    }
+
+    /// Changes what stands in its record.
+    async fn referral_record(&self, account: AccountId, before: &Referral, change: ReferralChange) -> Result<()> {
         let customer =
             before.row.external_id.clone().ok_or_else(|| {
                 Error::invalid("id", "is a client of events, which has no record of its own to change")
@@ -277,8 +345,7 @@ impl App {
         let mut record = named.record(customer, Referrer::Unsaid);
         record.name = change.name.map_or(Field::Keep, Field::Set);
         record.attributes.extend(change.attributes);
-        self.customer_record(account, ProgramId(before.row.program_id), record).await?;
-        self.referral_read(account, id).await
+        self.customer_record(account, ProgramId(before.row.program_id), record).await.map(drop)
     }
 
     /// Gives its referral to another member of the same program, from the beginning or from `at` on.

@@ -1,4 +1,4 @@
-//! Recomputes every cell from facts and configuration, and checks the books in themselves: cells against their commissions,
+//! Recomputes every cell, and what is held, from facts and configuration, and checks the books in themselves: cells against their commissions,
 //! commissions against their entries and payouts, transactions against nothing, chains against their hashes, and what the
 //! ledger says was paid against payouts.
 //!
@@ -7,8 +7,9 @@
 
 use crate::directory::Program;
 use crate::error::Result;
-use crate::history::{Circle, History, PERSONS_AT_ONCE};
-use headwater_domain::commission::postings;
+use crate::history::{Circle, History, PERSONS_AT_ONCE, Recorded};
+use headwater_domain::commission::{Held, postings};
+use headwater_domain::ids::ProgramId;
 use headwater_domain::ledger::{GENESIS, entry_hash};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
@@ -18,7 +19,7 @@ use headwater_store::books::{
     payout_unequal,
 };
 use headwater_store::history::{
-    ChainedEntry, LedgerHead, cell_unequal, entries_after, figures, ledger_heads, transaction_unbalanced,
+    ChainedEntry, LedgerHead, cell_unequal, entries_after, figures, held_astray, ledger_heads, transaction_unbalanced,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,12 +48,9 @@ impl History {
         let mut verdict = Verdict::default();
         let programs: Vec<Arc<Program>> = self.directory.programs_of_all_accounts().cloned().collect();
         for program in programs {
-            let mut circles = self.circles(&program, None).await?;
-            while let Some(circle) = circles.next(self, PERSONS_AT_ONCE).await? {
-                verdict.persons += circle.persons.len();
-                if let Some(difference) = self.difference(&program, &circle).await? {
-                    return Ok(Verdict { difference: Some(difference), ..verdict });
-                }
+            verdict.difference = self.program_difference(&program, &mut verdict.persons).await?;
+            if verdict.difference.is_some() {
+                return Ok(verdict);
             }
         }
         (verdict.commissions, _) = self.store.money.read(async |tx| figures(tx).await).await?;
@@ -67,6 +65,23 @@ impl History {
         Ok(verdict)
     }
 
+    /// The first cell or held fact of one program that is not what everything that is recorded says, in words.
+    pub async fn verify_program(&self, program: ProgramId) -> Result<Option<String>> {
+        let Some(program) = self.directory.program_of_any_account(program).cloned() else { return Ok(None) };
+        self.program_difference(&program, &mut 0).await
+    }
+
+    async fn program_difference(&self, program: &Program, persons: &mut usize) -> Result<Option<String>> {
+        let mut circles = self.circles(program, None).await?;
+        while let Some(circle) = circles.next(self, PERSONS_AT_ONCE).await? {
+            *persons += circle.persons.len();
+            if let Some(difference) = self.difference(program, &circle).await? {
+                return Ok(Some(difference));
+            }
+        }
+        Ok(None)
+    }
+
     async fn difference(&self, program: &Program, circle: &Circle) -> Result<Option<String>> {
         let mut found = None;
         for look in 0..LOOKS {
@@ -77,13 +92,14 @@ impl History {
             let recorded = history.recorded(program, circle).await?;
             let differences = recorded.evaluate(&recorded.partners, |evaluation| {
                 let due = postings(evaluation, &recorded.posted, &[]);
-                due.first().map(|posting| {
+                let due = due.first().map(|posting| {
                     let worth = posting.posted_before.checked_add(posting.amount).unwrap_or(Decimal::ZERO);
                     format!(
                         "program {}, cell {}: the facts are worth {worth}, posted are {}",
                         program.id, posting.cell_text, posting.posted_before
                     )
-                })
+                });
+                due.or_else(|| Some(format!("program {}, {}", program.id, held_unequal(&recorded, &evaluation.held)?)))
             });
             found = differences;
             if found.is_none() {
@@ -102,9 +118,9 @@ impl History {
     async fn books(&self, checked: &mut usize) -> Result<Option<String>> {
         let read = async |tx: &Tx<'_>| {
             let found = (cell_unequal(tx).await?, transaction_unbalanced(tx).await?, unfounded(tx).await?);
-            Ok((found, ledger_heads(tx).await?))
+            Ok((found, held_astray(tx).await?, ledger_heads(tx).await?))
         };
-        let ((cell, transaction, unfounded), heads) = self.store.money.read(read).await?;
+        let ((cell, transaction, unfounded), astray, heads) = self.store.money.read(read).await?;
         if let Some(cell) = cell {
             let (posted, sum) = (Decimal(cell.posted), Decimal(cell.commissions));
             if posted != sum {
@@ -118,6 +134,9 @@ impl History {
         }
         if unfounded.is_some() {
             return Ok(unfounded);
+        }
+        if let Some(held) = astray {
+            return Ok(Some(format!("fact {} is held for person {}, whose it is not", held.fact_id, held.person_id)));
         }
         let mut chains: BTreeMap<i64, Chain> = BTreeMap::new();
         let mut last = (i64::MIN, 0);
@@ -136,6 +155,20 @@ impl History {
         }
         Ok(heads.iter().find_map(|head| chains.remove(&head.id).unwrap_or_default().differs_from(head)))
     }
+}
+
+/// The first fact that is held though it should not be, or is not though it should.
+fn held_unequal(recorded: &Recorded, evaluated: &[Held]) -> Option<String> {
+    let told = recorded.not_admitted.iter().chain(evaluated);
+    let told: BTreeMap<_, _> =
+        told.map(|held| ((held.fact, held.reason.name().to_owned()), held.detail.as_str())).collect();
+    let missing = told.iter().find(|(place, _)| !recorded.held.contains(place));
+    let missing = missing
+        .map(|((fact, reason), detail)| format!("fact {fact}: it is to be held as {reason} ({detail}), and is not"));
+    missing.or_else(|| {
+        let (fact, reason) = recorded.held.iter().find(|place| !told.contains_key(place))?;
+        Some(format!("fact {fact}: it is held as {reason}, and nothing stands in its way"))
+    })
 }
 
 /// The first posting, entry or payout that is not what another one says of it.

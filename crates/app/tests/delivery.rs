@@ -12,6 +12,7 @@ use headwater_app::endpoint::{
 };
 use headwater_app::keep::Keep;
 use headwater_app::outbox::Outbox;
+use headwater_app::secrets::Secrets;
 use headwater_domain::ids::{AccountId, DeliveryId};
 use headwater_domain::postback::delivery_public_id;
 use headwater_domain::postback::subscription::{DeliveryStatus, EndpointStatus, PayloadStyle};

@@ -131,11 +131,16 @@ fn the_engine_and_the_model_agree_on_random_cases() {
     for seed in drawn() {
         let case = model::generate::case(seed);
         assert!(is_known(&case), "seed {seed}: {:?}", run_case(&case));
-        let fails = |case: &Value| is_known(case) && objections(case).is_some_and(|found| !found.is_empty());
-        let found = objections(&case).unwrap_or_else(|| panic!("seed {seed}: the model has no word on it\n{case:#}"));
-        if !found.is_empty() {
-            fail_with(seed, &case, &fails, &|case| objections(case).unwrap_or_default().join("\n"));
-        }
+        hold_agreement(seed, &case);
+    }
+}
+
+/// Fails where the engine has anything against the model's figures, or the model has none.
+fn hold_agreement(seed: u64, case: &Value) {
+    let fails = |case: &Value| is_known(case) && objections(case).is_some_and(|found| !found.is_empty());
+    let found = objections(case).unwrap_or_else(|| panic!("seed {seed}: the model has no word on it\n{case:#}"));
+    if !found.is_empty() {
+        fail_with(seed, case, &fails, &|case| objections(case).unwrap_or_default().join("\n"));
     }
 }
 
@@ -206,8 +211,28 @@ fn shares_add_up_to_what_is_shared() {
         let alone = model::orders::shared_by(&case, &Value::Null);
         let shared = model::orders::shared_by(&case, way);
         assert_eq!(sums(&alone), sums(&shared), "seed {seed}, {way}");
-        assert_eq!(objections(&shared), Some(Vec::new()), "seed {seed}, {way}");
+        hold_agreement(seed, &shared);
     }
+}
+
+#[test]
+fn a_split_changes_no_sum() {
+    let sums = |case: &Value| {
+        let mut sums = BTreeMap::<String, i128>::new();
+        for ((_, unit), (minor, _)) in model::end_of(case).1.totals {
+            *sums.entry(unit).or_default() += minor;
+        }
+        sums.retain(|_, minor| *minor != 0);
+        sums
+    };
+    let mut split = 0;
+    for seed in drawn() {
+        let case = model::orders::never_suspended(&model::generate::case(seed));
+        let whole = model::orders::unsplit(&case);
+        assert_eq!(sums(&case), sums(&whole), "seed {seed}");
+        split += usize::from(model::end_of(&case).1.totals != model::end_of(&whole).1.totals);
+    }
+    assert!(split > 10, "{split} cases were paid otherwise");
 }
 
 /// Postings of random cases that are multiplied out.
@@ -235,7 +260,10 @@ fn explanations_multiply_out_to_the_cent() {
                 let of_tier = tier.map(|(key, value)| if key == "method" { value.to_string() } else { key.clone() });
                 told.chain(of_tier).for_each(|key| *seen.entry(key).or_default() += 1);
             }
-            *seen.entry("paths".to_owned()).or_default() += told["paths"].as_array().expect("a list").len();
+            let paths = told["paths"].as_array().expect("a list");
+            *seen.entry("paths".to_owned()).or_default() += paths.len();
+            *seen.entry("portions".to_owned()).or_default() +=
+                paths.iter().filter(|path| path["portions"].is_array()).count();
             *seen.entry("summed_up".to_owned()).or_default() += usize::from(told["summed_up"].is_object());
         }
         explained += postings.len();
@@ -252,6 +280,8 @@ fn explanations_multiply_out_to_the_cent() {
         "pass_up_amounts",
         "same_rank",
         "paths",
+        "portions",
+        "split_percent",
         "terms",
         "exchange_rate",
     ] {

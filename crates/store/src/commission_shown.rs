@@ -15,7 +15,7 @@ record! {
         sale_currency: Option<String>, fact_id: i64, internal_note: Option<String>, external_note: Option<String>,
         made_by: Option<String>, created_at: i64, decided_at: Option<i64>, fact_key: Option<String>, fact_data: Option<String>,
         referral_id: Option<i64>, referral_email: Option<String>, referral_uid: Option<String>, referral_attributes: Option<String>,
-        payout_id: Option<i64>, paid_at: Option<i64>, has_issues: bool,
+        payout_id: Option<i64>, paid_at: Option<i64>, has_issues: bool, split: Option<String>,
     }
 }
 
@@ -83,7 +83,8 @@ macro_rules! shown {
          c.sale_amount, c.sale_currency, c.fact_id, c.internal_note, c.external_note, c.made_by, c.created_at, c.decided_at, \
          f.fact_key, f.data, r.id AS referral_id, \
          COALESCE(r.email, CASE WHEN p.email_key LIKE ' %' THEN NULL ELSE p.email_key END) AS referral_email, \
-         r.external_id AS referral_uid, r.attributes, i.payout_id, o.paid_at, COALESCE(o.has_issues, FALSE) AS has_issues \
+         r.external_id AS referral_uid, r.attributes, i.payout_id, o.paid_at, COALESCE(o.has_issues, FALSE) AS has_issues, \
+         COALESCE(c.split, (SELECT b.split FROM commission b WHERE b.id = c.corrects)) AS split \
          FROM commission c LEFT JOIN fact f ON f.id = c.fact_id LEFT JOIN customer r ON r.id = COALESCE(c.customer_id, f.customer_id) \
          LEFT JOIN person p ON p.id = r.person_id LEFT JOIN payout_item i ON i.commission_id = c.id AND i.live \
          LEFT JOIN payout o ON o.id = i.payout_id "

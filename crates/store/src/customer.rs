@@ -2,7 +2,7 @@
 //! rest (`ingest`, `outcome`).
 
 use crate::backend::{Result, Tx};
-use crate::circle::person_rebind;
+use crate::circle::{PersonPaysTo, person_rebind, persons_pay};
 use crate::{record, sql};
 
 record! {
@@ -79,7 +79,7 @@ pub async fn attribution_put(
          FROM customer c WHERE c.account_id = $1 \
          AND (c.id = $2 OR (c.person_id = $2 AND NOT EXISTS (SELECT 1 FROM customer k WHERE k.id = $2))) \
          ON CONFLICT (person_id, customer_id, from_at) DO UPDATE SET partner_id = excluded.partner_id, link_id = NULL, \
-         click_id = NULL, clicked_at = NULL, evidence = excluded.evidence, reason = excluded.reason, recorded_at = excluded.recorded_at \
+         click_id = NULL, clicked_at = NULL, evidence = excluded.evidence, reason = excluded.reason, recorded_at = excluded.recorded_at, splits = NULL \
          WHERE attribution.partner_id <> excluded.partner_id OR attribution.evidence <> excluded.evidence \
          OR attribution.reason IS DISTINCT FROM excluded.reason"
     );
@@ -99,7 +99,7 @@ pub async fn attribution_take_over(
 ) -> Result<u64> {
     let statement = sql!(
         "UPDATE attribution SET partner_id = $3, link_id = NULL, click_id = NULL, clicked_at = NULL, evidence = 'operator', \
-         reason = $4, recorded_at = $5 WHERE account_id = $1 AND customer_id = $2 AND partner_id <> $3"
+         reason = $4, recorded_at = $5, splits = NULL WHERE account_id = $1 AND customer_id = $2 AND partner_id <> $3"
     );
     let taken = tx.execute(statement, &[&account_id, &customer_id, &partner_id, &reason, &recorded_at]).await?;
     let statement = sql!(
@@ -110,6 +110,37 @@ pub async fn attribution_take_over(
     let made = tx.execute(statement, &[&account_id, &customer_id, &partner_id, &reason, &recorded_at]).await?;
     person_rebind(tx, account_id, customer_id).await?;
     Ok(taken + made)
+}
+
+record! {
+    /// The binding of a customer that is in force, and who shares what it earns.
+    pub struct SharedBindingRow { person_id: i64, program_id: i64, from_at: i64, partner_id: i64, splits: Option<String> }
+}
+
+/// The binding of the customer of this number at an instant.
+pub async fn binding_at(tx: &Tx<'_>, account_id: i64, id: i64, at: i64) -> Result<Option<SharedBindingRow>> {
+    let statement = sql!(
+        "SELECT c.person_id, c.program_id, a.from_at, a.partner_id, a.splits FROM customer c JOIN attribution a \
+         ON a.person_id = c.person_id AND a.customer_id = c.id WHERE c.account_id = $1 AND c.id = $2 AND a.from_at <= $3 \
+         ORDER BY a.from_at DESC LIMIT 1"
+    );
+    tx.maybe(statement, &[&account_id, &id, &at]).await
+}
+
+/// Says who shares what a binding earns, by date; `partners` are all of them: their cells hold something of the person now.
+pub async fn splits_put(
+    tx: &Tx<'_>,
+    id: i64,
+    binding: &SharedBindingRow,
+    splits: Option<&str>,
+    partners: &[i64],
+) -> Result<()> {
+    let statement =
+        sql!("UPDATE attribution SET splits = $4 WHERE person_id = $1 AND customer_id = $2 AND from_at = $3");
+    tx.execute(statement, &[&binding.person_id, &id, &binding.from_at, &splits]).await?;
+    let (program_id, person_id) = (binding.program_id, binding.person_id);
+    let pays = |partner_id: &i64| PersonPaysTo { program_id, partner_id: *partner_id, person_id };
+    persons_pay(tx, &partners.iter().map(pays).collect::<Vec<_>>()).await
 }
 
 /// Forgets who a person is: what it and its accounts are known by and what callers said of it beside what is priced. What

@@ -11,6 +11,9 @@ use crate::ingest::{Absorbed, AccountPut, FactMove, Merge, accounts_absorb, acco
 use crate::{batch, batch_sql, record};
 use std::collections::BTreeSet;
 
+/// In the place of when a trading fact stands, of a revision that another one took the place of.
+pub const SUPERSEDED_AT: i64 = -9_000_000_000_000_000_000;
+
 batch! {
     /// An event to add.
     pub struct NewEvent {
@@ -31,31 +34,44 @@ batch! {
 }
 batch! {
     /// A client's record after this settlement.
-    pub struct PersonUpdate { id: i64 = "int8", event_types: String = "text", qualified_at: Option<i64> = "int8" }
+    pub struct PersonUpdate { id: i64 = "int8", event_types: String = "text", qualified_at: Option<i64> = "int8", trading: Option<String> = "text" }
 }
 batch! {
     /// When a customer registered.
     pub struct CustomerUpdate { id: i64 = "int8", registered_at: i64 = "int8" }
 }
 batch! {
-    /// A binding to add.
+    /// A binding to add; `splits`: who shares what it earns, by date.
     pub struct NewAttribution {
         person_id: i64 = "int8", customer_id: i64 = "int8", from_at: i64 = "int8", account_id: i64 = "int8", partner_id: i64 = "int8", link_id: Option<i64> = "int8",
         click_id: Option<i64> = "int8", clicked_at: Option<i64> = "int8", evidence: String = "text", recorded_at: i64 = "int8",
+        splits: Option<String> = "text",
     }
 }
 batch! {
-    /// A fact to add; `of_sale`: the key of the sale that a refund is of.
+    /// A fact to add; `of_sale`: the key of the sale that a refund is of; `trading_at`: when it stands, where it is of trading.
     pub struct NewFact {
         id: i64 = "int8", account_id: i64 = "int8", program_id: i64 = "int8", person_id: i64 = "int8", customer_id: i64 = "int8",
         kind: String = "text", fact_key: String = "text", revision: Option<i64> = "int8", at: i64 = "int8", body: String = "text",
         source: String = "text", event_id: Option<i64> = "int8", received_at: i64 = "int8", data: Option<String> = "text",
-        of_sale: Option<String> = "text",
+        of_sale: Option<String> = "text", trading_at: Option<i64> = "int8",
     }
 }
 batch! {
     /// A person whose held facts are written anew.
     pub struct HeldPerson { person_id: i64 = "int8" }
+}
+batch! {
+    /// A fact whose holds are written anew, and no others of its person.
+    pub struct HeldFact { fact_id: i64 = "int8" }
+}
+batch! {
+    /// A revision of a trading fact that another one takes the place of.
+    pub struct Superseded { id: i64 = "int8" }
+}
+batch! {
+    /// A fact that is held by the number of another revision, which says the same.
+    pub struct HeldMove { from_id: i64 = "int8", to_id: i64 = "int8" }
 }
 batch! {
     /// A fact that is held no longer for this reason.
@@ -70,18 +86,18 @@ batch! {
 }
 batch! {
     /// What a cell has posted after this settlement; `payee_id`: whose it is, where it belongs to no person; `denied_change`: by how
-    /// much more of it is denied.
-    pub struct CellPut { person_id: i64 = "int8", cell: String = "text", posted: i64 = "int8", last_commission_id: i64 = "int8", cut_off: i64 = "int8", payee_id: Option<i64> = "int8", denied_change: i64 = "int8" }
+    /// much more of it is denied; `first_day`: of its period, empty where it has none.
+    pub struct CellPut { person_id: i64 = "int8", cell: String = "text", posted: i64 = "int8", last_commission_id: i64 = "int8", cut_off: i64 = "int8", payee_id: Option<i64> = "int8", denied_change: i64 = "int8", first_day: String = "text" }
 }
 batch! {
-    /// A posting to add.
+    /// A posting to add; `split`: who shared what it is a portion of.
     pub struct NewCommission {
         id: i64 = "int8", account_id: i64 = "int8", program_id: i64 = "int8", partner_id: Option<i64> = "int8", customer_id: Option<i64> = "int8",
         person_id: i64 = "int8", rule: String = "text", level: i64 = "int8", cell: String = "text", status: String = "text", unit: String = "text",
         amount: i64 = "int8", period: String = "text", for_period: String = "text", payable_at: i64 = "int8", fact_id: i64 = "int8",
         event_id: Option<i64> = "int8", corrects: Option<i64> = "int8", plan: String = "text", plan_number: i64 = "int8",
         posted_before: i64 = "int8", explanation: String = "text", created_at: i64 = "int8", sale_amount: Option<i64> = "int8",
-        sale_currency: Option<String> = "text",
+        sale_currency: Option<String> = "text", split: Option<String> = "text",
     }
 }
 batch! {
@@ -113,7 +129,10 @@ pub struct Outcome {
     pub attributions: Vec<NewAttribution>,
     pub facts: Vec<NewFact>,
     pub payees: Vec<PersonPaysTo>,
+    pub superseded: Vec<Superseded>,
     pub held_persons: Vec<HeldPerson>,
+    pub held_facts: Vec<HeldFact>,
+    pub held_moves: Vec<HeldMove>,
     pub held: Vec<NewHeld>,
     pub cells: Vec<CellPut>,
     pub commissions: Vec<NewCommission>,
@@ -143,7 +162,7 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
     let persons = batch_sql!(
         PersonUpdate,
         0,
-        "UPDATE person SET event_types = batch.event_types, qualified_at = batch.qualified_at FROM {batch} \
+        "UPDATE person SET event_types = batch.event_types, qualified_at = batch.qualified_at, trading = batch.trading FROM {batch} \
          WHERE person.id = batch.id"
     );
     tx.batch(persons, &[], &outcome.persons).await?;
@@ -156,8 +175,8 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
     let attributions = batch_sql!(
         NewAttribution,
         0,
-        "INSERT INTO attribution (person_id, customer_id, from_at, account_id, partner_id, link_id, click_id, clicked_at, evidence, recorded_at) \
-         SELECT person_id, customer_id, from_at, account_id, partner_id, link_id, click_id, clicked_at, evidence, recorded_at FROM {batch} WHERE true"
+        "INSERT INTO attribution (person_id, customer_id, from_at, account_id, partner_id, link_id, click_id, clicked_at, evidence, recorded_at, splits) \
+         SELECT person_id, customer_id, from_at, account_id, partner_id, link_id, click_id, clicked_at, evidence, recorded_at, splits FROM {batch} WHERE true"
     );
     tx.batch(attributions, &[], &outcome.attributions).await?;
     persons_bind(tx, &outcome.attributions).await?;
@@ -165,19 +184,25 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
     let facts = batch_sql!(
         NewFact,
         0,
-        "INSERT INTO fact (id, account_id, program_id, person_id, customer_id, type, fact_key, revision, at, body, source, event_id, received_at, data, of_sale) \
-         SELECT id, account_id, program_id, person_id, customer_id, kind, fact_key, revision, at, body, source, event_id, received_at, data, of_sale \
+        "INSERT INTO fact (id, account_id, program_id, person_id, customer_id, type, fact_key, revision, at, body, source, event_id, received_at, data, of_sale, trading_at) \
+         SELECT id, account_id, program_id, person_id, customer_id, kind, fact_key, revision, at, body, source, event_id, received_at, data, of_sale, trading_at \
          FROM {batch} WHERE true"
     );
     tx.batch(facts, &[], &outcome.facts).await?;
+    let superseded = batch_sql!(
+        Superseded,
+        0,
+        "UPDATE fact SET trading_at = -9000000000000000000 FROM {batch} WHERE fact.id = batch.id"
+    );
+    tx.batch(superseded, &[], &outcome.superseded).await?;
     facts_move(tx, &outcome.fact_moves).await?;
     accounts_absorb(tx, &outcome.absorbed).await?;
     held_write(tx, outcome).await?;
     let cells = batch_sql!(
         CellPut,
         0,
-        "INSERT INTO cell (person_id, cell, posted, last_commission_id, cut_off, payee_id, denied) \
-         SELECT person_id, cell, posted, last_commission_id, cut_off, payee_id, denied_change FROM {batch} WHERE true ON CONFLICT (person_id, cell) \
+        "INSERT INTO cell (person_id, cell, posted, last_commission_id, cut_off, payee_id, denied, first_day) \
+         SELECT person_id, cell, posted, last_commission_id, cut_off, payee_id, denied_change, first_day FROM {batch} WHERE true ON CONFLICT (person_id, cell) \
          DO UPDATE SET posted = excluded.posted, last_commission_id = excluded.last_commission_id, cut_off = excluded.cut_off, \
          denied = cell.denied + excluded.denied"
     );
@@ -187,9 +212,9 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
         NewCommission,
         0,
         "INSERT INTO commission (id, account_id, program_id, partner_id, customer_id, person_id, rule, level, cell, status, unit, \
-         amount, period, for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, sale_amount, sale_currency, due_at) \
+         amount, period, for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, sale_amount, sale_currency, split, due_at) \
          SELECT id, account_id, program_id, partner_id, customer_id, person_id, rule, level, cell, status, unit, amount, period, \
-         for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, sale_amount, sale_currency, \
+         for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, sale_amount, sale_currency, split, \
          CASE WHEN status = 'approved' AND payable_at <= created_at THEN created_at END FROM {batch} WHERE true"
     );
     tx.batch(commissions, &[], &outcome.commissions).await?;
@@ -213,14 +238,20 @@ async fn events_decide(tx: &Tx<'_>, decisions: &[EventDecision]) -> Result<()> {
     Ok(())
 }
 
-/// What the persons have held now takes the place of what was held; what stays held keeps its date.
+/// What the persons, or some of their facts, have held now takes the place of what was held; what stays held keeps its date.
 async fn held_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
     let standing = batch_sql!(
         HeldPerson,
         0,
         "SELECT fact_id, reason FROM held WHERE person_id IN (SELECT person_id FROM {batch})"
     );
-    let standing: Vec<(i64, String)> = tx.batch_all(standing, &[], &outcome.held_persons).await?;
+    let mut standing: Vec<(i64, String)> = tx.batch_all(standing, &[], &outcome.held_persons).await?;
+    let of_facts = batch_sql!(
+        HeldFact,
+        0,
+        "SELECT h.fact_id, h.reason FROM {batch} CROSS JOIN held h WHERE h.fact_id = batch.fact_id"
+    );
+    standing.extend(tx.batch_all::<_, (i64, String)>(of_facts, &[], &outcome.held_facts).await?);
     let staying: BTreeSet<_> = outcome.held.iter().map(|held| (held.fact_id, held.reason.as_str())).collect();
     let gone: Vec<_> = standing
         .into_iter()
@@ -241,6 +272,12 @@ async fn held_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
          ON CONFLICT (fact_id, reason) DO UPDATE SET detail = excluded.detail, person_id = excluded.person_id"
     );
     tx.batch(held, &[], &outcome.held).await?;
+    let moves = batch_sql!(
+        HeldMove,
+        0,
+        "UPDATE held SET fact_id = batch.to_id FROM {batch} WHERE held.fact_id = batch.from_id"
+    );
+    tx.batch(moves, &[], &outcome.held_moves).await?;
     Ok(())
 }
 

@@ -13,11 +13,11 @@ batch! {
     pub struct ProgramName { program_id: i64 = "int8", name: String = "text" }
 }
 record! {
-    /// A customer, by whom it was brought and what became of it; `attributes` is JSON, `total` how many fit.
+    /// A customer, by whom it was brought and what became of it; `attributes` and `splits` are JSON, `total` how many fit.
     pub struct ReferralRow {
         total: i64, id: i64, program_id: i64, person_id: i64, external_id: Option<String>, email: Option<String>, name: Option<String>,
         attributes: Option<String>, registered_at: i64, created_at: i64, partner_id: Option<i64>, evidence: Option<String>,
-        customer_since: Option<i64>, cancelled_at: Option<i64>, state: String,
+        customer_since: Option<i64>, cancelled_at: Option<i64>, state: String, splits: Option<String>,
     }
 }
 record! {
@@ -79,7 +79,7 @@ pub async fn referral_list(tx: &Tx<'_>, filter: &ReferralFilter, limit: i64, off
         "WITH dated AS (SELECT c.id, c.program_id, c.person_id, c.external_id, \
          COALESCE(c.email, CASE WHEN p.email_key LIKE ' %' THEN NULL ELSE p.email_key END) AS email, COALESCE(c.name, p.name) AS name, \
          c.attributes, c.registered_at, c.created_at, \
-         a.partner_id, a.evidence, \
+         a.partner_id, a.evidence, a.splits, \
          (SELECT MIN(f.at) FROM fact f WHERE f.person_id = c.person_id AND f.customer_id = c.id AND f.type = 'sale') AS customer_since, \
          (SELECT MAX(f.at) FROM fact f WHERE f.person_id = c.person_id AND f.customer_id = c.id AND f.type = 'sale') AS last_sale_at, \
          (SELECT MAX(f.at) FROM fact f WHERE f.person_id = c.person_id AND f.customer_id = c.id AND f.type = 'event' \
@@ -107,7 +107,7 @@ pub async fn referral_list(tx: &Tx<'_>, filter: &ReferralFilter, limit: i64, off
          AND (CAST($10 AS BIGINT) IS NULL OR customer_since >= $10) AND (CAST($11 AS BIGINT) IS NULL OR customer_since < $11) \
          AND (CAST($12 AS BIGINT) IS NULL OR cancelled_at >= $12) AND (CAST($13 AS BIGINT) IS NULL OR cancelled_at < $13)) \
          SELECT (SELECT COUNT(*) FROM fits), id, program_id, person_id, external_id, email, name, attributes, registered_at, created_at, \
-         partner_id, evidence, customer_since, cancelled_at, state FROM fits ORDER BY id DESC LIMIT $14 OFFSET $15"
+         partner_id, evidence, customer_since, cancelled_at, state, splits FROM fits ORDER BY id DESC LIMIT $14 OFFSET $15"
     );
     let is_moved = filter.state.as_deref() == Some("moved");
     tx.all(

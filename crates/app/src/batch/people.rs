@@ -62,7 +62,7 @@ pub(super) async fn act(
     app.promoter_act(account, partner, &act).await
 }
 
-async fn referral_state(app: &App, account: AccountId, id: CustomerId, state: Value) -> Result<()> {
+async fn referral_state(app: &Arc<App>, account: AccountId, id: CustomerId, state: Value) -> Result<()> {
     let attributes = Map::from_iter([(STATE.to_owned(), state)]);
     app.referral_patch(account, id, ReferralChange { attributes, ..ReferralChange::default() }).await.map(drop)
 }

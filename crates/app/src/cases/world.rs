@@ -2,8 +2,8 @@
 
 use super::{Step, find, instant, linted, list, number, refused, text};
 use headwater_domain::commission::{
-    Binding, CustomerView, ExchangeRates, PartnerTerms, PersonView, Plan, PlanVersion, PostedCell, Posting, Terms,
-    evaluate, postings,
+    Binding, CustomerView, ExchangeRates, PartnerTerms, PersonView, Plan, PlanVersion, PostedCell, Posting, Split,
+    SplitPart, Terms, evaluate, postings,
 };
 use headwater_domain::fact::{Fact, FactBody, MoneyKind, daily_key, daily_kpi_key};
 use headwater_domain::ids::{CustomerId, FactId, IdSource, PartnerId, PersonId};
@@ -107,6 +107,7 @@ impl World {
                     }
                     None => changed.extend(self.add_fact(value)?),
                 },
+                "split" => self.split(value)?,
                 "exchange_rate" => self.add_rate(value)?,
                 "move_partner" => {
                     let at = instant(value, "at")?;
@@ -287,7 +288,10 @@ impl World {
             if value.get("registered_at").is_some() { instant(value, "registered_at")? } else { Instant(0) };
         let mut bindings = Vec::new();
         if let Some(partner) = value.get("partner").and_then(Value::as_str) {
-            bindings.push(Binding { from: ALWAYS, partner: self.partner(partner)? });
+            let partner = self.partner(partner)?;
+            let mut splits = Vec::new();
+            self.split_of(partner, ALWAYS, list(value, "split"))?.put_into(&mut splits);
+            bindings.push(Binding { from: ALWAYS, partner, splits });
         }
         let view = CustomerView {
             customer,
@@ -300,6 +304,30 @@ impl World {
         };
         self.customers.insert(customer, Known { person, view });
         Ok(())
+    }
+
+    /// Who shares from a moment on what the customer's partner earns.
+    fn split(&mut self, value: &Value) -> Step<()> {
+        let at = instant(value, "at")?;
+        let customer = find(&self.customer_names, text(value, "customer")?).map(CustomerId);
+        let known = customer.and_then(|customer| self.customers.get(&customer));
+        let known = known.ok_or_else(|| refused("unknown_customer", "who shares is said of a customer"))?;
+        let Some(partner) = known.view.bindings.last().map(|binding| binding.partner) else {
+            return Err(refused("split", "of a customer that nobody brought"));
+        };
+        let split = self.split_of(partner, at, list(value, "parts"))?;
+        let binding = customer.and_then(|customer| self.customers.get_mut(&customer)?.view.bindings.last_mut());
+        split.put_into(&mut binding.expect("it was found above").splits);
+        Ok(())
+    }
+
+    fn split_of<'v>(&self, partner: PartnerId, from: Instant, parts: impl Iterator<Item = &'v Value>) -> Step<Split> {
+        let part = |part: &Value| {
+            let percent = Decimal::parse(text(part, "percent")?).map_err(|_| refused("percent", "is no decimal"))?;
+            Ok(SplitPart { partner: self.partner(text(part, "partner")?)?, percent })
+        };
+        let parts = parts.map(part).collect::<Step<Vec<_>>>()?;
+        Split::of(partner, from, parts).map_err(|error| refused("split", error.to_string()))
     }
 
     fn add_rate(&mut self, value: &Value) -> Step<()> {

@@ -111,6 +111,7 @@ impl App {
             created_at: now.0,
             sale_amount: None,
             sale_currency: None,
+            split: None,
         };
         let deed = AuditRow {
             id: self.next_id(now),

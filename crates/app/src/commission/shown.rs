@@ -8,10 +8,13 @@ use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::ledger::moves::numbers;
 use crate::reward_plan::reward_of_rule;
+use headwater_domain::commission::SplitPart;
 use headwater_domain::ids::{AccountId, CommissionId, PartnerId, ProgramId};
 use headwater_domain::ledger::Stage;
 use headwater_domain::money::{Currency, Decimal, Unit};
-use headwater_domain::postback::entity::{CampaignNamed, CommissionEntity, PromoterNamed, Recipient, ReferralNamed};
+use headwater_domain::postback::entity::{
+    CampaignNamed, CommissionEntity, PromoterNamed, Recipient, ReferralNamed, SplitDetails, SplitPartner,
+};
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Result as StoreResult, Tx};
 use headwater_store::commission_shown::{
@@ -217,5 +220,33 @@ pub(crate) fn commission_entity(directory: &Directory, names: &RewardNames, row:
         payout_id: row.payout_id,
         fulfilled_at: row.paid_at.filter(|_| row.status == "fulfilled").map(Instant),
         has_issues: row.has_issues,
+        split: row.split.as_deref().and_then(|text| split_details(directory, program, text, row.partner_id)),
     }
+}
+
+/// Who shared what a commission of this partner is a portion of.
+fn split_details(
+    directory: &Directory,
+    program: ProgramId,
+    stored: &str,
+    partner: Option<i64>,
+) -> Option<SplitDetails> {
+    let parts = SplitPart::from_stored(stored)?;
+    let own = parts.iter().find(|part| Some(part.partner.0) == partner)?;
+    let (direct, others) = parts.split_first()?;
+    Some(SplitDetails {
+        percent: own.percent,
+        primary: directory.membership_in(program, direct.partner).map(|member| member.id.0),
+        partners: split_partners(directory, program, others),
+    })
+}
+
+/// Split partners as they are shown.
+pub(crate) fn split_partners(directory: &Directory, program: ProgramId, parts: &[SplitPart]) -> Vec<SplitPartner> {
+    let partner = |part: &SplitPart| SplitPartner {
+        promoter: part.partner.0,
+        membership: directory.membership_in(program, part.partner).map(|member| member.id.0),
+        percent: part.percent,
+    };
+    parts.iter().map(partner).collect()
 }

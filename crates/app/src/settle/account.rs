@@ -9,11 +9,12 @@ use super::record::Touched;
 use crate::directory::Program;
 use crate::ingest::{CustomerRecord, Field, KEPT_ONCE_BOUND, RecordStatus, RecordWarning, Recorded, Referrer};
 use headwater_domain::attribution::{Binding, attribute};
-use headwater_domain::commission::CustomerView;
+use headwater_domain::commission::{CustomerView, Split};
 use headwater_domain::ids::{CustomerId, PersonId};
 use headwater_domain::time::Instant;
 use headwater_store::ingest::{Absorbed, AccountRow};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// A first binding holds from the beginning: nobody else brought the account, and a day's row may stand before the hour of
 /// its registration.
@@ -57,6 +58,10 @@ impl Decision<'_> {
         }
         let registered_at = record.registered_at.unwrap_or(self.now);
         let (is_bound, warning) = self.refer(program, person, customer, record.referrer, registered_at);
+        if is_bound && !record.split.is_empty() {
+            let split = Split { from: ALWAYS, parts: record.split.clone() };
+            self.split_bound(person, customer, vec![split]);
+        }
         if is_changed || was_merged || was_absorbed || is_bound {
             touched.entry(person).or_default();
         }
@@ -143,6 +148,8 @@ impl Decision<'_> {
         let by_events = |id: &CustomerId| accounts.get(id).is_some_and(|account| account.external_id.is_none());
         let gone: Vec<_> =
             record.customers.iter().map(|c| c.customer).filter(|id| *id != into && by_events(id)).collect();
+        let mut splits: BTreeMap<CustomerId, Vec<Split>> =
+            record.customers.iter().filter_map(|c| Some((c.customer, splits_from_the_beginning(c)?))).collect();
         for from in &gone {
             record.customers.retain(|customer| customer.customer != *from);
             record.facts.iter_mut().filter(|fact| fact.customer == *from).for_each(|fact| fact.customer = into);
@@ -160,6 +167,7 @@ impl Decision<'_> {
                 && !record.bindings.contains_key(&into)
             {
                 self.bind_account(person, into, binding, ALWAYS, None, "profile");
+                self.split_bound(person, into, splits.remove(from).unwrap_or_default());
             }
         }
         !gone.is_empty()
@@ -233,6 +241,14 @@ impl Decision<'_> {
     }
 }
 
+/// Who shares what the account earns. What was shared as its binding began is shared from the beginning.
+fn splits_from_the_beginning(account: &CustomerView) -> Option<Vec<Split>> {
+    let binding = account.bindings.last().filter(|binding| !binding.splits.is_empty())?;
+    let mut splits = binding.splits.clone();
+    splits.iter_mut().filter(|split| split.from <= binding.from).for_each(|split| split.from = ALWAYS);
+    Some(splits)
+}
+
 fn told(status: RecordStatus, customer: CustomerId) -> Recorded {
     Recorded { status, warnings: Vec::new(), fact: None, customer: Some(customer) }
 }
@@ -243,6 +259,18 @@ fn keep(set: &mut std::collections::BTreeSet<CustomerId>, customer: CustomerId, 
     } else {
         set.remove(&customer);
     }
+}
+
+/// Whether the record changes anything that facts are priced by.
+pub(super) fn says_otherwise(account: &AccountRow, record: &CustomerRecord) -> bool {
+    let mut next = account.clone();
+    change(&mut next, record, true);
+    let priced_by = |account: &AccountRow| {
+        let AccountRow { country, account_type, campaign, registered_at, is_registered, is_placeholder, .. } =
+            account.clone();
+        (country, account_type, campaign, registered_at, is_registered, is_placeholder)
+    };
+    priced_by(account) != priced_by(&next)
 }
 
 /// Present keys overwrite, absent ones stay.

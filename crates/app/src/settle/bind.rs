@@ -6,11 +6,13 @@ use super::Track;
 use super::decide::Decision;
 use super::view::PersonRecord;
 use headwater_domain::attribution::{Attributed, Binding, attribute};
-use headwater_domain::commission::{self, CustomerView};
+use headwater_domain::commission::{self, CustomerView, Split};
 use headwater_domain::ids::{AccountId, ClickId, CustomerId, LinkId, PartnerId, PersonId, ProgramId};
 use headwater_domain::time::Instant;
+use headwater_store::circle::PersonPaysTo;
 use headwater_store::outcome::NewAttribution;
 use headwater_store::settlement::EventRow;
+use std::collections::BTreeSet;
 
 impl Decision<'_> {
     /// What an event of this client is attributed to.
@@ -78,7 +80,7 @@ impl Decision<'_> {
         let Some(record) = self.view.persons.get_mut(&person) else { return };
         record.bindings.insert(customer, binding);
         for view in record.customers.iter_mut().filter(|view| view.customer == customer) {
-            view.bindings.push(commission::Binding { from, partner: binding.partner });
+            view.bindings.push(commission::Binding { from, partner: binding.partner, splits: Vec::new() });
         }
         self.view.outcome.attributions.push(NewAttribution {
             person_id: person.0,
@@ -91,6 +93,25 @@ impl Decision<'_> {
             clicked_at: clicked_at.map(|at| at.0),
             evidence: evidence.to_owned(),
             recorded_at: self.now.0,
+            splits: None,
         });
+    }
+
+    /// Says who shares what an account earns that was bound just now.
+    pub(super) fn split_bound(&mut self, person: PersonId, customer: CustomerId, splits: Vec<Split>) {
+        let Some(record) = self.view.persons.get_mut(&person).filter(|_| !splits.is_empty()) else { return };
+        let row = self.view.outcome.attributions.iter_mut().rev().find(|row| row.customer_id == customer.0);
+        if let Some(row) = row {
+            row.splits = Split::to_stored(&splits);
+        }
+        let partners: BTreeSet<PartnerId> =
+            splits.iter().flat_map(|split| &split.parts).map(|part| part.partner).collect();
+        let program_id = record.program.0;
+        let pays = |partner: PartnerId| PersonPaysTo { program_id, partner_id: partner.0, person_id: person.0 };
+        self.view.outcome.payees.extend(partners.into_iter().map(pays));
+        let view = record.customers.iter_mut().find(|view| view.customer == customer);
+        if let Some(binding) = view.and_then(|view| view.bindings.last_mut()) {
+            binding.splits = splits;
+        }
     }
 }

@@ -71,13 +71,21 @@ pub(super) fn named(commands: &[Command]) -> BTreeSet<(ProgramId, PartnerId)> {
             }
             Command::Record(ingest) => {
                 let Ingest { program, records, .. } = &**ingest;
-                let partners = records.iter().filter_map(referred);
+                let partners = records.iter().filter_map(referred).chain(records.iter().flat_map(sharing));
                 named.extend(partners.map(|partner| (*program, partner)));
             }
             Command::Confirm { .. } | Command::Reject { .. } | Command::Reprice { .. } => {}
         }
     }
     named
+}
+
+/// Who shares what the referrer of the record earns.
+fn sharing(record: &Record) -> Vec<PartnerId> {
+    match record {
+        Record::Customer(customer) => customer.split.iter().map(|part| part.partner).collect(),
+        Record::Fact(_) => Vec::new(),
+    }
 }
 
 fn referred(record: &Record) -> Option<PartnerId> {

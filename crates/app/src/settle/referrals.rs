@@ -8,6 +8,7 @@ use super::view::View;
 use crate::announce::{Told, announce, listens};
 use crate::app::App;
 use crate::referral::{STATE, Shown, entity, uid_of};
+use headwater_domain::commission::Split;
 use headwater_domain::fact::FactBody;
 use headwater_domain::ids::{CustomerId, PartnerId, PersonId};
 use headwater_domain::time::Instant;
@@ -120,6 +121,8 @@ fn of(
         let mut names = view.person_by_email.iter().filter(|(_, id)| **id == record.id).map(|((_, name), _)| name);
         names.find(|name| !name.starts_with(' ')).cloned()
     };
+    let account_view = record.customers.iter().find(|view| view.customer == CustomerId(customer));
+    let binding = account_view.and_then(|view| view.bindings.last());
     let shown = Shown {
         id: customer,
         email: row.and_then(|row| row.email.clone()).or_else(by_name),
@@ -127,6 +130,7 @@ fn of(
         attributes: row.and_then(|row| row.attributes.clone()),
         state: state.to_owned(),
         created_at: row.map_or(now, |row| Instant(row.registered_at)),
+        split: binding.map_or(Vec::new(), |binding| Split::latest(&binding.splits).to_vec()),
     };
     let membership = view.directory.membership_in(program, partner);
     Some(Told::other(account, program, "referral", customer, entity(&view.directory, &shown, membership), names))

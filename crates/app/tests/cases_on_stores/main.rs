@@ -8,6 +8,7 @@
 mod model;
 mod orders;
 mod streams;
+mod windows;
 mod world;
 
 use headwater_app::app::{App, Start};
@@ -98,6 +99,14 @@ async fn run(app: &Arc<App>, case: &Value) -> Vec<String> {
         }
     }
     failures.extend(check_totals(&mut world, case).await);
+    if case.get("held_at_the_end").is_some() {
+        let mut wanted: Vec<_> = list(case, "held_at_the_end").filter_map(Value::as_str).map(str::to_owned).collect();
+        wanted.sort();
+        let came = world.held_now().await;
+        if wanted != came {
+            failures.push(format!("expected held at the end {wanted:?}, got {came:?}"));
+        }
+    }
     failures
 }
 

@@ -34,7 +34,14 @@ fn told(seed: u64) -> Option<Value> {
     if statuses || !plans {
         return None;
     }
-    let mut case = catch_unwind(|| crate::model::verdict::fill(&case, &crate::model::run(&case))).ok()?;
+    let mut case = catch_unwind(|| {
+        let report = crate::model::run(&case);
+        let mut filled = crate::model::verdict::fill(&case, &report);
+        let held = crate::model::cells::evaluate(report.worlds.last()?).held;
+        filled["held_at_the_end"] = held.iter().map(|((kind, _), reason)| format!("{kind}: {reason}")).collect();
+        Some(filled)
+    })
+    .ok()??;
     for step in case["steps"].as_array_mut()? {
         let step = step.as_object_mut()?;
         step.remove("expect_conditions");

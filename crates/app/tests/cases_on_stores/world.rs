@@ -12,9 +12,9 @@ use headwater_app::ledger::BalanceFilter;
 use headwater_app::partner::PartnerRequest;
 use headwater_app::plan::PlanFailure;
 use headwater_domain::attribution::{Evidence, Touch};
-use headwater_domain::commission::lint;
+use headwater_domain::commission::{SplitPart, lint};
 use headwater_domain::fact::FactBody;
-use headwater_domain::ids::{AccountId, ClickId, CustomerId, LinkId, PartnerId, ProgramId, to_prefixed};
+use headwater_domain::ids::{AccountId, ClickId, CustomerId, FactId, LinkId, PartnerId, ProgramId, to_prefixed};
 use headwater_domain::link::LINK_PREFIX;
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::{Instant, Period};
@@ -145,6 +145,9 @@ impl World {
         if !records.is_empty() {
             self.record(records).await;
         }
+        if let Some(split) = step.get("split") {
+            self.split(split).await?;
+        }
         if let Some(rate) = step.get("exchange_rate") {
             self.add_rate(rate).await;
         }
@@ -198,6 +201,17 @@ impl World {
         let newly_held = held.difference(&self.held).map(|(_, reason)| reason.clone()).collect();
         self.held = held;
         Outcome { postings, newly_held }
+    }
+
+    /// What is held now, each fact by its type and with the reason, sorted.
+    pub async fn held_now(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        for row in self.app.held_list(self.account, None, None, ROWS_MAX).await.expect("lists") {
+            let story = self.app.fact_read(self.account, FactId(row.fact_id)).await.expect("reads");
+            told.push(format!("{}: {}", story.fact.kind, row.reason));
+        }
+        told.sort();
+        told
     }
 
     /// What every partner and customer has in every unit, by the ledger's accounts; and what is left over in a unit.
@@ -310,6 +324,22 @@ impl World {
         self.app.refresh().await.expect("refreshes");
     }
 
+    /// Who shares, by the names of the case.
+    fn parts(&self, value: &Value, key: &str) -> Vec<SplitPart> {
+        let part = |part: &Value| SplitPart {
+            partner: self.partners[text(part, "partner")],
+            percent: Decimal::parse(text(part, "percent")).expect("a decimal"),
+        };
+        list(value, key).map(part).collect()
+    }
+
+    async fn split(&self, value: &Value) -> Step<()> {
+        let customer = self.app.customer_named(self.account, text(value, "customer")).await;
+        let customer = customer.map_err(|_| "unknown_customer".to_owned())?;
+        let (parts, at) = (self.parts(value, "parts"), Some(instant(text(value, "at"))));
+        self.app.customer_split(self.account, customer, parts, at).await.map_err(|_| "split".to_owned())
+    }
+
     pub fn customer(&self, value: &Value) -> Record {
         let set = |key| word(value, key).map_or(Field::Keep, Field::Set);
         let referrer = word(value, "partner").map_or(Referrer::Unsaid, |name| {
@@ -323,7 +353,7 @@ impl World {
             customer: text(value, "id").to_owned(),
             revision: None,
             registered_at: Some(word(value, "registered_at").map_or(Instant(0), |at| instant(&at))),
-            email: Field::Keep,
+            email: set("email"),
             person: word(value, "person"),
             name: Field::Keep,
             country: set("country"),
@@ -331,6 +361,7 @@ impl World {
             campaign: set("campaign"),
             attributes: Map::new(),
             referrer,
+            split: self.parts(value, "split"),
         }))
     }
 

@@ -133,6 +133,7 @@ impl Books {
             created_at: now.0,
             sale_amount: None,
             sale_currency: None,
+            split: None,
         };
         let owner = posting.customer.map_or(Owner::Partner(posting.partner), Owner::Customer);
         let amount = Decimal(posting.amount);

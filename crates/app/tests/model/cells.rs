@@ -8,6 +8,7 @@
 use super::cuts::{bonuses, cap, carry, passes, price};
 use super::fraction::Fraction;
 use super::items::{Held, Item, acquisitions, linear};
+use super::portions::{Portion, portions, share_out};
 use super::tiers::{keep_budgets, method, share};
 use super::world::{FactId, Seat, World, fraction};
 use super::worth::eligibility;
@@ -46,7 +47,7 @@ pub fn evaluate(world: &World) -> Evaluation {
         item.parts = share(world, item);
     }
     keep_budgets(world, &mut items, &mut held);
-    hold_blocked(&items, &mut held);
+    hold_blocked(world, &items, &mut held);
 
     let mut cells = BTreeMap::new();
     let (shared, single): (Vec<&Item>, Vec<&Item>) =
@@ -58,10 +59,13 @@ pub fn evaluate(world: &World) -> Evaluation {
 }
 
 /// A fact of which a part is not paid because a place in the tree is blocked is held.
-fn hold_blocked(items: &[Item], held: &mut Held) {
+fn hold_blocked(world: &World, items: &[Item], held: &mut Held) {
     for item in items.iter().filter(|item| !item.pays_customer() && item.plan["on_suspended"] != "house") {
-        let mut places = item.seats.iter().zip(&item.parts);
-        let is_blocked = places.any(|(seat, part)| !seat.is_active && *part != Fraction::ZERO);
+        let portions = portions(world, item);
+        let is_lost = |is_active: bool, part: Fraction| !is_active && part != Fraction::ZERO;
+        let mut places = item.seats.iter().zip(&item.parts).skip(usize::from(!portions.is_empty()));
+        let is_blocked = places.any(|(seat, part)| is_lost(seat.is_active, *part))
+            || portions.iter().any(|(portion, share)| is_lost(!portion.is_blocked, *share * item.parts[0]));
         if let Some(fact) = item.trigger.as_ref().filter(|_| is_blocked) {
             held.insert((fact.clone(), "partner_suspended"));
         }
@@ -110,9 +114,14 @@ fn key_of(item: &Item, level: usize) -> CellKey {
 /// Cell by cell: the exact parts are added up and rounded once.
 fn round_each(world: &World, items: &[&Item], cells: &mut BTreeMap<CellKey, Cell>) {
     let mut sums: BTreeMap<CellKey, (Fraction, Fraction, Vec<&Item>)> = BTreeMap::new();
+    let mut families: BTreeMap<(CellKey, bool), Vec<&Item>> = BTreeMap::new();
     for item in items {
         for (level, part) in item.parts.iter().enumerate() {
-            if item.pays_customer() || item.seats[level].is_active {
+            let is_shared = level == 0 && !portions(world, item).is_empty();
+            if is_shared {
+                let key = (key_of(item, 0), item.seats[0].is_active);
+                families.entry(key).or_default().push(item);
+            } else if item.pays_customer() || item.seats[level].is_active {
                 let sum = sums.entry(key_of(item, level)).or_insert((Fraction::ZERO, Fraction::ZERO, Vec::new()));
                 sum.0 = sum.0 + *part;
                 if level == 0 {
@@ -122,11 +131,52 @@ fn round_each(world: &World, items: &[&Item], cells: &mut BTreeMap<CellKey, Cell
             }
         }
     }
+    // What the direct partner has alone is rounded with what it shares.
+    for ((key, is_active), items) in families {
+        let alone = is_active.then(|| sums.remove(&key)).flatten();
+        let (alone, cut_off, unshared) = alone.unwrap_or((Fraction::ZERO, Fraction::ZERO, Vec::new()));
+        let minor =
+            (items.iter().map(|item| item.parts[0]).sum::<Fraction>() + alone).round_to_minor(digits_of(items[0]));
+        round_portions(world, (minor, &items), (alone, &unshared), cells);
+        if let Some(cell) = cells.get_mut(&key).filter(|_| is_active) {
+            cell.cut_off = cell.cut_off + cut_off + items.iter().map(|item| item.uncut - item.amount).sum();
+        }
+    }
     for (key, (sum, cut_off, items)) in sums {
         items.iter().for_each(|item| add(world, cells, key.clone(), item, 0));
         let cell = cells.get_mut(&key).unwrap();
         cell.minor += sum.round_to_minor(cell.digits);
         cell.cut_off = cell.cut_off + cut_off;
+    }
+}
+
+/// Gives out what was rounded for all who share these items, and what the direct partner has beside them.
+fn round_portions(
+    world: &World,
+    (minor, shared): (i128, &[&Item]),
+    (alone, unshared): (Fraction, &[&Item]),
+    cells: &mut BTreeMap<CellKey, Cell>,
+) {
+    let mut sums: BTreeMap<Portion, (Fraction, Vec<&Item>)> = BTreeMap::new();
+    for item in shared {
+        for (portion, share) in portions(world, item) {
+            let sum = sums.entry(portion).or_insert((Fraction::ZERO, Vec::new()));
+            sum.0 = sum.0 + share * item.parts[0];
+            sum.1.push(item);
+        }
+    }
+    let direct = sums.values_mut().next().unwrap();
+    direct.0 = direct.0 + alone;
+    direct.1.extend(unshared);
+    let parts: Vec<Fraction> = sums.values().map(|(sum, _)| *sum).collect();
+    let minors = share_out(minor, &parts, digits_of(shared[0]));
+    for ((portion, (_, items)), minor) in sums.iter().zip(minors).filter(|((portion, _), _)| !portion.is_blocked) {
+        for item in items {
+            let key = key_of(item, 0);
+            add(world, cells, (portion.partner.clone(), key.1, key.2, key.3, key.4), item, 0);
+        }
+        let key = key_of(items[0], 0);
+        cells.get_mut(&(portion.partner.clone(), key.1, key.2, key.3, key.4)).unwrap().minor += minor;
     }
 }
 
@@ -142,8 +192,18 @@ fn round_paths(world: &World, items: &[&Item], cells: &mut BTreeMap<CellKey, Cel
         let parts: Vec<Fraction> =
             (0..seats.len()).map(|level| items.iter().map(|item| item.parts[level]).sum()).collect();
         let minors = largest_remainder(&parts, digits_of(items[0]));
+        let (split, whole): (Vec<&Item>, Vec<&Item>) =
+            items.iter().copied().partition(|item| !portions(world, item).is_empty());
+        if !split.is_empty() {
+            round_portions(world, (minors[0], &split), (whole.iter().map(|item| item.parts[0]).sum(), &whole), cells);
+        }
         for (level, seat) in seats.iter().enumerate().filter(|(_, seat)| seat.is_active) {
             let key = key_of(items[0], level);
+            if level == 0 && !split.is_empty() {
+                let cell = cells.get_mut(&key).unwrap();
+                cell.cut_off = cell.cut_off + items.iter().map(|item| item.uncut - item.amount).sum();
+                continue;
+            }
             assert_eq!(key.0, seat.partner);
             items.iter().for_each(|item| add(world, cells, key.clone(), item, 0));
             let cell = cells.get_mut(&key).unwrap();

@@ -90,12 +90,25 @@ pub fn carry<'w>(world: &World, items: Vec<Item<'w>>) -> Vec<Item<'w>> {
 /// What a chain of periods remembers.
 struct Memory {
     deficit: Fraction,
+    /// How many means of the positive values are carried at most, by the rule of the last period with facts.
+    means_max: Option<Fraction>,
     fences: BTreeMap<String, Fraction>,
     positive_values: Vec<Fraction>,
 }
 
+impl Memory {
+    /// Whatever a period leaves is carried up to the limit of the values before it, also where nothing happened.
+    fn limit(&mut self) {
+        let Some(times) = self.means_max.filter(|_| !self.positive_values.is_empty()) else { return };
+        let count = Fraction::whole(self.positive_values.len() as i128);
+        let mean = self.positive_values.iter().copied().sum::<Fraction>() / count;
+        self.deficit = self.deficit.max(-(times * mean));
+    }
+}
+
 fn carry_chain<'w>(world: &World, chain: &[Item<'w>]) -> Vec<Item<'w>> {
-    let mut memory = Memory { deficit: Fraction::ZERO, fences: BTreeMap::new(), positive_values: Vec::new() };
+    let mut memory =
+        Memory { deficit: Fraction::ZERO, means_max: None, fences: BTreeMap::new(), positive_values: Vec::new() };
     let mut period = chain.iter().map(|item| item.period).min().unwrap();
     let last: Period = chain.iter().map(|item| item.period).max().unwrap();
     let mut carried = Vec::new();
@@ -109,7 +122,10 @@ fn carry_chain<'w>(world: &World, chain: &[Item<'w>]) -> Vec<Item<'w>> {
 
 /// Each item with its part of what the period is worth: who is paid for it, and whether, was decided at its own date.
 fn close<'w>(memory: &mut Memory, items: &[&Item<'w>]) -> Vec<Item<'w>> {
-    let Some(last) = items.last() else { return Vec::new() };
+    let Some(last) = items.last() else {
+        memory.limit();
+        return Vec::new();
+    };
     let rules = &last.rule["carry"];
     let weight = fraction(last.rule, "weight").unwrap_or(Fraction::ONE);
     let of = rules["of"].as_str().unwrap_or("base");
@@ -121,13 +137,8 @@ fn close<'w>(memory: &mut Memory, items: &[&Item<'w>]) -> Vec<Item<'w>> {
     let left = if of == "none" { value } else { value + memory.deficit };
     let worth = left.max(Fraction::ZERO);
     memory.deficit = left.min(Fraction::ZERO);
-    if let Some(times) = fraction(rules, "max_average_periods")
-        && !memory.positive_values.is_empty()
-    {
-        let count = Fraction::whole(memory.positive_values.len() as i128);
-        let mean = memory.positive_values.iter().copied().sum::<Fraction>() / count;
-        memory.deficit = memory.deficit.max(-(times * mean));
-    }
+    memory.means_max = fraction(rules, "max_average_periods");
+    memory.limit();
     if value > Fraction::ZERO {
         memory.positive_values.push(value);
     }

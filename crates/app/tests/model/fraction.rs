@@ -70,7 +70,9 @@ impl Fraction {
 impl Add for Fraction {
     type Output = Self;
     fn add(self, other: Self) -> Self {
-        Self::new(self.top * other.bottom + other.top * self.bottom, self.bottom * other.bottom)
+        // Over the least common bottom, so that the sum stays small: each is multiplied by what it lacks of it.
+        let ratio = Self::new(self.bottom, other.bottom);
+        Self::new(self.top * ratio.bottom + other.top * ratio.top, self.bottom * ratio.bottom)
     }
 }
 
@@ -119,7 +121,8 @@ impl PartialOrd for Fraction {
 
 impl Ord for Fraction {
     fn cmp(&self, other: &Self) -> Ordering {
-        (self.top * other.bottom).cmp(&(other.top * self.bottom))
+        let ratio = Self::new(self.bottom, other.bottom);
+        (self.top * ratio.bottom).cmp(&(other.top * ratio.top))
     }
 }
 

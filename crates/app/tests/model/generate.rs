@@ -20,7 +20,10 @@ pub fn case(seed: u64) -> Value {
     let partners = partners(random, &plans);
     let mut customers: Vec<Value> = (0..=random.below(5)).map(|index| customer(random, index, &partners)).collect();
     let mut steps = steps(random, &frame, &plans, &partners, &customers);
-    if customers.len() > 1 && random.chance(15) {
+    let last = customers.last().unwrap()["id"].clone();
+    let is_split = steps.iter().any(|step| step["split"]["customer"] == last);
+    // Who shares is said of somebody who is there.
+    if customers.len() > 1 && !is_split && random.chance(15) {
         let late = customers.pop().unwrap();
         let place = random.below(steps.len() + 1);
         steps.insert(place, json!({ "customer": late }));
@@ -95,6 +98,9 @@ fn customer(random: &mut Random, index: usize, partners: &[Value]) -> Value {
         let place = random.below(partners.len()).max(random.below(partners.len()));
         customer["partner"] = partners[place]["id"].clone();
     }
+    if customer.get("partner").is_some() && random.chance(15) {
+        customer["split"] = split(random, partners, &customer);
+    }
     if random.chance(40) {
         customer["person"] = format!("h{}", random.below(2)).into();
     }
@@ -108,6 +114,16 @@ fn customer(random: &mut Random, index: usize, partners: &[Value]) -> Value {
         customer["campaign"] = random.pick(&["x", "y"]).into();
     }
     customer
+}
+
+/// Who shares with the customer's partner; of few partners or of 0 percent too.
+fn split(random: &mut Random, partners: &[Value], customer: &Value) -> Value {
+    let percents =
+        random.pick(&[&["25", "30", "10"], &["50", "50", "0"], &["33.333333", "33.333333", "1"], &["100", "0", "0"]]);
+    let others = partners.iter().filter(|partner| Some(&partner["id"]) != customer.get("partner"));
+    let first = random.below(2);
+    let named = others.skip(first).zip(percents.iter());
+    named.map(|(partner, percent)| json!({ "partner": partner["id"], "percent": percent })).collect()
 }
 
 fn exchange_rates(random: &mut Random) -> Vec<Value> {
@@ -151,6 +167,12 @@ fn steps(random: &mut Random, frame: &Frame, plans: &[Value], partners: &[Value]
                 let partner = format!("p{}", random.below(partners.len()));
                 let verb = if random.chance(70) { "suspend_partner" } else { "restore_partner" };
                 json!({ verb: { "partner": partner, "at": moment(random) } })
+            }
+            17..=20 => {
+                let brought: Vec<&Value> = customers.iter().filter(|one| one.get("partner").is_some()).collect();
+                let customer = brought[random.below(brought.len())];
+                let parts = if random.chance(20) { json!([]) } else { split(random, partners, customer) };
+                json!({ "split": { "customer": customer["id"], "at": moment(random), "parts": parts } })
             }
             15..=16 => {
                 let rate = random.pick(&["1.05", "1.12"]);

@@ -37,6 +37,8 @@ pub struct Item<'w> {
     pub trigger: Option<FactId>,
     pub customer: &'w Customer,
     pub seats: Vec<Seat>,
+    /// Whether it is that of a partner whom the fact names, and who is not the customer's.
+    pub is_of_named: bool,
     pub scope: String,
     pub period: Period,
     /// Lots, millions, the sum of terms, or 1.
@@ -281,6 +283,7 @@ fn linear_by<'w>(
                 trigger: Some(fact.id.clone()),
                 customer,
                 seats: standing.seats.clone(),
+                is_of_named: customer.partner.as_deref() != Some(partner),
                 scope: scope_of(plan, rule, scope, period),
                 period,
                 base,
@@ -397,6 +400,7 @@ pub fn acquisitions<'w>(world: &'w World, held: &mut Held) -> Vec<Item<'w>> {
                         trigger: trigger(world, plan, rule, &accounts, at),
                         customer: first,
                         seats: standing.seats.clone(),
+                        is_of_named: false,
                         scope: scope_of(plan, rule, scope.clone(), period),
                         period,
                         base: quantity,

@@ -13,6 +13,7 @@ pub mod lint;
 pub mod multiplied;
 pub mod orders;
 pub mod plans;
+pub mod portions;
 pub mod random;
 pub mod rates;
 pub mod sales;
@@ -110,6 +111,7 @@ fn apply(world: &mut World, step: &Value, changed: &mut BTreeSet<FactId>) -> Res
         let at = || instant(value, "at").unwrap();
         match key.as_str() {
             "customer" => world.add_customer(value),
+            "split" => world.add_split(value)?,
             "fact" if value.is_array() => {
                 changed.extend(value.as_array().unwrap().iter().filter_map(|fact| world.add_fact(fact)));
             }

@@ -3,6 +3,7 @@
 //! Leaves drawing cases to `generate`. A number that is printed and does not follow from the others is an objection.
 
 use super::fraction::Fraction;
+use super::portions::share_out;
 use serde_json::Value;
 
 /// What does not multiply out in an explanation; empty where all does.
@@ -75,6 +76,9 @@ fn of_level(input: &Value) -> Fraction {
     if let Some(tier) = input.get("tier") {
         part = of_tier(tier, input, part);
     }
+    if let Some(percent) = input.get("split_percent") {
+        part = part * number(percent).percent();
+    }
     if input.get("budget_factor").is_some() {
         part = part * number(&input["budget_factor"]);
     }
@@ -127,8 +131,17 @@ fn rounded(explanation: &Value, exact: Fraction, digits: u32) -> Fraction {
     for path in list(&explanation["paths"]) {
         let levels: Vec<Fraction> = list(&path["levels"]).map(number).collect();
         let index = usize::try_from(path["index"].as_u64().unwrap()).unwrap();
+        let of_level = largest_remainders(&levels, digits)[index];
+        if path.get("portions").is_some() {
+            let portions: Vec<Fraction> = list(&path["portions"]).map(number).collect();
+            let portion = usize::try_from(path["portion"].as_u64().unwrap()).unwrap();
+            assert_eq!(portions.iter().copied().sum::<Fraction>(), levels[index], "portions of {path}");
+            alone = alone - portions[portion];
+            given += share_out(of_level, &portions, digits)[portion];
+            continue;
+        }
         alone = alone - levels[index];
-        given += largest_remainders(&levels, digits)[index];
+        given += of_level;
     }
     Fraction::whole(alone.round_to_minor(digits) + given) * unit
 }

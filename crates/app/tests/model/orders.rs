@@ -93,3 +93,29 @@ pub fn shared_by(case: &Value, tiers: &Value) -> Value {
     }
     told
 }
+
+/// The case without anybody being suspended.
+pub fn never_suspended(case: &Value) -> Value {
+    let suspends = |step: &&Value| step.get("suspend_partner").is_none() && step.get("restore_partner").is_none();
+    let mut told = with_steps(case, list(case, "steps").filter(suspends).map(bare).collect());
+    for partner in told["partners"].as_array_mut().unwrap() {
+        partner.as_object_mut().unwrap().remove("status");
+    }
+    told
+}
+
+/// The case without anybody sharing.
+pub fn unsplit(case: &Value) -> Value {
+    let mut told = with_steps(case, list(case, "steps").filter(|step| step.get("split").is_none()).map(bare).collect());
+    let of_step = |step: &mut Value| step.get_mut("customer").map(Value::take);
+    for step in told["steps"].as_array_mut().unwrap() {
+        if let Some(mut customer) = of_step(step) {
+            customer.as_object_mut().unwrap().remove("split");
+            step["customer"] = customer;
+        }
+    }
+    for customer in told["customers"].as_array_mut().unwrap() {
+        customer.as_object_mut().unwrap().remove("split");
+    }
+    told
+}

@@ -10,6 +10,7 @@
 use super::cuts::passes;
 use super::fraction::Fraction;
 use super::items::{Held, Item};
+use super::portions::portions;
 use super::rates::rate_of;
 use super::world::{FactId, World, fraction, list, number, zone_of};
 use super::worth::sum_of_terms;
@@ -127,7 +128,7 @@ pub fn keep_budgets(world: &World, items: &mut [Item], held: &mut Held) {
         let at = fact.at(&zone_of(some_plan));
         let plan = world.version(&items[indexes[0]].plan_name, at);
         let Some(budget) = plan.get("budget") else { continue };
-        let paid: Fraction = indexes.iter().map(|index| paid_for(&items[*index])).sum();
+        let paid: Fraction = indexes.iter().map(|index| paid_for(world, &items[*index])).sum();
         let sum = sum_of_terms(world, plan, budget, "percent_of", fact, at);
         let limit = match sum {
             Ok(sum) => fraction(budget, "percent").unwrap().percent() * sum.unwrap_or(Fraction::ZERO),
@@ -152,10 +153,16 @@ pub fn keep_budgets(world: &World, items: &mut [Item], held: &mut Held) {
     }
 }
 
-fn paid_for(item: &Item) -> Fraction {
+fn paid_for(world: &World, item: &Item) -> Fraction {
     if item.pays_customer() {
         return item.amount;
     }
     let paid = item.seats.iter().zip(&item.parts).filter(|(seat, _)| seat.is_active);
-    paid.map(|(_, part)| *part).sum()
+    let portions = portions(world, item);
+    if portions.is_empty() {
+        return paid.map(|(_, part)| *part).sum();
+    }
+    let above = item.seats.iter().zip(&item.parts).skip(1).filter(|(seat, _)| seat.is_active);
+    let direct = portions.iter().filter(|(portion, _)| !portion.is_blocked).map(|(_, share)| *share * item.parts[0]);
+    direct.chain(above.map(|(_, part)| *part)).sum()
 }

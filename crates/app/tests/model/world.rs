@@ -32,6 +32,8 @@ pub struct Partner {
     pub rates: BTreeMap<String, Fraction>,
     pub parents: Vec<(Micros, String)>,
     pub suspensions: Vec<(Micros, bool)>,
+    /// Its place in the case.
+    pub place: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -40,6 +42,8 @@ pub struct Customer {
     pub partner: Option<String>,
     pub person: String,
     pub registered_at: Micros,
+    /// Who shares what its partner earns, and how many percent of it, by date.
+    pub splits: Vec<(Micros, Vec<(String, Fraction)>)>,
     /// The document, for `country`, `account_type`, `campaign` and `link`.
     pub document: Value,
 }
@@ -117,7 +121,7 @@ impl World {
         for plan in &plans {
             world.plans.insert(name_of(plan), vec![(Micros::MIN, (*plan).clone())]);
         }
-        for partner in list(case, "partners") {
+        for (place, partner) in list(case, "partners").enumerate() {
             let plan = partner["plan"].as_str().map_or_else(|| name_of(plans[0]), str::to_owned);
             let rates = partner["rates"].as_object().into_iter().flatten();
             let rates = rates.map(|(rule, rate)| (rule.clone(), number(rate).unwrap())).collect();
@@ -126,7 +130,7 @@ impl World {
             let parent = partner["parent"].as_str().map(|parent| (Micros::MIN, parent.to_owned()));
             let parents = parent.into_iter().collect();
             let id = partner["id"].as_str().unwrap().to_owned();
-            world.partners.insert(id, Partner { plan, rates, parents, suspensions });
+            world.partners.insert(id, Partner { plan, rates, parents, suspensions, place });
         }
         list(case, "customers").for_each(|customer| world.add_customer(customer));
         list(case, "exchange_rates").for_each(|rate| world.add_rate(rate));
@@ -146,7 +150,9 @@ impl World {
         let person = document["person"].as_str().map(str::to_owned).or(of_email.clone()).unwrap_or(alone);
         let joined = self.customers.values_mut().filter(|other| of_email.as_ref() == Some(&other.person));
         joined.for_each(|other| other.person.clone_from(&person));
+        let split = document.get("split").map(|_| (Micros::MIN, parts_of(document, "split")));
         let customer = Customer {
+            splits: split.into_iter().collect(),
             partner: document["partner"].as_str().map(str::to_owned),
             person,
             registered_at: instant(document, "registered_at").unwrap_or(0),
@@ -154,6 +160,23 @@ impl World {
             name: name.clone(),
         };
         self.customers.insert(name, customer);
+    }
+
+    /// Who shares from a moment on; what was said of later moments is over.
+    pub fn add_split(&mut self, document: &Value) -> Result<(), String> {
+        let customer = self.customers.get_mut(document["customer"].as_str().unwrap()).ok_or("unknown_customer")?;
+        let at = instant(document, "at").unwrap();
+        let parts = parts_of(document, "parts");
+        let of_direct = |(partner, _): &(String, Fraction)| Some(partner) == customer.partner.as_ref();
+        let is_twice = |index: usize| parts[..index].iter().any(|(known, _)| *known == parts[index].0);
+        let sum: Fraction = parts.iter().map(|(_, percent)| *percent).sum();
+        let is_too_much = sum > Fraction::whole(100) || (0..parts.len()).any(is_twice);
+        if customer.partner.is_none() || is_too_much || parts.iter().any(of_direct) {
+            return Err("split".to_owned());
+        }
+        customer.splits.retain(|(from, _)| *from < at);
+        customer.splits.push((at, parts));
+        Ok(())
     }
 
     pub fn add_rate(&mut self, rate: &Value) {
@@ -233,7 +256,7 @@ impl World {
         parents.iter().rev().find(|(from, _)| *from <= at).map(|(_, parent)| parent.clone())
     }
 
-    fn is_active(&self, partner: &str, at: Micros) -> bool {
+    pub fn is_active(&self, partner: &str, at: Micros) -> bool {
         let suspensions = &self.partners[partner].suspensions;
         !suspensions.iter().rev().find(|(from, _)| *from <= at).is_some_and(|(_, is_suspended)| *is_suspended)
     }
@@ -325,6 +348,11 @@ impl World {
         };
         newest(from, to).or_else(|| newest(to, from).map(|rate| Fraction::ONE / rate))
     }
+}
+
+fn parts_of(document: &Value, key: &str) -> Vec<(String, Fraction)> {
+    let part = |part: &Value| (part["partner"].as_str().unwrap().to_owned(), fraction(part, "percent").unwrap());
+    list(document, key).map(part).collect()
 }
 
 fn days_between(from: &str, to: &str) -> i64 {

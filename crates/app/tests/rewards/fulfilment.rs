@@ -4,6 +4,7 @@ use crate::books::{Books, ONE, Posting};
 use crate::story::{act, heard, holds, points, refused, told};
 use headwater_app::batch::BatchAction;
 use headwater_app::delivery::{Attempt, ClaimedDelivery, Room, delivery_claim, delivery_finish};
+use headwater_app::keep::Keep;
 use headwater_app::payout::PayoutFilter;
 use headwater_app::webhook::WebhookChange;
 use headwater_domain::ids::{CommissionId, EndpointId};
@@ -41,7 +42,7 @@ async fn asked(store: TestStore) -> (Books, EndpointId) {
         max_retries: Some(0),
         ..WebhookChange::default()
     };
-    let webhook = books.app.webhook_create(books.account, change).await.expect("a webhook").0.id;
+    let webhook = books.app.webhook_create(books.account, change, Keep::nothing()).await.expect("a webhook").0.id;
     (books, webhook)
 }
 

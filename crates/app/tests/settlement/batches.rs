@@ -24,7 +24,7 @@ async fn with_client(store: TestStore) -> (Fixture, CustomerId) {
         event_types: Some(rewards_event::names()),
         ..WebhookChange::default()
     };
-    fixture.app.webhook_create(fixture.account, change).await.expect("a webhook");
+    fixture.app.webhook_create(fixture.account, change, Keep::nothing()).await.expect("a webhook");
     fixture.settle(fixture.deposit()).await;
     let event = fixture.events().await.remove(0);
     (fixture, CustomerId(event.client.expect("a client").0))

@@ -39,6 +39,7 @@ pub fn customer(fixture: &Fixture, id: &str) -> CustomerRecord {
         campaign: Field::Keep,
         attributes: Map::new(),
         referrer: Referrer::Partner(fixture.partner, None),
+        split: Vec::new(),
     }
 }
 

@@ -19,6 +19,7 @@ mod refunds;
 mod rewards;
 mod simulate;
 mod sources;
+mod splits;
 mod together;
 mod verified;
 mod wide;

@@ -1,7 +1,9 @@
 //! `verify` finds what does not fit together in the books, whatever was changed behind the program's back.
 
-use crate::fixture::{Fixture, fixture_with};
+use crate::fixture::{Fixture, fixture, fixture_with};
 use headwater_app::history::History;
+use headwater_app::settle::Track;
+use headwater_domain::money::Currency;
 use headwater_domain::payout::PayoutStatus;
 use headwater_domain::time::Instant;
 use headwater_store::backend::Statement;
@@ -9,7 +11,9 @@ use headwater_testkit::count::tamper;
 use headwater_testkit::database::TestStore;
 use headwater_testkit::on_both_stores;
 
-on_both_stores! { each_row_that_was_changed_is_found, a_posting_without_its_cell_is_found }
+on_both_stores! {
+    each_row_that_was_changed_is_found, a_posting_without_its_cell_is_found, a_fact_that_is_held_for_no_reason_is_found,
+}
 
 const FLAT: &str =
     r#"{"name":"ib","currency":"USD","rules":[{"id":"each","kind":"flat","amount":"10","on":"SUBSCRIPTION"}]}"#;
@@ -34,6 +38,18 @@ static OF_PAYOUT: [Change; 4] = changes! {
     "UPDATE payout SET status = 'pending'", "UPDATE payout SET status = 'completed'", "was booked with 10";
     "UPDATE payout_item SET live = false", "UPDATE payout_item SET live = true", "another status than its payout";
     "UPDATE commission SET status = 'in_payout'", "UPDATE commission SET status = 'paid'", "another status than its payout";
+};
+static OF_HELD: [Change; 3] = changes! {
+    "UPDATE held SET reason = 'no_rate'", "UPDATE held SET reason = 'no_exchange_rate'", "it is to be held as no_exchange_rate";
+    "UPDATE held SET person_id = person_id + 1000000", "UPDATE held SET person_id = person_id - 1000000", "it is to be held as no_exchange_rate";
+    "INSERT INTO held (fact_id, reason, account_id, program_id, person_id, detail, since) \
+     SELECT fact_id, 'budget', account_id, program_id, person_id, detail, since FROM held",
+    "DELETE FROM held WHERE reason = 'budget'", "it is held as budget, and nothing stands in its way";
+};
+static ASTRAY: [Change; 1] = changes! {
+    "INSERT INTO held (fact_id, reason, account_id, program_id, person_id, detail, since) \
+     SELECT fact_id + 1, 'budget', account_id, program_id, 5, detail, since FROM held",
+    "DELETE FROM held WHERE reason = 'budget'", "is held for person 5, whose it is not";
 };
 static NO_CELLS: Statement = Statement::new("DELETE FROM cell");
 
@@ -72,4 +88,12 @@ async fn a_posting_without_its_cell_is_found(store: TestStore) {
     assert_eq!(verified(&fixture).await, None);
     tamper(&fixture.store.store, &NO_CELLS).await;
     assert!(verified(&fixture).await.expect("the change shows").contains("is in no cell"));
+}
+
+async fn a_fact_that_is_held_for_no_reason_is_found(store: TestStore) {
+    let fixture = fixture(store).await;
+    fixture.settle(Track { currency: Currency::parse("EUR"), ..fixture.deposit() }).await;
+    check(&fixture, &OF_HELD).await;
+    check(&fixture, &ASTRAY).await;
+    assert_eq!(verified(&fixture).await, None);
 }

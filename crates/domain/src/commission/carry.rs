@@ -77,7 +77,8 @@ pub(super) fn apply(claims: &mut Claims<'_>, places: &[usize]) {
 
 fn value(claims: &mut Claims<'_>, chain: &BTreeMap<Period, Vec<usize>>) -> Result<(), OutOfRange> {
     let mut fences: BTreeMap<CustomerId, Exact> = BTreeMap::new();
-    let (mut deficit, mut positive_sum, mut positive_count) = (Exact::zero(), Exact::zero(), 0_i64);
+    let (mut deficit, mut positive) = (Exact::zero(), Positive { sum: Exact::zero(), count: 0 });
+    let mut last: Option<(Period, Carry)> = None;
     for (period, places) in chain {
         let is_closed = claims.terms.closed_before.is_some_and(|day| period.next().first_day <= day);
         if !is_closed {
@@ -87,6 +88,12 @@ fn value(claims: &mut Claims<'_>, chain: &BTreeMap<Period, Vec<usize>>) -> Resul
             continue;
         }
         let carry = claims.all[places[0]].rule().carry.expect("only claims with carry are chained");
+        // Nothing happened in the periods between: they carry the deficit on all the same.
+        if let Some((before, limits)) = last.replace((*period, carry))
+            && before.next().first_day < period.first_day
+        {
+            deficit = positive.limit(deficit, &limits)?;
+        }
         let counted = fenced(claims, places, &carry, &mut fences)?;
         let mut total = Sums { base: Exact::zero(), commission: Exact::zero() };
         for sums in counted.values() {
@@ -101,16 +108,9 @@ fn value(claims: &mut Claims<'_>, chain: &BTreeMap<Period, Vec<usize>>) -> Resul
             _ if left.is_negative() => Exact::zero().minus(&left)?,
             _ => Exact::zero(),
         };
-        if worth.is_negative()
-            && let Some(means) = carry.max_average_periods
-            && positive_count > 0
-        {
-            let mean = positive_sum.over(&Exact::whole(positive_count))?;
-            deficit = deficit.min(mean.times(&means.exact())?);
-        }
+        deficit = positive.limit(deficit, &carry)?;
         if !worth.is_negative() && !worth.is_zero() {
-            positive_sum = positive_sum.plus(&worth)?;
-            positive_count += 1;
+            positive = Positive { sum: positive.sum.plus(&worth)?, count: positive.count + 1 };
         }
         let share = if worth.is_zero() { Exact::zero() } else { paid.over(&worth)? };
         for &place in places {
@@ -124,6 +124,21 @@ fn value(claims: &mut Claims<'_>, chain: &BTreeMap<Period, Vec<usize>>) -> Resul
         }
     }
     Ok(())
+}
+
+/// The positive values of the periods before the one that is closed.
+struct Positive {
+    sum: Exact,
+    count: i64,
+}
+
+impl Positive {
+    /// What is carried on of a deficit: so many times their mean at most; without any, all of it.
+    fn limit(&self, deficit: Exact, carry: &Carry) -> Result<Exact, OutOfRange> {
+        let Some(means) = carry.max_average_periods.filter(|_| self.count > 0) else { return Ok(deficit) };
+        let mean = self.sum.over(&Exact::whole(self.count))?;
+        Ok(deficit.min(mean.times(&means.exact())?))
+    }
 }
 
 fn nothing_left(claim: &mut Claim<'_>) {

@@ -12,8 +12,10 @@ use super::held::{Held, HeldReason};
 use super::person::{Person, is_ignored};
 use super::place::{Place, Places, RuleOf, Standing};
 use super::plan::{Kind, PlanVersion};
+use super::reach::Window;
 use super::sales::{Judged, SalesBook};
-use super::sum::Worth;
+use super::split::{Portion, SplitPart, portions};
+use super::sum::{Part, Worth};
 use super::terms::{CustomerView, PersonView, Terms};
 use super::traded::{Leg, Traded};
 use super::{
@@ -127,12 +129,33 @@ fn evaluate_with<'a>(persons: &'a [PersonView], terms: &'a Terms<'a>, mut volume
 }
 
 impl Evaluation<'_> {
+    /// Leaves out the cells that are not told by the facts that were read.
+    pub fn keep_shown(&mut self, window: &Window) {
+        self.worths.retain(|_, worth| window.shows(&worth.cell.scope));
+    }
+
     /// What the cell is made of: whose fact each part is of, when it stands, and what it is worth before rounding.
     pub fn parts<'e>(&'e self, worth: &'e Worth) -> impl Iterator<Item = (CustomerId, Instant, &'e Exact)> {
         worth.parts.iter().map(|part| {
             let claim = &self.claims[part.claim];
             (claim.account.customer, claim.place.at, &part.exact)
         })
+    }
+
+    /// Who shares what the cell has of this fact, or of the latest that counts in it; the direct partner first.
+    pub(super) fn split_of(&self, worth: &Worth, fact: FactId) -> Vec<SplitPart> {
+        if worth.parts.iter().all(|part| part.portion.is_none()) {
+            return Vec::new();
+        }
+        let is_of_fact = |part: &&Part| {
+            let claim = &self.claims[part.claim];
+            std::iter::once(&claim.counted).chain(&claim.also_counted).any(|counted| counted.fact == fact)
+        };
+        let part = worth.parts.iter().rev().find(is_of_fact).or(worth.parts.last());
+        let part = part.filter(|part| part.portion.is_some());
+        let portions = part.zip(self.terms).and_then(|(part, terms)| portions(&self.claims[part.claim], terms));
+        let part = |portion: &Portion| SplitPart { partner: portion.partner, percent: portion.percent };
+        portions.iter().flat_map(|portions| portions.iter()).map(part).collect()
     }
 }
 
@@ -170,6 +193,7 @@ fn claim_of_fact<'a>(
                 claims.hold(fact.id, HeldReason::PartnerSuspended, detail);
             }
             Standing::Priced(place) => {
+                let place = Place { is_of_named: matches!(side, Side::Named), ..place };
                 standings.push((fact.id, place.at, Arc::clone(&place.setting.version)));
                 match_rules(person, account, fact, (&place, side), traded, claims, volumes);
             }

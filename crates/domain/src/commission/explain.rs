@@ -1,7 +1,7 @@
 //! Why a cell is worth what it is: the explanation object of the management API, built from what was claimed.
 //!
 //! What it says multiplies out: an input's `direct` is Σ quantity × rate, times weight and credit share, less what a cap
-//! cut off, times what carry leaves, less what a cap per period cut off of that; its `exact` is what `tier`, `budget_factor` and `rebate` make of that. The inputs, and
+//! cut off, times what carry leaves, less what a cap per period cut off of that; its `exact` is what `tier`, `split_percent`, `budget_factor` and `rebate` make of that. The inputs, and
 //! what is summed up, add up to the cell's exact amount, which is rounded once: alone, or with the paths that it is of.
 //!
 //! It is the largest part of a stored row: what follows from the rest, or is as it mostly is, is left out, and [`full`]
@@ -270,6 +270,9 @@ impl Evaluation<'_> {
         if let Some(tier) = self.terms.and_then(|terms| level::tier(claim, part.level, terms, &self.volumes)) {
             input.value("tier", &tier);
         }
+        if let Some(portion) = part.portion {
+            input.number("split_percent", &portion.percent);
+        }
         if let Some(factor) = &claim.budget_factor {
             input.number("budget_factor", factor);
         }
@@ -391,7 +394,13 @@ fn reason_of_nothing(states: Option<(Vec<ConditionState>, bool)>) -> String {
 
 /// What a path of partners shares; it is rounded once and given out by largest remainder.
 fn path(path: &PathPart) -> Value {
-    json!({"levels": path.levels.iter().map(ToString::to_string).collect::<Vec<_>>(), "index": path.index})
+    let texts = |parts: &[Exact]| parts.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let mut told = json!({"levels": texts(&path.levels), "index": path.index});
+    if let Some((portions, portion)) = &path.portions {
+        told["portions"] = texts(portions).into();
+        told["portion"] = (*portion).into();
+    }
+    told
 }
 
 fn sale_state(state: &SaleState) -> Value {

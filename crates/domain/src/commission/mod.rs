@@ -2,8 +2,8 @@
 //! the difference to what was posted.
 //!
 //! One file per rule kind (`flat`, `cpa`, `cpa_ladder`, `per_lot`, `per_million`, `percent`, `bonus`, `external`), one
-//! per modifier (`brackets`, `cap`, `carry`, `eligibility`, `sales`, `budget`, `tiers`). `lint` makes a [`Plan`] of a document.
-//! Never reads a clock, never rounds but once per cell.
+//! per modifier (`brackets`, `cap`, `carry`, `eligibility`, `sales`, `budget`, `tiers`, `split`). `lint` makes a [`Plan`] of
+//! a document. Never reads a clock, never rounds but once per cell.
 
 mod active;
 mod bonus;
@@ -34,9 +34,11 @@ mod plan;
 mod posting;
 mod progress;
 mod rates;
+mod reach;
 mod reader;
 mod sales;
 mod share;
+mod split;
 mod sum;
 mod terms;
 mod tiers;
@@ -66,7 +68,9 @@ pub use percent::{Percent, Source, Term};
 pub use plan::{Kind, OnSuspended, OncePer, Pays, Plan, PlanVersion, Rule, When};
 pub use posting::{LastPosting, PostedCell, Posting, postings};
 pub use progress::{ConditionReport, conditions};
+pub use reach::{Days, Reach, Window};
 pub use sales::{Comparison, SaleCondition, SaleMetric, SaleState, Sales};
+pub use split::{Split, SplitError, SplitPart};
 pub use sum::Worth;
 pub use terms::{Binding, CustomerView, PartnerTerms, PersonView, Terms};
 pub use tiers::{PassUp, Tiers};

@@ -18,6 +18,8 @@ pub(super) type RuleOf = (Arc<PlanVersion>, usize);
 pub(super) struct Place {
     pub at: Instant,
     pub setting: Arc<Setting>,
+    /// Whether it is that of a partner whom the fact names, and who is not the customer's.
+    pub is_of_named: bool,
 }
 
 impl Place {
@@ -131,9 +133,9 @@ impl<'a> Places<'a> {
         }
         let found = self.known[&key].clone();
         match found {
-            Found::Setting(setting) => Standing::Priced(Place { at, setting }),
+            Found::Setting(setting) => Standing::Priced(Place { at, setting, is_of_named: false }),
             Found::NoPlan => Standing::Unplanned,
-            Found::Nobody(setting) => Standing::Nobody(Place { at, setting }),
+            Found::Nobody(setting) => Standing::Nobody(Place { at, setting, is_of_named: false }),
         }
     }
 

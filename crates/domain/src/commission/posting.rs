@@ -4,6 +4,7 @@
 
 use super::cell::{CellKey, Scope};
 use super::evaluate::Evaluation;
+use super::split::SplitPart;
 use super::sum::Worth;
 use crate::ids::{FactId, made_at};
 use crate::money::{Decimal, Exact};
@@ -68,6 +69,8 @@ pub struct Posting<'e> {
     pub cut_off: Decimal,
     /// What caps take away now.
     pub cut_off_after: Decimal,
+    /// Who shares what it is a portion of, the direct partner first; nobody where it is of nothing shared.
+    pub split: Vec<SplitPart>,
     told: Told<'e>,
 }
 
@@ -109,6 +112,7 @@ impl Posting<'_> {
             posted_before: self.posted_before,
             cut_off: self.cut_off,
             cut_off_after: self.cut_off_after,
+            split: self.split,
             told,
         }
     }
@@ -184,6 +188,7 @@ fn difference<'e>(
         posted_before: before,
         cut_off: worth.cut_off.checked_sub(cut_off_before).unwrap_or(Decimal::ZERO),
         cut_off_after: worth.cut_off,
+        split: evaluation.split_of(worth, fact),
         told: Told::Worth(evaluation, worth, Arc::clone(changed)),
     }
 }
@@ -225,6 +230,7 @@ fn taken_back<'e>(evaluation: &'e Evaluation<'_>, text: &str, posted: &PostedCel
         posted_before: posted.amount,
         cut_off: posted.cut_off.negated(),
         cut_off_after: Decimal::ZERO,
+        split: Vec::new(),
         told: nothing_left(evaluation, posted),
     }
 }
@@ -250,6 +256,7 @@ fn taken_back_as_posted<'e>(
         posted_before: posted.amount,
         cut_off: posted.cut_off.negated(),
         cut_off_after: Decimal::ZERO,
+        split: Vec::new(),
         told: nothing_left(evaluation, posted),
     }
 }

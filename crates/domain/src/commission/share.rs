@@ -1,4 +1,5 @@
-//! Shares of every claim: tiers, then the plan's budget over everything that one trade pays, then rebates.
+//! Shares of every claim: tiers, the split of the direct part, then the plan's budget over everything that one trade pays,
+//! then rebates.
 
 use super::bonus;
 use super::brackets::Volumes;
@@ -9,6 +10,7 @@ use super::claim::{Claim, Claims};
 use super::held::HeldReason;
 use super::percent::{Percent, Revenue, Unsummed};
 use super::plan::{Kind, OnSuspended, Pays, PlanVersion};
+use super::split::{self, Portion, PortionOf};
 use super::tiers;
 use super::traded::Leg;
 use crate::fact::FactBody;
@@ -34,6 +36,8 @@ pub(super) struct Share {
     /// The partners that are rounded together with it, where they are, and which of them are suspended: what is withheld
     /// from a partner is not mixed with what it was paid before.
     pub path: Option<Vec<(PartnerId, bool)>>,
+    /// Of whose direct part it is a portion, where that is split.
+    pub portion: Option<PortionOf>,
     /// Whether it stays unpaid: the partner was suspended.
     pub is_withheld: bool,
 }
@@ -65,18 +69,16 @@ pub(super) fn all<'a>(claims: &mut Claims<'a>, volumes: &Volumes<'_>, facts_of: 
                 scope: claim.scope.clone(),
                 exact: claim.amount.clone(),
                 path: None,
+                portion: None,
                 is_withheld: false,
             });
             continue;
         }
         let setting = &claim.place.setting;
+        let portions = split::portions(claim, claims.terms);
         let Some(tiers) = tiers::of(claim) else {
             // Most claims: all of it is the direct partner's.
-            if !claim.amount.is_payable() {
-                failed.push((claim.fact.id, OutOfRange));
-                continue;
-            }
-            shares.push(Share {
+            let whole = Share {
                 claim: place,
                 version: Arc::clone(&claim.version),
                 rule_index: claim.rule_index,
@@ -86,32 +88,43 @@ pub(super) fn all<'a>(claims: &mut Claims<'a>, volumes: &Volumes<'_>, facts_of: 
                 scope: claim.scope.clone(),
                 exact: claim.amount.clone(),
                 path: None,
+                portion: None,
                 is_withheld: setting.chain[0].suspended,
-            });
+            };
+            let is_payable = claim.amount.is_payable();
+            if !is_payable || add_direct(whole, portions.as_deref(), &mut shares).is_err() {
+                failed.push((claim.fact.id, OutOfRange));
+            }
             continue;
         };
         let given = tiers::share(claim, tiers, claims.terms, volumes);
         // All of a claim or nothing of it: what is left out of a path would make the others' parts wrong.
         let is_payable = |given: &tiers::Shares| given.parts.iter().all(|part| part.exact.is_payable());
-        match given.and_then(|given| if is_payable(&given) { Ok(given) } else { Err(OutOfRange) }) {
-            Ok(given) => {
-                // Everybody above is of the path, also who has no part of this claim.
-                let path = || setting.chain.iter().map(|rung| (rung.partner, rung.suspended)).collect::<Vec<_>>();
-                let path = given.by_path.then(path);
-                shares.extend(given.parts.iter().map(|part| Share {
-                    claim: place,
-                    version: Arc::clone(&claim.version),
-                    rule_index: claim.rule_index,
-                    rebate: None,
-                    payee: Payee::Partner(part.partner),
-                    level: part.level,
-                    scope: claim.scope.clone(),
-                    exact: part.exact.clone(),
-                    path: path.clone(),
-                    is_withheld: part.suspended,
-                }));
-            }
-            Err(error) => failed.push((claim.fact.id, error)),
+        let given = given.and_then(|given| if is_payable(&given) { Ok(given) } else { Err(OutOfRange) });
+        let added = given.and_then(|given| {
+            // Everybody above is of the path, also who has no part of this claim.
+            let path = || setting.chain.iter().map(|rung| (rung.partner, rung.suspended)).collect::<Vec<_>>();
+            let path = given.by_path.then(path);
+            let share = |part: &tiers::Part| Share {
+                claim: place,
+                version: Arc::clone(&claim.version),
+                rule_index: claim.rule_index,
+                rebate: None,
+                payee: Payee::Partner(part.partner),
+                level: part.level,
+                scope: claim.scope.clone(),
+                exact: part.exact.clone(),
+                path: path.clone(),
+                portion: None,
+                is_withheld: part.suspended,
+            };
+            let (direct, above): (Vec<_>, Vec<_>) = given.parts.iter().partition(|part| part.level == 0);
+            direct.into_iter().try_for_each(|part| add_direct(share(part), portions.as_deref(), &mut shares))?;
+            shares.extend(above.into_iter().map(share));
+            Ok(())
+        });
+        if let Err(error) = added {
+            failed.push((claim.fact.id, error));
         }
     }
     for (fact, error) in failed {
@@ -122,6 +135,30 @@ pub(super) fn all<'a>(claims: &mut Claims<'a>, volumes: &Volumes<'_>, facts_of: 
     give_back(claims, rebates, &mut shares, facts_of);
     hold_withheld(claims, &shares);
     shares
+}
+
+/// The direct part of a claim, whole or in portions, the direct partner's first: what the others leave.
+fn add_direct(whole: Share, portions: Option<&[Portion]>, shares: &mut Vec<Share>) -> Result<(), OutOfRange> {
+    let Some([direct, others @ ..]) = portions else {
+        shares.push(whole);
+        return Ok(());
+    };
+    let of = |percent| PortionOf { direct: direct.partner, is_direct_withheld: whole.is_withheld, percent };
+    let portion = |portion: &Portion| {
+        Ok(Share {
+            payee: Payee::Partner(portion.partner),
+            exact: whole.exact.times(&bonus::percent_of_one(portion.percent))?,
+            portion: Some(of(portion.percent)),
+            is_withheld: portion.suspended,
+            ..whole.clone()
+        })
+    };
+    let others = others.iter().map(portion).collect::<Result<Vec<_>, OutOfRange>>()?;
+    let given = others.iter().try_fold(Exact::zero(), |sum, share| sum.plus(&share.exact))?;
+    let (exact, portion) = (whole.exact.minus(&given)?, Some(of(direct.percent)));
+    shares.push(Share { exact, portion, ..whole });
+    shares.extend(others);
+    Ok(())
 }
 
 /// What a suspended partner does not get is held, but where the house keeps it.
@@ -212,6 +249,19 @@ fn rebates(claims: &mut Claims<'_>, shares: &[Share]) -> Vec<Rebate> {
     let mut rebates = Vec::new();
     for (of, share) in shares.iter().enumerate().filter(|(_, share)| share.level == 0 && !share.is_withheld) {
         let Payee::Partner(funder) = share.payee else { continue };
+        // A split changes nothing for the client: what it gets is of the whole direct part, and the direct partner gives it.
+        let whole = match share.portion {
+            None => Ok(share.exact.clone()),
+            Some(portion) if portion.direct == funder => whole_of(&shares[of..]),
+            Some(_) => continue,
+        };
+        let whole = match whole {
+            Ok(whole) => whole,
+            Err(error) => {
+                claims.hold_out_of_range(claims.all[share.claim].fact.id, error);
+                continue;
+            }
+        };
         let setting = Arc::clone(&claims.all[share.claim].place.setting);
         for (version, index) in &setting.rebates {
             let claim = &claims.all[share.claim];
@@ -223,7 +273,7 @@ fn rebates(claims: &mut Claims<'_>, shares: &[Share]) -> Vec<Rebate> {
             }
             let fact = claim.fact;
             let Some(credit_share) = bonus::eligible(rule, fact, claims) else { continue };
-            let exact = bonus::rebate(&share.exact, rebate, rule.weight).and_then(|exact| exact.times(&credit_share));
+            let exact = bonus::rebate(&whole, rebate, rule.weight).and_then(|exact| exact.times(&credit_share));
             let made = Rebated { percent: rebate.percent, weight: rule.weight, credit_share, cut_off: Exact::zero() };
             match exact {
                 Ok(exact) => {
@@ -234,6 +284,13 @@ fn rebates(claims: &mut Claims<'_>, shares: &[Share]) -> Vec<Rebate> {
         }
     }
     rebates
+}
+
+/// The direct part that begins these shares, of which they are the portions.
+fn whole_of(shares: &[Share]) -> Result<Exact, OutOfRange> {
+    let is_portion = |share: &&Share| share.claim == shares[0].claim && share.portion.is_some();
+    let mut portions = shares.iter().take_while(is_portion);
+    portions.try_fold(Exact::zero(), |sum, share| sum.plus(&share.exact))
 }
 
 /// Cuts rebates at their caps, and gives them to the client; the exact opposite is the partner's.
@@ -288,6 +345,7 @@ fn give_back<'a>(
             exact,
             scope: Scope::CustomerPeriod(claim.account.customer, claim.period()),
             path,
+            portion: None,
             ..of.clone()
         };
         // The client's part is rounded funder by funder, as each of them gives it: to the last unit the opposite.

@@ -5,6 +5,7 @@ use super::claim::{Claim, Claims, Counted};
 use super::place::period_of;
 use super::plan::{PlanVersion, Rule};
 use super::share::{Rebated, Share};
+use super::split::PortionOf;
 use crate::ids::{FactId, PartnerId};
 use crate::money::{Decimal, Exact, OutOfRange, Unit};
 use crate::time::{Instant, Period};
@@ -39,8 +40,11 @@ pub struct Worth {
 pub(super) struct PathPart {
     /// What every level of the path is worth, nearest to the client first.
     pub levels: Arc<[Exact]>,
-    /// Which of them the cell is.
+    /// Which of them the cell is, or has a portion of.
     pub index: usize,
+    /// Where what the level was given is shared: what every portion is worth, the direct partner's first, and which of them
+    /// the cell is.
+    pub portions: Option<(Arc<[Exact]>, usize)>,
 }
 
 /// One share within a cell.
@@ -50,6 +54,7 @@ pub(super) struct Part {
     pub level: u16,
     pub exact: Exact,
     pub rebate: Option<Arc<Rebated>>,
+    pub portion: Option<PortionOf>,
 }
 
 struct Cell {
@@ -103,6 +108,27 @@ impl Cells {
         self.recent[slot] = Some(place);
     }
 
+    /// What the direct partner earned without a split is rounded with what is shared: the sum is what it alone would have been
+    /// paid for all of it.
+    fn join_unshared(&mut self, level: &mut Level) {
+        let Some(cell) = self.places.get(&level.key).map(|place| &mut self.all[*place]) else { return };
+        if let Ok(sum) = level.exact.plus(&cell.alone)
+            && payable(&sum).is_ok()
+        {
+            level.exact = sum;
+            cell.alone = Exact::zero();
+        }
+    }
+
+    /// Gives a cell what came of rounding it together with others.
+    fn give(&mut self, key: &CellKey, is_withheld: bool, amount: Decimal, path: PathPart) {
+        let place = self.places.get(key).filter(|_| !is_withheld);
+        if let Some(cell) = place.map(|place| &mut self.all[*place]) {
+            cell.given = cell.given.checked_add(amount).unwrap_or(cell.given);
+            cell.paths.push(path);
+        }
+    }
+
     fn open(&mut self, share: &Share, rule: &Rule, claim: &Claim<'_>) -> usize {
         let (key, place) = (key_of(share, rule), self.all.len());
         self.places.insert(key.clone(), place);
@@ -141,8 +167,26 @@ fn is_of(key: &CellKey, share: &Share, rule: &Rule) -> bool {
         && (Arc::ptr_eq(&key.rule, &rule.id) || key.rule == rule.id)
 }
 
-/// What is rounded once for a whole path of partners, level by level.
-type Paths = BTreeMap<(Scope, Arc<str>, Unit, Vec<(PartnerId, bool)>), Vec<(CellKey, Exact, bool)>>;
+/// What is rounded once, level by level.
+type Paths = BTreeMap<(Scope, Arc<str>, Unit, Together), Vec<Level>>;
+
+/// Who is rounded together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Together {
+    /// A whole path of partners, each with whether it is suspended.
+    Path(Vec<(PartnerId, bool)>),
+    /// Who shares what this partner earns directly, and whether it is suspended.
+    Direct(PartnerId, bool),
+}
+
+/// What is rounded together with other levels.
+struct Level {
+    key: CellKey,
+    exact: Exact,
+    is_withheld: bool,
+    /// What others have of it.
+    portions: Vec<(CellKey, Exact, bool)>,
+}
 
 /// Every cell by its text. What leaves the range of exact numbers is held, and the cell stays without it.
 pub(super) fn cells(claims: &mut Claims<'_>, shares: Vec<Share>) -> BTreeMap<String, Worth> {
@@ -156,15 +200,25 @@ pub(super) fn cells(claims: &mut Claims<'_>, shares: Vec<Share>) -> BTreeMap<Str
             claims.hold_out_of_range(fact, error);
         }
     }
-    for ((_, _, unit, _), levels) in paths {
-        let parts: Vec<Exact> = levels.iter().map(|(_, exact, _)| exact.clone()).collect();
+    for ((_, _, unit, together), mut levels) in paths {
+        if matches!(together, Together::Direct(_, false)) {
+            levels.iter_mut().for_each(|level| cells.join_unshared(level));
+        }
+        let parts: Vec<Exact> = levels.iter().map(|level| level.exact.clone()).collect();
         let Ok(given) = by_largest_remainder(&parts, unit) else { continue };
         let parts: Arc<[Exact]> = parts.into();
-        for (index, ((key, _, is_withheld), amount)) in levels.into_iter().zip(given).enumerate() {
-            let place = cells.places.get(&key).filter(|_| !is_withheld);
-            if let Some(cell) = place.map(|place| &mut cells.all[*place]) {
-                cell.given = cell.given.checked_add(amount).unwrap_or(cell.given);
-                cell.paths.push(PathPart { levels: Arc::clone(&parts), index });
+        for (index, (level, amount)) in levels.into_iter().zip(given).enumerate() {
+            if level.portions.is_empty() {
+                let path = PathPart { levels: Arc::clone(&parts), index, portions: None };
+                cells.give(&level.key, level.is_withheld, amount, path);
+                continue;
+            }
+            let Ok(portions) = level.portioned(amount, unit) else { continue };
+            let exact: Arc<[Exact]> = portions.iter().map(|(_, exact, ..)| exact.clone()).collect();
+            for (portion, (key, _, is_withheld, amount)) in portions.into_iter().enumerate() {
+                let portions = Some((Arc::clone(&exact), portion));
+                let path = PathPart { levels: Arc::clone(&parts), index, portions };
+                cells.give(&key, is_withheld, amount, path);
             }
         }
     }
@@ -193,30 +247,28 @@ fn add(claims: &Claims<'_>, share: Share, cells: &mut Cells, paths: &mut Paths) 
     };
     payable(&sums.0)?;
     payable(&sums.1)?;
-    if let Some(path) = &share.path {
-        let levels = paths.entry((share.scope.clone(), rule.id.clone(), rule.unit, path.clone())).or_default();
-        let sum = levels.iter().try_fold(share.exact.clone(), |sum, (_, exact, _)| sum.plus(exact))?;
-        payable(&sum)?;
-        match levels.iter_mut().find(|(known, ..)| is_of(known, &share, rule)) {
-            Some((_, exact, _)) => {
-                let sum = exact.plus(&share.exact)?;
-                payable(&sum)?;
-                *exact = sum;
-            }
-            None => levels.push((key_of(&share, rule), share.exact.clone(), share.is_withheld)),
-        }
+    let together = match (&share.path, share.portion) {
+        (Some(path), _) => Some(Together::Path(path.clone())),
+        (None, portion) => portion.map(|portion| Together::Direct(portion.direct, portion.is_direct_withheld)),
+    };
+    let is_alone = together.is_none();
+    if let Some(together) = together {
+        let levels = paths.entry((share.scope.clone(), rule.id.clone(), rule.unit, together)).or_default();
+        add_level(levels, &share, rule)?;
     }
     if share.is_withheld {
         return Ok(());
     }
     let place = found.unwrap_or_else(|| cells.open(&share, rule, claim));
     let cell = &mut cells.all[place];
-    if share.path.is_none() {
+    if is_alone {
         cell.alone = cell.alone.plus(&share.exact)?;
     }
     cell.exact = sums.0;
     // What a rebate's cap took away is shown to the client that it was taken from.
     let is_shown = share.rebate.is_none() || matches!(share.payee, Payee::Customer(_));
+    // And to the direct partner alone, where others share.
+    let is_shown = is_shown && share.portion.is_none_or(|of| share.payee == Payee::Partner(of.direct));
     if share.level == 0 && is_shown {
         cell.cut_off = sums.1;
     }
@@ -229,8 +281,61 @@ fn add(claims: &Claims<'_>, share: Share, cells: &mut Cells, paths: &mut Paths) 
             cell.latest = *counted;
         }
     }
-    cell.parts.push(Part { claim: share.claim, level: share.level, exact: share.exact, rebate: share.rebate });
+    cell.parts.push(Part {
+        claim: share.claim,
+        level: share.level,
+        exact: share.exact,
+        rebate: share.rebate,
+        portion: share.portion,
+    });
     Ok(())
+}
+
+/// Adds to the level that the share is of, or is a portion of.
+fn add_level(levels: &mut Vec<Level>, share: &Share, rule: &Rule) -> Result<(), OutOfRange> {
+    let sum = levels.iter().try_fold(share.exact.clone(), |sum, level| sum.plus(&level.exact))?;
+    payable(&sum)?;
+    let (payee, is_withheld) = match share.portion {
+        Some(of) => (Payee::Partner(of.direct), of.is_direct_withheld),
+        None => (share.payee, share.is_withheld),
+    };
+    let is_of_share = |level: &Level| level.key.level == share.level && level.key.payee == payee;
+    let place = levels.iter().position(is_of_share).unwrap_or_else(|| {
+        let key = CellKey { payee, ..key_of(share, rule) };
+        levels.push(Level { key, exact: Exact::zero(), is_withheld, portions: Vec::new() });
+        levels.len() - 1
+    });
+    let level = &mut levels[place];
+    let sum = level.exact.plus(&share.exact)?;
+    payable(&sum)?;
+    if share.payee != payee {
+        let of_payee = |(key, _, withheld): &&mut (CellKey, Exact, bool)| {
+            key.payee == share.payee && *withheld == share.is_withheld
+        };
+        match level.portions.iter_mut().find(of_payee) {
+            Some((_, exact, _)) => *exact = exact.plus(&share.exact)?,
+            None => level.portions.push((key_of(share, rule), share.exact.clone(), share.is_withheld)),
+        }
+    }
+    level.exact = sum;
+    Ok(())
+}
+
+impl Level {
+    /// What the level was given, shared by largest remainder; ties go to the direct partner, then by number.
+    fn portioned(mut self, given: Decimal, unit: Unit) -> Result<Vec<(CellKey, Exact, bool, Decimal)>, OutOfRange> {
+        self.portions.sort_by(|a, b| (a.0.payee, a.2).cmp(&(b.0.payee, b.2)));
+        let others = self.portions.iter().try_fold(Exact::zero(), |sum, (_, exact, _)| sum.plus(exact))?;
+        let mut portions = vec![(self.key, self.exact.minus(&others)?, self.is_withheld)];
+        portions.append(&mut self.portions);
+        let exact: Vec<Exact> = portions.iter().map(|(_, exact, _)| exact.clone()).collect();
+        let given = share_out(given, &exact, unit)?;
+        Ok(portions
+            .into_iter()
+            .zip(given)
+            .map(|((key, exact, withheld), given)| (key, exact, withheld, given))
+            .collect())
+    }
 }
 
 /// What cannot be posted is left out, and its fact is held: the cell keeps what it is worth without it.
@@ -238,18 +343,24 @@ fn payable(exact: &Exact) -> Result<(), OutOfRange> {
     if exact.is_payable() { Ok(()) } else { Err(OutOfRange) }
 }
 
-/// The sum, rounded once, given out in minor units: whole ones first, then one each to the largest remainders; ties go
-/// to the one nearest the client.
+/// The sum, rounded once and shared out.
 pub(super) fn by_largest_remainder(parts: &[Exact], unit: Unit) -> Result<Vec<Decimal>, OutOfRange> {
+    let sum = parts.iter().try_fold(Exact::zero(), |sum, part| sum.plus(part))?;
+    share_out(sum.round(unit)?, parts, unit)
+}
+
+/// What the parts make, rounded to less than a minor unit up or down, given out in minor units: whole ones first, then one
+/// each to the largest remainders; ties go to the one nearest the client.
+fn share_out(rounded: Decimal, parts: &[Exact], unit: Unit) -> Result<Vec<Decimal>, OutOfRange> {
     let sum = parts.iter().try_fold(Exact::zero(), |sum, part| sum.plus(part))?;
     if sum.is_negative() {
         let positive: Vec<Exact> = parts.iter().map(Exact::negated).collect();
-        return Ok(by_largest_remainder(&positive, unit)?.into_iter().map(Decimal::negated).collect());
+        return Ok(share_out(rounded.negated(), &positive, unit)?.into_iter().map(Decimal::negated).collect());
     }
     let minor = unit.minor_unit();
     let mut given = Vec::new();
     let mut remainders = Vec::new();
-    let mut left = sum.round(unit)?;
+    let mut left = rounded;
     for (index, part) in parts.iter().enumerate() {
         let whole = part.floor(unit)?;
         left = left.checked_sub(whole).ok_or(OutOfRange)?;

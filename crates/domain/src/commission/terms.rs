@@ -4,6 +4,7 @@
 
 use super::exchange::ExchangeRates;
 use super::plan::PlanVersion;
+use super::split::Split;
 use crate::fact::Fact;
 use crate::ids::{CustomerId, PartnerId, PersonId};
 use crate::money::Decimal;
@@ -14,12 +15,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// From when a customer is a partner's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding {
     /// From here on, until the next binding.
     pub from: Instant,
     /// Whose it is.
     pub partner: PartnerId,
+    /// Who shares what that one earns directly; sorted by `from`.
+    pub splits: Vec<Split>,
 }
 
 /// One account of a person.
@@ -85,9 +88,12 @@ impl PersonView {
         self.customers.iter().min_by_key(|customer| (customer.registered_at, customer.customer))
     }
 
-    /// Every partner by whose terms the facts may be priced: whom the accounts were ever bound to, and whom facts name.
+    /// Every partner by whose terms the facts may be priced or who may be paid for them: whom the accounts were ever bound
+    /// to, who ever shared with those, and whom facts name.
     pub fn partners(&self) -> impl Iterator<Item = PartnerId> {
-        let bound = self.customers.iter().flat_map(|customer| &customer.bindings).map(|binding| binding.partner);
+        let bindings = || self.customers.iter().flat_map(|customer| &customer.bindings);
+        let splits = bindings().flat_map(|binding| &binding.splits).flat_map(|split| &split.parts);
+        let bound = bindings().map(|binding| binding.partner).chain(splits.map(|part| part.partner));
         bound.chain(self.facts.iter().filter_map(|fact| fact.body.payee()))
     }
 

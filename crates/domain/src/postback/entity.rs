@@ -90,6 +90,30 @@ pub struct CommissionEntity {
     pub fulfilled_at: Option<Instant>,
     /// Nobody confirmed that the reward was delivered.
     pub has_issues: bool,
+    /// Of which shared commission it is a portion.
+    pub split: Option<SplitDetails>,
+}
+
+/// Who shares a referral's commissions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SplitDetails {
+    /// What of the whole the commission is that is shown.
+    pub percent: Decimal,
+    /// The membership of the promoter whose referral it is.
+    pub primary: Option<i64>,
+    /// The others.
+    pub partners: Vec<SplitPartner>,
+}
+
+/// A promoter that gets a part of every commission of a referral.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SplitPartner {
+    /// Its number.
+    pub promoter: i64,
+    /// That of its membership.
+    pub membership: Option<i64>,
+    /// From 0 to 100.
+    pub percent: Decimal,
 }
 
 /// A payout.
@@ -176,12 +200,12 @@ impl CommissionEntity {
             "event_id": self.event_id, "plan_id": self.plan_id, "tier": self.tier, "internal_note": self.internal_note,
             "external_note": self.external_note, "unit": unit_name(self.unit),
             "currency": self.unit.is_money().then(|| self.unit.name()), "fraud_check": self.fraud_check,
-            "amount": amount_json(self.amount, self.unit), "is_paid": self.is_paid, "is_split": false,
+            "amount": amount_json(self.amount, self.unit), "is_paid": self.is_paid, "is_split": self.split.is_some(),
             "created_at": self.created_at.iso8601(), "status_updated_at": moment(self.status_updated_at),
             "promoter_id": promoter_id, "promoter_campaign": membership, "campaign_id": self.campaign.id,
             "referral_id": referral.map(|referral| referral.id),
             "referral": referral.map(|referral| json!({"id": referral.id, "email": referral.email, "uid": referral.uid})),
-            "reward": reward, "split_details": null, "recipient": self.recipient.to_json(),
+            "reward": reward, "split_details": self.split.as_ref().map(SplitDetails::to_json), "recipient": self.recipient.to_json(),
             "is_fulfilled": self.fulfilled_at.is_some(), "fulfilled_at": moment(self.fulfilled_at), "payout_id": self.payout_id,
             "has_issues": self.has_issues,
         })
@@ -203,6 +227,29 @@ impl CommissionEntity {
             "recipient": self.recipient.to_json(),
         })
     }
+}
+
+impl SplitPartner {
+    /// As it is shown.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "promoter_campaign_id": self.membership, "promoter_id": self.promoter, "percentage": percent_json(self.percent),
+        })
+    }
+}
+
+impl SplitDetails {
+    fn to_json(&self) -> Value {
+        let partners: Vec<Value> = self.partners.iter().map(SplitPartner::to_json).collect();
+        json!({
+            "percentage": percent_json(self.percent), "primary_promoter_campaign_id": self.primary, "splits": partners,
+        })
+    }
+}
+
+/// A whole number wherever it is one.
+fn percent_json(percent: Decimal) -> Value {
+    serde_json::from_str(&percent.to_string()).unwrap_or(Value::Null)
 }
 
 impl PayoutEntity {
@@ -286,6 +333,7 @@ mod tests {
             payout_id: None,
             fulfilled_at: None,
             has_issues: false,
+            split: None,
         };
         let shown = entity.to_json();
         assert_eq!((&shown["promoter_id"], &shown["promoter_campaign"]["promoter"]["id"]), (&json!(340), &json!(340)));

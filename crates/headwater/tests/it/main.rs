@@ -33,6 +33,7 @@ mod rewards_once;
 mod rewards_payouts;
 mod rewards_people;
 mod rewards_reports;
+mod rewards_splits;
 mod rewards_strict;
 mod rewards_told;
 mod rewards_track;

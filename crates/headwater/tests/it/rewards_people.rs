@@ -149,10 +149,6 @@ async fn a_referral_is_the_customer_of_every_other_dialect(engine: Engine) {
     );
     assert_eq!(referral["promoter_campaign"]["id"], members[0]["id"]);
     assert_eq!(company(&broker, Method::POST, "referrals", body).await.0, 400);
-    let split = json!({"email": "x@example.org", "promoter_campaign_id": members[0]["id"],
-        "split_details": [{"promoter_campaign_id": other, "percentage": 50}]});
-    let (status, error) = company(&broker, Method::POST, "referrals", split).await;
-    assert_eq!((status, error["errors"]["split_details"].is_array()), (422, true), "{error}");
 
     assert_eq!(sale(&broker, "client@example.org", "1", None).await.0, 200);
     let list = done(&broker, Method::GET, "referrals?filters[type]=customer&q=client", json!({})).await;

@@ -165,6 +165,7 @@ impl<'a> Year<'a> {
                 clicked_at: None,
                 evidence: "broker".to_owned(),
                 recorded_at: at,
+                splits: None,
             });
         }
         let write = async move |tx: &headwater_store::backend::Tx<'_>| {
@@ -210,6 +211,7 @@ impl<'a> Year<'a> {
             received_at: at,
             data: None,
             of_sale: None,
+            trading_at: Some(at),
         });
         self.rows += 1;
         *self.lots.entry((partner, date.month())).or_default() += lots;
@@ -233,6 +235,7 @@ impl<'a> Year<'a> {
             cut_off: 0,
             payee_id: None,
             denied_change: 0,
+            first_day: format!("{period}-01"),
         });
         outcome.commissions.push(NewCommission {
             id,
@@ -259,6 +262,7 @@ impl<'a> Year<'a> {
             explanation: "{}".to_owned(),
             sale_amount: None,
             sale_currency: None,
+            split: None,
             created_at: at,
         });
     }

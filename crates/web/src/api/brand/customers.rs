@@ -130,5 +130,6 @@ fn from_wire(row: &Row<'_>, customer: String, referrer: Referrer, zone: &Zone) -
         campaign: Field::Keep,
         attributes,
         referrer,
+        split: Vec::new(),
     }
 }

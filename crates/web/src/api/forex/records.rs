@@ -66,6 +66,7 @@ pub fn customer(row: &Row<'_>, place: &Place<'_>, touch: Option<Touch>) -> Read 
         campaign: field(row, "campaign_id", row.text("campaign_id")),
         attributes,
         referrer: Referrer::Partner(partner, touch),
+        split: Vec::new(),
     };
     let mut records = vec![Record::Customer(Box::new(record))];
     if row.text("kyc_status_id").as_deref() == Some("approved") {

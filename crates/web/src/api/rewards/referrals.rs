@@ -1,6 +1,6 @@
 //! Referrals: list, create, read, change, forget, and what is done about several. A referral is a customer.
 //!
-//! Leaves tracking to `track`. Shares of one referral between several promoters are refused: a plan pays one partner.
+//! Leaves tracking to `track`, and to the engine what is made of a split: who gets how much of the direct commission.
 
 use super::asked::{Address, Query, number_in_path, one_of};
 use super::batches;
@@ -21,8 +21,9 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::app::App;
 use headwater_app::batch::BatchAction;
-use headwater_app::referral::{Named, Referral, ReferralChange, ReferralFilter};
+use headwater_app::referral::{Named, NewReferral, Referral, ReferralChange, ReferralFilter};
 use headwater_domain::ids::{AccountId, CustomerId, MembershipId};
+use headwater_domain::money::{Decimal, MICROS};
 use headwater_domain::time::Instant;
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
@@ -32,6 +33,8 @@ const FILTERS: [&str; 7] =
 pub(super) const STATES: [&str; 8] =
     ["subscribed", "signup", "active", "cancelled", "refunded", "denied", "pending", "moved"];
 const FRAUD_CHECKS: [&str; 4] = ["no_suspicion", "same_ip_suspicion", "same_promoter_email", "ad_source"];
+/// Each gets a part of every commission.
+const SPLIT_PARTNERS_MAX: usize = 100;
 const TEXTS: [&str; 4] = ["first_name", "last_name", "website", "comment"];
 
 /// List referrals
@@ -78,13 +81,14 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Bod
     with_rewards_key!(state, headers, |caller| {
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
         let fields = parse_object(&body)?;
-        refuse_splits(&fields)?;
+        let split = split(&fields)?.unwrap_or_default();
         let id = MembershipId(fields.required_integer("promoter_campaign_id")?);
         let unknown = |_| RewardsError::invalid("promoter_campaign_id", "promoter_campaign_id names no membership.");
         let membership = state.app.membership_read(caller.account, id).map_err(unknown)?;
         let username = fields.optional_string_up_to("username", 500)?;
         let named = named(&fields)?;
-        let referral = state.app.referral_create(caller.account, &membership, &named, username, "api").await;
+        let made = NewReferral { name: username, entry_source: "api", split };
+        let referral = state.app.referral_create(caller.account, &membership, &named, made).await;
         let referral = referral.map_err(|error| match error {
             headwater_app::error::Error::Conflict { message, .. } => RewardsError::invalid("email", message),
             other => other.into(),
@@ -126,7 +130,7 @@ pub async fn update(
         let before = find(&state.app, caller.account, &address, &id).await?;
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
         let fields = parse_object(&body)?;
-        refuse_splits(&fields)?;
+        let split = split(&fields)?;
         let said = named(&fields)?;
         let mut attributes = Map::new();
         let check = fields.optional_string("fraud_check")?;
@@ -144,7 +148,7 @@ pub async fn update(
             attributes.insert("metadata".into(), metadata);
         }
         let name = fields.optional_string_up_to("username", 500)?;
-        let change = ReferralChange { email: said.email, uid: said.uid, name, attributes };
+        let change = ReferralChange { email: said.email, uid: said.uid, name, attributes, split };
         let referral = state.app.referral_patch(caller.account, before.id(), change).await?;
         Ok(Json(to_wire(&state.app, &referral)).into_response())
     })
@@ -202,17 +206,30 @@ pub async fn move_to_promoter(State(state): State<WebState>, headers: HeaderMap,
     })
 }
 
-/// A plan pays one partner for a customer.
-fn refuse_splits(fields: &Fields<'_>) -> Result<(), RewardsError> {
-    let splits = fields.raw("split_details").and_then(|text| serde_json::from_str::<Value>(text).ok());
-    match splits {
-        None | Some(Value::Null) => Ok(()),
-        Some(Value::Array(list)) if list.is_empty() => Ok(()),
-        Some(_) => {
-            let message = "split_details cannot be paid by a plan: a referral has one promoter; send [] to clear them.";
-            Err(RewardsError::inexpressible("split_details", message))
-        }
+/// Who shares the referral's commissions: memberships and whole percents; `None` where nothing is said of it. An empty list
+/// and `null` are nobody.
+fn split(fields: &Fields<'_>) -> Result<Option<Vec<(MembershipId, Decimal)>>, RewardsError> {
+    let Some(text) = fields.raw("split_details") else { return Ok(None) };
+    let refused = |message: &str| RewardsError::invalid("split_details", message);
+    let list = match serde_json::from_str::<Value>(text) {
+        Ok(Value::Null) => return Ok(Some(Vec::new())),
+        Ok(Value::Array(list)) => list,
+        _ => return Err(refused("split_details must be a list; [] ends the split.")),
+    };
+    if list.len() > SPLIT_PARTNERS_MAX {
+        return Err(refused("split_details may name 100 promoters at most."));
     }
+    let part = |part: &Value| {
+        let id = part.get("promoter_campaign_id").and_then(Value::as_i64);
+        let id =
+            id.ok_or_else(|| refused("promoter_campaign_id of each entry of split_details must be a whole number."))?;
+        let percent = part.get("percentage").and_then(Value::as_i64).filter(|percent| (0..=100).contains(percent));
+        let percent = percent.ok_or_else(|| {
+            refused("percentage of each entry of split_details must be a whole number from 0 to 100.")
+        })?;
+        Ok((MembershipId(id), Decimal(percent * MICROS)))
+    };
+    list.iter().map(part).collect::<Result<Vec<_>, _>>().map(Some)
 }
 
 async fn find(app: &App, account: AccountId, address: &Address, id: &str) -> Result<Referral, RewardsError> {
@@ -247,7 +264,7 @@ pub(super) fn to_wire(app: &App, referral: &Referral) -> Value {
     object["promoter_campaign"] = json!(referral.membership.as_ref().map(|member| memberships::named(app, member)));
     object["fraud_check"] = attributes.get("fraud_check").cloned().unwrap_or_else(|| "no_suspicion".into());
     object["username"] = json!(row.name);
-    object["split_details"] = Value::Null;
+    object["split_details"] = referral.split_details(app);
     object["created_by_user_email"] = Value::Null;
     object["is_expired"] = false.into();
     for name in TEXTS {

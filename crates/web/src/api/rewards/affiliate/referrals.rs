@@ -22,7 +22,7 @@ use axum::response::{IntoResponse as _, Response};
 use headwater_app::app::App;
 use headwater_app::directory::Partner;
 use headwater_app::error::Error;
-use headwater_app::referral::{Referral, ReferralChange, ReferralFilter};
+use headwater_app::referral::{NewReferral, Referral, ReferralChange, ReferralFilter};
 use headwater_domain::ids::CustomerId;
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
@@ -74,7 +74,8 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Bod
         fields.required_string("email")?;
         let member = own_membership(&state.app, &partner, fields.required_integer("promoter_campaign_id")?)?;
         let named = named(&fields)?;
-        let made = state.app.referral_create(caller.account, &member, &named, None, BY_HAND).await;
+        let made = NewReferral { entry_source: BY_HAND, ..NewReferral::default() };
+        let made = state.app.referral_create(caller.account, &member, &named, made).await;
         let made = made.map_err(|error| match error {
             Error::Conflict { message, .. } => RewardsError::invalid("email", message),
             other => other.into(),
