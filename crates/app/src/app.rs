@@ -31,6 +31,8 @@ pub struct App {
     /// Endpoints and deliveries.
     pub outbox: Outbox,
     pub(crate) settlements: crate::settle::Queue,
+    /// How much settlements read.
+    pub priced: crate::settle::Priced,
     /// Clicks: their configuration, numbers and rows.
     pub clicks: Arc<Clicks>,
     directory: RwLock<Arc<Directory>>,
@@ -76,6 +78,7 @@ impl App {
             secrets,
             outbox,
             settlements,
+            priced: crate::settle::Priced::default(),
             clicks,
             directory: RwLock::default(),
             ids: Mutex::new(IdSource::new(node.number(), greatest)),

@@ -85,10 +85,10 @@ pub(crate) async fn announce_balances(
             *of = of.checked_sub(*amount).unwrap_or(*of);
         }
         let balances = shown(&directory, account, &after);
-        let changes = json!({"balances": [shown(&directory, account, &before), balances]});
+        let difference = json!({"balances": [shown(&directory, account, &before), balances]});
         let mut data = partner::entity(found);
         data["balances"] = balances;
-        told.push(Told::other(account, None, "promoter", partner.0, data, vec![("balance.updated", changes)]));
+        told.push(Told::other(account, None, "promoter", partner.0, data, vec![("balance.updated", difference)]));
     }
     if told.is_empty() { Ok(false) } else { announce(tx, app, &told, now).await }
 }

@@ -102,6 +102,13 @@ pub enum Referrer {
     Partner(PartnerId, Option<Touch>),
 }
 
+impl Referrer {
+    /// Whether it says who brought the customer.
+    pub(crate) fn names_somebody(self) -> bool {
+        !matches!(self, Self::Unsaid)
+    }
+}
+
 /// Something that happened to a customer.
 #[derive(Debug, Clone)]
 pub struct FactRecord {

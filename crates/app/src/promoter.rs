@@ -161,7 +161,8 @@ impl App {
                 .map_err(|_| Error::invalid("initial_campaign_id", "must be the id of a campaign"))?,
             None => directory.default_program(account).cloned().ok_or(Error::NotFound("campaign"))?,
         };
-        let parent = self.parent_named(account, asked.parent)?;
+        let parent =
+            asked.parent.map(|parent| parent.map(|id| self.parent_named(account, id)).transpose()).transpose()?;
         let mut said = asked.said;
         said.retain(|_, value| !value.is_null());
         let request = PartnerRequest {
@@ -181,12 +182,10 @@ impl App {
         })
     }
 
-    /// How `partner` operations name the parent that is asked for.
-    fn parent_named(&self, account: AccountId, asked: Option<Option<PartnerId>>) -> Result<Option<Option<String>>> {
-        let Some(asked) = asked else { return Ok(None) };
+    /// How `partner` operations name the promoter that is asked for as a parent.
+    fn parent_named(&self, account: AccountId, id: PartnerId) -> Result<String> {
         let unknown = |_| Error::invalid("parent_promoter_id", "must be the id of a promoter");
-        let parent = asked.map(|id| self.promoter_by_id(account, id).map_err(unknown)).transpose()?;
-        Ok(Some(parent.map(|parent| parent.row.external_id.clone())))
+        self.promoter_by_id(account, id).map(|parent| parent.row.external_id.clone()).map_err(unknown)
     }
 
     /// Changes what is given.
@@ -209,7 +208,10 @@ impl App {
             };
         }
         let request = PartnerRequest {
-            parent: self.parent_named(account, asked.parent)?,
+            parent: asked
+                .parent
+                .map(|parent| parent.map(|id| self.parent_named(account, id)).transpose())
+                .transpose()?,
             name: asked.name,
             email: asked.email.map(Some),
             metadata: Some(metadata_with(&before, changes)),

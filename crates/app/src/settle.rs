@@ -16,6 +16,8 @@ mod facts;
 mod load;
 mod merge;
 mod names;
+mod part;
+mod persons;
 mod price;
 mod queue;
 mod record;
@@ -30,9 +32,10 @@ pub mod sweep;
 mod terms;
 mod view;
 mod wide;
+mod window;
 
 pub(crate) use deliver::event_of;
-pub(crate) use load::{common_cells, people, people_unposted};
+pub(crate) use persons::{common_cells, people, people_unposted};
 pub(crate) use queue::{Queue, queue, run};
 pub(crate) use same_click::by_click;
 
@@ -46,6 +49,8 @@ use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Error as StoreError, Tx};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use window::Reading;
 
 /// What a caller may say of an event beside what we read (`data`): it is kept, and read with every event of the client.
 const DATA_BYTES_MAX: usize = 16 * 1024;
@@ -96,6 +101,17 @@ pub struct Track {
     pub occurred_at: Option<Instant>,
     /// The caller's idempotency key.
     pub idempotency: Option<Idempotency>,
+}
+
+/// How often settlements read less than everything, since the start of this process.
+#[derive(Debug, Default)]
+pub struct Priced {
+    /// Persons, or programs where rules look further, that were priced by what a part of their facts tells.
+    pub by_part: AtomicU64,
+    /// Those that were priced by all of their facts.
+    pub by_all: AtomicU64,
+    /// Settlements that were undone and decided anew, because too little had been read.
+    pub again: AtomicU64,
 }
 
 /// One thing to settle.
@@ -220,28 +236,49 @@ async fn keep_answers(tx: &Tx<'_>, commands: &[Command], answers: &[Answer]) -> 
     Ok(())
 }
 
-/// One transaction for the whole batch; answers in the order of the commands.
+/// Settles the whole batch; answers in the order of the commands. What less than everything does not tell is decided on
+/// everything.
 async fn settle_batch(app: &Arc<App>, commands: Arc<Vec<Command>>) -> Result<Vec<Answer>> {
-    let shared = Arc::clone(app);
+    let is_unsure = Arc::new(AtomicBool::new(false));
+    let first = settle_reading(app, Arc::clone(&commands), Reading::Parts, &is_unsure).await;
+    if first.is_err() && is_unsure.load(Ordering::Relaxed) {
+        app.priced.again.fetch_add(1, Ordering::Relaxed);
+        return settle_reading(app, commands, Reading::Whole, &is_unsure).await;
+    }
+    first
+}
+
+/// One transaction for the whole batch; tells where it was undone because too little was read.
+async fn settle_reading(
+    app: &Arc<App>,
+    commands: Arc<Vec<Command>>,
+    reading: Reading,
+    is_unsure: &Arc<AtomicBool>,
+) -> Result<Vec<Answer>> {
+    let (shared, is_unsure) = (Arc::clone(app), Arc::clone(is_unsure));
     let now = app.clock.now();
-    let (answers, delivers) = app
+    let (answers, delivers, priced) = app
         .store
         .money
         .write(async move |tx| {
-            let mut view = load::load(tx, &shared, &commands, now).await?;
+            let mut view = load::load(tx, &shared, &commands, reading, now).await?;
             shared.observe(view.greatest_fact());
-            let answers = {
+            let decided = {
                 let directory = Arc::clone(&view.directory);
                 let mut next_id = || shared.next_id(now);
                 let mut decision = Decision { view: &mut view, directory: &directory, next_id: &mut next_id, now };
-                decision.all(&commands)?
+                decision.all(&commands)
             };
-            let delivers = !view.outcome.deliveries.is_empty();
+            is_unsure.store(view.is_unsure, Ordering::Relaxed);
+            let answers = decided?;
+            let (delivers, priced) = (!view.outcome.deliveries.is_empty(), view.priced);
             let announces = books::commit(tx, &shared, view, now).await?;
             keep_answers(tx, &commands, &answers).await?;
-            Ok((answers, delivers || announces))
+            Ok((answers, delivers || announces, priced))
         })
         .await?;
+    app.priced.by_part.fetch_add(priced.by_part, Ordering::Relaxed);
+    app.priced.by_all.fetch_add(priced.by_all, Ordering::Relaxed);
     if delivers {
         app.outbox.ring();
     }

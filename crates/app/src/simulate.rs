@@ -3,7 +3,8 @@
 //! A few persons at a time stream through all cores, each priced alone. Where the draft looks further by sums alone
 //! (steps by a partner's volume), they stream twice: first the sums are added up, then everybody is priced by them. Only a
 //! draft that follows a running total over persons (marginal steps, caps and carry over a period, conditions on a partner)
-//! needs whole circles of partners at once. Invariant: what is kept does not grow with facts, but for such circles.
+//! needs whole circles of partners at once. Invariant: what is kept grows with partners and clients, a line each, and not with
+//! facts or postings, but for such circles and for one person with very many facts.
 
 mod compared;
 mod shown;

@@ -106,6 +106,12 @@ impl App {
             .clicks
             .read(async move |tx| click_of_session(tx, program.0, &session, from, first).await)
             .await?;
+        if let Some(row) = &found
+            && self.directory().link(account, LinkId(row.link_id)).is_none()
+        {
+            // The link was made a moment ago, and this node has not heard of it yet.
+            self.refresh_committed().await;
+        }
         Ok(found.and_then(|row| self.genuine(account, program, &row, Evidence::Session)))
     }
 

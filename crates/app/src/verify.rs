@@ -9,6 +9,7 @@ use crate::directory::Program;
 use crate::error::Result;
 use crate::history::{Circle, History, PERSONS_AT_ONCE, Recorded};
 use headwater_domain::commission::{Held, postings};
+use headwater_domain::ids::ProgramId;
 use headwater_domain::ledger::{GENESIS, entry_hash};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
@@ -47,12 +48,9 @@ impl History {
         let mut verdict = Verdict::default();
         let programs: Vec<Arc<Program>> = self.directory.programs_of_all_accounts().cloned().collect();
         for program in programs {
-            let mut circles = self.circles(&program, None).await?;
-            while let Some(circle) = circles.next(self, PERSONS_AT_ONCE).await? {
-                verdict.persons += circle.persons.len();
-                if let Some(difference) = self.difference(&program, &circle).await? {
-                    return Ok(Verdict { difference: Some(difference), ..verdict });
-                }
+            verdict.difference = self.program_difference(&program, &mut verdict.persons).await?;
+            if verdict.difference.is_some() {
+                return Ok(verdict);
             }
         }
         (verdict.commissions, _) = self.store.money.read(async |tx| figures(tx).await).await?;
@@ -65,6 +63,23 @@ impl History {
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
         Ok(verdict)
+    }
+
+    /// The first cell or held fact of one program that is not what everything that is recorded says, in words.
+    pub async fn verify_program(&self, program: ProgramId) -> Result<Option<String>> {
+        let Some(program) = self.directory.program_of_any_account(program).cloned() else { return Ok(None) };
+        self.program_difference(&program, &mut 0).await
+    }
+
+    async fn program_difference(&self, program: &Program, persons: &mut usize) -> Result<Option<String>> {
+        let mut circles = self.circles(program, None).await?;
+        while let Some(circle) = circles.next(self, PERSONS_AT_ONCE).await? {
+            *persons += circle.persons.len();
+            if let Some(difference) = self.difference(program, &circle).await? {
+                return Ok(Some(difference));
+            }
+        }
+        Ok(None)
     }
 
     async fn difference(&self, program: &Program, circle: &Circle) -> Result<Option<String>> {

@@ -224,6 +224,11 @@ impl FactBody {
         }
     }
 
+    /// Whether it is of trading, or a figure like it: what comes day by day, and is many.
+    pub fn is_of_trading(&self) -> bool {
+        matches!(self, Self::TradingDay(_) | Self::Trade(_) | Self::Kpi { .. })
+    }
+
     /// The fact's type, as documents and the store name it.
     pub fn type_name(&self) -> &'static str {
         match self {

@@ -8,7 +8,8 @@
 use crate::backend::{Result, Tx};
 use crate::ingest::Merge;
 use crate::outcome::NewAttribution;
-use crate::settlement::{CellRow, Number};
+use crate::person_state::CellRow;
+use crate::settlement::Number;
 use crate::{batch, batch_sql, sql};
 
 batch! {
@@ -18,6 +19,10 @@ batch! {
 batch! {
     /// Whose cells are asked for, of those kept under a program's number, negated.
     pub struct PayeeOf { owner_id: i64 = "int8", payee_id: i64 = "int8" }
+}
+batch! {
+    /// The same, of periods that begin in `[from_day, to_day)`.
+    pub struct PayeeWithin { owner_id: i64 = "int8", payee_id: i64 = "int8", from_day: String = "text", to_day: String = "text" }
 }
 batch! {
     /// A partner that a fact of a person names.
@@ -73,6 +78,20 @@ pub async fn common_cells(tx: &Tx<'_>, payees: &[PayeeOf]) -> Result<Vec<CellRow
          WHERE c.person_id = batch.owner_id AND c.payee_id = batch.payee_id AND c.payee_id IS NOT NULL"
     );
     tx.batch_all(statement, &[], payees).await
+}
+
+/// The same of periods that begin within these days.
+pub async fn common_cells_within(tx: &Tx<'_>, within: &[PayeeWithin]) -> Result<Vec<CellRow>> {
+    let statement = batch_sql!(
+        PayeeWithin,
+        0,
+        "SELECT c.person_id, c.cell, c.posted, c.last_commission_id, c.cut_off, \
+         c.denied, m.status = 'denied', m.fact_id, m.for_period, m.payable_at, m.plan, m.plan_number \
+         FROM {batch} CROSS JOIN cell c JOIN commission m ON m.id = c.last_commission_id \
+         WHERE c.person_id = batch.owner_id AND c.payee_id = batch.payee_id AND c.payee_id IS NOT NULL \
+         AND c.first_day >= batch.from_day AND c.first_day < batch.to_day"
+    );
+    tx.batch_all(statement, &[], within).await
 }
 
 /// The marks of these persons.

@@ -3,7 +3,8 @@
 //! Never locks and never writes.
 
 use crate::backend::{Result, Tx};
-use crate::settlement::{FactRow, Number, PersonRow, PersonState};
+use crate::person_state::{FactRow, PersonState, attributions_of, customers_of};
+use crate::settlement::{Number, PersonRow};
 use crate::{batch_sql, record, sql};
 
 record! {
@@ -42,7 +43,7 @@ pub async fn persons_read(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRow>>
     let statement = batch_sql!(
         Number,
         0,
-        "SELECT id, account_id, program_id, email_key, event_types, qualified_at, merged_into FROM person \
+        "SELECT id, account_id, program_id, email_key, event_types, qualified_at, merged_into, trading FROM person \
          WHERE merged_into IS NULL AND id IN (SELECT id FROM {batch}) ORDER BY id"
     );
     tx.batch_all(statement, &[], ids).await
@@ -50,21 +51,9 @@ pub async fn persons_read(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRow>>
 
 /// What persons' facts are priced by and the facts, without what was posted for them.
 pub async fn person_facts(tx: &Tx<'_>, persons: &[Number]) -> Result<PersonState> {
-    let customers = batch_sql!(
-        Number,
-        0,
-        "SELECT c.id, c.person_id, c.country, c.account_type, c.registered_at, c.campaign, c.is_placeholder, c.is_registered \
-         FROM {batch} CROSS JOIN customer c WHERE c.person_id = batch.id ORDER BY c.registered_at, c.id"
-    );
-    let attributions = batch_sql!(
-        Number,
-        0,
-        "SELECT a.person_id, a.customer_id, a.from_at, a.partner_id, a.link_id, a.click_id, a.splits FROM {batch} \
-         CROSS JOIN attribution a WHERE a.person_id = batch.id"
-    );
     Ok(PersonState {
-        customers: tx.batch_all(customers, &[], persons).await?,
-        attributions: tx.batch_all(attributions, &[], persons).await?,
+        customers: customers_of(tx, persons).await?,
+        attributions: attributions_of(tx, persons).await?,
         facts: facts_of_persons(tx, persons).await?,
         cells: Vec::new(),
         unverified: Vec::new(),

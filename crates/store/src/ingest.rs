@@ -26,10 +26,10 @@ batch! {
     pub struct FactName { program_id: i64 = "int8", source: String = "text", kind: String = "text", fact_key: String = "text" }
 }
 record! {
-    /// A revision of a fact that is named: whose it is, and what it says beside its body.
+    /// A revision of a fact that is named: whose it is, and all that it says.
     pub struct NamedFactRow {
-        id: i64, program_id: i64, person_id: i64, source: String, kind: String, fact_key: String, revision: Option<i64>,
-        data: Option<String>,
+        id: i64, program_id: i64, person_id: i64, customer_id: i64, source: String, kind: String, fact_key: String,
+        revision: Option<i64>, at: i64, body: String, data: Option<String>,
     }
 }
 batch! {
@@ -79,14 +79,14 @@ pub async fn accounts_of_persons(tx: &Tx<'_>, persons: &[Number]) -> Result<Vec<
     tx.batch_all(statement, &[], persons).await
 }
 
-/// Every revision of the facts with these keys, in no order.
+/// The revisions of the facts with these keys, in no order; of trading the standing ones alone.
 pub async fn facts_named(tx: &Tx<'_>, names: &[FactName]) -> Result<Vec<NamedFactRow>> {
     let statement = batch_sql!(
         FactName,
         0,
-        "SELECT f.id, f.program_id, f.person_id, f.source, f.type, f.fact_key, f.revision, f.data FROM {batch} JOIN fact f \
-         ON f.program_id = batch.program_id AND f.fact_key = batch.fact_key AND f.type = batch.kind AND f.source = batch.source \
-         WHERE f.source <> 'events'"
+        "SELECT f.id, f.program_id, f.person_id, f.customer_id, f.source, f.type, f.fact_key, f.revision, f.at, f.body, f.data \
+         FROM {batch} JOIN fact f ON f.program_id = batch.program_id AND f.fact_key = batch.fact_key AND f.type = batch.kind \
+         AND f.source = batch.source WHERE f.source <> 'events' AND (f.trading_at IS NULL OR f.trading_at > -9000000000000000000)"
     );
     tx.batch_all(statement, &[], names).await
 }

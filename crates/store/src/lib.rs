@@ -39,6 +39,7 @@ pub mod outcome;
 pub mod partner;
 pub mod payout;
 pub mod payout_shown;
+pub mod person_state;
 pub mod plan;
 pub mod pricing_lock;
 pub mod promo_code;

@@ -38,6 +38,7 @@ const MONEY: &[Migration] = &[
     Migration { name: "0015_refunds", text: include_str!("../migrations/0015_refunds.sql") },
     Migration { name: "0016_partner_tokens", text: include_str!("../migrations/0016_partner_tokens.sql") },
     Migration { name: "0017_fulfilment", text: include_str!("../migrations/0017_fulfilment.sql") },
+    Migration { name: "0020_windows", text: include_str!("../migrations/0020_windows.sql") },
     Migration { name: "0022_splits", text: include_str!("../migrations/0022_splits.sql") },
 ];
 const CLICKS: &[Migration] = &[Migration { name: "0001_clicks", text: include_str!("../migrations/0001_clicks.sql") }];

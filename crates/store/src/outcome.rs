@@ -11,6 +11,9 @@ use crate::ingest::{Absorbed, AccountPut, FactMove, Merge, accounts_absorb, acco
 use crate::{batch, batch_sql, record};
 use std::collections::BTreeSet;
 
+/// In the place of when a trading fact stands, of a revision that another one took the place of.
+pub const SUPERSEDED_AT: i64 = -9_000_000_000_000_000_000;
+
 batch! {
     /// An event to add.
     pub struct NewEvent {
@@ -31,7 +34,7 @@ batch! {
 }
 batch! {
     /// A client's record after this settlement.
-    pub struct PersonUpdate { id: i64 = "int8", event_types: String = "text", qualified_at: Option<i64> = "int8" }
+    pub struct PersonUpdate { id: i64 = "int8", event_types: String = "text", qualified_at: Option<i64> = "int8", trading: Option<String> = "text" }
 }
 batch! {
     /// When a customer registered.
@@ -46,17 +49,29 @@ batch! {
     }
 }
 batch! {
-    /// A fact to add; `of_sale`: the key of the sale that a refund is of.
+    /// A fact to add; `of_sale`: the key of the sale that a refund is of; `trading_at`: when it stands, where it is of trading.
     pub struct NewFact {
         id: i64 = "int8", account_id: i64 = "int8", program_id: i64 = "int8", person_id: i64 = "int8", customer_id: i64 = "int8",
         kind: String = "text", fact_key: String = "text", revision: Option<i64> = "int8", at: i64 = "int8", body: String = "text",
         source: String = "text", event_id: Option<i64> = "int8", received_at: i64 = "int8", data: Option<String> = "text",
-        of_sale: Option<String> = "text",
+        of_sale: Option<String> = "text", trading_at: Option<i64> = "int8",
     }
 }
 batch! {
     /// A person whose held facts are written anew.
     pub struct HeldPerson { person_id: i64 = "int8" }
+}
+batch! {
+    /// A fact whose holds are written anew, and no others of its person.
+    pub struct HeldFact { fact_id: i64 = "int8" }
+}
+batch! {
+    /// A revision of a trading fact that another one takes the place of.
+    pub struct Superseded { id: i64 = "int8" }
+}
+batch! {
+    /// A fact that is held by the number of another revision, which says the same.
+    pub struct HeldMove { from_id: i64 = "int8", to_id: i64 = "int8" }
 }
 batch! {
     /// A fact that is held no longer for this reason.
@@ -71,8 +86,8 @@ batch! {
 }
 batch! {
     /// What a cell has posted after this settlement; `payee_id`: whose it is, where it belongs to no person; `denied_change`: by how
-    /// much more of it is denied.
-    pub struct CellPut { person_id: i64 = "int8", cell: String = "text", posted: i64 = "int8", last_commission_id: i64 = "int8", cut_off: i64 = "int8", payee_id: Option<i64> = "int8", denied_change: i64 = "int8" }
+    /// much more of it is denied; `first_day`: of its period, empty where it has none.
+    pub struct CellPut { person_id: i64 = "int8", cell: String = "text", posted: i64 = "int8", last_commission_id: i64 = "int8", cut_off: i64 = "int8", payee_id: Option<i64> = "int8", denied_change: i64 = "int8", first_day: String = "text" }
 }
 batch! {
     /// A posting to add; `split`: who shared what it is a portion of.
@@ -114,7 +129,10 @@ pub struct Outcome {
     pub attributions: Vec<NewAttribution>,
     pub facts: Vec<NewFact>,
     pub payees: Vec<PersonPaysTo>,
+    pub superseded: Vec<Superseded>,
     pub held_persons: Vec<HeldPerson>,
+    pub held_facts: Vec<HeldFact>,
+    pub held_moves: Vec<HeldMove>,
     pub held: Vec<NewHeld>,
     pub cells: Vec<CellPut>,
     pub commissions: Vec<NewCommission>,
@@ -144,7 +162,7 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
     let persons = batch_sql!(
         PersonUpdate,
         0,
-        "UPDATE person SET event_types = batch.event_types, qualified_at = batch.qualified_at FROM {batch} \
+        "UPDATE person SET event_types = batch.event_types, qualified_at = batch.qualified_at, trading = batch.trading FROM {batch} \
          WHERE person.id = batch.id"
     );
     tx.batch(persons, &[], &outcome.persons).await?;
@@ -166,19 +184,25 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
     let facts = batch_sql!(
         NewFact,
         0,
-        "INSERT INTO fact (id, account_id, program_id, person_id, customer_id, type, fact_key, revision, at, body, source, event_id, received_at, data, of_sale) \
-         SELECT id, account_id, program_id, person_id, customer_id, kind, fact_key, revision, at, body, source, event_id, received_at, data, of_sale \
+        "INSERT INTO fact (id, account_id, program_id, person_id, customer_id, type, fact_key, revision, at, body, source, event_id, received_at, data, of_sale, trading_at) \
+         SELECT id, account_id, program_id, person_id, customer_id, kind, fact_key, revision, at, body, source, event_id, received_at, data, of_sale, trading_at \
          FROM {batch} WHERE true"
     );
     tx.batch(facts, &[], &outcome.facts).await?;
+    let superseded = batch_sql!(
+        Superseded,
+        0,
+        "UPDATE fact SET trading_at = -9000000000000000000 FROM {batch} WHERE fact.id = batch.id"
+    );
+    tx.batch(superseded, &[], &outcome.superseded).await?;
     facts_move(tx, &outcome.fact_moves).await?;
     accounts_absorb(tx, &outcome.absorbed).await?;
     held_write(tx, outcome).await?;
     let cells = batch_sql!(
         CellPut,
         0,
-        "INSERT INTO cell (person_id, cell, posted, last_commission_id, cut_off, payee_id, denied) \
-         SELECT person_id, cell, posted, last_commission_id, cut_off, payee_id, denied_change FROM {batch} WHERE true ON CONFLICT (person_id, cell) \
+        "INSERT INTO cell (person_id, cell, posted, last_commission_id, cut_off, payee_id, denied, first_day) \
+         SELECT person_id, cell, posted, last_commission_id, cut_off, payee_id, denied_change, first_day FROM {batch} WHERE true ON CONFLICT (person_id, cell) \
          DO UPDATE SET posted = excluded.posted, last_commission_id = excluded.last_commission_id, cut_off = excluded.cut_off, \
          denied = cell.denied + excluded.denied"
     );
@@ -214,14 +238,20 @@ async fn events_decide(tx: &Tx<'_>, decisions: &[EventDecision]) -> Result<()> {
     Ok(())
 }
 
-/// What the persons have held now takes the place of what was held; what stays held keeps its date.
+/// What the persons, or some of their facts, have held now takes the place of what was held; what stays held keeps its date.
 async fn held_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
     let standing = batch_sql!(
         HeldPerson,
         0,
         "SELECT fact_id, reason FROM held WHERE person_id IN (SELECT person_id FROM {batch})"
     );
-    let standing: Vec<(i64, String)> = tx.batch_all(standing, &[], &outcome.held_persons).await?;
+    let mut standing: Vec<(i64, String)> = tx.batch_all(standing, &[], &outcome.held_persons).await?;
+    let of_facts = batch_sql!(
+        HeldFact,
+        0,
+        "SELECT h.fact_id, h.reason FROM {batch} CROSS JOIN held h WHERE h.fact_id = batch.fact_id"
+    );
+    standing.extend(tx.batch_all::<_, (i64, String)>(of_facts, &[], &outcome.held_facts).await?);
     let staying: BTreeSet<_> = outcome.held.iter().map(|held| (held.fact_id, held.reason.as_str())).collect();
     let gone: Vec<_> = standing
         .into_iter()
@@ -242,6 +272,12 @@ async fn held_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
          ON CONFLICT (fact_id, reason) DO UPDATE SET detail = excluded.detail, person_id = excluded.person_id"
     );
     tx.batch(held, &[], &outcome.held).await?;
+    let moves = batch_sql!(
+        HeldMove,
+        0,
+        "UPDATE held SET fact_id = batch.to_id FROM {batch} WHERE held.fact_id = batch.from_id"
+    );
+    tx.batch(moves, &[], &outcome.held_moves).await?;
     Ok(())
 }
 

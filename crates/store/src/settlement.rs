@@ -19,26 +19,9 @@ batch! {
     pub struct PersonClaim { id: i64 = "int8", account_id: i64 = "int8", program_id: i64 = "int8", email_key: String = "text", name: Option<String> = "text", created_at: i64 = "int8" }
 }
 record! {
-    /// A client; `event_types` are the types recorded for it, with spaces between.
-    pub struct PersonRow { id: i64, account_id: i64, program_id: i64, email_key: String, event_types: String, qualified_at: Option<i64>, merged_into: Option<i64> }
-}
-record! {
-    /// A customer of a person.
-    pub struct CustomerRow { id: i64, person_id: i64, country: Option<String>, account_type: Option<String>, registered_at: i64, campaign: Option<String>, is_placeholder: bool, is_registered: bool }
-}
-record! {
-    /// A binding of an account to a partner.
-    pub struct AttributionRow { person_id: i64, customer_id: i64, from_at: i64, partner_id: i64, link_id: Option<i64>, click_id: Option<i64>, splits: Option<String> }
-}
-record! {
-    /// A revision of a fact.
-    pub struct FactRow { id: i64, person_id: i64, customer_id: i64, kind: String, fact_key: String, revision: Option<i64>, at: i64, body: String, source: String }
-}
-record! {
-    /// What a cell has posted; `denied`: how much of that was denied; `last_is_denied`: whether its last commission was.
-    pub struct CellRow { person_id: i64, cell: String, posted: i64, last_commission_id: i64, cut_off: i64, denied: i64, last_is_denied: bool,
-        last_fact: i64, last_period: String, last_payable_at: i64, last_plan: String, last_plan_number: i64,
-    }
+    /// A client; `event_types` are the types recorded for it, and `trading` the ways by which trading came, at least, with
+    /// spaces between; what is not there is not known.
+    pub struct PersonRow { id: i64, account_id: i64, program_id: i64, email_key: String, event_types: String, qualified_at: Option<i64>, merged_into: Option<i64>, trading: Option<String> }
 }
 record! {
     /// A recorded event.
@@ -137,7 +120,7 @@ pub async fn persons_lock(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRow>>
     let statement = batch_sql!(
         Number,
         0,
-        "SELECT id, account_id, program_id, email_key, event_types, qualified_at, merged_into FROM person \
+        "SELECT id, account_id, program_id, email_key, event_types, qualified_at, merged_into, trading FROM person \
          WHERE id IN (SELECT id FROM {batch}) ORDER BY id FOR UPDATE"
     );
     tx.batch_all(statement, &[], ids).await
@@ -150,52 +133,4 @@ pub async fn programs_lock(tx: &Tx<'_>, programs: &[Number]) -> Result<()> {
         batch_sql!(Number, 0, "SELECT id FROM program WHERE id IN (SELECT id FROM {batch}) ORDER BY id FOR UPDATE");
     let _held: Vec<(i64,)> = tx.batch_all(statement, &[], programs).await?;
     Ok(())
-}
-
-/// Everything that these persons' cells depend on.
-#[derive(Debug, Clone, Default)]
-#[expect(missing_docs, reason = "each field is the rows of its own name")]
-pub struct PersonState {
-    pub customers: Vec<CustomerRow>,
-    pub attributions: Vec<AttributionRow>,
-    pub facts: Vec<FactRow>,
-    pub cells: Vec<CellRow>,
-    pub unverified: Vec<EventRow>,
-}
-
-/// Reads the state of persons that are locked.
-pub async fn person_state(tx: &Tx<'_>, persons: &[Number]) -> Result<PersonState> {
-    let customers = batch_sql!(
-        Number,
-        0,
-        "SELECT c.id, c.person_id, c.country, c.account_type, c.registered_at, c.campaign, c.is_placeholder, c.is_registered \
-         FROM {batch} CROSS JOIN customer c WHERE c.person_id = batch.id ORDER BY c.registered_at, c.id"
-    );
-    let attributions = batch_sql!(
-        Number,
-        0,
-        "SELECT a.person_id, a.customer_id, a.from_at, a.partner_id, a.link_id, a.click_id, a.splits FROM {batch} \
-         CROSS JOIN attribution a WHERE a.person_id = batch.id"
-    );
-    // In no order: sorting them would copy every body once more, and which revision stands is told by its number.
-    let facts = batch_sql!(
-        Number,
-        0,
-        "SELECT f.id, f.person_id, f.customer_id, f.type, f.fact_key, f.revision, f.at, f.body, f.source \
-         FROM {batch} CROSS JOIN fact f WHERE f.person_id = batch.id"
-    );
-    let cells = batch_sql!(
-        Number,
-        0,
-        "SELECT c.person_id, c.cell, c.posted, c.last_commission_id, c.cut_off, \
-         c.denied, m.status = 'denied', m.fact_id, m.for_period, m.payable_at, m.plan, m.plan_number \
-         FROM {batch} CROSS JOIN cell c JOIN commission m ON m.id = c.last_commission_id WHERE c.person_id = batch.id"
-    );
-    Ok(PersonState {
-        customers: tx.batch_all(customers, &[], persons).await?,
-        attributions: tx.batch_all(attributions, &[], persons).await?,
-        facts: tx.batch_all(facts, &[], persons).await?,
-        cells: tx.batch_all(cells, &[], persons).await?,
-        unverified: events_unverified(tx, persons).await?,
-    })
 }

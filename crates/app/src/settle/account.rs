@@ -261,6 +261,18 @@ fn keep(set: &mut std::collections::BTreeSet<CustomerId>, customer: CustomerId, 
     }
 }
 
+/// Whether the record changes anything that facts are priced by.
+pub(super) fn says_otherwise(account: &AccountRow, record: &CustomerRecord) -> bool {
+    let mut next = account.clone();
+    change(&mut next, record, true);
+    let priced_by = |account: &AccountRow| {
+        let AccountRow { country, account_type, campaign, registered_at, is_registered, is_placeholder, .. } =
+            account.clone();
+        (country, account_type, campaign, registered_at, is_registered, is_placeholder)
+    };
+    priced_by(account) != priced_by(&next)
+}
+
 /// Present keys overwrite, absent ones stay.
 fn change(account: &mut AccountRow, record: &CustomerRecord, is_locked: bool) {
     account.is_placeholder = false;

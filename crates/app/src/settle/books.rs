@@ -5,12 +5,12 @@ use super::view::View;
 use super::{referrals, rewards};
 use crate::app::App;
 use crate::ledger::book::book;
-use headwater_domain::ids::{PartnerId, PersonId};
+use headwater_domain::ids::{FactId, PartnerId, PersonId};
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Result, Tx};
 use headwater_store::inbox::{event_claims_free, idempotency_finish};
 use headwater_store::membership::membership_ensure;
-use headwater_store::outcome::{HeldPerson, PersonUpdate, outcome_write};
+use headwater_store::outcome::{HeldFact, HeldPerson, PersonUpdate, outcome_write};
 use headwater_store::repricing::marks_served;
 use headwater_store::settlement::person_unclaim;
 use std::collections::BTreeSet;
@@ -19,7 +19,10 @@ use std::collections::BTreeSet;
 pub(super) async fn commit(tx: &Tx<'_>, app: &App, mut view: View, now: Instant) -> Result<bool> {
     view.outcome.accounts = view.accounts_changed(now);
     view.outcome.cells = std::mem::take(&mut view.cells).into_values().collect();
-    view.outcome.held_persons = view.held.keys().map(|person| HeldPerson { person_id: *person }).collect();
+    let whole = view.held.keys().filter(|person| !view.held_told.contains_key(person));
+    view.outcome.held_persons = whole.map(|person| HeldPerson { person_id: *person }).collect();
+    let told: BTreeSet<FactId> = std::mem::take(&mut view.held_told).into_values().flatten().collect();
+    view.outcome.held_facts = told.into_iter().map(|fact| HeldFact { fact_id: fact.0 }).collect();
     view.outcome.held = std::mem::take(&mut view.held).into_values().flatten().collect();
     last_of_each(&mut view.outcome.persons);
     outcome_write(tx, &view.outcome).await?;
@@ -62,7 +65,7 @@ mod tests {
     #[test]
     fn what_was_said_last_of_a_person_stays() {
         let said = [(1, None), (2, None), (1, Some(5)), (3, None), (2, Some(6))];
-        let update = |(id, qualified_at)| PersonUpdate { id, event_types: String::new(), qualified_at };
+        let update = |(id, qualified_at)| PersonUpdate { id, event_types: String::new(), qualified_at, trading: None };
         let mut updates: Vec<_> = said.into_iter().map(update).collect();
         last_of_each(&mut updates);
         let kept: Vec<_> = updates.iter().map(|update| (update.id, update.qualified_at)).collect();

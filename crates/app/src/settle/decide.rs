@@ -34,7 +34,8 @@ impl Decision<'_> {
     pub(super) fn all(&mut self, commands: &[Command]) -> Result<Vec<Answer>> {
         let answers = commands.iter().map(|command| self.one(command)).collect::<Result<_>>()?;
         self.price_programs()?;
-        Ok(answers)
+        // Who became another person, and was not priced since.
+        if self.view.is_unsure { Err(self.unsure()) } else { Ok(answers) }
     }
 
     fn one(&mut self, command: &Command) -> Result<Answer> {

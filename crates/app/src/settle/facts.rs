@@ -95,6 +95,7 @@ impl Decision<'_> {
                 received_at: self.now.0,
                 data: None,
                 of_sale: None,
+                trading_at: None,
             });
             let at = Instant(row.occurred_at);
             person.take_in(Fact { id, key: key.clone(), revision: None, customer, at, body }, Source::Events);
@@ -109,6 +110,7 @@ impl Decision<'_> {
             id: person.id.0,
             event_types: person.event_types.iter().cloned().collect::<Vec<_>>().join(" "),
             qualified_at: person.qualified_at.map(|at| at.0),
+            trading: person.trading_known().map(|ways| ways.into_iter().collect::<Vec<_>>().join(" ")),
         });
     }
 }

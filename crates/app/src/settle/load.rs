@@ -5,33 +5,24 @@
 
 use super::names::Names;
 use super::same_click::Clicks;
-use super::view::{Arrival, Cells, Claimed, LastCommission, PersonRecord, Remembered, View};
+use super::view::{Claimed, Remembered, View};
+use super::window::{self, Foreseen, Reading};
 use super::{Command, Track, again, circle, wide};
 use crate::app::App;
-use headwater_domain::attribution::Binding;
-use headwater_domain::commission::{self, CellKey, CustomerView, LastPosting, PostedCell, Split};
-use headwater_domain::fact::{Fact, FactBody};
-use headwater_domain::ids::{
-    AccountId, ClickId, CommissionId, CustomerId, EventId, FactId, KeyId, LinkId, PartnerId, PersonId, ProgramId,
-};
-use headwater_domain::money::Decimal;
-use headwater_domain::source::Source;
-use headwater_domain::time::{Instant, Period};
+use headwater_domain::ids::{EventId, KeyId, PartnerId, PersonId, ProgramId};
+use headwater_domain::time::Instant;
 use headwater_store::backend::{Error, Result, Tx};
-use headwater_store::circle::{PayeeOf, marks_of_persons, programs_of_events};
-use headwater_store::history::{person_facts, persons_read};
+use headwater_store::circle::{marks_of_persons, programs_of_events};
 use headwater_store::inbox::{
     EventClaim, IdempotencyClaim, event_claim, event_claims_lock, idempotency_claim, idempotency_read,
 };
 use headwater_store::ingest::Merge;
 use headwater_store::pricing_lock::pricing;
 use headwater_store::repricing::Served;
-use headwater_store::settlement::{
-    self, AttributionRow, CellRow, FactRow, Number, PersonClaim, PersonRow, PersonState,
-};
+use headwater_store::settlement::{self, Number, PersonClaim, PersonRow};
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], now: Instant) -> Result<View> {
+pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], reading: Reading, now: Instant) -> Result<View> {
     pricing(tx).await?;
     // A change that is committed later marks whom it concerns.
     app.refresh_in(tx).await?;
@@ -61,9 +52,10 @@ pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], now: Inst
     for row in settlement::events_lock(tx, &events).await? {
         view.events.insert(EventId(row.id), row);
     }
-    read_persons(tx, persons, &mut view).await?;
-    read_common_cells(tx, &mut view).await?;
-    names.resolve(tx, &view.persons, &view.person_by_email, &mut view.known).await?;
+    names.read_accounts(tx, &view.person_by_email, &mut view.known).await?;
+    let foreseen = Foreseen { commands, facts: &names.facts, reading, now };
+    window::read_persons(tx, persons, &foreseen, &mut view).await?;
+    names.resolve(&view.persons, &mut view.known);
     Ok(view)
 }
 
@@ -273,183 +265,6 @@ async fn lock_standing(tx: &Tx<'_>, ids: BTreeSet<i64>) -> Result<(Vec<PersonRow
     }
     rows.sort_by_key(|row| row.id);
     Ok((rows, merged))
-}
-
-async fn read_persons(tx: &Tx<'_>, rows: Vec<PersonRow>, view: &mut View) -> Result<()> {
-    let ids: Vec<_> = rows.iter().map(|row| Number { id: row.id }).collect();
-    let state = settlement::person_state(tx, &ids).await?;
-    view.persons = records(&rows, &state)?;
-    for row in rows {
-        view.person_by_email.insert((ProgramId(row.program_id), row.email_key), PersonId(row.id));
-    }
-    for row in state.unverified {
-        view.events.entry(EventId(row.id)).or_insert(row);
-    }
-    Ok(())
-}
-
-fn records(rows: &[PersonRow], state: &PersonState) -> Result<BTreeMap<PersonId, PersonRecord>> {
-    let record = |row: &PersonRow| {
-        let mut person = PersonRecord::empty(PersonId(row.id), AccountId(row.account_id), ProgramId(row.program_id));
-        person.event_types = row.event_types.split_whitespace().map(str::to_owned).collect();
-        person.qualified_at = row.qualified_at.map(Instant);
-        (person.id, person)
-    };
-    let mut persons = rows.iter().map(record).collect();
-    spread(state, &mut persons)?;
-    Ok(persons)
-}
-
-/// Gives every row to its person.
-fn spread(state: &PersonState, persons: &mut BTreeMap<PersonId, PersonRecord>) -> Result<()> {
-    for row in &state.customers {
-        let Some(person) = persons.get_mut(&PersonId(row.person_id)) else { continue };
-        let customer = CustomerId(row.id);
-        if row.is_placeholder {
-            person.placeholders.insert(customer);
-        }
-        if row.is_registered {
-            person.registered.insert(customer);
-        }
-        person.customers.push(CustomerView {
-            customer,
-            registered_at: Instant(row.registered_at),
-            country: row.country.clone(),
-            account_type: row.account_type.clone(),
-            campaign: row.campaign.clone(),
-            link: None,
-            bindings: Vec::new(),
-        });
-    }
-    let mut attributions: Vec<_> = state.attributions.iter().collect();
-    attributions.sort_by_key(|row| row.from_at);
-    for row in attributions {
-        let Some(person) = persons.get_mut(&PersonId(row.person_id)) else { continue };
-        let (customer, partner) = (CustomerId(row.customer_id), PartnerId(row.partner_id));
-        let binding = Binding { partner, link: row.link_id.map(LinkId), click: row.click_id.map(ClickId) };
-        person.bindings.insert(customer, binding);
-        for view in person.customers.iter_mut().filter(|view| view.customer == customer) {
-            let splits = splits_of(row)?;
-            view.bindings.push(commission::Binding { from: Instant(row.from_at), partner, splits });
-        }
-    }
-    let mut facts: BTreeMap<i64, Vec<&FactRow>> = BTreeMap::new();
-    for row in &state.facts {
-        facts.entry(row.person_id).or_default().push(row);
-    }
-    for (person, rows) in facts {
-        if let Some(person) = persons.get_mut(&PersonId(person)) {
-            read_facts(person, &rows)?;
-        }
-    }
-    for row in &state.cells {
-        if let Some(person) = persons.get_mut(&PersonId(row.person_id)) {
-            put_cell(&mut person.cells, row)?;
-        }
-    }
-    for row in &state.unverified {
-        if let Some(person) = row.person_id.and_then(|id| persons.get_mut(&PersonId(id))) {
-            person.unverified.insert(EventId(row.id));
-        }
-    }
-    for person in persons.values_mut() {
-        person.customers.sort_by_key(|customer| (customer.registered_at, customer.customer));
-    }
-    Ok(())
-}
-
-fn splits_of(row: &AttributionRow) -> Result<Vec<Split>> {
-    let read = |text: &str| Split::from_stored(text).ok_or_else(|| unreadable("split of customer", row.customer_id));
-    row.splits.as_deref().map_or(Ok(Vec::new()), read)
-}
-
-fn put_cell(cells: &mut Cells, stored: &CellRow) -> Result<()> {
-    let cell = CellKey::parse(&stored.cell).ok_or_else(|| unreadable("cell", &stored.cell))?;
-    let last = LastPosting {
-        fact: FactId(stored.last_fact),
-        for_period: Period::parse(&stored.last_period).ok_or_else(|| unreadable("period of cell", &stored.cell))?,
-        payable_at: Instant(stored.last_payable_at),
-        plan: stored.last_plan.clone(),
-        version: stored.last_plan_number,
-    };
-    let (amount, cut_off) = (Decimal(stored.posted), Decimal(stored.cut_off));
-    let posted = PostedCell { cell, amount, cut_off, last: Some(last) };
-    cells.posted.insert(stored.cell.clone(), posted);
-    let last = LastCommission {
-        id: CommissionId(stored.last_commission_id),
-        is_denied: stored.last_is_denied,
-        denied: Decimal(stored.denied),
-    };
-    cells.last_commissions.insert(stored.cell.clone(), last);
-    Ok(())
-}
-
-/// Persons as they are recorded, without a lock.
-pub(crate) async fn people(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRecord>> {
-    let rows = persons_read(tx, ids).await?;
-    let state = settlement::person_state(tx, ids).await?;
-    Ok(records(&rows, &state)?.into_values().collect())
-}
-
-/// Persons as they are recorded, but for what was posted for them.
-pub(crate) async fn people_unposted(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRecord>> {
-    let rows = persons_read(tx, ids).await?;
-    let state = person_facts(tx, ids).await?;
-    Ok(records(&rows, &state)?.into_values().collect())
-}
-
-/// The cells of these payees in a program that belong to no person, which are kept under its number, negated.
-pub(crate) async fn common_cells(
-    tx: &Tx<'_>,
-    program: ProgramId,
-    partners: impl Iterator<Item = PartnerId>,
-    customers: impl Iterator<Item = CustomerId>,
-) -> Result<Cells> {
-    let payees = partners.map(|partner| partner.0).chain(customers.map(|customer| customer.0));
-    let payees: Vec<_> = payees.map(|payee_id| PayeeOf { owner_id: -program.0, payee_id }).collect();
-    let mut cells = Cells::default();
-    let rows = headwater_store::circle::common_cells(tx, &payees).await?;
-    rows.iter().try_for_each(|row| put_cell(&mut cells, row))?;
-    Ok(cells)
-}
-
-async fn read_common_cells(tx: &Tx<'_>, view: &mut View) -> Result<()> {
-    for (program, partners) in &view.circles {
-        let of_program = view.persons.values().filter(|person| person.program == *program);
-        let customers = of_program.flat_map(|person| &person.customers).map(|customer| customer.customer);
-        let cells = common_cells(tx, *program, partners.iter().copied(), customers).await?;
-        view.common_cells.insert(*program, cells);
-    }
-    Ok(())
-}
-
-/// The greatest revision of every key among the facts of its source: by `revision` where the sender has one, else by
-/// arrival.
-fn read_facts(person: &mut PersonRecord, rows: &[&FactRow]) -> Result<()> {
-    let mut current: BTreeMap<(&str, &str, &str), (&FactRow, i64)> = BTreeMap::new();
-    for row in rows {
-        let (standing, first) = current.entry((&row.source, &row.kind, &row.fact_key)).or_insert((row, row.id));
-        *first = row.id.min(*first);
-        if (row.revision, row.id) >= (standing.revision, standing.id) {
-            *standing = row;
-        }
-    }
-    let mut standing: Vec<_> = current.into_values().collect();
-    standing.sort_unstable_by_key(|(row, _)| row.id);
-    for (row, first) in standing {
-        let body = FactBody::from_stored(&row.kind, &row.body);
-        let source = Source::parse(&row.source).ok_or_else(|| unreadable("source of fact", row.id))?;
-        person.arrivals.insert(FactId(row.id), Arrival { source, first: FactId(first) });
-        person.facts.push(Fact {
-            id: FactId(row.id),
-            key: row.fact_key.clone(),
-            revision: row.revision,
-            customer: CustomerId(row.customer_id),
-            at: Instant(row.at),
-            body: body.ok_or_else(|| unreadable("fact", row.id))?,
-        });
-    }
-    Ok(())
 }
 
 /// A row that says nothing we understand: the settlement ends, and its log line names the row.

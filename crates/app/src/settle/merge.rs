@@ -4,6 +4,7 @@
 //! taken back once. Invariant: nothing that is decided names a merged person.
 
 use super::decide::Decision;
+use super::view::PersonRecord;
 use headwater_domain::ids::{CustomerId, PersonId};
 use headwater_store::ingest::Merge;
 use headwater_store::outcome::Outcome;
@@ -22,6 +23,9 @@ impl Decision<'_> {
 
     fn merge(&mut self, from: PersonId, into: PersonId) {
         let Some(gone) = self.view.persons.remove(&from) else { return };
+        // Who becomes another one is priced by everything that is known of both.
+        let is_part = |person: &PersonRecord| person.part.is_some();
+        self.view.is_unsure |= is_part(&gone) || self.view.persons.get(&into).is_some_and(is_part);
         let Some(stays) = self.view.persons.get_mut(&into) else {
             self.view.persons.insert(from, gone);
             return;

@@ -53,7 +53,8 @@ pub(super) struct Names {
     pub persons: Vec<Number>,
     /// Names of persons that are to be there.
     pub claims: Vec<PersonClaim>,
-    facts: Vec<NamedFactRow>,
+    /// The facts that are named.
+    pub facts: Vec<NamedFactRow>,
 }
 
 impl Names {
@@ -118,11 +119,10 @@ impl Names {
         Ok(names)
     }
 
-    /// Reads what the decision needs of the accounts, once the persons are locked and read.
-    pub(super) async fn resolve(
-        self,
+    /// Reads what the decision needs of the accounts, once the persons are locked.
+    pub(super) async fn read_accounts(
+        &self,
         tx: &Tx<'_>,
-        persons: &BTreeMap<PersonId, PersonRecord>,
         by_name: &BTreeMap<(ProgramId, String), PersonId>,
         known: &mut Known,
     ) -> Result<()> {
@@ -137,6 +137,11 @@ impl Names {
             }
             known.accounts.insert(CustomerId(row.id), row);
         }
+        Ok(())
+    }
+
+    /// Where the facts that are named stand, once the persons are read.
+    pub(super) fn resolve(self, persons: &BTreeMap<PersonId, PersonRecord>, known: &mut Known) {
         for row in self.facts {
             let Some(person) = persons.get(&PersonId(row.person_id)) else { continue };
             let standing = person.place_of(FactId(row.id)).map(|place| &person.facts[place]);
@@ -144,7 +149,6 @@ impl Names {
             let name = (ProgramId(row.program_id), source, fact.body.type_name(), row.fact_key);
             known.facts.insert(name, (person.id, fact.id, row.data));
         }
-        Ok(())
     }
 }
 

@@ -5,16 +5,17 @@
 
 use super::decide::Decision;
 use super::load::unreadable;
+use super::part::partners_of;
 use super::view::{Cells, LastCommission, PersonRecord};
 use crate::directory::Program;
 use crate::ledger::book::Booking;
-use headwater_domain::commission::{self, Held, Kind, Payee, PostedCell, Posting, SplitPart, Terms};
+use headwater_domain::commission::{self, Held, Kind, Payee, PostedCell, Posting, Reach, SplitPart, Terms};
 use headwater_domain::fact::{Fact, FactBody};
-use headwater_domain::ids::{AccountId, CommissionId, FactId, PersonId, ProgramId};
+use headwater_domain::ids::{CommissionId, FactId, PersonId};
 use headwater_domain::ledger::{Before, Owner, Stage, accrual};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::{Instant, Period, Zone};
-use headwater_store::backend::Result;
+use headwater_store::backend::{Error, Result};
 use headwater_store::outcome::{CellPut, NewCommission, NewHeld};
 use headwater_store::settlement::EventRow;
 
@@ -53,6 +54,7 @@ impl Decision<'_> {
         row: &EventRow,
         changed: &[FactId],
     ) -> Result<bool> {
+        self.check_part(person, program)?;
         let priced = self.evaluate(person, program, changed)?;
         let is_conversion = self.converts(person, &priced, program, row, changed)?;
         person.qualified_at = priced.qualified_at;
@@ -80,8 +82,28 @@ impl Decision<'_> {
             let sold = sold(&person.facts, posting.fact);
             self.post(person.id, &mut person.cells, program, Brought { event, sold }, posting)?;
         }
-        self.hold(person.id, person.account, person.program, &priced.held);
+        self.hold(person, &priced.held);
+        self.view.priced.by_part += u64::from(person.part.is_some());
+        self.view.priced.by_all += u64::from(person.part.is_none());
         Ok(())
+    }
+
+    /// What was read of a person has to tell what it is worth now.
+    fn check_part(&mut self, person: &PersonRecord, program: &Program) -> Result<()> {
+        // A program that is priced as a whole is judged as a whole.
+        let Some(part) = person.part.as_ref().filter(|_| !self.directory.is_wide(program.id)) else { return Ok(()) };
+        let partners = self.directory.partners_from(partners_of(person, []).into_iter().collect(), program)?;
+        if part.tells(person, Reach::of(partners.values()).as_ref(), &program.settings.sources) {
+            Ok(())
+        } else {
+            Err(self.unsure())
+        }
+    }
+
+    /// Nothing of this stands: everything is read, and all is decided anew.
+    pub(super) fn unsure(&mut self) -> Error {
+        self.view.is_unsure = true;
+        Error::Abandoned("what was read does not tell what was decided".into())
     }
 
     /// Prices the person as it is, after a change that no event brought: `changed` are the facts that records brought.
@@ -91,6 +113,7 @@ impl Decision<'_> {
         program: &Program,
         changed: &[FactId],
     ) -> Result<()> {
+        self.check_part(person, program)?;
         let priced = self.evaluate(person, program, changed)?;
         person.qualified_at = priced.qualified_at;
         if self.directory.is_wide(program.id) {
@@ -106,17 +129,24 @@ impl Decision<'_> {
         let partners = self.directory.partners_from(view.partners().collect(), program)?;
         let persons = [view];
         let terms = Terms { partners: &partners, exchange: &exchange, closed_before: program.closed_before };
-        let evaluation = commission::evaluate(&persons, &terms);
+        let mut evaluation = commission::evaluate(&persons, &terms);
+        if let Some(part) = &person.part {
+            evaluation.keep_shown(&part.window);
+        }
         let postings = commission::postings(&evaluation, &person.cells.posted, changed);
         // A program that is priced as a whole asks only whether this event converts.
         let is_wide = self.directory.is_wide(program.id);
         let asked = |posting: &Posting<'_>| !is_wide || changed.contains(&posting.fact);
         let postings = postings.into_iter().filter(asked).map(Posting::told).collect();
         let qualified_at = evaluation.qualified.get(&person.id).copied();
-        held.extend(evaluation.held);
+        held.append(&mut evaluation.held);
+        drop(evaluation);
         if is_lent {
             let [view] = persons;
             person.facts = view.facts;
+        }
+        if let Some(part) = &person.part {
+            part.keep_told(person, &mut held);
         }
         Ok(Priced { postings, held, qualified_at })
     }
@@ -205,6 +235,7 @@ impl Decision<'_> {
             cut_off: posting.cut_off_after.0,
             denied_change: denied_earlier + denied_change.0,
             payee_id: (owner.0 < 0).then_some(partner.or(customer)).flatten(),
+            first_day: posting.cell.scope.period().map_or_else(String::new, |period| period.first_day.to_string()),
         };
         self.view.cells.insert(place, put);
         self.view.outcome.commissions.push(NewCommission {
@@ -257,17 +288,20 @@ impl Decision<'_> {
         Zone::parse(&program.settings.time_zone).ok_or_else(|| unreadable("time zone of program", program.id))
     }
 
-    /// What the person has held now takes the place of what was held before.
-    pub(super) fn hold(&mut self, person: PersonId, account: AccountId, program: ProgramId, held: &[Held]) {
+    /// What the person has held now takes the place of what was held before, of the facts of which that is told.
+    pub(super) fn hold(&mut self, person: &PersonRecord, held: &[Held]) {
         let held = held.iter().map(|held| NewHeld {
             fact_id: held.fact.0,
             reason: held.reason.name().to_owned(),
-            account_id: account.0,
-            program_id: program.0,
-            person_id: person.0,
+            account_id: person.account.0,
+            program_id: person.program.0,
+            person_id: person.id.0,
             detail: held.detail.clone(),
             since: self.now.0,
         });
-        self.view.held.insert(person.0, held.collect());
+        self.view.held.insert(person.id.0, held.collect());
+        if let Some(part) = &person.part {
+            self.view.held_told.entry(person.id.0).or_default().extend(part.told(person));
+        }
     }
 }

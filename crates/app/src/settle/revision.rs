@@ -14,7 +14,7 @@ use headwater_domain::ids::{FactId, PersonId};
 use headwater_domain::time::Instant;
 use headwater_store::circle::PersonPaysTo;
 use headwater_store::ingest::FactMove;
-use headwater_store::outcome::NewFact;
+use headwater_store::outcome::{HeldMove, NewFact, SUPERSEDED_AT, Superseded};
 use serde_json::Value;
 
 impl Decision<'_> {
@@ -51,6 +51,8 @@ impl Decision<'_> {
                 if record.revision == standing.revision {
                     return told(RecordStatus::Unchanged, standing.id);
                 }
+                // Nothing is priced anew: what is held stays so, by its number now.
+                self.view.outcome.held_moves.push(HeldMove { from_id: standing.id.0, to_id: id.0 });
                 self.put_fact(ingest, name, person, fact, data, touched);
                 return told(RecordStatus::Unchanged, id);
             }
@@ -103,7 +105,11 @@ impl Decision<'_> {
         touched: &mut Touched,
     ) {
         let mut first = fact.id;
+        let is_of_trading = fact.body.is_of_trading();
         if let Some((owner, standing, _)) = self.view.known.facts.get(&name).cloned() {
+            if is_of_trading {
+                self.supersede(standing);
+            }
             if let Some(record) = self.view.persons.get_mut(&owner) {
                 if let Some(place) = record.place_of(standing) {
                     record.facts.remove(place);
@@ -140,6 +146,7 @@ impl Decision<'_> {
                 FactBody::Refund { sale, .. } => Some(sale.clone()),
                 _ => None,
             },
+            trading_at: is_of_trading.then_some(fact.at.0),
         });
         if let Some(payee) = fact.body.payee() {
             let (program_id, partner_id, person_id) = (ingest.program.0, payee.0, person.0);
@@ -147,8 +154,18 @@ impl Decision<'_> {
         }
         self.view.known.facts.insert(name, (person, fact.id, data));
         if let Some(record) = self.view.persons.get_mut(&person) {
+            record.note_way(&fact.body, ingest.source);
             record.arrivals.insert(fact.id, Arrival { source: ingest.source, first });
             record.facts.push(fact);
+        }
+    }
+
+    /// A revision that stood is not read among the days any more on which it did.
+    fn supersede(&mut self, standing: FactId) {
+        let fresh = self.view.outcome.facts.iter_mut().rev().find(|row| row.id == standing.0);
+        match fresh {
+            Some(row) => row.trading_at = Some(SUPERSEDED_AT),
+            None => self.view.outcome.superseded.push(Superseded { id: standing.0 }),
         }
     }
 

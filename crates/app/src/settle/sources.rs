@@ -20,8 +20,11 @@ enum Of {
     Anything,
 }
 
+/// Which source is the truth for a figure, where the program's settings say so.
+pub(super) type Truths = BTreeMap<String, Source>;
+
 /// What is priced, and what is held instead.
-pub(super) fn admitted(person: &PersonRecord, sources: &BTreeMap<String, Source>) -> (Vec<Fact>, Vec<Held>) {
+pub(super) fn admitted(person: &PersonRecord, sources: &Truths) -> (Vec<Fact>, Vec<Held>) {
     if are_all_admitted(person, sources) {
         return (person.facts.clone(), Vec::new());
     }
@@ -47,8 +50,16 @@ pub(super) fn admitted(person: &PersonRecord, sources: &BTreeMap<String, Source>
 }
 
 /// Whether every fact is priced as it came.
-pub(super) fn are_all_admitted(person: &PersonRecord, sources: &BTreeMap<String, Source>) -> bool {
+pub(super) fn are_all_admitted(person: &PersonRecord, sources: &Truths) -> bool {
     sources.is_empty() && person.placeholders.is_empty() && comes_one_way(person)
+}
+
+/// Whether all trading of an account comes from one source, as trades or as daily rows: then a fact of it is priced as it
+/// would be among all others. Figures with names of their own are told apart alike.
+pub(super) fn is_one_way(ways: Option<&BTreeSet<String>>) -> bool {
+    let Some(ways) = ways else { return false };
+    let (kpis, trades): (Vec<&String>, Vec<&String>) = ways.iter().partition(|way| way.starts_with("kpi:"));
+    kpis.len() <= 1 && trades.len() <= 1
 }
 
 /// All facts are of one source, and trading comes as trades or as daily rows.
@@ -61,14 +72,14 @@ fn comes_one_way(person: &PersonRecord) -> bool {
 }
 
 struct Truth<'a> {
-    sources: &'a BTreeMap<String, Source>,
+    sources: &'a Truths,
     first: BTreeMap<(Of, String), (FactId, Source)>,
     /// Figures of an account that a source brings by trades.
     by_trades: BTreeSet<(CustomerId, Source, String)>,
 }
 
 impl<'a> Truth<'a> {
-    fn of(person: &PersonRecord, sources: &'a BTreeMap<String, Source>) -> Self {
+    fn of(person: &PersonRecord, sources: &'a Truths) -> Self {
         let mut truth = Self { sources, first: BTreeMap::new(), by_trades: BTreeSet::new() };
         for fact in &person.facts {
             let Some(arrival) = person.arrivals.get(&fact.id) else { continue };

@@ -1,10 +1,11 @@
 //! What a settlement knows while it decides: loaded rows, changed by each decision so that the next one sees it.
 
+use super::part::Part;
 use crate::directory::Directory;
 use crate::ledger::book::Booking;
 use headwater_domain::attribution::Binding;
 use headwater_domain::commission::{CustomerView, PostedCell};
-use headwater_domain::fact::Fact;
+use headwater_domain::fact::{Fact, FactBody};
 use headwater_domain::ids::{
     AccountId, ClickId, CommissionId, CustomerId, EventId, FactId, KeyId, PartnerId, PersonId, ProgramId,
 };
@@ -45,6 +46,10 @@ pub(crate) struct PersonRecord {
     /// How each of the facts came.
     pub arrivals: BTreeMap<FactId, Arrival>,
     pub facts: Vec<Fact>,
+    /// By which ways trading came, at least, as `kind:source`; `None`: not known.
+    pub trading: Option<BTreeSet<String>>,
+    /// What was read of the facts and cells, where that is not all.
+    pub part: Option<Part>,
     pub cells: Cells,
     /// Events that wait for a confirmation; their rows are among the view's.
     pub unverified: BTreeSet<EventId>,
@@ -82,6 +87,8 @@ impl PersonRecord {
             registered: BTreeSet::new(),
             arrivals: BTreeMap::new(),
             facts: Vec::new(),
+            trading: None,
+            part: None,
             cells: Cells::default(),
             unverified: BTreeSet::new(),
         }
@@ -90,6 +97,22 @@ impl PersonRecord {
     /// Whose client it is: the partner of the account registered first that has one.
     pub(super) fn binding(&self) -> Option<Binding> {
         self.customers.iter().find_map(|customer| self.bindings.get(&customer.customer)).copied()
+    }
+
+    /// By which ways trading came: of whoever was read whole by the facts, else also by those that were not read.
+    pub(super) fn trading_known(&self) -> Option<BTreeSet<String>> {
+        if self.part.is_some() {
+            return self.trading.clone();
+        }
+        let way = |fact: &Fact| trading_way(&fact.body, self.arrivals.get(&fact.id)?.source);
+        Some(self.facts.iter().filter_map(way).collect())
+    }
+
+    /// Takes note of how a fact came.
+    pub(super) fn note_way(&mut self, body: &FactBody, source: Source) {
+        if let (Some(known), Some(way)) = (&mut self.trading, trading_way(body, source)) {
+            known.insert(way);
+        }
     }
 
     /// The place of a fact. They are mostly in the order of their numbers, as they are read and come; where one is not, it
@@ -121,6 +144,11 @@ impl PersonRecord {
             *standing = fact;
         }
     }
+}
+
+/// The way by which a trading fact came.
+fn trading_way(body: &FactBody, source: Source) -> Option<String> {
+    body.is_of_trading().then(|| format!("{}:{}", body.type_name(), source.name()))
 }
 
 /// A fact by its name: program, source, type and key.
@@ -194,6 +222,12 @@ pub(super) struct View {
     pub cells: BTreeMap<(i64, String), CellPut>,
     /// What each person that was priced has held now.
     pub held: BTreeMap<i64, Vec<NewHeld>>,
+    /// The facts of which that is told, of persons that were not read whole.
+    pub held_told: BTreeMap<i64, BTreeSet<FactId>>,
+    /// What was decided is not told by what was read: nothing of it stands, and everything is to be read.
+    pub is_unsure: bool,
+    /// How many were priced by a part of what is known of them, and how many by all of it.
+    pub priced: Priced,
     pub reserved: Reserved,
     pub known: Known,
     /// Programs whose rules look beyond a person, and what changed in them.
@@ -204,6 +238,13 @@ pub(super) struct View {
     pub marks: BTreeMap<ProgramId, Vec<Served>>,
     /// Marks that are served with this settlement.
     pub served: Vec<Served>,
+}
+
+/// How often less than everything was read for whoever was priced.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Priced {
+    pub by_part: u64,
+    pub by_all: u64,
 }
 
 /// What changed in a program whose rules look beyond a person.
@@ -230,6 +271,9 @@ impl View {
             outcome: Outcome::default(),
             cells: BTreeMap::new(),
             held: BTreeMap::new(),
+            held_told: BTreeMap::new(),
+            is_unsure: false,
+            priced: Priced::default(),
             reserved: Reserved::default(),
             known: Known::default(),
             dirty: BTreeMap::new(),
@@ -311,7 +355,6 @@ impl View {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use headwater_domain::fact::FactBody;
 
     #[test]
     fn one_revision_of_a_key_stands_for_each_source() {

@@ -5,14 +5,16 @@
 
 use super::Command;
 use super::decide::Decision;
+use super::part::partners_of;
 use super::price::{Brought, sold};
-use super::view::{Cells, Dirty};
+use super::view::{Cells, Dirty, PersonRecord};
 use crate::directory::{Directory, Program};
-use headwater_domain::commission::{self, Held, PostedCell, Scope, Terms};
-use headwater_domain::ids::{CustomerId, FactId, PersonId, ProgramId};
+use headwater_domain::commission::{self, Held, PostedCell, Reach, Scope, Terms, Window};
+use headwater_domain::ids::{CustomerId, FactId, PartnerId, PersonId, ProgramId};
 use headwater_store::backend::{Error, Result};
 use headwater_store::settlement::Number;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The programs of a batch whose rules look beyond a person, in the order of their locks; `confirmed` are those of the
 /// events that it confirms. What is rejected is worth nothing, before and after.
@@ -50,7 +52,26 @@ impl Decision<'_> {
         Ok(())
     }
 
+    /// What was read of whoever is priced together has to tell what they are worth now.
+    fn check_parts(&mut self, program: &Program) -> Result<Option<Arc<Window>>> {
+        let of_program = || self.view.persons.values().filter(|person| person.program == program.id);
+        let Some(part) = of_program().find_map(|person| person.part.as_ref()) else { return Ok(None) };
+        let window = Arc::clone(&part.window);
+        let partners: BTreeSet<PartnerId> = of_program().flat_map(|person| partners_of(person, [])).collect();
+        let partners = self.directory.partners_from(partners.into_iter().collect(), program)?;
+        let reach = Reach::of(partners.values());
+        let is_told = |person: &PersonRecord| {
+            let part = person.part.as_ref().filter(|part| part.window == window);
+            part.is_some_and(|part| part.tells(person, reach.as_ref(), &program.settings.sources))
+        };
+        if !of_program().all(is_told) {
+            return Err(self.unsure());
+        }
+        Ok(Some(window))
+    }
+
     fn price_program(&mut self, program: &Program, dirty: &Dirty) -> Result<()> {
+        let window = self.check_parts(program)?;
         let mut posted: BTreeMap<String, PostedCell> = self.common(program.id).posted.clone();
         let of_program = self.view.persons.values().filter(|person| person.program == program.id);
         let mut persons = Vec::new();
@@ -72,7 +93,10 @@ impl Decision<'_> {
         let partners = self.directory.partners_from(partners.into_iter().collect(), program)?;
         let exchange = self.directory.exchange(program.account);
         let terms = Terms { partners: &partners, exchange: &exchange, closed_before: program.closed_before };
-        let evaluation = commission::evaluate(&persons, &terms);
+        let mut evaluation = commission::evaluate(&persons, &terms);
+        if let Some(window) = &window {
+            evaluation.keep_shown(window);
+        }
         for posting in commission::postings(&evaluation, &posted, &dirty.changed) {
             let event = dirty.events.get(&posting.fact).copied();
             let owner = owner(&posting.cell.scope, &person_of_customer, program.id);
@@ -84,6 +108,8 @@ impl Decision<'_> {
         }
         not_admitted.extend(evaluation.held);
         self.hold_all(&not_admitted, &person_of_fact, program.id);
+        self.view.priced.by_part += u64::from(window.is_some());
+        self.view.priced.by_all += u64::from(window.is_none());
         // Whoever was read is priced now, whoever's mark asked for it.
         self.view.served.extend(self.view.marks.remove(&program.id).unwrap_or_default());
         Ok(())
@@ -109,9 +135,18 @@ impl Decision<'_> {
             }
         }
         let of_program = self.view.persons.values().filter(|person| person.program == program);
-        let persons: Vec<_> = of_program.map(|person| (person.id, person.account)).collect();
-        for (person, account) in persons {
-            self.hold(person, account, program, &by_person.remove(&person).unwrap_or_default());
+        let persons: Vec<PersonId> = of_program.map(|person| person.id).collect();
+        for id in persons {
+            let Some(person) = self.view.persons.remove(&id) else { continue };
+            let mut held = by_person.remove(&id).unwrap_or_default();
+            if let Some(part) = &person.part {
+                part.keep_told(&person, &mut held);
+            }
+            self.hold(&person, &held);
+            if person.trading.is_none() {
+                self.update_person(&person);
+            }
+            self.view.persons.insert(id, person);
         }
     }
 }

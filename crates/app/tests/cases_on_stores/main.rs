@@ -8,6 +8,7 @@
 mod model;
 mod orders;
 mod streams;
+mod windows;
 mod world;
 
 use headwater_app::app::{App, Start};

@@ -353,7 +353,7 @@ impl World {
             customer: text(value, "id").to_owned(),
             revision: None,
             registered_at: Some(word(value, "registered_at").map_or(Instant(0), |at| instant(&at))),
-            email: Field::Keep,
+            email: set("email"),
             person: word(value, "person"),
             name: Field::Keep,
             country: set("country"),

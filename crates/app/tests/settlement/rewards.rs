@@ -29,7 +29,10 @@ static TOLD: Statement = Statement::new("SELECT event_type, body FROM delivery W
 async fn webhook(fixture: &Fixture, programs: Vec<ProgramId>) {
     let change = WebhookChange {
         url: Some("https://crm.broker.example/rewards".into()),
-        event_types: Some(rewards_event::names()),
+        // Balances change with nearly everything, and are told of in a test of their own (`rewards_told`).
+        event_types: Some(
+            rewards_event::names().into_iter().filter(|name| name != "promoter.balance.updated").collect(),
+        ),
         programs: Some(programs),
         ..WebhookChange::default()
     };

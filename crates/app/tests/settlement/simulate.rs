@@ -8,14 +8,17 @@ use headwater_app::partner::PartnerRequest;
 use headwater_app::settle::Track;
 use headwater_app::simulate::{Compared, Simulation, SimulationRequest};
 use headwater_domain::commission::lint;
+use headwater_domain::ids::CustomerId;
 use headwater_domain::money::{Currency, Decimal, Unit};
 use headwater_domain::time::{Date, Instant, Zone};
-use headwater_store::backend::Database;
+use headwater_store::backend::{Database, Tx};
+use headwater_store::history::{PostedWithin, persons_bound, posted_within};
 use headwater_store::simulation::simulation_insert;
 use headwater_testkit::count::Figure;
 use headwater_testkit::database::TestStore;
 use headwater_testkit::on_both_stores;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 on_both_stores! {
@@ -24,6 +27,7 @@ on_both_stores! {
     what_was_posted_is_what_the_books_say,
     steps_that_several_persons_reach_are_priced_alike_in_a_stream_and_together,
     what_the_plan_in_force_paid_along_a_tree_is_what_it_simulates,
+    pages_hold_everybody_and_everything_once,
     two_run_at_once_and_a_third_is_told_so,
     what_was_left_running_has_failed_after_a_start,
 }
@@ -147,11 +151,16 @@ async fn what_the_plan_in_force_paid_along_a_tree_is_what_it_simulates(store: Te
         (json!({"method": "ratio", "percents": ["50", "0.333"]}), "marginal", "60"),
         (json!({"method": "split", "shares": ["66.667", "33.333"]}), "marginal", "60"),
         (json!({"method": "difference"}), "marginal", "60"),
+        (json!({"method": "override", "levels": ["0.333"]}), "whole", ""),
+        (json!({"method": "split", "shares": ["66.667", "33.333"]}), "whole", ""),
     ] {
         let steps = json!([{"from": "0", "rate": "10"}, {"from": "300", "rate": "20"}]);
-        let plan = json!({"name": "ib", "currency": "USD", "tiers": tiers, "rules": [
-            {"id": "share", "kind": "percent", "of": ["deposit"], "cap": {"per": "period", "amount": cap},
+        let mut plan = json!({"name": "ib", "currency": "USD", "tiers": tiers, "rules": [
+            {"id": "share", "kind": "percent", "of": ["deposit"],
                 "brackets": {"metric": "base", "mode": mode, "steps": steps}}]});
+        if !cap.is_empty() {
+            plan["rules"][0]["cap"] = json!({"per": "period", "amount": cap});
+        }
         let saved = fixture.app.plan_save(fixture.account, &plan, Keep::nothing()).await;
         let (_, number) = saved.unwrap_or_else(|failure| panic!("{plan}: {failure:?}"));
         fixture.app.plan_activate(fixture.account, "ib", number, Instant(1)).await.expect("activates");
@@ -162,6 +171,46 @@ async fn what_the_plan_in_force_paid_along_a_tree_is_what_it_simulates(store: Te
             assert_eq!(compared.difference(), 0, "{plan}: {partner:?} of {found:?}");
         }
     }
+}
+
+/// A page ends between two persons, also where one was bound twice.
+async fn pages_hold_everybody_and_everything_once(store: TestStore) {
+    let fixture = fixture_with(store, FLAT).await;
+    for client in ["a", "b", "c"] {
+        fixture.settle(of(client, fixture.track("SUBSCRIPTION"))).await;
+    }
+    let asked = PartnerRequest { id: Some("ib2".into()), name: Some("ib2".into()), ..PartnerRequest::default() };
+    fixture.app.partner_create(fixture.account, asked, Keep::nothing()).await.expect("creates");
+    let b = fixture.events().await[1].client.expect("a client");
+    let moved = fixture.app.customer_attribute(fixture.account, CustomerId(b.0), "ib2", Some(NOW), "sold");
+    moved.await.expect("binds");
+    let program_id = fixture.program.0;
+    let asked = PostedWithin { program_id, from: i64::MIN, to: i64::MAX };
+    let read = async |limit: i64| {
+        let (mut bound, mut posted) = (Vec::new(), Vec::new());
+        let (mut person, mut commission) = (i64::MIN, i64::MIN);
+        loop {
+            let page = async move |tx: &Tx<'_>| {
+                Ok((
+                    persons_bound(tx, program_id, person, limit).await?,
+                    posted_within(tx, asked, commission, limit).await?,
+                ))
+            };
+            let (persons, commissions) = fixture.store.store.money.read(page).await.expect("reads");
+            if persons.is_empty() && commissions.is_empty() {
+                return (bound, posted);
+            }
+            person = persons.last().map_or(person, |row| row.person_id);
+            commission = commissions.last().map_or(commission, |row| row.id);
+            bound.extend(persons.into_iter().map(|row| (row.person_id, row.partner_id)));
+            posted.extend(commissions.into_iter().map(|row| (row.id, row.customer_id, row.amount)));
+        }
+    };
+    let at_once = read(100).await;
+    assert_eq!((at_once.0.len(), at_once.1.len()), (4, 3));
+    let mut by_one = read(1).await;
+    by_one.0.sort_unstable();
+    assert_eq!(by_one, (at_once.0.iter().copied().collect::<BTreeSet<_>>().into_iter().collect(), at_once.1));
 }
 
 async fn two_run_at_once_and_a_third_is_told_so(store: TestStore) {
@@ -178,9 +227,7 @@ async fn what_was_left_running_has_failed_after_a_start(store: TestStore) {
     let fixture = fixture_with(store, FLAT).await;
     let (account, program) = (fixture.account, fixture.program);
     let id = fixture.app.next_id(NOW);
-    let insert = async move |tx: &headwater_store::backend::Tx<'_>| {
-        simulation_insert(tx, id, account.0, program.0, "{}", NOW.0).await
-    };
+    let insert = async move |tx: &Tx<'_>| simulation_insert(tx, id, account.0, program.0, "{}", NOW.0).await;
     fixture.store.store.money.write(insert).await.expect("inserts");
     if matches!(fixture.store.store.money, Database::Postgres(_)) {
         let beside = node(fixture.store.store.clone()).await;

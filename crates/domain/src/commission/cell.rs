@@ -31,6 +31,16 @@ pub enum Scope {
     Event(CustomerId, String),
 }
 
+impl Scope {
+    /// The period, where it is of one.
+    pub fn period(&self) -> Option<Period> {
+        match self {
+            Self::CustomerPeriod(_, period) | Self::Period(period) => Some(*period),
+            Self::Customer(_) | Self::Person(_) | Self::Event(..) => None,
+        }
+    }
+}
+
 /// (payee, rule, unit, level, scope).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CellKey {

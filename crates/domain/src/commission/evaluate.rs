@@ -12,6 +12,7 @@ use super::held::{Held, HeldReason};
 use super::person::{Person, is_ignored};
 use super::place::{Place, Places, RuleOf, Standing};
 use super::plan::{Kind, PlanVersion};
+use super::reach::Window;
 use super::sales::{Judged, SalesBook};
 use super::split::{Portion, SplitPart, portions};
 use super::sum::{Part, Worth};
@@ -128,6 +129,11 @@ fn evaluate_with<'a>(persons: &'a [PersonView], terms: &'a Terms<'a>, mut volume
 }
 
 impl Evaluation<'_> {
+    /// Leaves out the cells that are not told by the facts that were read.
+    pub fn keep_shown(&mut self, window: &Window) {
+        self.worths.retain(|_, worth| window.shows(&worth.cell.scope));
+    }
+
     /// What the cell is made of: whose fact each part is of, when it stands, and what it is worth before rounding.
     pub fn parts<'e>(&'e self, worth: &'e Worth) -> impl Iterator<Item = (CustomerId, Instant, &'e Exact)> {
         worth.parts.iter().map(|part| {

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 /// The goal is four times as long as reading takes.
 const GOAL_THOUSANDTHS: u64 = 250;
 const ROUNDS: u64 = 3;
-/// How many persons are read at once, by both sides.
+/// How many persons the reference reads at once; ours reads as many where they have few rows.
 const PERSONS_AT_ONCE: usize = 64;
 /// How often the memory of a running simulation is looked at.
 const LOOK: Duration = Duration::from_millis(20);

@@ -211,6 +211,7 @@ impl<'a> Year<'a> {
             received_at: at,
             data: None,
             of_sale: None,
+            trading_at: Some(at),
         });
         self.rows += 1;
         *self.lots.entry((partner, date.month())).or_default() += lots;
@@ -234,6 +235,7 @@ impl<'a> Year<'a> {
             cut_off: 0,
             payee_id: None,
             denied_change: 0,
+            first_day: format!("{period}-01"),
         });
         outcome.commissions.push(NewCommission {
             id,

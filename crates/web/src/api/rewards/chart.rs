@@ -72,7 +72,7 @@ pub async fn promoter(
         let chart = asked(&state, &address)?;
         let drawn = draw(&state, &caller, &chart, partner.id, ReportKey::All).await?;
         let rows: Vec<Value> = drawn.rows.into_iter().map(|(name, value)| json!([name, value])).collect();
-        Ok(Json(body(&chart, rows)).into_response())
+        Ok(Json(body(&chart, &rows)).into_response())
     })
 }
 
@@ -101,8 +101,9 @@ pub async fn membership(
         let chart = asked(&state, &address)?;
         let key = ReportKey::Campaign(member.program);
         let drawn = draw(&state, &caller, &chart, member.partner, key).await?;
-        let rows = drawn.rows.into_iter().map(|(name, value)| json!({"date": name, "value": value})).collect();
-        let mut body = body(&chart, rows);
+        let rows: Vec<Value> =
+            drawn.rows.into_iter().map(|(name, value)| json!({"date": name, "value": value})).collect();
+        let mut body = body(&chart, &rows);
         if chart.with_totals {
             body["totals"] = drawn.total;
         }
@@ -110,7 +111,7 @@ pub async fn membership(
     })
 }
 
-fn body(chart: &Chart, rows: Vec<Value>) -> Value {
+fn body(chart: &Chart, rows: &[Value]) -> Value {
     json!({
         "period_from": chart.from.to_string(), "period_to": chart.to.to_string(), "selection": chart.selection,
         "selection_items": rows, "group_by": chart.group_by,

@@ -47,7 +47,7 @@ pub struct RowsQuery {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "`report_type` and `report_body` read the query; this describes it")]
 pub struct DownloadQuery {
-    /// Which report: overview, traffic_sources or urls; of the company also campaigns or promoters, of a partner also sub_ids
+    /// Which report: overview, `traffic_sources` or urls; of the company also campaigns or promoters, of a partner also `sub_ids`
     report_type: String,
     /// true: the whole range, not each period
     totals: Option<String>,
