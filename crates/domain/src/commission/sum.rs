@@ -202,7 +202,9 @@ pub(super) fn cells(claims: &mut Claims<'_>, shares: Vec<Share>) -> BTreeMap<Str
     }
     for ((_, _, unit, together), mut levels) in paths {
         if matches!(together, Together::Direct(_, false)) {
-            levels.iter_mut().for_each(|level| cells.join_unshared(level));
+            for level in &mut levels {
+                cells.join_unshared(level);
+            }
         }
         let parts: Vec<Exact> = levels.iter().map(|level| level.exact.clone()).collect();
         let Ok(given) = by_largest_remainder(&parts, unit) else { continue };
@@ -324,7 +326,7 @@ fn add_level(levels: &mut Vec<Level>, share: &Share, rule: &Rule) -> Result<(), 
 impl Level {
     /// What the level was given, shared by largest remainder; ties go to the direct partner, then by number.
     fn portioned(mut self, given: Decimal, unit: Unit) -> Result<Vec<(CellKey, Exact, bool, Decimal)>, OutOfRange> {
-        self.portions.sort_by(|a, b| (a.0.payee, a.2).cmp(&(b.0.payee, b.2)));
+        self.portions.sort_by_key(|portion| (portion.0.payee, portion.2));
         let others = self.portions.iter().try_fold(Exact::zero(), |sum, (_, exact, _)| sum.plus(exact))?;
         let mut portions = vec![(self.key, self.exact.minus(&others)?, self.is_withheld)];
         portions.append(&mut self.portions);
