@@ -82,8 +82,8 @@ async fn an_account_takes_in_the_split_of_what_came_by_events(store: TestStore) 
     fixture.settle(fixture.deposit()).await;
     let who = Named::new(Some("client@example.org"), None);
     let client = fixture.app.referral_named(fixture.account, None, &who).await.expect("reads").expect("known");
-    let story = fixture.app.customer_read(fixture.account, client.id()).await.expect("reads");
-    let bound = Some(Instant(story.bindings[0].from_at));
+    let read = fixture.app.customer_read(fixture.account, client.id()).await.expect("reads");
+    let bound = Some(Instant(read.bindings[0].from_at));
     fixture.app.customer_split(fixture.account, client.id(), share(second, 40), bound).await.expect("is said");
     fixture.app.reprice().await.expect("prices again");
     let both = (15_000_000, 10_000_000);
