@@ -168,12 +168,14 @@ impl App {
         Err(Error::Conflict { code: "payments_confirmed", param: None, message })
     }
 
-    /// What a bank is given: one line for each payout, CSV with a header.
+    /// What a bank is given: one line for each payout that is still to be paid, CSV with a header. Read again after some
+    /// were paid or given up, it leaves those out.
     pub async fn payments_file(&self, account: AccountId, id: i64) -> Result<String> {
         let payments = self.payments_read(account, id).await?;
         let directory = self.directory();
         let mut text = csv::line(["payout", "partner", "name", "email", "amount", "currency", "details"]);
-        for row in &payments.payouts {
+        let is_to_be_paid = |row: &&PayoutRow| matches!(row.status.as_str(), "pending" | "processing");
+        for row in payments.payouts.iter().filter(is_to_be_paid) {
             let partner = row.partner_id.and_then(|partner| {
                 directory.partner_by_id(account, headwater_domain::ids::PartnerId(partner)).cloned()
             });

@@ -102,9 +102,9 @@ async fn run(app: &Arc<App>, case: &Value) -> Vec<String> {
     if case.get("held_at_the_end").is_some() {
         let mut wanted: Vec<_> = list(case, "held_at_the_end").filter_map(Value::as_str).map(str::to_owned).collect();
         wanted.sort();
-        let came = world.held_now().await;
-        if wanted != came {
-            failures.push(format!("expected held at the end {wanted:?}, got {came:?}"));
+        let held = world.held_now().await;
+        if wanted != held {
+            failures.push(format!("expected held at the end {wanted:?}, got {held:?}"));
         }
     }
     failures

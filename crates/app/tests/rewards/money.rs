@@ -84,6 +84,8 @@ async fn payments_end_with_their_payouts(store: TestStore) {
     let payouts: Vec<i64> = payments.payouts.iter().map(|payout| payout.id).collect();
     act(&books, BatchAction::PayoutMarkAsPaid, &payouts[..1]).await;
     assert_eq!(books.app.payments_read(books.account, id).await.expect("there").batch.status, "processing");
+    let left = books.app.payments_file(books.account, id).await.expect("a file");
+    assert!(left.lines().count() == 2 && !left.contains(&format!("\n{},", payouts[0])), "paid twice: {left}");
     act(&books, BatchAction::PayoutMarkAsPaid, &payouts).await;
     let over = books.app.payments_read(books.account, id).await.expect("there").batch;
     assert_eq!((over.status.as_str(), over.completed_at), ("completed", Some(now.0)));
