@@ -246,66 +246,6 @@ async fn the_redirects_tracking_data_attributes(engine: Engine) {
     assert_eq!(broker.posted().await, ["6.00"], "the altered one is organic");
 }
 
-#[tokio::test]
-async fn the_published_daily_row_earns_what_it_says_on_sqlite() {
-    the_published_daily_row_earns_what_it_says(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn the_published_daily_row_earns_what_it_says_on_postgres() {
-    the_published_daily_row_earns_what_it_says(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn every_published_sample_is_taken_as_it_is_printed_on_sqlite() {
-    every_published_sample_is_taken_as_it_is_printed(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn every_published_sample_is_taken_as_it_is_printed_on_postgres() {
-    every_published_sample_is_taken_as_it_is_printed(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn each_record_gets_its_own_answer_on_sqlite() {
-    each_record_gets_its_own_answer(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn each_record_gets_its_own_answer_on_postgres() {
-    each_record_gets_its_own_answer(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_thousand_records_are_taken_and_one_more_is_not_on_sqlite() {
-    a_thousand_records_are_taken_and_one_more_is_not(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_thousand_records_are_taken_and_one_more_is_not_on_postgres() {
-    a_thousand_records_are_taken_and_one_more_is_not(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn requests_without_a_brands_token_are_refused_on_sqlite() {
-    requests_without_a_brands_token_are_refused(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn requests_without_a_brands_token_are_refused_on_postgres() {
-    requests_without_a_brands_token_are_refused(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn the_redirects_tracking_data_attributes_on_sqlite() {
-    the_redirects_tracking_data_attributes(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn the_redirects_tracking_data_attributes_on_postgres() {
-    the_redirects_tracking_data_attributes(Engine::Postgres).await;
-}
-
 async fn the_checklist_of_a_program_follows_its_data(engine: Engine) {
     let broker = paying_per_lot(engine).await;
     let path = format!("/api/v1/programs/{}/onboarding", broker.program());
@@ -320,16 +260,6 @@ async fn the_checklist_of_a_program_follows_its_data(engine: Engine) {
     assert_eq!(done().await, 5);
     broker.brand("activities", SINGLE_EVENTS).await;
     assert_eq!(done().await, 7, "all but five days of trading");
-}
-
-#[tokio::test]
-async fn the_checklist_of_a_program_follows_its_data_on_sqlite() {
-    the_checklist_of_a_program_follows_its_data(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn the_checklist_of_a_program_follows_its_data_on_postgres() {
-    the_checklist_of_a_program_follows_its_data(Engine::Postgres).await;
 }
 
 async fn activity_may_wait_for_its_customer(engine: Engine) {
@@ -372,16 +302,6 @@ async fn one_deposit_by_three_ways_pays_once(engine: Engine, order: [&str; 3]) {
     }
     let held = broker.rows("/api/v1/held").await;
     assert_eq!(held.iter().filter(|held| held["reason"] == "second_source").count(), 2, "{held:?}");
-}
-
-#[tokio::test]
-async fn activity_may_wait_for_its_customer_on_sqlite() {
-    activity_may_wait_for_its_customer(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn activity_may_wait_for_its_customer_on_postgres() {
-    activity_may_wait_for_its_customer(Engine::Postgres).await;
 }
 
 #[tokio::test]
@@ -467,42 +387,17 @@ async fn what_brought_a_customer_is_written_once(engine: Engine) {
     assert_eq!((status, &error["field"], &error["code"]), (422, &json!("Lots"), &json!("decimal")), "{body}");
 }
 
-#[tokio::test]
-async fn what_brought_a_customer_is_written_once_on_sqlite() {
-    what_brought_a_customer_is_written_once(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn what_brought_a_customer_is_written_once_on_postgres() {
-    what_brought_a_customer_is_written_once(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_day_is_corrected_to_the_cent_on_sqlite() {
-    a_day_is_corrected_to_the_cent(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_day_is_corrected_to_the_cent_on_postgres() {
-    a_day_is_corrected_to_the_cent(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_day_of_another_customer_is_another_day_on_sqlite() {
-    a_day_of_another_customer_is_another_day(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_day_of_another_customer_is_another_day_on_postgres() {
-    a_day_of_another_customer_is_another_day(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn the_alternate_tracking_value_attributes_on_sqlite() {
-    the_alternate_tracking_value_attributes(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn the_alternate_tracking_value_attributes_on_postgres() {
-    the_alternate_tracking_value_attributes(Engine::Postgres).await;
+on_both_engines! {
+    the_published_daily_row_earns_what_it_says,
+    every_published_sample_is_taken_as_it_is_printed,
+    each_record_gets_its_own_answer,
+    a_thousand_records_are_taken_and_one_more_is_not,
+    requests_without_a_brands_token_are_refused,
+    the_redirects_tracking_data_attributes,
+    the_checklist_of_a_program_follows_its_data,
+    activity_may_wait_for_its_customer,
+    a_day_is_corrected_to_the_cent,
+    a_day_of_another_customer_is_another_day,
+    the_alternate_tracking_value_attributes,
+    what_brought_a_customer_is_written_once,
 }

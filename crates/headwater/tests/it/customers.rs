@@ -54,22 +54,7 @@ async fn a_draft_is_simulated_over_what_was_recorded(engine: Engine) {
     assert_eq!((verify.status.code(), &verdict["ok"]), (Some(0), &json!(true)), "beside the running server: {verdict}");
 }
 
-#[tokio::test]
-async fn a_client_shows_what_it_lacks_and_whose_it_is_on_sqlite() {
-    a_client_shows_what_it_lacks_and_whose_it_is(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_client_shows_what_it_lacks_and_whose_it_is_on_postgres() {
-    a_client_shows_what_it_lacks_and_whose_it_is(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_draft_is_simulated_over_what_was_recorded_on_sqlite() {
-    a_draft_is_simulated_over_what_was_recorded(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_draft_is_simulated_over_what_was_recorded_on_postgres() {
-    a_draft_is_simulated_over_what_was_recorded(Engine::Postgres).await;
+on_both_engines! {
+    a_client_shows_what_it_lacks_and_whose_it_is,
+    a_draft_is_simulated_over_what_was_recorded,
 }

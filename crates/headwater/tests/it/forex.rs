@@ -331,26 +331,6 @@ async fn a_transaction_is_one_record_whatever_its_type_was(engine: Engine) {
 }
 
 #[tokio::test]
-async fn a_transaction_is_one_record_whatever_its_type_was_on_sqlite() {
-    a_transaction_is_one_record_whatever_its_type_was(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_transaction_is_one_record_whatever_its_type_was_on_postgres() {
-    a_transaction_is_one_record_whatever_its_type_was(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_rebate_is_passed_through_to_whom_it_names_on_sqlite() {
-    a_rebate_is_passed_through_to_whom_it_names(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_rebate_is_passed_through_to_whom_it_names_on_postgres() {
-    a_rebate_is_passed_through_to_whom_it_names(Engine::Postgres).await;
-}
-
-#[tokio::test]
 async fn a_token_has_a_thousand_requests_a_minute_of_its_own() {
     let broker = Broker::start(Engine::Sqlite).await;
     let (token, other) = (broker.access_token("read").await, broker.access_token("read").await);
@@ -382,72 +362,14 @@ async fn a_schema_is_published_for_each_entity() {
     }
 }
 
-#[tokio::test]
-async fn a_day_sent_again_posts_exactly_the_difference_on_sqlite() {
-    a_day_sent_again_posts_exactly_the_difference(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_day_sent_again_posts_exactly_the_difference_on_postgres() {
-    a_day_sent_again_posts_exactly_the_difference(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_trade_under_another_customer_moves_on_sqlite() {
-    a_trade_under_another_customer_moves(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_trade_under_another_customer_moves_on_postgres() {
-    a_trade_under_another_customer_moves(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_status_change_makes_one_first_deposit_and_takes_it_back_on_sqlite() {
-    a_status_change_makes_one_first_deposit_and_takes_it_back(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_status_change_makes_one_first_deposit_and_takes_it_back_on_postgres() {
-    a_status_change_makes_one_first_deposit_and_takes_it_back(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_request_is_all_or_nothing_on_sqlite() {
-    a_request_is_all_or_nothing(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_request_is_all_or_nothing_on_postgres() {
-    a_request_is_all_or_nothing(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_thousand_records_and_their_pages_on_sqlite() {
-    a_thousand_records_and_their_pages(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_thousand_records_and_their_pages_on_postgres() {
-    a_thousand_records_and_their_pages(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn tokens_open_what_they_say_and_no_more_on_sqlite() {
-    tokens_open_what_they_say_and_no_more(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn tokens_open_what_they_say_and_no_more_on_postgres() {
-    tokens_open_what_they_say_and_no_more(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_thousand_days_are_taken_at_once_and_again_on_sqlite() {
-    a_thousand_days_are_taken_at_once_and_again(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_thousand_days_are_taken_at_once_and_again_on_postgres() {
-    a_thousand_days_are_taken_at_once_and_again(Engine::Postgres).await;
+on_both_engines! {
+    a_day_sent_again_posts_exactly_the_difference,
+    a_trade_under_another_customer_moves,
+    a_status_change_makes_one_first_deposit_and_takes_it_back,
+    a_thousand_days_are_taken_at_once_and_again,
+    a_request_is_all_or_nothing,
+    a_thousand_records_and_their_pages,
+    tokens_open_what_they_say_and_no_more,
+    a_rebate_is_passed_through_to_whom_it_names,
+    a_transaction_is_one_record_whatever_its_type_was,
 }

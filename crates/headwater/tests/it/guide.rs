@@ -141,26 +141,6 @@ fn the_receivers_of_the_guide_know_a_true_delivery() {
 }
 
 #[tokio::test]
-async fn the_referral_guide_can_be_followed_on_sqlite() {
-    the_referral_guide_can_be_followed(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn the_referral_guide_can_be_followed_on_postgres() {
-    the_referral_guide_can_be_followed(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn the_tour_of_the_readme_can_be_followed_on_sqlite() {
-    the_tour_of_the_readme_can_be_followed(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn the_tour_of_the_readme_can_be_followed_on_postgres() {
-    the_tour_of_the_readme_can_be_followed(Engine::Postgres).await;
-}
-
-#[tokio::test]
 async fn keys_are_kept_as_the_operators_guide_says_on_sqlite() {
     keys_are_kept_as_the_operators_guide_says(Engine::Sqlite).await;
 }
@@ -213,4 +193,9 @@ async fn the_guide_for_a_partners_user_can_be_followed_on_sqlite() {
 #[tokio::test]
 async fn the_guide_for_a_partners_user_can_be_followed_on_postgres() {
     a_pushing_guide_can_be_followed(Engine::Postgres, "docs/api/rewards_affiliate.md", &REWARDS_AFFILIATE_PROOFS).await;
+}
+
+on_both_engines! {
+    the_referral_guide_can_be_followed,
+    the_tour_of_the_readme_can_be_followed,
 }

@@ -114,26 +114,11 @@ async fn a_secret_that_was_shown_is_not_kept_in_clear(engine: Engine) {
 }
 
 #[tokio::test]
-async fn the_same_request_is_answered_alike_and_another_one_refused_on_sqlite() {
-    the_same_request_is_answered_alike_and_another_one_refused(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn the_same_request_is_answered_alike_and_another_one_refused_on_postgres() {
-    the_same_request_is_answered_alike_and_another_one_refused(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_kept_answer_survives_a_kill_and_a_storm_makes_one_on_sqlite() {
-    a_kept_answer_survives_a_kill_and_a_storm_makes_one(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_kept_answer_survives_a_kill_and_a_storm_makes_one_on_postgres() {
-    a_kept_answer_survives_a_kill_and_a_storm_makes_one(Engine::Postgres).await;
-}
-
-#[tokio::test]
 async fn a_secret_that_was_shown_is_not_kept_in_clear_on_sqlite() {
     a_secret_that_was_shown_is_not_kept_in_clear(Engine::Sqlite).await;
+}
+
+on_both_engines! {
+    the_same_request_is_answered_alike_and_another_one_refused,
+    a_kept_answer_survives_a_kill_and_a_storm_makes_one,
 }

@@ -196,32 +196,8 @@ async fn a_browser_cannot_guess_a_click(engine: Engine) {
     }
 }
 
-#[tokio::test]
-async fn each_kind_of_key_opens_its_own_door_only_on_sqlite() {
-    each_kind_of_key_opens_its_own_door_only(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn each_kind_of_key_opens_its_own_door_only_on_postgres() {
-    each_kind_of_key_opens_its_own_door_only(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_browser_cannot_make_money_until_a_secret_key_confirms_it_on_sqlite() {
-    a_browser_cannot_make_money_until_a_secret_key_confirms_it(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_browser_cannot_make_money_until_a_secret_key_confirms_it_on_postgres() {
-    a_browser_cannot_make_money_until_a_secret_key_confirms_it(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_browser_cannot_guess_a_click_on_sqlite() {
-    a_browser_cannot_guess_a_click(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_browser_cannot_guess_a_click_on_postgres() {
-    a_browser_cannot_guess_a_click(Engine::Postgres).await;
+on_both_engines! {
+    each_kind_of_key_opens_its_own_door_only,
+    a_browser_cannot_make_money_until_a_secret_key_confirms_it,
+    a_browser_cannot_guess_a_click,
 }

@@ -2,6 +2,9 @@
 //!
 //! Each claim runs on both stores where it has a store. Leaves rules to the crates that hold them.
 
+#[macro_use]
+mod engines;
+
 mod bench;
 mod brand;
 mod broker;

@@ -285,42 +285,9 @@ async fn what_takes_back_a_denied_commission_is_denied_with_it(engine: Engine) {
     assert_eq!(balances(&broker).await, json!({"accrued": "0.00"}));
 }
 
-#[tokio::test]
-async fn what_takes_back_a_denied_commission_is_denied_with_it_on_sqlite() {
-    what_takes_back_a_denied_commission_is_denied_with_it(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn what_takes_back_a_denied_commission_is_denied_with_it_on_postgres() {
-    what_takes_back_a_denied_commission_is_denied_with_it(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_rate_that_comes_later_or_is_corrected_prices_anew_on_sqlite() {
-    a_rate_that_comes_later_or_is_corrected_prices_anew(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_rate_that_comes_later_or_is_corrected_prices_anew_on_postgres() {
-    a_rate_that_comes_later_or_is_corrected_prices_anew(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn commissions_are_decided_paid_and_accounted_for_on_sqlite() {
-    commissions_are_decided_paid_and_accounted_for(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn commissions_are_decided_paid_and_accounted_for_on_postgres() {
-    commissions_are_decided_paid_and_accounted_for(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn rates_are_set_corrected_and_listed_on_sqlite() {
-    rates_are_set_corrected_and_listed(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn rates_are_set_corrected_and_listed_on_postgres() {
-    rates_are_set_corrected_and_listed(Engine::Postgres).await;
+on_both_engines! {
+    commissions_are_decided_paid_and_accounted_for,
+    rates_are_set_corrected_and_listed,
+    a_rate_that_comes_later_or_is_corrected_prices_anew,
+    what_takes_back_a_denied_commission_is_denied_with_it,
 }

@@ -78,12 +78,6 @@ async fn libraries_of_two_registries_get_and_use_a_token(engine: Engine) {
     }
 }
 
-#[tokio::test]
-async fn libraries_of_two_registries_get_and_use_a_token_on_sqlite() {
-    libraries_of_two_registries_get_and_use_a_token(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn libraries_of_two_registries_get_and_use_a_token_on_postgres() {
-    libraries_of_two_registries_get_and_use_a_token(Engine::Postgres).await;
+on_both_engines! {
+    libraries_of_two_registries_get_and_use_a_token,
 }

@@ -169,32 +169,8 @@ async fn the_client_of_a_click_is_paid_for_once_under_every_name(engine: Engine)
     assert_eq!(verify.status.code(), Some(0), "{}", String::from_utf8_lossy(&verify.stdout));
 }
 
-#[tokio::test]
-async fn a_reported_deposit_earns_once_on_sqlite() {
-    a_reported_deposit_earns_once(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_reported_deposit_earns_once_on_postgres() {
-    a_reported_deposit_earns_once(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_program_says_who_reports_and_by_which_names_on_sqlite() {
-    a_program_says_who_reports_and_by_which_names(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_program_says_who_reports_and_by_which_names_on_postgres() {
-    a_program_says_who_reports_and_by_which_names(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn the_client_of_a_click_is_paid_for_once_under_every_name_on_sqlite() {
-    the_client_of_a_click_is_paid_for_once_under_every_name(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn the_client_of_a_click_is_paid_for_once_under_every_name_on_postgres() {
-    the_client_of_a_click_is_paid_for_once_under_every_name(Engine::Postgres).await;
+on_both_engines! {
+    a_reported_deposit_earns_once,
+    a_program_says_who_reports_and_by_which_names,
+    the_client_of_a_click_is_paid_for_once_under_every_name,
 }

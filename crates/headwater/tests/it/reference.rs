@@ -139,12 +139,6 @@ async fn every_described_operation_is_served_on_sqlite() {
     every_described_operation_is_served(Engine::Sqlite).await;
 }
 
-#[tokio::test]
-async fn what_is_answered_is_what_is_described_on_sqlite() {
-    what_is_answered_is_what_is_described(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn what_is_answered_is_what_is_described_on_postgres() {
-    what_is_answered_is_what_is_described(Engine::Postgres).await;
+on_both_engines! {
+    what_is_answered_is_what_is_described,
 }

@@ -282,32 +282,8 @@ async fn a_partner_keeps_its_links_codes_referrals_and_payout_method(engine: Eng
     assert_eq!(read(&broker, key, "contract_documents").await, json!([]));
 }
 
-#[tokio::test]
-async fn a_token_opens_the_affiliate_api_and_nothing_else_on_sqlite() {
-    a_token_opens_the_affiliate_api_and_nothing_else(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_token_opens_the_affiliate_api_and_nothing_else_on_postgres() {
-    a_token_opens_the_affiliate_api_and_nothing_else(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_partner_sees_its_own_and_the_tree_where_the_program_shows_it_on_sqlite() {
-    a_partner_sees_its_own_and_the_tree_where_the_program_shows_it(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_partner_sees_its_own_and_the_tree_where_the_program_shows_it_on_postgres() {
-    a_partner_sees_its_own_and_the_tree_where_the_program_shows_it(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_partner_keeps_its_links_codes_referrals_and_payout_method_on_sqlite() {
-    a_partner_keeps_its_links_codes_referrals_and_payout_method(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_partner_keeps_its_links_codes_referrals_and_payout_method_on_postgres() {
-    a_partner_keeps_its_links_codes_referrals_and_payout_method(Engine::Postgres).await;
+on_both_engines! {
+    a_token_opens_the_affiliate_api_and_nothing_else,
+    a_partner_sees_its_own_and_the_tree_where_the_program_shows_it,
+    a_partner_keeps_its_links_codes_referrals_and_payout_method,
 }

@@ -171,42 +171,9 @@ async fn a_tier_pays_the_parent(engine: Engine) {
     assert_eq!(tiers, [(Some(1), Some(200)), (Some(2), Some(20))], "{event}");
 }
 
-#[tokio::test]
-async fn either_party_is_rewarded_in_each_unit_on_sqlite() {
-    either_party_is_rewarded_in_each_unit(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn either_party_is_rewarded_in_each_unit_on_postgres() {
-    either_party_is_rewarded_in_each_unit(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_changed_list_is_in_force_at_once_and_for_what_follows_on_sqlite() {
-    a_changed_list_is_in_force_at_once_and_for_what_follows(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_changed_list_is_in_force_at_once_and_for_what_follows_on_postgres() {
-    a_changed_list_is_in_force_at_once_and_for_what_follows(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn what_a_plan_cannot_say_is_refused_with_its_field_on_sqlite() {
-    what_a_plan_cannot_say_is_refused_with_its_field(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn what_a_plan_cannot_say_is_refused_with_its_field_on_postgres() {
-    what_a_plan_cannot_say_is_refused_with_its_field(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_tier_pays_the_parent_on_sqlite() {
-    a_tier_pays_the_parent(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_tier_pays_the_parent_on_postgres() {
-    a_tier_pays_the_parent(Engine::Postgres).await;
+on_both_engines! {
+    either_party_is_rewarded_in_each_unit,
+    a_changed_list_is_in_force_at_once_and_for_what_follows,
+    what_a_plan_cannot_say_is_refused_with_its_field,
+    a_tier_pays_the_parent,
 }

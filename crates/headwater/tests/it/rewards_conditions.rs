@@ -27,8 +27,10 @@ async fn track(broker: &Broker, what: &str, body: Value) -> Value {
 /// A reward of one schema, with whatever else it says.
 fn reward(unit: &str, amount: i64, flat_amount: bool, rules: Value, further: Value) -> Value {
     let mut body = json!({"name": unit, "is_promoter_reward": true, "promoter_reward_type": "sale",
-        "schemas": [{"unit": unit, "amount": amount, "flat_amount": flat_amount, "rules": rules}]});
-    body.as_object_mut().expect("an object").extend(further.as_object().expect("an object").clone());
+        "schemas": [{"unit": unit, "amount": amount, "flat_amount": flat_amount}]});
+    body["schemas"][0]["rules"] = rules;
+    let (Value::Object(fields), Value::Object(further)) = (&mut body, further) else { panic!("both are objects") };
+    fields.extend(further);
     body
 }
 
@@ -228,42 +230,9 @@ async fn what_says_nothing_is_refused_with_its_field(engine: Engine) {
     }
 }
 
-#[tokio::test]
-async fn each_reward_is_for_the_sales_that_it_says_on_sqlite() {
-    each_reward_is_for_the_sales_that_it_says(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn each_reward_is_for_the_sales_that_it_says_on_postgres() {
-    each_reward_is_for_the_sales_that_it_says(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_sale_by_hand_is_asked_the_same_questions_on_sqlite() {
-    a_sale_by_hand_is_asked_the_same_questions(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_sale_by_hand_is_asked_the_same_questions_on_postgres() {
-    a_sale_by_hand_is_asked_the_same_questions(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn why_a_sale_paid_what_it_did_is_told_on_sqlite() {
-    why_a_sale_paid_what_it_did_is_told(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn why_a_sale_paid_what_it_did_is_told_on_postgres() {
-    why_a_sale_paid_what_it_did_is_told(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn what_says_nothing_is_refused_with_its_field_on_sqlite() {
-    what_says_nothing_is_refused_with_its_field(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn what_says_nothing_is_refused_with_its_field_on_postgres() {
-    what_says_nothing_is_refused_with_its_field(Engine::Postgres).await;
+on_both_engines! {
+    each_reward_is_for_the_sales_that_it_says,
+    a_sale_by_hand_is_asked_the_same_questions,
+    why_a_sale_paid_what_it_did_is_told,
+    what_says_nothing_is_refused_with_its_field,
 }

@@ -143,42 +143,9 @@ async fn it_is_asked_for_by_name_alone(engine: Engine) {
     assert_eq!(question(&mut receiver).await["data"], json!({"test": true}));
 }
 
-#[tokio::test]
-async fn a_receiver_says_what_it_delivered_on_sqlite() {
-    a_receiver_says_what_it_delivered(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_receiver_says_what_it_delivered_on_postgres() {
-    a_receiver_says_what_it_delivered(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn who_does_not_answer_is_asked_again_on_sqlite() {
-    who_does_not_answer_is_asked_again(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn who_does_not_answer_is_asked_again_on_postgres() {
-    who_does_not_answer_is_asked_again(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn what_is_denied_before_the_answer_stays_denied_on_sqlite() {
-    what_is_denied_before_the_answer_stays_denied(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn what_is_denied_before_the_answer_stays_denied_on_postgres() {
-    what_is_denied_before_the_answer_stays_denied(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn it_is_asked_for_by_name_alone_on_sqlite() {
-    it_is_asked_for_by_name_alone(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn it_is_asked_for_by_name_alone_on_postgres() {
-    it_is_asked_for_by_name_alone(Engine::Postgres).await;
+on_both_engines! {
+    a_receiver_says_what_it_delivered,
+    who_does_not_answer_is_asked_again,
+    what_is_denied_before_the_answer_stays_denied,
+    it_is_asked_for_by_name_alone,
 }

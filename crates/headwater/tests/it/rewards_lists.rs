@@ -230,42 +230,9 @@ async fn a_referral_is_refunded_and_moved(engine: Engine) {
     assert_eq!(figures["balances"]["cash"], 400, "of the sales 3 and 4: {figures}");
 }
 
-#[tokio::test]
-async fn a_filter_takes_several_values_on_sqlite() {
-    a_filter_takes_several_values(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_filter_takes_several_values_on_postgres() {
-    a_filter_takes_several_values(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn promoters_are_found_by_suspicion_and_by_what_they_lack_on_sqlite() {
-    promoters_are_found_by_suspicion_and_by_what_they_lack(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn promoters_are_found_by_suspicion_and_by_what_they_lack_on_postgres() {
-    promoters_are_found_by_suspicion_and_by_what_they_lack(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_chart_shows_one_figure_by_day_on_sqlite() {
-    a_chart_shows_one_figure_by_day(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_chart_shows_one_figure_by_day_on_postgres() {
-    a_chart_shows_one_figure_by_day(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_referral_is_refunded_and_moved_on_sqlite() {
-    a_referral_is_refunded_and_moved(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_referral_is_refunded_and_moved_on_postgres() {
-    a_referral_is_refunded_and_moved(Engine::Postgres).await;
+on_both_engines! {
+    a_filter_takes_several_values,
+    promoters_are_found_by_suspicion_and_by_what_they_lack,
+    a_chart_shows_one_figure_by_day,
+    a_referral_is_refunded_and_moved,
 }

@@ -112,22 +112,7 @@ async fn a_partners_request_counts_once_under_its_key(engine: Engine) {
     assert_eq!((foreign.status, foreign.is_replayed), (403, false));
 }
 
-#[tokio::test]
-async fn a_request_counts_once_under_its_key_on_sqlite() {
-    a_request_counts_once_under_its_key(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_request_counts_once_under_its_key_on_postgres() {
-    a_request_counts_once_under_its_key(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_partners_request_counts_once_under_its_key_on_sqlite() {
-    a_partners_request_counts_once_under_its_key(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_partners_request_counts_once_under_its_key_on_postgres() {
-    a_partners_request_counts_once_under_its_key(Engine::Postgres).await;
+on_both_engines! {
+    a_request_counts_once_under_its_key,
+    a_partners_request_counts_once_under_its_key,
 }

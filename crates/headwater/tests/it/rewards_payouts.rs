@@ -155,22 +155,7 @@ async fn commissions_are_made_by_hand(engine: Engine) {
     assert_eq!(company(&broker, Method::GET, &format!("/commissions/{one}"), &Value::Null).await.0, 404);
 }
 
-#[tokio::test]
-async fn money_is_gathered_sent_and_paid_on_sqlite() {
-    money_is_gathered_sent_and_paid(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn money_is_gathered_sent_and_paid_on_postgres() {
-    money_is_gathered_sent_and_paid(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn commissions_are_made_by_hand_on_sqlite() {
-    commissions_are_made_by_hand(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn commissions_are_made_by_hand_on_postgres() {
-    commissions_are_made_by_hand(Engine::Postgres).await;
+on_both_engines! {
+    money_is_gathered_sent_and_paid,
+    commissions_are_made_by_hand,
 }

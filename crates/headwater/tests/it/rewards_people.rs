@@ -183,32 +183,8 @@ async fn a_referral_is_the_customer_of_every_other_dialect(engine: Engine) {
     assert_eq!(done(&broker, Method::GET, "referrals", json!({})).await, json!([]));
 }
 
-#[tokio::test]
-async fn a_blocked_member_brings_nobody_and_earns_nothing_on_sqlite() {
-    a_blocked_member_brings_nobody_and_earns_nothing(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_blocked_member_brings_nobody_and_earns_nothing_on_postgres() {
-    a_blocked_member_brings_nobody_and_earns_nothing(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_promoter_is_made_found_and_changed_on_sqlite() {
-    a_promoter_is_made_found_and_changed(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_promoter_is_made_found_and_changed_on_postgres() {
-    a_promoter_is_made_found_and_changed(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_referral_is_the_customer_of_every_other_dialect_on_sqlite() {
-    a_referral_is_the_customer_of_every_other_dialect(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_referral_is_the_customer_of_every_other_dialect_on_postgres() {
-    a_referral_is_the_customer_of_every_other_dialect(Engine::Postgres).await;
+on_both_engines! {
+    a_blocked_member_brings_nobody_and_earns_nothing,
+    a_promoter_is_made_found_and_changed,
+    a_referral_is_the_customer_of_every_other_dialect,
 }

@@ -149,22 +149,7 @@ async fn a_sale_is_that_of_the_sub_id_whose_link_brought_the_buyer(engine: Engin
     assert_eq!(row("silent"), None, "{rows}");
 }
 
-#[tokio::test]
-async fn a_sale_is_that_of_the_sub_id_whose_link_brought_the_buyer_on_sqlite() {
-    a_sale_is_that_of_the_sub_id_whose_link_brought_the_buyer(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_sale_is_that_of_the_sub_id_whose_link_brought_the_buyer_on_postgres() {
-    a_sale_is_that_of_the_sub_id_whose_link_brought_the_buyer(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_report_tells_units_apart_and_adds_up_on_sqlite() {
-    a_report_tells_units_apart_and_adds_up(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_report_tells_units_apart_and_adds_up_on_postgres() {
-    a_report_tells_units_apart_and_adds_up(Engine::Postgres).await;
+on_both_engines! {
+    a_report_tells_units_apart_and_adds_up,
+    a_sale_is_that_of_the_sub_id_whose_link_brought_the_buyer,
 }

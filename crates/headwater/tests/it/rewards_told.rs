@@ -149,22 +149,7 @@ async fn changes_by_hand_are_told_of(engine: Engine) {
     assert!(receiver.waiting().is_none());
 }
 
-#[tokio::test]
-async fn changes_by_hand_are_told_of_on_sqlite() {
-    changes_by_hand_are_told_of(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn changes_by_hand_are_told_of_on_postgres() {
-    changes_by_hand_are_told_of(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn people_are_told_of_on_sqlite() {
-    people_are_told_of(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn people_are_told_of_on_postgres() {
-    people_are_told_of(Engine::Postgres).await;
+on_both_engines! {
+    people_are_told_of,
+    changes_by_hand_are_told_of,
 }

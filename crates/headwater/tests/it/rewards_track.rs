@@ -134,32 +134,8 @@ async fn what_cannot_be_tracked_is_refused(engine: Engine) {
     assert_eq!(status, 204, "nobody knows the buyer: nothing to do");
 }
 
-#[tokio::test]
-async fn a_visitor_signs_up_buys_and_gets_its_money_back_on_sqlite() {
-    a_visitor_signs_up_buys_and_gets_its_money_back(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_visitor_signs_up_buys_and_gets_its_money_back_on_postgres() {
-    a_visitor_signs_up_buys_and_gets_its_money_back(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_sale_with_a_token_needs_no_sign_up_on_sqlite() {
-    a_sale_with_a_token_needs_no_sign_up(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_sale_with_a_token_needs_no_sign_up_on_postgres() {
-    a_sale_with_a_token_needs_no_sign_up(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn what_cannot_be_tracked_is_refused_on_sqlite() {
-    what_cannot_be_tracked_is_refused(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn what_cannot_be_tracked_is_refused_on_postgres() {
-    what_cannot_be_tracked_is_refused(Engine::Postgres).await;
+on_both_engines! {
+    a_visitor_signs_up_buys_and_gets_its_money_back,
+    a_sale_with_a_token_needs_no_sign_up,
+    what_cannot_be_tracked_is_refused,
 }

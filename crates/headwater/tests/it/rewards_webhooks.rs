@@ -201,42 +201,9 @@ async fn its_owner_can_send_a_dead_letter_again(engine: Engine) {
     }
 }
 
-#[tokio::test]
-async fn its_owner_can_send_a_dead_letter_again_on_sqlite() {
-    its_owner_can_send_a_dead_letter_again(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn its_owner_can_send_a_dead_letter_again_on_postgres() {
-    its_owner_can_send_a_dead_letter_again(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_webhook_can_be_made_changed_and_deleted_on_sqlite() {
-    a_webhook_can_be_made_changed_and_deleted(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_webhook_can_be_made_changed_and_deleted_on_postgres() {
-    a_webhook_can_be_made_changed_and_deleted(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_delivery_is_signed_and_can_be_looked_at_on_sqlite() {
-    a_delivery_is_signed_and_can_be_looked_at(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_delivery_is_signed_and_can_be_looked_at_on_postgres() {
-    a_delivery_is_signed_and_can_be_looked_at(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_receiver_can_be_tried_on_sqlite() {
-    a_receiver_can_be_tried(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_receiver_can_be_tried_on_postgres() {
-    a_receiver_can_be_tried(Engine::Postgres).await;
+on_both_engines! {
+    a_webhook_can_be_made_changed_and_deleted,
+    a_delivery_is_signed_and_can_be_looked_at,
+    a_receiver_can_be_tried,
+    its_owner_can_send_a_dead_letter_again,
 }

@@ -49,12 +49,6 @@ async fn an_event_sent_64_times_at_once_counts_once(engine: Engine) {
     assert!(receiver.waiting().is_none(), "one event, one delivery");
 }
 
-#[tokio::test]
-async fn an_event_sent_64_times_at_once_counts_once_on_sqlite() {
-    an_event_sent_64_times_at_once_counts_once(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn an_event_sent_64_times_at_once_counts_once_on_postgres() {
-    an_event_sent_64_times_at_once_counts_once(Engine::Postgres).await;
+on_both_engines! {
+    an_event_sent_64_times_at_once_counts_once,
 }

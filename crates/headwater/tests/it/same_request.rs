@@ -153,32 +153,8 @@ async fn a_storm_on_two_nodes_has_one_effect() {
     storm(&broker, &[broker.server.url.clone(), second.url.clone()]).await;
 }
 
-#[tokio::test]
-async fn a_brands_request_counts_once_under_its_key_on_sqlite() {
-    a_brands_request_counts_once_under_its_key(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_brands_request_counts_once_under_its_key_on_postgres() {
-    a_brands_request_counts_once_under_its_key(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_forex_request_counts_once_under_its_key_on_sqlite() {
-    a_forex_request_counts_once_under_its_key(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_forex_request_counts_once_under_its_key_on_postgres() {
-    a_forex_request_counts_once_under_its_key(Engine::Postgres).await;
-}
-
-#[tokio::test]
-async fn a_storm_of_one_request_has_one_effect_on_sqlite() {
-    a_storm_of_one_request_has_one_effect(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn a_storm_of_one_request_has_one_effect_on_postgres() {
-    a_storm_of_one_request_has_one_effect(Engine::Postgres).await;
+on_both_engines! {
+    a_brands_request_counts_once_under_its_key,
+    a_forex_request_counts_once_under_its_key,
+    a_storm_of_one_request_has_one_effect,
 }

@@ -28,16 +28,6 @@ async fn an_initialised_server_is_ready_and_stops_when_asked(engine: Engine) {
 }
 
 #[tokio::test]
-async fn an_initialised_server_is_ready_and_stops_when_asked_on_sqlite() {
-    an_initialised_server_is_ready_and_stops_when_asked(Engine::Sqlite).await;
-}
-
-#[tokio::test]
-async fn an_initialised_server_is_ready_and_stops_when_asked_on_postgres() {
-    an_initialised_server_is_ready_and_stops_when_asked(Engine::Postgres).await;
-}
-
-#[tokio::test]
 async fn a_second_process_on_the_same_folder_is_refused() {
     let server = Server::start(Engine::Sqlite).await;
     for arguments in [
@@ -102,4 +92,8 @@ fn an_account_that_cannot_be_made_leaves_no_store() {
         assert!(text(&refused).contains(says), "{}", text(&refused));
         assert!(!data.exists(), "{says} left a store");
     }
+}
+
+on_both_engines! {
+    an_initialised_server_is_ready_and_stops_when_asked,
 }
