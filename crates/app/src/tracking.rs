@@ -4,6 +4,8 @@
 //! have eaten a sale up, its event becomes `SALE_REFUNDED`, and what was paid for it is taken back. Leaves what facts are worth
 //! to the settlement. Invariant: a caller's `event_id` stands for one sale, and for one refund, for ever.
 
+mod sold;
+
 use crate::app::App;
 use crate::commission::{CommissionFilter, CommissionRow};
 use crate::error::{Error, Result};
@@ -17,11 +19,8 @@ use headwater_domain::fact::FactBody;
 use headwater_domain::ids::{AccountId, CustomerId, FactId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::Instant;
-use headwater_store::backend::Tx;
-use headwater_store::referral::sales_of;
-use headwater_store::settlement::Number;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use sold::Sold;
 use std::sync::Arc;
 
 /// The event of a sign-up.
@@ -127,22 +126,6 @@ pub enum TrackFailure {
 }
 
 type Outcome<T> = Result<T, TrackFailure>;
-
-/// A sale with what was given back of it.
-#[derive(Debug, Clone)]
-struct Sold {
-    key: String,
-    currency: Currency,
-    amount: Decimal,
-    refunded: Decimal,
-    event: Option<FactBody>,
-}
-
-impl Sold {
-    fn left(&self) -> Decimal {
-        self.amount.checked_sub(self.refunded).unwrap_or(Decimal::ZERO)
-    }
-}
 
 impl App {
     /// A visitor signs up.
@@ -409,63 +392,6 @@ impl App {
         }
         let amount = amount_of_minor(bought.amount_minor, currency).ok_or(TrackFailure::Amount)?;
         Ok((amount, currency))
-    }
-
-    /// A sale that was given back whole earns nothing for being one, whatever came first and however close together its refunds
-    /// came: its event says so from now on. It can be asked at any time, and changes nothing twice.
-    async fn take_back_whole(
-        self: &Arc<Self>,
-        account: AccountId,
-        program: ProgramId,
-        referral: CustomerId,
-        customer: &str,
-    ) -> Outcome<Vec<Recorded>> {
-        let (sales, _) = self.sales(referral, "").await?;
-        let whole = sales.into_iter().filter(|sold| sold.left() <= Decimal::ZERO);
-        let records: Vec<_> = whole
-            .filter_map(|sold| {
-                let Some(FactBody::Event { event, amount, currency }) = sold.event else { return None };
-                (event == SALE).then(|| {
-                    Record::Fact(Box::new(FactRecord {
-                        customer: customer.to_owned(),
-                        key: FactKey::Own(sold.key),
-                        revision: None,
-                        at: None,
-                        body: FactBody::Event { event: SALE_REFUNDED.into(), amount, currency },
-                        attributes: Map::new(),
-                        on_repeat: OnRepeat::Replace,
-                    }))
-                })
-            })
-            .collect();
-        if records.is_empty() { Ok(Vec::new()) } else { self.record_tracked(account, program, records).await }
-    }
-
-    /// The sales of a referral in the order of their first arrival, and whether it has a refund of this key.
-    async fn sales(&self, customer: CustomerId, refund_key: &str) -> Outcome<(Vec<Sold>, bool)> {
-        let customers = [Number { id: customer.0 }];
-        let rows = self.store.money.read(async move |tx: &Tx<'_>| sales_of(tx, &customers).await).await;
-        let mut standing: BTreeMap<(String, String), (i64, FactBody)> = BTreeMap::new();
-        for row in rows.map_err(Error::from)? {
-            let value = serde_json::from_str(&row.body).unwrap_or_default();
-            let Some(body) = FactBody::from_json(&row.kind, &value) else { continue };
-            let first = standing.get(&(row.kind.clone(), row.fact_key.clone())).map_or(row.id, |(first, _)| *first);
-            standing.insert((row.kind, row.fact_key), (first, body));
-        }
-        let is_repeated = standing.contains_key(&("refund".to_owned(), refund_key.to_owned()));
-        let mut sales = Vec::new();
-        for ((_, key), (first, body)) in &standing {
-            let FactBody::Sale { amount, currency, .. } = body else { continue };
-            let refunds = standing.values().filter_map(|(_, body)| match body {
-                FactBody::Refund { amount, sale, .. } if sale == key => Some(*amount),
-                _ => None,
-            });
-            let refunded = refunds.fold(Decimal::ZERO, |sum, amount| sum.checked_add(amount).unwrap_or(sum));
-            let event = standing.get(&("event".to_owned(), key.clone())).map(|(_, body)| body.clone());
-            sales.push((*first, Sold { key: key.clone(), currency: *currency, amount: *amount, refunded, event }));
-        }
-        sales.sort_by_key(|(first, _)| *first);
-        Ok((sales.into_iter().map(|(_, sold)| sold).collect(), is_repeated))
     }
 }
 
