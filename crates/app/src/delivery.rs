@@ -207,13 +207,21 @@ pub async fn delivery_finish(
     let (own, claimed) = (Arc::clone(app), claimed.clone());
     let random = u64::from_le_bytes(random());
     let finish = async move |tx: &Tx<'_>| {
-        let finish = judge(tx, &claimed, &attempt, now, random).await?;
+        let mut finish = judge(tx, &claimed, &attempt, now, random).await?;
+        let is_again = finish.status == DeliveryStatus::Pending.name();
+        if let Some(payout) = claimed.payout.filter(|_| is_again)
+            && !fulfilment::waits(tx, &own, claimed.account, payout, now).await?
+        {
+            finish.status = DeliveryStatus::Cancelled.name().into();
+            finish.reason = Some("payout_moved".into());
+            finish.finished_at = Some(now.0);
+        }
         if !rows::delivery_finish(tx, &finish).await? {
             return Ok((false, false));
         }
-        let is_over =
-            matches!(DeliveryStatus::parse(&finish.status), Some(DeliveryStatus::Delivered | DeliveryStatus::Failed));
-        let Some(payout) = claimed.payout.filter(|_| is_over) else { return Ok((true, false)) };
+        let Some(payout) = claimed.payout.filter(|_| finish.status != DeliveryStatus::Pending.name()) else {
+            return Ok((true, false));
+        };
         let said = Said::of(attempt.status.filter(|_| attempt.error.is_none()));
         let delivers = fulfilment::answered(tx, &own, claimed.account, (claimed.endpoint, payout), said, now).await?;
         Ok((true, delivers))

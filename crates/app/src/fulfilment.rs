@@ -11,6 +11,7 @@ use headwater_domain::money::Unit;
 use headwater_domain::payout::PayoutStatus;
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Result, Tx};
+use headwater_store::payout::PayoutRow;
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -36,6 +37,18 @@ impl Said {
     }
 }
 
+/// Whether the reward waits for its delivery; it does not move until the transaction ends.
+pub(crate) async fn waits(tx: &Tx<'_>, app: &App, account: AccountId, payout: i64, now: Instant) -> Result<bool> {
+    let mut moves = Moves::new(app, None, now);
+    moves.load_payouts(tx, account.0, &BTreeSet::from([payout])).await?;
+    Ok(is_waiting(&moves, payout))
+}
+
+fn is_waiting(moves: &Moves<'_>, payout: i64) -> bool {
+    let waits = |row: &PayoutRow| row.status == PayoutStatus::Pending.name() && !Unit::is_money_name(&row.unit);
+    moves.payout(payout).is_some_and(waits)
+}
+
 /// Moves what follows; gives whether there is something to deliver.
 pub(crate) async fn answered(
     tx: &Tx<'_>,
@@ -48,10 +61,7 @@ pub(crate) async fn answered(
     let actor = format!("webhook:{webhook}");
     let mut moves = Moves::new(app, Some(&actor), now);
     moves.load_payouts(tx, account.0, &BTreeSet::from([payout])).await?;
-    let waits = moves
-        .payout(payout)
-        .is_some_and(|row| row.status == PayoutStatus::Pending.name() && !Unit::is_money_name(&row.unit));
-    if !waits {
+    if !is_waiting(&moves, payout) {
         // It was denied, deleted, or fulfilled in another way: nothing is left to move, and the receiver did nothing wrong.
         return Ok(false);
     }
@@ -60,7 +70,8 @@ pub(crate) async fn answered(
             let commissions = moves.commissions_of(payout);
             if let Err((code, message)) = moves.payout_move(payout, PayoutStatus::Completed, None) {
                 tracing::warn!(payout, code, message, "a reward that its receiver delivered could not be fulfilled");
-                return Ok(false);
+                moves.payout_issues(payout, true);
+                return moves.write(tx).await;
             }
             for commission in commissions {
                 moves.deed("commission", commission, "fulfilled", &json!({"payout": payout}));

@@ -15,7 +15,8 @@ use serde_json::{Map, Value, json};
 pub const RULE_PREFIX: &str = "reward:";
 /// The name in documents of whatever the plan's currency is.
 const CASH: &str = "cash";
-const UNITS: [&str; 6] = [CASH, "points", "credits", "free_months", "mon_discount", "discount_per"];
+const DISCOUNT_PERCENT: &str = "discount_per";
+const UNITS: [&str; 6] = [CASH, "points", "credits", "free_months", "mon_discount", DISCOUNT_PERCENT];
 
 /// A reward that no rule can be made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,6 +162,12 @@ fn schema_of(index: usize, schema: &Value) -> Result<Schema> {
     let Some(is_flat) = schema.get("flat_amount").and_then(Value::as_bool) else {
         return wrong(at("flat_amount"), "must be true for an amount, or false for a percent of the sale");
     };
+    if unit == DISCOUNT_PERCENT && !is_flat {
+        return wrong(
+            at("flat_amount"),
+            "must be true for discount_per: a percent of a sale is no percent of discount",
+        );
+    }
     let amount = schema.get("amount").filter(|amount| amount.is_number()).map(Value::to_string);
     let amount = amount.and_then(|text| Decimal::parse(&text).ok()).filter(|amount| *amount > Decimal::ZERO);
     let Some(amount) = amount else { return wrong(at("amount"), "must be a number above 0") };
@@ -357,7 +364,12 @@ mod tests {
                 for is_flat in [true, false] {
                     let fields = json!({"is_promoter_reward": is_promoters,
                         "schemas": [{"unit": unit, "amount": 20, "flat_amount": is_flat}]});
-                    let document = made(&[(fields, recipient)]).expect("made");
+                    let made = made(&[(fields, recipient)]);
+                    if unit == DISCOUNT_PERCENT && !is_flat {
+                        assert!(made.is_err(), "20 percent of 1,000.00 would be a discount of 200 percent");
+                        continue;
+                    }
+                    let document = made.expect("made");
                     let plan = lint(&Value::Object(document.clone())).unwrap_or_else(|e| panic!("{document:?}: {e:?}"));
                     assert_eq!(plan.rules.len(), 1);
                 }

@@ -12,7 +12,7 @@ use headwater_domain::commission::{Split, SplitPart};
 use headwater_domain::ids::{AccountId, CustomerId, MembershipId, PartnerId, ProgramId};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
-use headwater_store::backend::{Result as StoreResult, Tx};
+use headwater_store::backend::{Error as StoreError, Result as StoreResult, Tx};
 use headwater_store::customer::{SharedBindingRow, binding_at, splits_put};
 use headwater_store::membership::membership_ensure;
 use headwater_store::referral::{ReferralFilter, referral_list};
@@ -80,13 +80,17 @@ impl App {
             // No two persons become one meanwhile, and nobody else says who shares.
             programs_lock(tx, &[Number { id: program }]).await?;
             let Some(binding) = binding_at(tx, account.0, customer.0, at.0).await? else { return Ok(Said::Unbound) };
-            let split = match Split::of(PartnerId(binding.partner_id), at.max(Instant(binding.from_at)), parts.clone())
-            {
+            let split = match Split::of(PartnerId(binding.partner_id), at, parts.clone()) {
                 Ok(split) => split,
                 Err(error) => return Ok(Said::Refused(error.to_string())),
             };
-            let stored = binding.splits.as_deref().map(Split::from_stored).unwrap_or_default();
-            let before = stored.unwrap_or_default();
+            // A default in the place of what cannot be read would take back what every sharer has.
+            let before = match binding.splits.as_deref() {
+                None => Vec::new(),
+                Some(text) => Split::from_stored(text).ok_or_else(|| {
+                    StoreError::Abandoned(format!("the splits of customer {customer} cannot be read"))
+                })?,
+            };
             let mut after = before.clone();
             split.put_into(&mut after);
             if after == before || (after.len() > before.len() && Split::latest(&before) == parts) {

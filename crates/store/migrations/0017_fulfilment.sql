@@ -5,6 +5,7 @@ CREATE INDEX commission_taken_back ON commission (person_id, cell) WHERE amount 
 -- reward was delivered, however often its receiver was asked.
 ALTER TABLE delivery ADD COLUMN payout_id BIGINT;
 ALTER TABLE payout ADD COLUMN has_issues BOOLEAN NOT NULL DEFAULT FALSE;
+CREATE INDEX delivery_payout ON delivery (payout_id) WHERE payout_id IS NOT NULL;
 CREATE INDEX payout_issues ON payout (account_id, id) WHERE has_issues;
 
 -- The entries of one payout, for its statement.

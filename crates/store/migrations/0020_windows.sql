@@ -15,7 +15,7 @@ ALTER TABLE person ADD COLUMN trading TEXT;
 -- The first day of the period that a cell is of; empty where it is of none, or of a week from before this column: those are always read.
 ALTER TABLE cell ADD COLUMN first_day TEXT NOT NULL DEFAULT '';
 UPDATE cell SET first_day = COALESCE((SELECT CASE LENGTH(m.for_period) WHEN 7 THEN m.for_period || '-01' WHEN 10 THEN m.for_period
-  ELSE '' END FROM commission m WHERE m.id = cell.last_commission_id), '') WHERE cell LIKE '%|period:%' OR cell LIKE '%|all:%';
+  ELSE '' END FROM commission m WHERE m.id = cell.last_commission_id), '') WHERE cell LIKE '%|%|%|%|period:%' OR cell LIKE '%|%|%|%|all:%';
 CREATE INDEX cell_first_day ON cell (person_id, first_day);
 DROP INDEX cell_payee;
 CREATE INDEX cell_payee ON cell (person_id, payee_id, first_day) WHERE payee_id IS NOT NULL;

@@ -79,7 +79,8 @@ pub async fn attribution_put(
          FROM customer c WHERE c.account_id = $1 \
          AND (c.id = $2 OR (c.person_id = $2 AND NOT EXISTS (SELECT 1 FROM customer k WHERE k.id = $2))) \
          ON CONFLICT (person_id, customer_id, from_at) DO UPDATE SET partner_id = excluded.partner_id, link_id = NULL, \
-         click_id = NULL, clicked_at = NULL, evidence = excluded.evidence, reason = excluded.reason, recorded_at = excluded.recorded_at, splits = NULL \
+         click_id = NULL, clicked_at = NULL, evidence = excluded.evidence, reason = excluded.reason, recorded_at = excluded.recorded_at, \
+         splits = CASE WHEN attribution.partner_id = excluded.partner_id THEN attribution.splits END \
          WHERE attribution.partner_id <> excluded.partner_id OR attribution.evidence <> excluded.evidence \
          OR attribution.reason IS DISTINCT FROM excluded.reason"
     );

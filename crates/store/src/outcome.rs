@@ -204,6 +204,7 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
         "INSERT INTO cell (person_id, cell, posted, last_commission_id, cut_off, payee_id, denied, first_day) \
          SELECT person_id, cell, posted, last_commission_id, cut_off, payee_id, denied_change, first_day FROM {batch} WHERE true ON CONFLICT (person_id, cell) \
          DO UPDATE SET posted = excluded.posted, last_commission_id = excluded.last_commission_id, cut_off = excluded.cut_off, \
+         first_day = excluded.first_day, \
          denied = cell.denied + excluded.denied"
     );
     tx.batch(cells, &[], &outcome.cells).await?;

@@ -193,7 +193,21 @@ pub async fn payouts_move(tx: &Tx<'_>, rows: &[PayoutPut]) -> Result<()> {
          WHERE payout.id = batch.id AND payout.status = batch.was"
     );
     let moved = tx.batch(statement, &[], rows).await?;
-    if moved == rows.len() as u64 { Ok(()) } else { Err(Error::Abandoned("a locked payout changed its status".into())) }
+    if moved != rows.len() as u64 {
+        return Err(Error::Abandoned("a locked payout changed its status".into()));
+    }
+    // Nobody is asked any more whether a reward was delivered that was fulfilled, or denied. What is being asked right now ends
+    // with its answer.
+    let unasked = batch_sql!(
+        PayoutPut,
+        0,
+        "UPDATE delivery SET status = 'cancelled', reason = 'payout_moved', \
+         finished_at = COALESCE(batch.finished_at, delivery.due_at) FROM {batch} \
+         WHERE delivery.payout_id = batch.id AND batch.status <> 'pending' AND delivery.status = 'pending' \
+         AND delivery.lease_token IS NULL"
+    );
+    tx.batch(unasked, &[], rows).await?;
+    Ok(())
 }
 
 /// Gives up the claim of payouts on their commissions, or takes it again.

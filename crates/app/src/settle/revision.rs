@@ -52,7 +52,12 @@ impl Decision<'_> {
                     return told(RecordStatus::Unchanged, standing.id);
                 }
                 // Nothing is priced anew: what is held stays so, by its number now.
-                self.view.outcome.held_moves.push(HeldMove { from_id: standing.id.0, to_id: id.0 });
+                let moves = &mut self.view.outcome.held_moves;
+                // One statement moves them all: what moved earlier in the batch goes on from where it was stored.
+                match moves.iter_mut().find(|earlier| earlier.to_id == standing.id.0) {
+                    Some(earlier) => earlier.to_id = id.0,
+                    None => moves.push(HeldMove { from_id: standing.id.0, to_id: id.0 }),
+                }
                 self.put_fact(ingest, name, person, fact, data, touched);
                 return told(RecordStatus::Unchanged, id);
             }

@@ -19,6 +19,7 @@ on_both_stores! {
     an_answer_that_was_not_written_down_is_asked_for_again_and_fulfils_once,
     another_2xx_leaves_it_to_its_receiver,
     who_never_answers_has_issues,
+    what_was_fulfilled_by_hand_is_not_asked_for_again,
     what_was_denied_before_the_answer_stays_denied,
     an_answer_is_about_the_payout_that_was_asked_for,
     what_takes_a_reward_back_is_asked_for_too,
@@ -170,6 +171,22 @@ async fn another_2xx_leaves_it_to_its_receiver(store: TestStore) {
         assert!(refused(&books, BatchAction::CommissionMarkFulfilled, &[id]).await.is_empty(), "days later");
     }
     assert!(deeds(&books).await.is_empty());
+    holds(&books).await;
+}
+
+async fn what_was_fulfilled_by_hand_is_not_asked_for_again(store: TestStore) {
+    let (books, _) = asked(store).await;
+    let (between, question) = approved(&books).await;
+    assert!(answer(&books, &question, 500).await);
+    assert!(refused(&books, BatchAction::CommissionMarkFulfilled, &[between]).await.is_empty());
+    let (meanwhile, question) = approved(&books).await;
+    assert!(refused(&books, BatchAction::CommissionMarkFulfilled, &[meanwhile]).await.is_empty());
+    assert!(answer(&books, &question, 500).await);
+    books.app.clock.advance_seconds(2 * DAY_SECONDS);
+    assert!(claim(&books).await.is_empty(), "its receiver would deliver it twice");
+    for id in [between, meanwhile] {
+        assert_eq!(shown(&books, id).await["has_issues"], json!(false));
+    }
     holds(&books).await;
 }
 

@@ -8,7 +8,7 @@ use headwater_app::ingest::{
 use headwater_app::keep::Keep;
 use headwater_domain::fact::{FactBody, MoneyKind, MoneyStatus};
 use headwater_domain::ids::FactId;
-use headwater_domain::money::Decimal;
+use headwater_domain::money::{Currency, Decimal};
 use headwater_store::Store;
 use headwater_testkit::count::{Figure, count};
 use headwater_testkit::database::{TestStore, postgres};
@@ -19,6 +19,7 @@ use std::sync::Arc;
 on_both_stores! {
     an_equal_record_changes_nothing,
     a_smaller_revision_is_stale,
+    what_is_held_follows_every_revision_of_a_request,
     a_fact_moves_with_its_customer,
     a_fact_waits_for_its_customer,
     what_nobody_knows_is_refused_and_leaves_nothing,
@@ -58,6 +59,29 @@ async fn a_smaller_revision_is_stale(store: TestStore) {
     fixture.check(&[(Figure::Paid, 20_000_000), (Figure::Commissions, 1)]).await;
     assert_eq!(fixture.push(vec![of(20, 900), fact(deposit("c1", "d1", 900))]).await, [Stale, Stale]);
     fixture.check(&[(Figure::Paid, 20_000_000), (Figure::Commissions, 1)]).await;
+}
+
+async fn what_is_held_follows_every_revision_of_a_request(store: TestStore) {
+    let fixture = fixture_with(store, PERCENT).await;
+    fixture.push(vec![account(customer(&fixture, "c1"))]).await;
+    let body = FactBody::Money {
+        kind: MoneyKind::Deposit,
+        amount: Decimal(100_000_000),
+        currency: Currency::parse("EUR").expect("a currency"),
+        status: MoneyStatus::Approved,
+        payee: None,
+    };
+    let revised = |revision| {
+        let record = FactRecord { revision: Some(revision), body: body.clone(), ..deposit("c1", "d1", 100) };
+        fact(record)
+    };
+    assert_eq!(fixture.push(vec![revised(1)]).await, [Created]);
+    assert_eq!(fixture.held().await, ["no_exchange_rate"]);
+    assert_eq!(fixture.push(vec![revised(2), revised(3)]).await, [Unchanged, Unchanged]);
+    assert_eq!(fixture.held().await, ["no_exchange_rate"]);
+    fixture.push(vec![fact(deposit("c1", "d2", 100))]).await;
+    assert_eq!(fixture.held().await, ["no_exchange_rate"], "of the revision that stands");
+    fixture.sound().await;
 }
 
 async fn a_fact_moves_with_its_customer(store: TestStore) {

@@ -134,7 +134,9 @@ impl Reach {
     pub fn of<'p>(partners: impl IntoIterator<Item = &'p PartnerTerms>) -> Option<Self> {
         let mut reach: Option<Self> = None;
         let mut gathered = Gathered::default();
-        for plan in partners.into_iter().flat_map(|partner| &partner.plans).map(|version| &version.plan) {
+        let mut is_anybody_suspended = false;
+        let plans = partners.into_iter().inspect(|partner| is_anybody_suspended |= !partner.suspended.is_empty());
+        for plan in plans.flat_map(|partner| &partner.plans).map(|version| &version.plan) {
             let reach = reach.get_or_insert_with(|| Self::within(plan.zone.clone()));
             reach.add(plan, &mut gathered)?;
         }
@@ -142,6 +144,10 @@ impl Reach {
         // A parent's rate by its own steps is looked up for amounts that belong to no period.
         let has = |found: Found| gathered.contains(&found);
         if has(Found::Differences) && has(Found::StepsOfAmounts) {
+            return None;
+        }
+        // What a suspended partner does not get is held by the fact that met the condition last, and that one moves.
+        if is_anybody_suspended && has(Found::Moments) {
             return None;
         }
         reach.moments_count_in_periods =
@@ -484,5 +490,10 @@ mod tests {
         assert!(month(cpa(json!({ "min_lots": "2", "within_days": 30, "from": "registration" }))));
         let zones = [plan("month", "UTC", linear()), plan("month", "Asia/Nicosia", linear())];
         assert!(Reach::of([&partner(&zones)]).is_none(), "their days begin apart");
+        let suspended =
+            |rule| PartnerTerms { suspended: vec![(Instant(1), true)], ..partner(&[plan("month", "UTC", rule)]) };
+        assert!(Reach::of([&suspended(linear())]).is_some());
+        let first = json!({ "kind": "flat", "amount": "5", "on": "FIRST_DEPOSIT" });
+        assert!(Reach::of([&suspended(first)]).is_none(), "what is held moves with the moment");
     }
 }
