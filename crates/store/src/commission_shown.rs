@@ -151,7 +151,8 @@ pub async fn commissions_shown(
            WHEN c.status IN ('approved', 'in_payout') THEN 'next' ELSE '' END = $18) \
          AND (CAST($20 AS BOOLEAN) IS NULL OR (c.id IN (SELECT MIN(l.id) FROM commission l WHERE l.account_id = $1 \
            GROUP BY l.person_id)) = $20) \
-         AND (CAST($21 AS BOOLEAN) IS NULL OR EXISTS (SELECT 1 FROM commission l WHERE l.corrects = c.id AND l.amount < 0) = $21) \
+         AND (CAST($21 AS BOOLEAN) IS NULL OR (c.amount > 0 AND EXISTS (SELECT 1 FROM fact b WHERE b.program_id = c.program_id \
+           AND b.of_sale = f.fact_key)) = $21) \
          AND (CAST($26 AS BIGINT) IS NULL OR c.partner_id = $26) \
          AND EXISTS (SELECT 1 FROM wanted WHERE wanted.pair = '' OR replace(COALESCE(f.data, ''), wanted.pair, '') <> COALESCE(f.data, '')) \
          AND (CAST($27 AS TEXT) IS NULL \

@@ -4,8 +4,11 @@
 
 use super::cell::{CellKey, Scope};
 use super::evaluate::Evaluation;
+use super::person::Person;
 use super::split::SplitPart;
 use super::sum::Worth;
+use super::terms::PersonView;
+use crate::fact::FactBody;
 use crate::ids::{FactId, made_at};
 use crate::money::{Decimal, Exact};
 use crate::time::{Instant, Period, PeriodLength, Zone};
@@ -140,10 +143,11 @@ pub fn postings<'e>(
 ) -> Vec<Posting<'e>> {
     let mut postings = Vec::new();
     let changed = sorted(changed);
+    let refunds = changed_refunds(evaluation, &changed);
     for (text, worth) in &evaluation.worths {
         let before = posted.get(text).map_or((Decimal::ZERO, Decimal::ZERO), |cell| (cell.amount, cell.cut_off));
         if let Some(amount) = worth.rounded.checked_sub(before.0).filter(|amount| *amount != Decimal::ZERO) {
-            postings.push(difference(evaluation, worth, text, amount, before, &changed));
+            postings.push(difference(evaluation, worth, text, amount, before, &changed, &refunds));
         }
     }
     for (text, cell) in posted {
@@ -161,6 +165,19 @@ fn sorted(changed: &[FactId]) -> Arc<[FactId]> {
     changed
 }
 
+/// The refunds that changed, with their persons.
+fn changed_refunds<'e>(evaluation: &'e Evaluation<'_>, changed: &[FactId]) -> Vec<(&'e PersonView, FactId)> {
+    if changed.is_empty() {
+        return Vec::new();
+    }
+    let of_person = |person: &'e Person<'_>| {
+        let refunds = person.facts.iter().filter(|fact| matches!(fact.body, FactBody::Refund { .. }));
+        let refunds = refunds.filter(|fact| changed.binary_search(&fact.id).is_ok());
+        refunds.map(|fact| (person.view, fact.id))
+    };
+    evaluation.people.iter().flat_map(of_person).collect()
+}
+
 fn difference<'e>(
     evaluation: &'e Evaluation<'_>,
     worth: &'e Worth,
@@ -168,6 +185,7 @@ fn difference<'e>(
     amount: Decimal,
     (before, cut_off_before): (Decimal, Decimal),
     changed: &Arc<[FactId]>,
+    refunds: &[(&PersonView, FactId)],
 ) -> Posting<'e> {
     let counted = worth.parts.iter().flat_map(|part| {
         let claim = &evaluation.claims[part.claim];
@@ -178,6 +196,10 @@ fn difference<'e>(
     let brought = counted.filter(|counted| is_new || has_changed(&counted.fact));
     let brought: BTreeSet<_> = brought.map(|counted| (counted.at, counted.fact)).collect();
     let latest = brought.last().filter(|_| !is_new).copied();
+    // A sale that earned by a condition and was given back does not count any more; its refund says what happened.
+    let customer = worth.parts.first().map(|part| evaluation.claims[part.claim].account.customer);
+    let refund = || refunds.iter().rev().find(|(person, _)| customer.is_some_and(|id| person.account(id).is_some()));
+    let latest = latest.or_else(|| refund().map(|(_, refund)| (worth.fact_at, *refund)));
     let (at, fact) = latest.unwrap_or((worth.fact_at, worth.fact));
     let version = &worth.priced_by;
     Posting {
