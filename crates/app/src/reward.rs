@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// Rewards of one account that are looked at together.
-pub(crate) const REWARDS_MAX: i64 = 10_000;
+pub const REWARDS_MAX: i64 = 10_000;
 
 /// Why a reward or a campaign is not as it was asked for.
 #[derive(Debug, thiserror::Error)]

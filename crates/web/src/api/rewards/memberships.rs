@@ -3,7 +3,7 @@
 //! Leaves letting in and barring to the calls about promoters, which may name several.
 
 use super::amount;
-use super::asked::{Address, Query, number_in_path, one_of};
+use super::asked::{Address, Known, Query, number_in_path, one_of};
 use super::caller::with_rewards_key;
 use super::campaigns;
 use super::page::{PER_PAGE, Page};
@@ -32,6 +32,8 @@ use url::Url;
 /// Rows of a search.
 const FOUND_MAX: usize = 5;
 const LINKS_MAX: usize = 1000;
+const KNOWN: Known<'static> =
+    Known { filters: &["campaign_id[]", "promoter_id[]", "state"], has_ids: true, ..Known::NOTHING };
 /// Every state by its name.
 const STATES: [&str; 5] = ["pending", "accepted", "rejected", "blocked", "inactive"];
 
@@ -40,11 +42,11 @@ const STATES: [&str; 5] = ["pending", "accepted", "rejected", "blocked", "inacti
     security(("rewards_key" = [])), responses((status = 200, description = "A page of memberships, newest first", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &["campaign_id[]", "promoter_id[]", "state"], &[])?;
+        let query = Query::parse(&address.query, &KNOWN)?;
         let page = Page::parse(&query, PER_PAGE)?;
         let (campaigns, promoters) = (query.filter_numbers("campaign_id")?, query.filter_numbers("promoter_id")?);
         let (ids, wanted) = (query.ids()?, one_of("filters[state]", query.filter("state"), &STATES)?);
-        let mut all = matching(&state.app, caller.account, query.text("q"));
+        let mut all = matching(&state.app, caller.account, query.search());
         all.retain(|membership| {
             (campaigns.is_empty() || campaigns.contains(&membership.program.0))
                 && (promoters.is_empty() || promoters.contains(&membership.partner.0))
@@ -66,8 +68,8 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
     security(("rewards_key" = [])), responses((status = 200, description = "At most five memberships", body = Value)))]
 pub async fn search(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &[], &[])?;
-        let part = query.text("q").ok_or_else(|| RewardsError::invalid_params("q is required."))?;
+        let query = Query::parse(&address.query, &Known::NOTHING)?;
+        let part = query.search().ok_or_else(|| RewardsError::invalid_params("q is required."))?;
         let mut rows = Vec::new();
         for membership in matching(&state.app, caller.account, Some(part)).iter().take(FOUND_MAX) {
             rows.push(shown(&state.app, membership).await?);
@@ -96,8 +98,14 @@ pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id):
 #[utoipa::path(get, path = "/api/v2/company/promoter_campaigns/{id}/referral_links", operation_id = "rewards_membership_links",
     tag = "Rewards", security(("rewards_key" = [])), params(("id" = String, Path, description = "Its number")),
     responses((status = 200, description = "Its links, the default one first", body = Value)))]
-pub async fn links(State(state): State<WebState>, headers: HeaderMap, Path(id): Path<String>) -> Response {
+pub async fn links(
+    State(state): State<WebState>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    address: Address,
+) -> Response {
     with_rewards_key!(state, headers, |caller| {
+        let page = Page::parse_of_short(&Query::parse(&address.query, &Known::NOTHING)?)?;
         let id = MembershipId(number_in_path(&id, "promoter_campaign")?);
         let membership = state.app.membership_read(caller.account, id)?;
         let directory = state.app.directory();
@@ -113,7 +121,7 @@ pub async fn links(State(state): State<WebState>, headers: HeaderMap, Path(id): 
             json!({"id": link.public_id(), "url": url, "landing_page": link.landing_page.as_str(), "is_default": false,
                 "created_at": link.created.iso8601()})
         }));
-        Ok(Json(Value::Array(rows)).into_response())
+        Ok(page.answer_all(&address, &rows, Value::clone))
     })
 }
 
@@ -133,9 +141,8 @@ fn from_wire(fields: &Fields<'_>) -> Result<MembershipChange, RewardsError> {
 }
 
 /// Memberships whose promoter or token has this part in it, newest first.
-fn matching(app: &App, account: AccountId, part: Option<&str>) -> Vec<Arc<Membership>> {
+fn matching(app: &App, account: AccountId, part: Option<String>) -> Vec<Arc<Membership>> {
     let directory = app.directory();
-    let part = part.map(str::to_lowercase);
     let fits = |membership: &Membership| {
         let Some(part) = &part else { return true };
         let partner = directory.partner_by_id(account, membership.partner);

@@ -1,6 +1,6 @@
 //! Promo codes: list, create, read, change, delete.
 
-use super::asked::{Address, Query, number_in_path};
+use super::asked::{Address, Known, Query, number_in_path};
 use super::caller::with_rewards_key;
 use super::campaigns::document;
 use super::page::{PER_PAGE, Page};
@@ -18,14 +18,17 @@ use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
+/// Published without brackets.
+const KNOWN: Known<'static> =
+    Known { filters: &["promoter_campaign_id"], flat: &["promoter_campaign_id"], ..Known::NOTHING };
+
 /// List promo codes
 #[utoipa::path(get, path = "/api/v2/company/promo_codes", operation_id = "rewards_promo_code_list", tag = "Rewards",
     security(("rewards_key" = [])), responses((status = 200, description = "A page of codes, newest first", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &["promoter_campaign_id"], &[])?;
+        let query = Query::parse(&address.query, &KNOWN)?;
         let page = Page::parse(&query, PER_PAGE)?;
-        // Published without brackets.
         let wrong = || RewardsError::invalid_params("promoter_campaign_id must be a whole number from 1 on.");
         let of = query.filter_or_plain("promoter_campaign_id")?;
         let of = of.map(|text| plain_number(text).ok_or_else(wrong)).transpose()?.map(MembershipId);

@@ -2,7 +2,7 @@
 //!
 //! Leaves their memberships to `memberships`. Invariant: balances of two units are never added up.
 
-use super::asked::{Address, Query, one_of};
+use super::asked::{Address, Known, Query, one_of};
 use super::batches;
 use super::caller::{Caller, with_rewards_key};
 use super::ids::ids;
@@ -10,7 +10,7 @@ use super::memberships;
 use super::page::{PER_PAGE, Page};
 use super::problem::RewardsError;
 use super::promoter_body::{from_wire, program_in, state_asked};
-use super::promoter_filter::{FILTERS, SORTINGS, fitting};
+use super::promoter_filter::{KNOWN, fitting};
 use crate::asked::Path;
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
 use crate::json::field::{Fields, parse_object};
@@ -43,7 +43,7 @@ pub(super) type AllFigures = BTreeMap<(PartnerId, ProgramId), Figures>;
     responses((status = 200, description = "`{data, meta: {pending_count}}`, newest first", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &FILTERS, &SORTINGS)?;
+        let query = Query::parse(&address.query, &KNOWN)?;
         let page = Page::parse(&query, PER_PAGE)?;
         let app = &state.app;
         let figures = app.figures(caller.account, None).await?;
@@ -246,7 +246,7 @@ fn campaign(app: &App, account: AccountId, fields: &Fields<'_>, name: &str) -> R
 }
 
 async fn find(app: &App, account: AccountId, address: &Address, id: &str) -> Result<Arc<Partner>, RewardsError> {
-    let query = Query::parse(&address.query, &[], &[])?;
+    let query = Query::parse(&address.query, &Known::NOTHING)?;
     let words = ["id", "email", "cust_id", "auth_token", "ref_token", "promo_code"];
     let by = match one_of("find_by", query.text("find_by"), &words)? {
         Some("email") => FindBy::Email,

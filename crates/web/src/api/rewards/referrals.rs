@@ -2,7 +2,7 @@
 //!
 //! Leaves tracking to `track`, and to the engine what is made of a split: who gets how much of the direct commission.
 
-use super::asked::{Address, Query, number_in_path, one_of};
+use super::asked::{Address, Known, Query, number_in_path, one_of};
 use super::batches;
 use super::caller::with_rewards_key;
 use super::commissions::{between_commas, numbers};
@@ -45,7 +45,7 @@ const TEXTS: [&str; 4] = ["first_name", "last_name", "website", "comment"];
     security(("rewards_key" = [])), responses((status = 200, description = "A page of referrals, newest first", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &FILTERS, &[])?;
+        let query = Query::parse(&address.query, &Known { filters: &FILTERS, has_ids: true, ..Known::NOTHING })?;
         let page = Page::parse(&query, PER_PAGE)?;
         let kind = one_of("filters[type]", query.filter("type"), &["lead", "customer"])?;
         let (created, since, cancelled) = (
@@ -59,7 +59,7 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
             program_ids: numbers(&query, "campaign_id")?,
             partner_id: query.filter_numbers("promoter_id")?.first().copied(),
             ids: query.ids()?.map(|ids| between_commas(&ids)),
-            part: query.text("q").map(str::to_lowercase),
+            part: query.search(),
             is_customer: kind.map(|kind| kind == "customer"),
             state: one_of("filters[state]", query.filter("state"), &STATES)?.map(str::to_owned),
             created_from: number(created.0),
@@ -233,7 +233,7 @@ fn split(fields: &Fields<'_>) -> Result<Option<Vec<(MembershipId, Decimal)>>, Re
 }
 
 async fn find(app: &App, account: AccountId, address: &Address, id: &str) -> Result<Referral, RewardsError> {
-    let query = Query::parse(&address.query, &[], &[])?;
+    let query = Query::parse(&address.query, &Known::NOTHING)?;
     let by = one_of("find_by", query.text("find_by"), &["id", "email", "uid", "username"])?;
     let named = match by {
         Some("email") => Named::new(Some(id), None),

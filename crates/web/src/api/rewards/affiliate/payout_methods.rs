@@ -3,8 +3,9 @@
 //! A partner is paid by one method, the same that the management API shows as its `payout`. Its number here is the
 //! partner's; a second one is refused, so that none replaces the other unseen.
 
-use crate::api::rewards::asked::number_in_path;
+use crate::api::rewards::asked::{Address, Known, Query, number_in_path};
 use crate::api::rewards::caller::with_partner_token;
+use crate::api::rewards::page::Page;
 use crate::api::rewards::problem::RewardsError;
 use crate::asked::Path;
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
@@ -34,13 +35,15 @@ const DETAILS_BYTES_MAX: usize = 16 * 1024;
 /// List the partner's payout methods
 #[utoipa::path(get, path = "/api/v2/affiliate/payout_methods", operation_id = "affiliate_payout_method_list", tag = "Affiliate",
     security(("partner_token" = [])), responses((status = 200, description = "`{data, meta}`: one, or none", body = Value)))]
-pub async fn list(State(state): State<WebState>, headers: HeaderMap) -> Response {
+pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
+        let page = Page::parse_of_short(&Query::parse(&address.query, &Known::NOTHING)?)?;
         let own = state.app.partner_payout(caller.account, partner.id).await?;
         let data: Vec<_> = to_wire(&partner, &own).into_iter().collect();
         let meta =
             json!({"selected_payout_methods": own.method.iter().collect::<Vec<_>>(), "payout_method_options": {}});
-        Ok(Json(json!({"data": data, "meta": meta})).into_response())
+        let body = json!({"data": page.of_all(&data), "meta": meta});
+        Ok(page.answer_body(&address, &body, i64::try_from(data.len()).unwrap_or(i64::MAX)))
     })
 }
 

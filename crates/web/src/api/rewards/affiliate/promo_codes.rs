@@ -1,7 +1,7 @@
 //! The partner's promo codes.
 
 use super::own_membership;
-use crate::api::rewards::asked::{Address, Query, number_in_path};
+use crate::api::rewards::asked::{Address, Known, Query, number_in_path};
 use crate::api::rewards::caller::with_partner_token;
 use crate::api::rewards::campaigns::document;
 use crate::api::rewards::page::{PER_PAGE, Page};
@@ -27,7 +27,7 @@ const CODES_MAX: i64 = 1000;
     security(("partner_token" = [])), responses((status = 200, description = "A page of codes, newest first", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
-        let page = Page::parse(&Query::parse(&address.query, &[], &[])?, PER_PAGE)?;
+        let page = Page::parse(&Query::parse(&address.query, &Known::NOTHING)?, PER_PAGE)?;
         let mut all = Vec::new();
         for member in state.app.memberships_of(caller.account, partner.id) {
             all.extend(state.app.promo_code_list(caller.account, Some(member.id), CODES_MAX, 0).await?.0);

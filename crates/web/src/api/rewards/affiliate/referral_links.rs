@@ -4,8 +4,9 @@
 //! paused and leaves the list.
 
 use super::own_membership;
-use crate::api::rewards::asked::{Address, Query, number_in_path};
+use crate::api::rewards::asked::{Address, Known, Query, number_in_path};
 use crate::api::rewards::caller::with_partner_token;
+use crate::api::rewards::page::Page;
 use crate::api::rewards::problem::RewardsError;
 use crate::api::rewards::{campaigns, memberships};
 use crate::asked::{Path, plain_number};
@@ -35,11 +36,12 @@ const NAME_CHARACTERS_MAX: usize = 200;
     responses((status = 200, description = "Its links, those of the campaigns first", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
-        let query = Query::parse(&address.query, &[], &[])?;
+        let query = Query::parse(&address.query, &Known { flat: &["promoter_campaign_id"], ..Known::NOTHING })?;
+        let page = Page::parse_of_short(&query)?;
         let members = match query.text("promoter_campaign_id") {
             None => state.app.memberships_of(caller.account, partner.id),
             Some(text) => {
-                let wrong = || RewardsError::invalid_params("promoter_campaign_id must be a whole number.");
+                let wrong = || RewardsError::invalid_params("promoter_campaign_id must be a whole number from 1 on.");
                 vec![own_membership(&state.app, &partner, plain_number(text).ok_or_else(wrong)?)?]
             }
         };
@@ -58,7 +60,7 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
         let clicks = &state.app.clicks;
         let own = link::list(clicks, caller.account, Some(&programs), Some(partner.id), None, LINKS_MAX);
         rows.extend(own.iter().filter(|link| link.status == LinkStatus::Active).map(|l| to_wire(&state, &partner, l)));
-        Ok(Json(rows).into_response())
+        Ok(page.answer_all(&address, &rows, Value::clone))
     })
 }
 

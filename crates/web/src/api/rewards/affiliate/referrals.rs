@@ -4,7 +4,7 @@
 //! bought something is the company's customer, and only the company changes or forgets it.
 
 use super::own_membership;
-use crate::api::rewards::asked::{Address, Query, number_in_path, one_of};
+use crate::api::rewards::asked::{Address, Known, Query, number_in_path, one_of};
 use crate::api::rewards::caller::with_partner_token;
 use crate::api::rewards::commissions::numbers;
 use crate::api::rewards::page::{PER_PAGE, Page};
@@ -41,7 +41,7 @@ const BY_HAND: &str = "manual_affiliate";
     security(("partner_token" = [])), responses((status = 200, description = "A page of referrals, newest first", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
-        let query = Query::parse(&address.query, &FILTERS, &[])?;
+        let query = Query::parse(&address.query, &Known { filters: &FILTERS, ..Known::NOTHING })?;
         let page = Page::parse(&query, PER_PAGE)?;
         let kind = one_of("filters[type]", query.filter("type"), &["lead", "customer"])?;
         let (created, since) = (query.filter_period("created_at")?, query.filter_period("customer_since")?);
@@ -50,7 +50,7 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
             account_id: caller.account.0,
             program_ids: numbers(&query, "campaign_id")?,
             partner_id: Some(partner.id.0),
-            part: query.text("q").map(str::to_lowercase),
+            part: query.search(),
             is_customer: kind.map(|kind| kind == "customer"),
             state: one_of("filters[state]", query.filter("state"), &STATES)?.map(str::to_owned),
             created_from: number(created.0),
