@@ -112,6 +112,7 @@ pub async fn start(
     let story = state.app.batch_start(caller.account, request).await?;
     if story.batch.finished_at.is_some() && story.is_refused() {
         let errors: Vec<_> = story.errors.iter().map(said).collect();
+        let errors: Vec<_> = errors.iter().map(|error| error.trim_end_matches('.')).collect();
         return Err(RewardsError::operation_failed(format!("Nothing was done: {}.", errors.join("; "))));
     }
     Ok(story)

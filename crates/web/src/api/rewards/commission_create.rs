@@ -35,7 +35,6 @@ const NOTE_CHARS_MAX: usize = 2000;
 const UNITS: [&str; 6] = ["cash", "points", "credits", "free_months", "mon_discount", "discount_per"];
 /// Tiers of one sale.
 const OF_ONE_SALE_MAX: i64 = 100;
-const BILLING_PERIODS: [&str; 3] = ["monthly", "yearly", "one_time"];
 
 /// Make commissions
 ///
@@ -131,7 +130,7 @@ fn said(fields: &Fields<'_>) -> Result<Map<String, Value>, RewardsError> {
         said.insert(PLAN.to_owned(), plan.into());
     }
     let (what, period) = (BILLING_PERIOD, fields.optional_string(BILLING_PERIOD)?);
-    if let Some(period) = one_of(what, period.as_deref(), &BILLING_PERIODS).map_err(|e| field_error(what, &e))? {
+    if let Some(period) = one_of(what, period.as_deref(), &track::BILLING_PERIODS).map_err(|e| field_error(what, &e))? {
         said.insert(what.to_owned(), period.into());
     }
     Ok(said)

@@ -18,6 +18,7 @@ use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
+const MEMBER: &str = "promoter_campaign_id";
 /// Published without brackets.
 const KNOWN: Known<'static> =
     Known { filters: &["promoter_campaign_id"], flat: &["promoter_campaign_id"], ..Known::NOTHING };
@@ -46,10 +47,8 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Bod
     with_rewards_key!(state, headers, |caller| {
         let mut asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
         let code = code(&mut asked)?.ok_or_else(|| RewardsError::invalid("code", "code is required."))?;
-        let membership = asked.remove("promoter_campaign_id").and_then(|id| id.as_i64());
-        let missing = || RewardsError::invalid("promoter_campaign_id", "promoter_campaign_id is required, a number.");
-        let membership = MembershipId(membership.ok_or_else(missing)?);
-        let row = state.app.promo_code_create(caller.account, membership, &code, own(asked)).await?;
+        let membership = member_in(&mut asked)?.ok_or_else(missing_member)?;
+        let row = state.app.promo_code_create(caller.account, membership, &code, asked).await?;
         Ok((StatusCode::CREATED, Json(to_wire(&row))).into_response())
     })
 }
@@ -74,7 +73,9 @@ pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id):
         let id = number_in_path(&id, "promo_code")?;
         let mut asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
         let code = code(&mut asked)?;
-        let row = state.app.promo_code_patch(caller.account, id, code.as_deref(), own(asked)).await?;
+        let before = state.app.promo_code_read(caller.account, id).await?;
+        stays_with(&before, member_in(&mut asked)?)?;
+        let row = state.app.promo_code_patch(caller.account, id, code.as_deref(), asked).await?;
         Ok(Json(to_wire(&row)).into_response())
     })
 }
@@ -100,11 +101,28 @@ pub(super) fn code(asked: &mut Map<String, Value>) -> Result<Option<String>, Rew
     }
 }
 
-pub(super) fn own(mut asked: Map<String, Value>) -> Map<String, Value> {
-    for name in ["id", "created_at", "promoter_campaign_id"] {
-        asked.remove(name);
+/// Whose a code is to be.
+pub(super) fn member_in(asked: &mut Map<String, Value>) -> Result<Option<MembershipId>, RewardsError> {
+    match asked.remove(MEMBER) {
+        None | Some(Value::Null) => Ok(None),
+        Some(id) => match id.as_i64() {
+            Some(id) => Ok(Some(MembershipId(id))),
+            None => Err(RewardsError::invalid(MEMBER, format!("{MEMBER} must be a whole number."))),
+        },
     }
-    asked
+}
+
+pub(super) fn missing_member() -> RewardsError {
+    RewardsError::invalid(MEMBER, format!("{MEMBER} is required: send the number of a membership."))
+}
+
+/// A code is its member's for good: sales that named it are.
+pub(super) fn stays_with(row: &PromoCodeRow, member: Option<MembershipId>) -> Result<(), RewardsError> {
+    if member.is_none_or(|member| member.0 == row.membership_id) {
+        return Ok(());
+    }
+    let message = format!("{MEMBER} cannot be changed: delete the code, and create it for the other membership.");
+    Err(RewardsError::inexpressible(MEMBER, message))
 }
 
 /// A code as it is shown.

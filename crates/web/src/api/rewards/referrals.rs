@@ -88,11 +88,7 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Bod
         let username = fields.optional_string_up_to("username", 500)?;
         let named = named(&fields)?;
         let made = NewReferral { name: username, entry_source: "api", split };
-        let referral = state.app.referral_create(caller.account, &membership, &named, made).await;
-        let referral = referral.map_err(|error| match error {
-            headwater_app::error::Error::Conflict { message, .. } => RewardsError::invalid("email", message),
-            other => other.into(),
-        })?;
+        let referral = state.app.referral_create(caller.account, &membership, &named, made).await?;
         Ok(Json(to_wire(&state.app, &referral)).into_response())
     })
 }

@@ -16,7 +16,7 @@ use axum::response::{IntoResponse as _, Response};
 use headwater_app::reward::{ProductRow, REWARDS_MAX, Reward};
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Whose rewards a list may be of.
 const SCOPES: [&str; 2] = ["promoters", "referrals"];
@@ -48,7 +48,7 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
 pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
     with_rewards_key!(state, headers, |caller| {
         let asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
-        let reward = state.app.reward_create(caller.account, own(asked)).await.map_err(refused)?;
+        let reward = state.app.reward_create(caller.account, asked).await.map_err(refused)?;
         Ok((StatusCode::CREATED, Json(to_wire(&reward))).into_response())
     })
 }
@@ -74,7 +74,7 @@ pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id):
     with_rewards_key!(state, headers, |caller| {
         let id = number_in_path(&id, "reward")?;
         let asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
-        let reward = state.app.reward_patch(caller.account, id, own(asked)).await.map_err(refused)?;
+        let reward = state.app.reward_patch(caller.account, id, asked).await.map_err(refused)?;
         Ok(Json(to_wire(&reward)).into_response())
     })
 }
@@ -119,17 +119,9 @@ pub async fn products(State(state): State<WebState>, headers: HeaderMap, address
 pub async fn product_create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
     with_rewards_key!(state, headers, |caller| {
         let asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
-        let row = state.app.product_create(caller.account, own(asked)).await?;
+        let row = state.app.product_create(caller.account, asked).await.map_err(refused)?;
         Ok((StatusCode::CREATED, Json(product(&row))).into_response())
     })
-}
-
-/// What is ours to say is not taken from a body.
-fn own(mut asked: Map<String, Value>) -> Map<String, Value> {
-    for name in ["id", "created_at", "is_hidden"] {
-        asked.remove(name);
-    }
-    asked
 }
 
 /// A reward as other objects name it.
@@ -141,6 +133,7 @@ fn to_wire(reward: &Reward) -> Value {
     let mut object = Value::Object(reward.document.clone());
     object["id"] = reward.row.id.into();
     object["is_hidden"] = reward.row.is_hidden.into();
+    object["hide_reward"] = reward.row.is_hidden.into();
     object["created_at"] = Instant(reward.row.created_at).iso8601().into();
     object
 }

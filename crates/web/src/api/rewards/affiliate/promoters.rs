@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use headwater_domain::time::Instant;
 use http::HeaderMap;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Read the partner
 #[utoipa::path(get, path = "/api/v2/affiliate/promoters/current", operation_id = "affiliate_promoter_current", tag = "Affiliate",

@@ -21,7 +21,6 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::app::App;
 use headwater_app::directory::Partner;
-use headwater_app::error::Error;
 use headwater_app::referral::{NewReferral, Referral, ReferralChange, ReferralFilter};
 use headwater_domain::ids::CustomerId;
 use headwater_domain::time::Instant;
@@ -75,11 +74,7 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Bod
         let member = own_membership(&state.app, &partner, fields.required_integer("promoter_campaign_id")?)?;
         let named = named(&fields)?;
         let made = NewReferral { entry_source: BY_HAND, ..NewReferral::default() };
-        let made = state.app.referral_create(caller.account, &member, &named, made).await;
-        let made = made.map_err(|error| match error {
-            Error::Conflict { message, .. } => RewardsError::invalid("email", message),
-            other => other.into(),
-        })?;
+        let made = state.app.referral_create(caller.account, &member, &named, made).await?;
         Ok(Json(to_wire(&state.app, &made)).into_response())
     })
 }
