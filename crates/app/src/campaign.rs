@@ -81,6 +81,7 @@ impl App {
                 return Err(RewardFailure::wrong(field, "is required"));
             }
         }
+        own_currency(&Settings::default().currency, asked)?;
         let (fields, _) = fields_of(&Map::new(), asked)?;
         self.lists_check(account, &Map::new(), asked).await?;
         // What cannot be paid is refused before anything is made.
@@ -104,6 +105,7 @@ impl App {
         asked: &Map<String, Value>,
     ) -> Result<Arc<Program>, RewardFailure> {
         let before = self.campaign_read(account, id)?;
+        stays(&before, asked)?;
         let (fields, changes_lists) = fields_of(&before.settings.campaign, asked)?;
         if changes_lists {
             self.lists_check(account, &before.settings.campaign, asked).await?;
@@ -347,6 +349,33 @@ pub fn plan_name(program: ProgramId) -> String {
     format!("campaign-{program}")
 }
 
+/// Refuses what cannot be taken away, or is not this dialect's to change.
+fn stays(before: &Program, asked: &Map<String, Value>) -> Result<(), RewardFailure> {
+    for name in ["name", "landing_url", "ref_token_param", "visitor_cookie_life"] {
+        if asked.get(name).is_some_and(Value::is_null) {
+            return Err(RewardFailure::wrong(name, "cannot be cleared: send a value, or leave it out"));
+        }
+    }
+    for (list, _) in LISTS {
+        if asked.get(list).is_some_and(Value::is_null) {
+            return Err(RewardFailure::wrong(list, "must be a list: send [] for none, or leave it out"));
+        }
+    }
+    own_currency(&before.settings.currency, asked)
+}
+
+/// A campaign shows its currency; what is sent back unchanged is no request.
+fn own_currency(own: &str, asked: &Map<String, Value>) -> Result<(), RewardFailure> {
+    match asked.get("currency") {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::String(code)) if code == own => Ok(()),
+        Some(_) => {
+            let message = format!("is {own} here, and is set by the management API; leave it out");
+            Err(RewardFailure::cannot("currency", &message))
+        }
+    }
+}
+
 /// The fields of the program, and whether the lists change.
 fn fields_of(
     before: &Map<String, Value>,
@@ -383,9 +412,17 @@ fn fields_of(
             return Err(RewardFailure::wrong(name, "must be true or false"));
         }
     }
+    for name in ["color", "description"] {
+        accepted::campaign_label(asked, name)?;
+    }
+    if given("links").is_some_and(|links| *links != json!([])) {
+        return Err(RewardFailure::cannot("links", "are not kept here: promoters make links of their own; send []"));
+    }
     for name in KEPT {
-        if let Some(value) = given(name) {
-            campaign.insert(name.into(), value.clone());
+        match asked.get(name) {
+            Some(Value::Null) => drop(campaign.remove(name)),
+            Some(value) => drop(campaign.insert(name.into(), value.clone())),
+            None => {}
         }
     }
     for (list, _) in LISTS {

@@ -103,8 +103,11 @@ pub enum TrackFailure {
     #[error("The visitor is invalid or was not found.")]
     UnknownVisitor,
     /// Nobody knows the buyer.
-    #[error("No referral matches, and no visitor was given.")]
+    #[error("No referral matches.")]
     UnknownReferral,
+    /// Nobody knows the buyer, and nobody brought it.
+    #[error("No referral matches, and no visitor was given: send tid, ref_id or promo_code to make one.")]
+    Unbrought,
     /// Somebody disabled the buyer: its sales are not tracked.
     #[error("This referral is disabled: its sales are not tracked. Enable it first.")]
     Disabled,
@@ -179,7 +182,9 @@ impl App {
             }
         } else {
             let found = self.visitor_member(account, &bought.visitor).await?;
-            let (member, referrer, source) = found.ok_or(TrackFailure::UnknownReferral)?;
+            let is_blank = bought.visitor.is_blank();
+            let unbrought = if is_blank { TrackFailure::Unbrought } else { TrackFailure::UnknownVisitor };
+            let (member, referrer, source) = found.ok_or(unbrought)?;
             named.email_check(None)?;
             let records = lead(named, &own_id, referrer, source, now, Map::new());
             (member.program, own_id, records)

@@ -4,7 +4,7 @@
 //! contradicts itself, or could not be carried out, is refused by its field. Leaves what a reward pays to `reward_plan`.
 
 use super::RewardFailure;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 const OF_REWARD: [&str; 13] = [
     "name",
@@ -36,6 +36,18 @@ const RULES: &str = "rules";
 const PRICES: &str = "prices";
 /// A label that nothing is decided by, in characters.
 const LABEL_CHARS_MAX: usize = 255;
+const DESCRIPTION_CHARS_MAX: usize = 2000;
+
+/// Labels of a campaign: `null` takes one away.
+pub(crate) fn campaign_label(said: &Map<String, Value>, name: &str) -> Result<(), RewardFailure> {
+    match said.get(name) {
+        Some(Value::String(text)) if text.chars().count() > DESCRIPTION_CHARS_MAX => {
+            Err(RewardFailure::wrong(name, &format!("must have at most {DESCRIPTION_CHARS_MAX} characters")))
+        }
+        None | Some(Value::Null | Value::String(_)) => Ok(()),
+        Some(_) => Err(RewardFailure::wrong(name, "must be a string")),
+    }
+}
 
 /// What is kept of a reward, and whether it is to be hidden where that is said.
 pub(super) fn reward(said: Map<String, Value>) -> Result<(Map<String, Value>, Option<bool>), RewardFailure> {
@@ -97,12 +109,11 @@ pub(super) fn agrees(document: &Map<String, Value>, said: &Map<String, Value>) -
     Ok(())
 }
 
-/// An entry of a campaign's lists that was checked: with what it leaves out, and without what is none of it.
+/// An entry of a campaign's lists: for all sales where it does not say for which, and without what is none of it.
 pub(crate) fn entry(said: &Value) -> Value {
     let mut kept = only(said.as_object().cloned().unwrap_or_default(), &OF_ENTRY);
     kept.retain(|_, value| !value.is_null());
     kept.entry("apply_on").or_insert_with(|| "all".into());
-    kept.entry("product_ids").or_insert_with(|| json!([]));
     Value::Object(kept)
 }
 
@@ -175,6 +186,7 @@ fn each_only(list: &mut [Value], names: &[&str]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn object(value: Value) -> Map<String, Value> {
         serde_json::from_value(value).expect("an object")
@@ -187,10 +199,7 @@ mod tests {
         let (kept, is_hidden) = reward(said).expect("kept");
         let schemas = json!([{"unit": "cash", "rules": [{"type": "x"}, 5]}, 7]);
         assert_eq!((Value::Object(kept), is_hidden), (json!({"name": "r", "schemas": schemas}), Some(true)));
-        assert_eq!(
-            entry(&json!({"reward_id": 1, "odd": 2})),
-            json!({"reward_id": 1, "apply_on": "all", "product_ids": []})
-        );
+        assert_eq!(entry(&json!({"reward_id": 1, "odd": 2})), json!({"reward_id": 1, "apply_on": "all"}));
         let kept = product(object(json!({"name": "p", "odd": 1, "prices": [{"ext_id": 5, "odd": 1}]}))).expect("kept");
         assert_eq!(Value::Object(kept), json!({"name": "p", "prices": [{"ext_id": 5}]}));
     }

@@ -63,8 +63,10 @@ async fn asked(
     let query = Query::parse(&address.query, &KNOWN)?;
     let page = Page::parse(&query, PER_PAGE)?;
     let mut asked = query.filter_list("status");
-    if asked.is_empty() {
-        asked.extend(query.filter_or_plain("status")?);
+    if asked.len() < 2 {
+        asked = query.filter_or_plain("status")?.into_iter().collect();
+    } else if query.text("status").is_some() {
+        return Err(RewardsError::invalid_params("filters[status] and status disagree."));
     }
     for status in &asked {
         one_of("status", Some(status), &STATUSES)?;

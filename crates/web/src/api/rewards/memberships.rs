@@ -126,6 +126,7 @@ pub async fn links(
 }
 
 fn from_wire(fields: &Fields<'_>) -> Result<MembershipChange, RewardsError> {
+    fields.refuse_null(&["state", "ref_token"])?;
     let state = fields.optional_string("state")?;
     let unknown = || RewardsError::invalid("state", format!("state must be one of {}.", STATES.join(", ")));
     let state = state.map(|name| MemberState::parse(&name).ok_or_else(unknown)).transpose()?;
@@ -136,6 +137,10 @@ fn from_wire(fields: &Fields<'_>) -> Result<MembershipChange, RewardsError> {
         } else if let Some(text) = fields.optional_string_up_to(name, 2048)? {
             data.insert(name.into(), text.into());
         }
+    }
+    let is_web = |text: &str| Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    if data.get("direct_url").and_then(Value::as_str).is_some_and(|text| !text.is_empty() && !is_web(text)) {
+        return Err(RewardsError::invalid("direct_url", "direct_url must be an http or https URL."));
     }
     Ok(MembershipChange { state, ref_token: fields.optional_string("ref_token")?, data })
 }

@@ -72,6 +72,7 @@ pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id):
     with_rewards_key!(state, headers, |caller| {
         let id = number_in_path(&id, "promo_code")?;
         let mut asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
+        stays(&asked)?;
         let code = code(&mut asked)?;
         let before = state.app.promo_code_read(caller.account, id).await?;
         stays_with(&before, member_in(&mut asked)?)?;
@@ -98,6 +99,16 @@ pub(super) fn code(asked: &mut Map<String, Value>) -> Result<Option<String>, Rew
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(code)) => Ok(Some(code)),
         Some(_) => Err(RewardsError::invalid("code", "code must be a string.")),
+    }
+}
+
+/// A code can become another one, and not none.
+pub(super) fn stays(asked: &Map<String, Value>) -> Result<(), RewardsError> {
+    match asked.get("code") {
+        Some(Value::Null) => {
+            Err(RewardsError::invalid("code", "code cannot be cleared: send a value, or leave it out."))
+        }
+        _ => Ok(()),
     }
 }
 

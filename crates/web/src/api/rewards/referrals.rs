@@ -10,6 +10,7 @@ use super::ids::ids;
 use super::memberships;
 use super::page::{PER_PAGE, Page};
 use super::problem::RewardsError;
+use super::promoter_body::refuse_cleared;
 use super::track::{named, referral_named};
 use crate::asked::Path;
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
@@ -126,11 +127,15 @@ pub async fn update(
         let before = find(&state.app, caller.account, &address, &id).await?;
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
         let fields = parse_object(&body)?;
+        fields.refuse_null(&["fraud_check"])?;
         let split = split(&fields)?;
-        let said = named(&fields)?;
+        let said = named_again(&fields, &before)?;
+        refuse_cleared(&fields, "username", before.row.name.is_some())?;
         let mut attributes = Map::new();
         let check = fields.optional_string("fraud_check")?;
-        if let Some(check) = one_of("fraud_check", check.as_deref(), &FRAUD_CHECKS)? {
+        if let Some(check) =
+            one_of("fraud_check", check.as_deref(), &FRAUD_CHECKS).map_err(|error| error.about("fraud_check"))?
+        {
             attributes.insert("fraud_check".into(), check.into());
         }
         for name in TEXTS {
@@ -141,6 +146,9 @@ pub async fn update(
             }
         }
         if let Some(metadata) = fields.raw("metadata").and_then(|text| serde_json::from_str::<Value>(text).ok()) {
+            if !metadata.is_object() && !metadata.is_null() {
+                return Err(RewardsError::invalid("metadata", "metadata must be an object."));
+            }
             attributes.insert("metadata".into(), metadata);
         }
         let name = fields.optional_string_up_to("username", 500)?;
@@ -148,6 +156,19 @@ pub async fn update(
         let referral = state.app.referral_patch(caller.account, before.id(), change).await?;
         Ok(Json(to_wire(&state.app, &referral)).into_response())
     })
+}
+
+/// By what a change names a referral; it keeps what it is named by.
+pub(super) fn named_again(fields: &Fields<'_>, before: &Referral) -> Result<Named, RewardsError> {
+    let said = named(fields)?;
+    let each = [("email", before.row.email.is_some(), &said.email), ("uid", before.uid().is_some(), &said.uid)];
+    for (name, is_there, text) in each {
+        refuse_cleared(fields, name, is_there)?;
+        if is_there && fields.raw(name).is_some() && text.is_none() {
+            return Err(RewardsError::invalid(name, format!("{name} can not be blank.")));
+        }
+    }
+    Ok(said)
 }
 
 /// Delete referrals
@@ -215,17 +236,15 @@ fn split(fields: &Fields<'_>) -> Result<Option<Vec<(MembershipId, Decimal)>>, Re
     if list.len() > SPLIT_PARTNERS_MAX {
         return Err(refused("split_details may name 100 promoters at most."));
     }
-    let part = |part: &Value| {
+    let part = |(index, part): (usize, &Value)| {
+        let wrong = |name: &str, rest: &str| refused(&format!("split_details[{index}].{name} must be {rest}."));
         let id = part.get("promoter_campaign_id").and_then(Value::as_i64);
-        let id =
-            id.ok_or_else(|| refused("promoter_campaign_id of each entry of split_details must be a whole number."))?;
+        let id = id.ok_or_else(|| wrong("promoter_campaign_id", "a whole number"))?;
         let percent = part.get("percentage").and_then(Value::as_i64).filter(|percent| (0..=100).contains(percent));
-        let percent = percent.ok_or_else(|| {
-            refused("percentage of each entry of split_details must be a whole number from 0 to 100.")
-        })?;
+        let percent = percent.ok_or_else(|| wrong("percentage", "a whole number from 0 to 100"))?;
         Ok((MembershipId(id), Decimal(percent * MICROS)))
     };
-    list.iter().map(part).collect::<Result<Vec<_>, _>>().map(Some)
+    list.iter().enumerate().map(part).collect::<Result<Vec<_>, _>>().map(Some)
 }
 
 async fn find(app: &App, account: AccountId, address: &Address, id: &str) -> Result<Referral, RewardsError> {

@@ -188,8 +188,8 @@ fn bought(fields: &Fields<'_>) -> Result<Bought, RewardsError> {
     let mut attributes = Map::new();
     keep(fields, &mut attributes, &[PLAN, "promo_code"])?;
     let period = fields.optional_string(BILLING_PERIOD)?;
-    if let Some(period) = one_of(BILLING_PERIOD, period.as_deref(), &BILLING_PERIODS)
-        .map_err(|error| RewardsError::invalid(BILLING_PERIOD, error.message()))?
+    if let Some(period) =
+        one_of(BILLING_PERIOD, period.as_deref(), &BILLING_PERIODS).map_err(|error| error.about(BILLING_PERIOD))?
     {
         attributes.insert(BILLING_PERIOD.to_owned(), period.into());
     }
@@ -210,11 +210,10 @@ pub const SALE_AMOUNT: &str = "sale_amount";
 pub fn refused(failure: TrackFailure, what: &str) -> RewardsError {
     let message = failure.to_string();
     match failure {
-        TrackFailure::Blank => {
-            RewardsError::new(StatusCode::BAD_REQUEST, "invalid_record", format!("Error. {message}"))
-        }
+        TrackFailure::Blank => RewardsError::invalid("email", format!("Error. {message}")),
         TrackFailure::UnknownVisitor
         | TrackFailure::UnknownReferral
+        | TrackFailure::Unbrought
         | TrackFailure::Disabled
         | TrackFailure::Banned => RewardsError::new(StatusCode::NOT_FOUND, "not_found", message),
         TrackFailure::SignedUp => RewardsError::signed_up(message),

@@ -197,6 +197,7 @@ fn own_headers(fields: &Fields<'_>) -> Result<Option<BTreeMap<String, String>>, 
     let Some(headers) = fields.optional_object("headers")? else { return Ok(None) };
     let mut own = BTreeMap::new();
     for name in headers.names() {
+        headers.refuse_null(&[name])?;
         let value = headers.optional_string(name)?;
         own.insert(name.to_owned(), value.unwrap_or_default());
     }

@@ -6,7 +6,7 @@ use crate::api::rewards::caller::with_partner_token;
 use crate::api::rewards::campaigns::document;
 use crate::api::rewards::page::{PER_PAGE, Page};
 use crate::api::rewards::problem::RewardsError;
-use crate::api::rewards::promo_codes::{code, member_in, missing_member, stays_with, to_wire};
+use crate::api::rewards::promo_codes::{code, member_in, missing_member, stays, stays_with, to_wire};
 use crate::asked::Path;
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
 use crate::state::WebState;
@@ -62,6 +62,7 @@ pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id):
     with_partner_token!(state, headers, |caller, partner| {
         let before = own_code(&state, &partner, &id).await?;
         let mut asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
+        stays(&asked)?;
         let code = code(&mut asked)?;
         stays_with(&before, member_in(&mut asked)?)?;
         let row = state.app.promo_code_patch(caller.account, before.id, code.as_deref(), asked).await?;

@@ -9,7 +9,7 @@ use crate::api::rewards::caller::with_partner_token;
 use crate::api::rewards::commissions::numbers;
 use crate::api::rewards::page::{PER_PAGE, Page};
 use crate::api::rewards::problem::RewardsError;
-use crate::api::rewards::referrals::to_wire as whole;
+use crate::api::rewards::referrals::{named_again, to_wire as whole};
 use crate::api::rewards::track::named;
 use crate::asked::Path;
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
@@ -87,7 +87,7 @@ pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id):
     with_partner_token!(state, headers, |caller, partner| {
         let before = added(&state.app, &partner, &id).await?;
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
-        let said = named(&parse_object(&body)?)?;
+        let said = named_again(&parse_object(&body)?, &before)?;
         let change = ReferralChange { email: said.email, uid: said.uid, ..ReferralChange::default() };
         let referral = state.app.referral_patch(caller.account, before.id(), change).await?;
         Ok(Json(to_wire(&state.app, &referral)).into_response())
