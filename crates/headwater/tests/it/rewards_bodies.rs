@@ -241,6 +241,106 @@ async fn a_sale_is_refused_for_what_is_wrong_with_it(engine: Engine) {
     assert_eq!((status, words.contains("promoter of this referral is banned")), (404, true), "{error}");
 }
 
+async fn nothing_is_taken_away_unasked(engine: Engine) {
+    let broker = Broker::start(engine).await;
+    let promoter = made(&broker, "promoters", json!({"email": "ib@example.org", "cust_id": "c-1"})).await;
+    let member = promoter["promoter_campaigns"][0].clone();
+    let who = json!({"email": "a@buyer.example", "promoter_campaign_id": member["id"]});
+    let referral = made(&broker, "referrals", who).await;
+    let campaign = company(&broker, Method::GET, "campaigns", Value::Null).await.1[0].clone();
+    let path = |noun: &str, of: &Value| format!("{noun}/{}", of["id"]);
+    for (path, body, field, words) in [
+        (path("promoters", &promoter), json!({"email": null}), "email", "cannot be cleared"),
+        (path("promoters", &promoter), json!({"cust_id": null}), "cust_id", "cannot be cleared"),
+        (path("promoters", &promoter), json!({"cust_id": " "}), "cust_id", "can not be blank"),
+        (path("promoters", &promoter), json!({"note": 5}), "note", "must be a string"),
+        (path("promoters", &promoter), json!({"profile": {"first_name": 5}}), "profile.first_name", "must be a string"),
+        (path("promoter_campaigns", &member), json!({"state": null}), "state", "cannot be cleared"),
+        (
+            path("promoter_campaigns", &member),
+            json!({"direct_url": "javascript:alert(1)"}),
+            "direct_url",
+            "http or https",
+        ),
+        (path("referrals", &referral), json!({"email": null}), "email", "cannot be cleared"),
+        (path("referrals", &referral), json!({"email": " "}), "email", "can not be blank"),
+        (path("referrals", &referral), json!({"metadata": 5}), "metadata", "must be an object"),
+        (path("referrals", &referral), json!({"fraud_check": "odd"}), "fraud_check", "must be one of"),
+        (path("campaigns", &campaign), json!({"name": null}), "name", "cannot be cleared"),
+        (path("campaigns", &campaign), json!({"rewards_for_promoters": null}), "rewards_for_promoters", "send []"),
+        (path("campaigns", &campaign), json!({"currency": "EUR"}), "currency", "is USD here"),
+        (path("campaigns", &campaign), json!({"color": 5}), "color", "must be a string"),
+        (
+            path("campaigns", &campaign),
+            json!({"links": [{"name": "a", "url": "https://a.example"}]}),
+            "links",
+            "not kept here",
+        ),
+    ] {
+        refused(field, words, &company(&broker, Method::PUT, &path, body).await);
+    }
+    // What is read can be sent back as it is.
+    for (noun, object) in
+        [("promoters", &promoter), ("promoter_campaigns", &member), ("referrals", &referral), ("campaigns", &campaign)]
+    {
+        let (status, again) = company(&broker, Method::PUT, &path(noun, object), object.clone()).await;
+        assert_eq!((status, &again["id"]), (200, &object["id"]), "{noun}: {again}");
+    }
+    let ids = json!([promoter["id"]]);
+    let here = json!({"ids": ids, "from_campaign_id": member["campaign_id"], "to_campaign_id": member["campaign_id"]});
+    refused(
+        "to_campaign_id",
+        "another campaign",
+        &company(&broker, Method::POST, "promoters/move_to_campaign", here).await,
+    );
+    let (_, now) = company(&broker, Method::GET, &path("promoters", &promoter), Value::Null).await;
+    assert_eq!(now["promoter_campaigns"][0]["state"], "accepted", "it left nothing");
+    let under = json!({"ids": ids, "parent_promoter_id": 999});
+    let words = "must be the id of a promoter";
+    refused("parent_promoter_id", words, &company(&broker, Method::POST, "promoters/assign_parent", under).await);
+    let split = json!({"split_details": [{"promoter_campaign_id": member["id"], "percentage": 101}]});
+    let path = path("referrals", &referral);
+    refused("split_details", "split_details[0].percentage must be", &company(&broker, Method::PUT, &path, split).await);
+}
+
+async fn a_partner_is_told_what_is_wrong(engine: Engine) {
+    let broker = Broker::start(engine).await;
+    let member = company(&broker, Method::GET, "promoter_campaigns", Value::Null).await.1[0]["id"].clone();
+    let key = broker.done(Method::POST, "/api/v1/keys", &json!({"kind": "partner", "partner": "ib_2044"})).await;
+    let token = key["key"].as_str().expect("a token");
+    let ask = async |method: Method, path: &str, body: Value| {
+        let request = broker.request(None, method, &format!("/api/v2/affiliate/{path}")).body(body.to_string());
+        let (status, text) = answer(request.bearer_auth(token).header("Account-ID", broker.key("account_id"))).await;
+        (status, serde_json::from_str::<Value>(&text).expect("JSON"))
+    };
+    let method = |fields: Value| {
+        let mut body = json!({"method": "paypal", "details": {"paypal_email": "ib@example.org"}});
+        body.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
+        body
+    };
+    let (status, link) =
+        ask(Method::POST, "referral_links", json!({"promoter_campaign_id": member, "name": "n"})).await;
+    assert_eq!(status, 200, "{link}");
+    let own = format!("referral_links/{}", link["id"]);
+    for (path, body, field, words) in [
+        (
+            "payout_methods",
+            method(json!({"details": {"paypal_email": "nobody"}})),
+            "details.paypal_email",
+            "email address",
+        ),
+        ("payout_methods", method(json!({"is_selected": false})), "is_selected", "must be true"),
+        ("payout_methods", method(json!({"is_disabled": true})), "is_disabled", "must be false"),
+        ("referral_links", json!({"promoter_campaign_id": member, "url": "//evil"}), "url", "url must start with"),
+        (own.as_str(), json!({"url": "https://broker.example/other"}), "url", "cannot be changed"),
+    ] {
+        let verb = if path == own { Method::PUT } else { Method::POST };
+        refused(field, words, &ask(verb, path, body).await);
+    }
+    let (status, renamed) = ask(Method::PUT, &own, json!({"url": link["url"], "name": "m"})).await;
+    assert_eq!((status, &renamed["name"]), (200, &"m".into()), "{renamed}");
+}
+
 on_both_engines! {
     what_contradicts_itself_is_no_reward,
     what_nobody_knows_is_not_kept,
@@ -248,4 +348,6 @@ on_both_engines! {
     a_name_that_is_taken_is_the_one_that_is_named,
     an_email_is_one_everywhere,
     a_sale_is_refused_for_what_is_wrong_with_it,
+    nothing_is_taken_away_unasked,
+    a_partner_is_told_what_is_wrong,
 }

@@ -16,18 +16,13 @@ const BYTES_MAX: usize = 16 * 1024;
 pub fn from_wire(fields: &Fields<'_>) -> Result<PromoterRequest, RewardsError> {
     let mut said = Map::new();
     for name in KEPT {
-        let Some(raw) = fields.raw(name) else {
-            if fields.is_null(name) {
-                said.insert(name.into(), Value::Null);
-            }
-            continue;
-        };
+        let Some(raw) = fields.raw(name) else { continue };
         if raw.len() > BYTES_MAX {
             return Err(RewardsError::invalid(name, format!("{name} must have at most {BYTES_MAX} bytes.")));
         }
         let value: Value = serde_json::from_str(raw).unwrap_or_default();
         let kind = match name {
-            "profile" | "custom_fields" if !value.is_object() => Some("an object"),
+            "profile" | "custom_fields" if !value.is_object() && !value.is_null() => Some("an object"),
             "note" if !value.is_string() && !value.is_null() => Some("a string"),
             "drip_emails" if !value.is_boolean() && !value.is_null() => Some("true or false"),
             _ => None,

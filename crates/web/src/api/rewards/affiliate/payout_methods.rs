@@ -16,6 +16,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::directory::Partner;
+use headwater_app::partner::is_email;
 use headwater_domain::payout::PayoutSettings;
 use headwater_domain::time::Instant;
 use http::HeaderMap;
@@ -121,11 +122,11 @@ fn from_wire(fields: &Fields<'_>, known: Option<&str>) -> Result<(Option<String>
     let all = METHODS.map(|(method, _)| method).join(", ");
     let wrong = || RewardsError::invalid("method", format!("method must be one of {all}."));
     let (method, needed) = METHODS.into_iter().find(|(method, _)| *method == name).ok_or_else(wrong)?;
-    if fields.optional_bool("is_disabled")? == Some(true) || fields.optional_bool("is_selected")? == Some(false) {
-        return Err(RewardsError::inexpressible(
-            "is_disabled",
-            "The one method is in use: delete it to be paid by none.",
-        ));
+    for (name, only) in [("is_disabled", false), ("is_selected", true)] {
+        if fields.optional_bool(name)?.is_some_and(|said| said != only) {
+            let message = format!("{name} must be {only}: the one method is in use; delete it to be paid by none.");
+            return Err(RewardsError::inexpressible(name, message));
+        }
     }
     let raw = fields.raw("details").filter(|raw| raw.len() <= DETAILS_BYTES_MAX);
     let details: Option<Map<String, Value>> = raw.and_then(|raw| serde_json::from_str(raw).ok());
@@ -135,6 +136,11 @@ fn from_wire(fields: &Fields<'_>, known: Option<&str>) -> Result<(Option<String>
     if let Some(missing) = needed.iter().find(|key| !has(key)) {
         let field = format!("details.{missing}");
         return Err(RewardsError::invalid(field.clone(), format!("{field} is required.")));
+    }
+    let mistaken = |key: &&&str| key.ends_with("_email") && !details[**key].as_str().is_some_and(is_email);
+    if let Some(mistaken) = needed.iter().find(mistaken) {
+        let field = format!("details.{mistaken}");
+        return Err(RewardsError::invalid(field.clone(), format!("{field} must be an email address.")));
     }
     Ok((Some(method.to_owned()), details))
 }

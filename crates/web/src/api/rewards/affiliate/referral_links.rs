@@ -97,7 +97,14 @@ pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id):
     with_partner_token!(state, headers, |caller, partner| {
         let before = own_link(&state, &partner, &id)?;
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
-        let text = metadata(&parse_object(&body)?, said(&before))?;
+        let fields = parse_object(&body)?;
+        let url = fields.optional_string("url")?.filter(|url| !url.is_empty());
+        let shown = [to_wire(&state, &partner, &before)["url"].clone(), before.landing_page.as_str().into()];
+        if url.is_some_and(|url| !shown.contains(&url.into())) {
+            let message = "url cannot be changed, since clicks point to it: make another link.";
+            return Err(RewardsError::inexpressible("url", message));
+        }
+        let text = metadata(&fields, said(&before))?;
         let changed = link::patch(&state.app.clicks, caller.account, None, &before.public_id(), None, Some(text)).await;
         Ok(Json(to_wire(&state, &partner, &changed.map_err(refused)?)).into_response())
     })
@@ -157,7 +164,10 @@ fn to_wire(state: &WebState, partner: &Partner, link: &Link) -> Value {
 
 fn refused(failure: LinkFailure) -> RewardsError {
     match failure {
-        LinkFailure::Refused(error) => RewardsError::invalid("url", error.to_string()),
+        // By its name in the other dialects.
+        LinkFailure::Refused(error) => {
+            RewardsError::invalid("url", error.to_string().replacen("landing_page", "url", 1))
+        }
         LinkFailure::Store(error) => {
             tracing::error!(%error, "a link of the affiliate API could not be written");
             RewardsError::unavailable()
