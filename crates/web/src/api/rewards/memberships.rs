@@ -46,7 +46,7 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
         let page = Page::parse(&query, PER_PAGE)?;
         let (campaigns, promoters) = (query.filter_numbers("campaign_id")?, query.filter_numbers("promoter_id")?);
         let (ids, wanted) = (query.ids()?, one_of("filters[state]", query.filter("state"), &STATES)?);
-        let mut all = matching(&state.app, caller.account, query.search());
+        let mut all = matching(&state.app, caller.account, query.search().as_deref());
         all.retain(|membership| {
             (campaigns.is_empty() || campaigns.contains(&membership.program.0))
                 && (promoters.is_empty() || promoters.contains(&membership.partner.0))
@@ -71,7 +71,7 @@ pub async fn search(State(state): State<WebState>, headers: HeaderMap, address: 
         let query = Query::parse(&address.query, &Known::NOTHING)?;
         let part = query.search().ok_or_else(|| RewardsError::invalid_params("q is required."))?;
         let mut rows = Vec::new();
-        for membership in matching(&state.app, caller.account, Some(part)).iter().take(FOUND_MAX) {
+        for membership in matching(&state.app, caller.account, Some(&part)).iter().take(FOUND_MAX) {
             rows.push(shown(&state.app, membership).await?);
         }
         Ok(Json(Value::Array(rows)).into_response())
@@ -146,13 +146,13 @@ fn from_wire(fields: &Fields<'_>) -> Result<MembershipChange, RewardsError> {
 }
 
 /// Memberships whose promoter or token has this part in it, newest first.
-fn matching(app: &App, account: AccountId, part: Option<String>) -> Vec<Arc<Membership>> {
+fn matching(app: &App, account: AccountId, part: Option<&str>) -> Vec<Arc<Membership>> {
     let directory = app.directory();
     let fits = |membership: &Membership| {
-        let Some(part) = &part else { return true };
+        let Some(part) = part else { return true };
         let partner = directory.partner_by_id(account, membership.partner);
         let texts = partner.map(|p| [Some(p.row.name.clone()), p.row.email.clone()]).into_iter().flatten().flatten();
-        texts.chain([membership.row.ref_token.clone()]).any(|text| text.to_lowercase().contains(part.as_str()))
+        texts.chain([membership.row.ref_token.clone()]).any(|text| text.to_lowercase().contains(part))
     };
     let mut all: Vec<_> = directory.memberships(account).filter(|membership| fits(membership)).cloned().collect();
     all.reverse();

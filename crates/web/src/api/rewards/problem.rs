@@ -68,6 +68,7 @@ impl RewardsError {
     }
 
     /// The same complaint about a field of a body.
+    #[must_use]
     pub fn about(self, field: &str) -> Self {
         Self::invalid(field, self.message)
     }
