@@ -11,7 +11,7 @@ use crate::directory::Program;
 use crate::error::Error;
 use crate::keep::Keep;
 use crate::plan::PlanFailure;
-use crate::reward::{REWARDS_MAX, Reward, RewardFailure, currency_of};
+use crate::reward::{REWARDS_MAX, Reward, RewardFailure, accepted, currency_of};
 use crate::reward_plan::{AppliesTo, Inexpressible, Recipient, RewardTerms, document_with, make};
 use headwater_domain::ids::{AccountId, ProgramId};
 use headwater_domain::program::Settings;
@@ -46,6 +46,8 @@ pub(crate) struct CampaignPlan {
 
 /// An entry of a campaign's lists.
 struct Listed {
+    /// Where it stands, as in `rewards_for_promoters[0]`.
+    place: String,
     reward: Reward,
     recipient: Recipient,
     applies_to: AppliesTo,
@@ -79,13 +81,15 @@ impl App {
                 return Err(RewardFailure::wrong(field, "is required"));
             }
         }
+        own_currency(&Settings::default().currency, asked)?;
         let (fields, _) = fields_of(&Map::new(), asked)?;
-        self.lists_check(account, asked).await?;
+        self.lists_check(account, &Map::new(), asked).await?;
         // What cannot be paid is refused before anything is made.
         let campaign = fields.get("campaign").and_then(Value::as_object).cloned().unwrap_or_default();
         let rewards = self.rewards_of(account, &campaign, None).await?;
         let terms = terms(&rewards);
-        make(&terms, currency_of(&Settings::default().currency)?)?;
+        let made = make(&terms, currency_of(&Settings::default().currency)?);
+        made.map_err(|refused| of_lists(&rewards, refused.into()))?;
         let program = self.program_create(account, &fields, Keep::nothing()).await.map_err(renamed)?;
         if LISTS.iter().any(|(list, _)| program.settings.campaign.get(*list).is_some_and(|list| *list != json!([]))) {
             self.campaign_plan_save(account, program.id).await?;
@@ -101,12 +105,13 @@ impl App {
         asked: &Map<String, Value>,
     ) -> Result<Arc<Program>, RewardFailure> {
         let before = self.campaign_read(account, id)?;
+        stays(&before, asked)?;
         let (fields, changes_lists) = fields_of(&before.settings.campaign, asked)?;
         if changes_lists {
-            self.lists_check(account, asked).await?;
+            self.lists_check(account, &before.settings.campaign, asked).await?;
             let campaign = fields.get("campaign").and_then(Value::as_object).cloned().unwrap_or_default();
             let rewards = self.rewards_of(account, &campaign, None).await?;
-            self.plan_of(&before, &rewards)?;
+            self.plan_of(&before, &rewards).map_err(|failure| of_lists(&rewards, failure))?;
         }
         self.program_patch(account, id, &fields).await.map_err(renamed)?;
         if changes_lists {
@@ -247,7 +252,7 @@ impl App {
         let mut rewards = Vec::new();
         let mut names = None;
         for (list, recipient) in LISTS {
-            for entry in campaign.get(list).and_then(Value::as_array).into_iter().flatten() {
+            for (index, entry) in campaign.get(list).and_then(Value::as_array).into_iter().flatten().enumerate() {
                 let Some(id) = entry["reward_id"].as_i64() else { continue };
                 let reward = match changed.filter(|changed| changed.row.id == id) {
                     Some(changed) => changed.clone(),
@@ -264,21 +269,24 @@ impl App {
                     Some("all") | None => AppliesTo::default(),
                     Some(period) => AppliesTo { billing_period: Some(period.to_owned()), products: Vec::new() },
                 };
-                rewards.push(Listed { reward, recipient, applies_to });
+                rewards.push(Listed { place: format!("{list}[{index}]"), reward, recipient, applies_to });
             }
         }
         Ok(rewards)
     }
 
-    /// Lists name rewards of the account that are not hidden, each once, and products that sales can name.
+    /// Lists name rewards of the account that are not hidden, or were listed before, each once, and products that sales can name.
     async fn lists_check(
         self: &Arc<Self>,
         account: AccountId,
+        before: &Map<String, Value>,
         asked: &Map<String, Value>,
     ) -> Result<(), RewardFailure> {
         let all = async move |tx: &Tx<'_>| reward_list(tx, account.0, None, REWARDS_MAX, 0).await;
         let known = self.store.money.read(all).await.map_err(Error::from)?;
-        let known: BTreeSet<i64> = known.into_iter().map(|row| row.id).collect();
+        let mut known: BTreeSet<i64> = known.into_iter().map(|row| row.id).collect();
+        let listed = LISTS.iter().filter_map(|(list, _)| before.get(*list)?.as_array()).flatten();
+        known.extend(listed.filter_map(|entry| entry["reward_id"].as_i64()));
         for (list, _) in LISTS {
             let Some(asked) = asked.get(list).filter(|list| !list.is_null()) else { continue };
             let at = |index: usize, name: &str| format!("{list}[{index}].{name}");
@@ -287,7 +295,10 @@ impl App {
             for (index, entry) in entries.iter().enumerate() {
                 let id = entry.get("reward_id").and_then(Value::as_i64);
                 let Some(id) = id.filter(|id| known.contains(id)) else {
-                    return Err(RewardFailure::wrong(&at(index, "reward_id"), "must be the id of a reward"));
+                    return Err(RewardFailure::wrong(
+                        &at(index, "reward_id"),
+                        "must be the id of a reward that is not hidden",
+                    ));
                 };
                 if seen.contains(&id) {
                     return Err(RewardFailure::wrong(&at(index, "reward_id"), "is in the list already"));
@@ -317,9 +328,52 @@ fn terms(rewards: &[Listed]) -> Vec<(RewardTerms<'_>, Recipient)> {
     rewards.iter().map(|listed| (listed.reward.terms_for(listed.applies_to.clone()), listed.recipient)).collect()
 }
 
+/// What a plan cannot say of a reward, as a complaint about the entry that lists it.
+fn of_lists(rewards: &[Listed], failure: RewardFailure) -> RewardFailure {
+    let RewardFailure::Refused(refused) = failure else { return failure };
+    let (field, message) = match refused.position.and_then(|position| rewards.get(position)) {
+        Some(Listed { place, .. }) if matches!(refused.field.as_str(), "reward_id" | "apply_on") => {
+            (format!("{place}.{}", refused.field), refused.message)
+        }
+        Some(Listed { place, .. }) => {
+            (format!("{place}.reward_id"), format!("cannot be paid here: its {} {}", refused.field, refused.message))
+        }
+        None if LISTS.iter().any(|(list, _)| *list == refused.field) => (refused.field, refused.message),
+        None => (LISTS[0].0.to_owned(), format!("cannot be paid together: {} {}", refused.field, refused.message)),
+    };
+    RewardFailure::Refused(Inexpressible { field, message, position: None, is_understood: refused.is_understood })
+}
+
 /// The plan that a campaign's rewards are rules of.
 pub fn plan_name(program: ProgramId) -> String {
     format!("campaign-{program}")
+}
+
+/// Refuses what cannot be taken away, or is not this dialect's to change.
+fn stays(before: &Program, asked: &Map<String, Value>) -> Result<(), RewardFailure> {
+    for name in ["name", "landing_url", "ref_token_param", "visitor_cookie_life"] {
+        if asked.get(name).is_some_and(Value::is_null) {
+            return Err(RewardFailure::wrong(name, "cannot be cleared: send a value, or leave it out"));
+        }
+    }
+    for (list, _) in LISTS {
+        if asked.get(list).is_some_and(Value::is_null) {
+            return Err(RewardFailure::wrong(list, "must be a list: send [] for none, or leave it out"));
+        }
+    }
+    own_currency(&before.settings.currency, asked)
+}
+
+/// A campaign shows its currency; what is sent back unchanged is no request.
+fn own_currency(own: &str, asked: &Map<String, Value>) -> Result<(), RewardFailure> {
+    match asked.get("currency") {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::String(code)) if code == own => Ok(()),
+        Some(_) => {
+            let message = format!("is {own} here, and is set by the management API; leave it out");
+            Err(RewardFailure::cannot("currency", &message))
+        }
+    }
 }
 
 /// The fields of the program, and whether the lists change.
@@ -358,9 +412,24 @@ fn fields_of(
             return Err(RewardFailure::wrong(name, "must be true or false"));
         }
     }
-    for name in KEPT.into_iter().chain(LISTS.map(|(list, _)| list)) {
-        if let Some(value) = given(name) {
-            campaign.insert(name.into(), value.clone());
+    for name in ["color", "description"] {
+        accepted::campaign_label(asked, name)?;
+    }
+    if given("links").is_some_and(|links| *links != json!([])) {
+        return Err(RewardFailure::cannot("links", "are not kept here: promoters make links of their own; send []"));
+    }
+    for name in KEPT {
+        match asked.get(name) {
+            Some(Value::Null) => drop(campaign.remove(name)),
+            Some(value) => drop(campaign.insert(name.into(), value.clone())),
+            None => {}
+        }
+    }
+    for (list, _) in LISTS {
+        if let Some(entries) = given(list) {
+            // Its form is checked together with its rewards.
+            let kept = entries.as_array().map(|entries| entries.iter().map(accepted::entry).collect());
+            campaign.insert(list.into(), kept.unwrap_or_else(|| entries.clone()));
         }
     }
     let changes_lists = LISTS.iter().any(|(list, _)| given(list).is_some());

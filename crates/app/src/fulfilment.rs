@@ -82,3 +82,23 @@ pub(crate) async fn answered(
     }
     moves.write(tx).await
 }
+
+/// Nobody will be asked about these rewards any more, so somebody has to look; gives whether there is something to deliver.
+pub(crate) async fn unasked(
+    tx: &Tx<'_>,
+    app: &App,
+    account: AccountId,
+    webhook: EndpointId,
+    payouts: Vec<i64>,
+    now: Instant,
+) -> Result<bool> {
+    let actor = format!("webhook:{webhook}");
+    let mut moves = Moves::new(app, Some(&actor), now);
+    moves.load_payouts(tx, account.0, &payouts.iter().copied().collect()).await?;
+    for payout in payouts {
+        if is_waiting(&moves, payout) {
+            moves.payout_issues(payout, true);
+        }
+    }
+    moves.write(tx).await
+}

@@ -372,7 +372,7 @@ fn is_label(text: &str, characters_max: usize) -> bool {
 }
 
 /// One `@` with something on both sides, and nothing that a header or a log could stumble over.
-fn is_email(text: &str) -> bool {
+pub fn is_email(text: &str) -> bool {
     let parts = text.split_once('@');
     let sides = parts.is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'));
     sides && text.len() <= EMAIL_BYTES_MAX && !text.chars().any(|c| c.is_control() || c.is_whitespace())

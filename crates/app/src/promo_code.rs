@@ -12,6 +12,10 @@ use headwater_store::promo_code::{promo_code_delete, promo_code_insert, promo_co
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
+/// Which reward a code is shown with; what a sale pays is its campaign's.
+const REWARD: &str = "reward_id";
+/// What is kept as it is said.
+const OBJECTS: [&str; 2] = ["metadata", "details"];
 const CODE_CHARACTERS_MAX: usize = 100;
 
 impl App {
@@ -24,6 +28,7 @@ impl App {
         document: Map<String, Value>,
     ) -> Result<PromoCodeRow> {
         let membership = self.membership_read(account, membership)?;
+        let document = self.promo_code_said(account, document).await?;
         let (code, document) = (checked(code)?, Value::Object(document).to_string());
         let now = self.clock.now();
         let insert =
@@ -41,6 +46,7 @@ impl App {
         changes: Map<String, Value>,
     ) -> Result<PromoCodeRow> {
         let before = self.promo_code_read(account, id).await?;
+        let changes = self.promo_code_said(account, changes).await?;
         let code = checked(code.unwrap_or(&before.code))?;
         let mut document: Map<String, Value> = serde_json::from_str(&before.document).unwrap_or_default();
         document.extend(changes);
@@ -50,6 +56,25 @@ impl App {
             return Err(taken());
         }
         self.promo_code_read(account, id).await
+    }
+
+    /// What is kept of what is said of a code; names that the dialect does not have are ignored.
+    async fn promo_code_said(&self, account: AccountId, mut said: Map<String, Value>) -> Result<Map<String, Value>> {
+        said.retain(|name, _| name == REWARD || OBJECTS.contains(&name.as_str()));
+        for name in OBJECTS {
+            if said.get(name).is_some_and(|value| !value.is_object() && !value.is_null()) {
+                return Err(Error::invalid(name, "must be an object"));
+            }
+        }
+        if let Some(reward) = said.get(REWARD).filter(|reward| !reward.is_null()) {
+            let unknown = || Error::invalid(REWARD, "must be the id of a reward");
+            match self.reward_read(account, reward.as_i64().ok_or_else(unknown)?).await {
+                Ok(_) => {}
+                Err(Error::NotFound(_)) => return Err(unknown()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(said)
     }
 
     /// Takes a code back.

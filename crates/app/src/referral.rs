@@ -10,6 +10,7 @@ use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::ingest::{CustomerRecord, Field, Ingest, Record, Referrer, Source};
 use crate::membership::Membership;
+use crate::partner::is_email;
 use headwater_domain::commission::{Split, SplitPart};
 use headwater_domain::ids::{AccountId, CustomerId, MembershipId, PartnerId, ProgramId};
 use headwater_domain::money::Decimal;
@@ -47,6 +48,24 @@ impl Named {
     /// Whether it names nobody.
     pub fn is_blank(&self) -> bool {
         self.email.is_none() && self.uid.is_none()
+    }
+
+    /// Refuses an email that can be none; `known` is one that was recorded already, and stands however it is.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] of `email`.
+    pub(crate) fn email_check(&self, known: Option<&str>) -> Result<()> {
+        match self.email.as_deref() {
+            Some(email) if Some(email) != known && !is_email(email) => {
+                Err(Error::invalid("email", "must be an email address"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Which of its names it shares with a referral that it was found as.
+    fn shared_with(&self, referral: &Referral) -> &'static str {
+        if self.uid.is_some() && self.uid == referral.uid() { "uid" } else { "email" }
     }
 
     /// The id under which a new customer is recorded.
@@ -103,11 +122,15 @@ impl Referral {
     pub fn uid(&self) -> Option<String> {
         uid_of(self.row.external_id.as_deref(), self.row.attributes.as_deref())
     }
+    /// Whether somebody disabled it.
+    pub fn is_denied(&self) -> bool {
+        self.row.state == "denied"
+    }
     /// Whether it, or who brought it, earns nothing at `at`.
     pub fn is_barred_at(&self, app: &App, at: Instant) -> bool {
         let partner = self.row.partner_id.map(PartnerId);
         let membership = self.membership.as_ref();
-        self.row.state == "denied"
+        self.is_denied()
             || membership.is_some_and(|membership| membership.is_barred_at(at))
             || partner.is_some_and(|partner| {
                 let account = membership.map(|membership| membership.account);
@@ -276,7 +299,7 @@ impl App {
     /// Makes a referral of a member by hand (`rewards-api.md` §8).
     ///
     /// # Errors
-    /// [`Error::Conflict`] where its program has one that is named so.
+    /// [`Error::Invalid`] of `email` or `uid` where its program has one that is named so.
     pub async fn referral_create(
         &self,
         account: AccountId,
@@ -286,9 +309,9 @@ impl App {
     ) -> Result<Referral> {
         let split = self.split_parts(account, member.program, member.partner, &made.split)?;
         let customer = named.own_id().ok_or_else(|| Error::invalid("email", "and uid can not be blank"))?;
-        if self.referral_named(account, Some(member.program), named).await?.is_some() {
-            let message = "This email or uid is a referral already.".into();
-            return Err(Error::Conflict { code: "referral_exists", param: Some("email"), message });
+        named.email_check(None)?;
+        if let Some(other) = self.referral_named(account, Some(member.program), named).await? {
+            return Err(Error::invalid(named.shared_with(&other), "has already been taken"));
         }
         if member.is_barred_at(self.clock.now()) {
             return Err(Error::invalid("promoter_campaign_id", "is blocked or rejected"));
@@ -332,12 +355,12 @@ impl App {
                 Error::invalid("id", "is a client of events, which has no record of its own to change")
             })?;
         let named = Named::new(change.email.as_deref(), change.uid.as_deref());
+        named.email_check(before.row.email.as_deref())?;
         if !named.is_blank()
             && let Some(other) = self.referral_named(account, Some(ProgramId(before.row.program_id)), &named).await?
             && other.row.id != before.row.id
         {
-            let param = if named.email.is_some() { "email" } else { "uid" };
-            return Err(Error::invalid(param, "has already been taken"));
+            return Err(Error::invalid(named.shared_with(&other), "has already been taken"));
         }
         if named.uid.is_some() && before.uid().is_some() && before.uid() != named.uid {
             return Err(Error::invalid("uid", "stands for this referral in its facts, and cannot become another one"));

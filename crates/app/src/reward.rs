@@ -1,7 +1,9 @@
 //! Rewards: what may be earned, said once and put into campaigns; and products, which callers name and nothing is decided by.
 //!
-//! A reward is stored as it was said; what it pays are rules of its campaigns' plans (`reward_plan`), made again whenever it
+//! A reward is stored as it was said, as far as `accepted` knows the names; what it pays are rules of its campaigns' plans (`reward_plan`), made again whenever it
 //! changes. Invariant: a stored reward can be paid.
+
+pub(crate) mod accepted;
 
 use crate::app::App;
 use crate::error::Error;
@@ -15,7 +17,7 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// Rewards of one account that are looked at together.
-pub(crate) const REWARDS_MAX: i64 = 10_000;
+pub const REWARDS_MAX: i64 = 10_000;
 
 /// Why a reward or a campaign is not as it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -36,10 +38,20 @@ impl From<Inexpressible> for RewardFailure {
 
 impl RewardFailure {
     pub(crate) fn wrong(field: &str, message: &str) -> Self {
-        Self::Refused(Inexpressible { field: field.into(), message: message.into(), is_understood: false })
+        Self::Refused(Inexpressible {
+            field: field.into(),
+            message: message.into(),
+            is_understood: false,
+            position: None,
+        })
     }
     pub(crate) fn cannot(field: &str, message: &str) -> Self {
-        Self::Refused(Inexpressible { field: field.into(), message: message.into(), is_understood: true })
+        Self::Refused(Inexpressible {
+            field: field.into(),
+            message: message.into(),
+            is_understood: true,
+            position: None,
+        })
     }
 }
 
@@ -69,12 +81,17 @@ impl App {
     pub async fn reward_create(
         self: &Arc<Self>,
         account: AccountId,
-        document: Map<String, Value>,
+        said: Map<String, Value>,
     ) -> Result<Reward, RewardFailure> {
+        let (document, is_hidden) = accepted::reward(said)?;
+        accepted::agrees(&document, &document)?;
         self.reward_check(account, 0, &document)?;
         let (text, now) = (Value::Object(document).to_string(), self.clock.now());
         let insert = async move |tx: &Tx<'_>| reward_insert(tx, account.0, &text, now.0).await;
         let id = self.store.money.write(insert).await.map_err(Error::from)?;
+        if is_hidden == Some(true) {
+            return Ok(self.reward_hide(account, id).await?);
+        }
         Ok(self.reward_read(account, id).await?)
     }
 
@@ -86,8 +103,11 @@ impl App {
         changes: Map<String, Value>,
     ) -> Result<Reward, RewardFailure> {
         let before = self.reward_read(account, id).await?;
-        let mut document = before.document.clone();
-        document.extend(changes);
+        let (changes, is_hidden) = accepted::reward(changes)?;
+        // What was stored before names were sorted out is sorted out now.
+        let mut document = accepted::names_of_reward(before.document.clone());
+        document.extend(changes.clone());
+        accepted::agrees(&document, &changes)?;
         self.reward_check(account, id, &document)?;
         let next = Reward { document: document.clone(), ..before.clone() };
         let programs = self.campaigns_with(account, id);
@@ -95,7 +115,7 @@ impl App {
         for program in &programs {
             self.campaign_plan(account, *program, Some(&next)).await?;
         }
-        self.reward_store(account, &next, before.row.is_hidden).await?;
+        self.reward_store(account, &next, is_hidden.unwrap_or(before.row.is_hidden)).await?;
         for program in programs {
             self.campaign_plan_save(account, program).await?;
         }
@@ -117,7 +137,7 @@ impl App {
     }
 
     /// A reward of this account, hidden or not.
-    pub async fn reward_read(self: &Arc<Self>, account: AccountId, id: i64) -> Result<Reward, Error> {
+    pub async fn reward_read(&self, account: AccountId, id: i64) -> Result<Reward, Error> {
         let read = async move |tx: &Tx<'_>| reward_list(tx, account.0, Some(id), 1, 0).await;
         let found = self.store.money.read(read).await?.into_iter().next();
         found.map(Reward::from_row).ok_or(Error::NotFound("reward"))
@@ -145,7 +165,7 @@ impl App {
     fn reward_check(&self, account: AccountId, id: i64, document: &Map<String, Value>) -> Result<(), RewardFailure> {
         let name = document.get("name").and_then(Value::as_str).is_some_and(|name| !name.trim().is_empty());
         if !name {
-            return Err(RewardFailure::wrong("name", "is required"));
+            return Err(RewardFailure::wrong("name", "is required, a text that is not empty"));
         }
         if !document.get("is_promoter_reward").is_some_and(Value::is_boolean) {
             return Err(RewardFailure::wrong("is_promoter_reward", "must be true or false"));
@@ -177,14 +197,12 @@ impl App {
         self: &Arc<Self>,
         account: AccountId,
         document: Map<String, Value>,
-    ) -> Result<ProductRow, Error> {
-        if document.get("name").and_then(Value::as_str).is_none_or(|name| name.trim().is_empty()) {
-            return Err(Error::invalid("name", "is required"));
-        }
+    ) -> Result<ProductRow, RewardFailure> {
+        let document = accepted::product(document)?;
         let (text, now) = (Value::Object(document).to_string(), self.clock.now());
         let stored = text.clone();
         let insert = async move |tx: &Tx<'_>| product_insert(tx, account.0, &stored, now.0).await;
-        let id = self.store.money.write(insert).await?;
+        let id = self.store.money.write(insert).await.map_err(Error::from)?;
         Ok(ProductRow { total: 1, id, document: text, created_at: now.0 })
     }
 

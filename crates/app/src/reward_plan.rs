@@ -27,6 +27,8 @@ pub struct Inexpressible {
     pub message: String,
     /// Whether the field is understood, and only cannot be paid here.
     pub is_understood: bool,
+    /// Which of several rewards it is of.
+    pub position: Option<usize>,
 }
 
 /// A reward, as its document says.
@@ -61,30 +63,42 @@ pub struct Made {
 type Result<T> = std::result::Result<T, Inexpressible>;
 
 fn wrong<T>(field: impl Into<String>, message: &str) -> Result<T> {
-    Err(Inexpressible { field: field.into(), message: message.into(), is_understood: false })
+    Err(Inexpressible { field: field.into(), message: message.into(), is_understood: false, position: None })
 }
 
 fn cannot<T>(field: impl Into<String>, message: &str) -> Result<T> {
-    Err(Inexpressible { field: field.into(), message: message.into(), is_understood: true })
+    Err(Inexpressible { field: field.into(), message: message.into(), is_understood: true, position: None })
 }
 
 /// The rules and tiers of these rewards together.
 pub fn make(rewards: &[(RewardTerms<'_>, Recipient)], currency: Currency) -> Result<Made> {
     let mut made = Made::default();
     let mut levels = Vec::new();
-    for (reward, recipient) in rewards {
-        let is_promoters = reward.document.get("is_promoter_reward").and_then(Value::as_bool).unwrap_or(true);
-        if is_promoters != (*recipient == Recipient::Promoter) {
-            return cannot("reward_id", "is of the other party");
-        }
-        match kind_of(reward)? {
-            "tier" => levels.push(tier(reward)?),
-            "custom" => {}
-            _ => made.rules.extend(rules_of(reward, *recipient, currency)?),
-        }
+    for (position, (reward, recipient)) in rewards.iter().enumerate() {
+        let own = make_one(reward, *recipient, currency, &mut levels);
+        made.rules.extend(own.map_err(|refused| Inexpressible { position: Some(position), ..refused })?);
     }
     made.tiers = tiers(levels, &mut made.rules)?;
     Ok(made)
+}
+
+/// The rules of one reward; of a tier its level.
+fn make_one(
+    reward: &RewardTerms<'_>,
+    recipient: Recipient,
+    currency: Currency,
+    levels: &mut Vec<(i64, &'static str, Decimal)>,
+) -> Result<Vec<Value>> {
+    let is_promoters = reward.document.get("is_promoter_reward").and_then(Value::as_bool).unwrap_or(true);
+    if is_promoters != (recipient == Recipient::Promoter) {
+        return cannot("reward_id", "is of the other party");
+    }
+    match kind_of(reward)? {
+        "tier" => levels.push(tier(reward)?),
+        "custom" => {}
+        _ => return rules_of(reward, recipient, currency),
+    }
+    Ok(Vec::new())
 }
 
 /// Whether a reward can be paid at all, whatever campaign it is put into.

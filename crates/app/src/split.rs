@@ -46,10 +46,12 @@ impl App {
         named: &[(MembershipId, Decimal)],
     ) -> Result<Vec<SplitPart>> {
         let part = |(id, percent): &(MembershipId, Decimal)| {
-            let unknown = |_| Error::invalid(FIELD, format!("promoter_campaign_id {id} names no membership"));
+            let unknown =
+                |_| Error::invalid(FIELD, format!("has the promoter_campaign_id {id}, which names no membership"));
             let member = self.membership_read(account, *id).map_err(unknown)?;
             if member.program != program {
-                let message = format!("promoter_campaign_id {id} is of another campaign than the referral");
+                let message =
+                    format!("has the promoter_campaign_id {id}, which is of another campaign than the referral");
                 return Err(Error::invalid(FIELD, message));
             }
             Ok(SplitPart { partner: member.partner, percent: *percent })

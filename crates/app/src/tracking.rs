@@ -103,8 +103,14 @@ pub enum TrackFailure {
     #[error("The visitor is invalid or was not found.")]
     UnknownVisitor,
     /// Nobody knows the buyer.
-    #[error("No referral matches, and no visitor was given.")]
+    #[error("No referral matches.")]
     UnknownReferral,
+    /// Nobody knows the buyer, and nobody brought it.
+    #[error("No referral matches, and no visitor was given: send tid, ref_id or promo_code to make one.")]
+    Unbrought,
+    /// Somebody disabled the buyer: its sales are not tracked.
+    #[error("This referral is disabled: its sales are not tracked. Enable it first.")]
+    Disabled,
     /// Who brought the buyer is blocked.
     #[error("The promoter of this referral is banned.")]
     Banned,
@@ -141,6 +147,7 @@ impl App {
         let (member, referrer, source) =
             self.visitor_member(account, visitor).await?.ok_or(TrackFailure::UnknownVisitor)?;
         let known = self.referral_named(account, Some(member.program), named).await?;
+        named.email_check(known.as_ref().and_then(|known| known.row.email.as_deref()))?;
         let customer = known.and_then(|known| known.row.external_id).unwrap_or(customer);
         let at = at.unwrap_or_else(|| self.clock.now());
         let records = lead(named, &customer, referrer, source, at, attributes);
@@ -158,6 +165,9 @@ impl App {
         let own_id = named.own_id().ok_or(TrackFailure::Blank)?;
         let known = self.referral_named(account, None, named).await?;
         let (program, customer, mut records) = if let Some(referral) = known {
+            if referral.is_denied() {
+                return Err(TrackFailure::Disabled);
+            }
             if referral.is_barred_at(self, now) {
                 return Err(TrackFailure::Banned);
             }
@@ -166,12 +176,16 @@ impl App {
                 (program, customer, Vec::new())
             } else {
                 // Known by events alone: this is its first record.
+                named.email_check(referral.row.email.as_deref())?;
                 let record = named.record(own_id.clone(), Referrer::Unsaid);
                 (program, own_id, vec![Record::Customer(Box::new(record))])
             }
         } else {
             let found = self.visitor_member(account, &bought.visitor).await?;
-            let (member, referrer, source) = found.ok_or(TrackFailure::UnknownReferral)?;
+            let is_blank = bought.visitor.is_blank();
+            let unbrought = if is_blank { TrackFailure::Unbrought } else { TrackFailure::UnknownVisitor };
+            let (member, referrer, source) = found.ok_or(unbrought)?;
+            named.email_check(None)?;
             let records = lead(named, &own_id, referrer, source, now, Map::new());
             (member.program, own_id, records)
         };

@@ -11,6 +11,7 @@ pub use delivery::{Trial, TrialRequest, WebhookDelivery};
 use crate::app::App;
 use crate::directory::REWARDS_DIALECT;
 use crate::error::{Error, Result};
+use crate::fulfilment;
 use crate::keep::Keep;
 use crate::secrets::random;
 use headwater_domain::ids::{AccountId, EndpointId, ProgramId};
@@ -24,6 +25,7 @@ use headwater_store::directory::EndpointRow;
 use headwater_store::endpoint::{self as endpoints};
 use headwater_store::webhook as rows;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A label, in characters.
 const DESCRIPTION_CHARS_MAX: usize = 500;
@@ -205,18 +207,27 @@ impl App {
     }
 
     /// Deletes a webhook and its deliveries; what is being sent finishes. Gives it as it was.
-    pub async fn webhook_delete(&self, account: AccountId, id: EndpointId) -> Result<Webhook> {
-        let now = self.clock.now().0;
+    ///
+    /// The rewards that it was still to be asked about have issues from now on, and whoever else listens hears of it.
+    pub async fn webhook_delete(self: &Arc<Self>, account: AccountId, id: EndpointId) -> Result<Webhook> {
+        let now = self.clock.now();
+        let app = Arc::clone(self);
         let delete = async move |tx: &Tx<'_>| {
             let Some(row) = endpoints::endpoint_lock(tx, account.0, id.0).await?.filter(is_webhook) else {
                 return Ok(None);
             };
-            endpoints::endpoint_delete(tx, account.0, id.0, now).await?;
-            rows::webhook_deliveries_drop(tx, account.0, id.0, now).await?;
-            Ok(Some(Webhook::from_row(&row)))
+            let asked = rows::webhook_asked_payouts(tx, account.0, id.0).await?;
+            endpoints::endpoint_delete(tx, account.0, id.0, now.0).await?;
+            let delivers = fulfilment::unasked(tx, &app, account, id, asked, now).await?;
+            rows::webhook_deliveries_drop(tx, account.0, id.0, now.0).await?;
+            Ok(Some((Webhook::from_row(&row), delivers)))
         };
-        let webhook = self.store.money.write(delete).await?.ok_or(Error::NotFound("webhook"))?;
+        let deleted = self.store.money.write(delete).await?;
+        let (webhook, delivers) = deleted.ok_or(Error::NotFound("webhook"))?;
         self.refresh_committed().await;
+        if delivers {
+            self.outbox.ring();
+        }
         Ok(webhook)
     }
 

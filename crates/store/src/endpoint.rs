@@ -149,12 +149,6 @@ pub async fn endpoint_delete(tx: &Tx<'_>, account_id: i64, id: i64, at: i64) -> 
     if tx.execute(statement, &[&account_id, &id, &at, &version]).await? == 0 {
         return Ok(false);
     }
-    // Whether these rewards were delivered is asked nobody any more: somebody has to look.
-    let statement = sql!(
-        "UPDATE payout SET has_issues = TRUE WHERE account_id = $1 AND status = 'pending' AND id IN \
-         (SELECT payout_id FROM delivery WHERE account_id = $1 AND endpoint_id = $2 AND status = 'pending' AND payout_id IS NOT NULL)"
-    );
-    tx.execute(statement, &[&account_id, &id]).await?;
     let statement = sql!(
         "UPDATE delivery SET status = 'cancelled', reason = 'endpoint_deleted', finished_at = $3, lease_token = NULL, \
          lease_until = NULL WHERE account_id = $1 AND endpoint_id = $2 AND status = 'pending' \

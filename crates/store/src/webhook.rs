@@ -132,6 +132,16 @@ pub async fn webhook_update(tx: &Tx<'_>, row: &EndpointRow) -> Result<()> {
     Ok(())
 }
 
+/// The payouts of rewards that a webhook is still to be asked about.
+pub async fn webhook_asked_payouts(tx: &Tx<'_>, account_id: i64, webhook_id: i64) -> Result<Vec<i64>> {
+    let statement = sql!(
+        "SELECT DISTINCT payout_id FROM delivery \
+         WHERE account_id = $1 AND endpoint_id = $2 AND status = 'pending' AND payout_id IS NOT NULL ORDER BY payout_id"
+    );
+    let rows: Vec<(i64,)> = tx.all(statement, &[&account_id, &webhook_id]).await?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
 /// Drops the deliveries of a webhook, but those that are being sent at `now`.
 pub async fn webhook_deliveries_drop(tx: &Tx<'_>, account_id: i64, webhook_id: i64, now: i64) -> Result<()> {
     let attempts = sql!(

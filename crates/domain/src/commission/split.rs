@@ -38,16 +38,16 @@ pub struct Split {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SplitError {
     /// A percent below 0 or above 100.
-    #[error("each percentage must be from 0 to 100")]
+    #[error("must have percentages from 0 to 100")]
     Percent,
     /// More is given away than there is.
-    #[error("the percentages add up to more than 100")]
+    #[error("must not add up to more than 100 percent")]
     Sum,
     /// The one who keeps the remainder is among the parts.
-    #[error("the promoter whose referral it is gets the remainder, and cannot be in its split")]
+    #[error("cannot name the promoter whose referral it is, who gets the remainder")]
     Direct,
     /// Somebody is named twice.
-    #[error("a promoter is named twice")]
+    #[error("cannot name a promoter twice")]
     Twice,
 }
 

@@ -273,24 +273,10 @@ async fn the_key_and_the_account_must_agree(engine: Engine) {
     }
 }
 
-macro_rules! on_both_engines {
-    ($($claim:ident $sqlite:ident $postgres:ident),+ $(,)?) => {$(
-        #[tokio::test]
-        async fn $sqlite() {
-            $claim(Engine::Sqlite).await;
-        }
-
-        #[tokio::test]
-        async fn $postgres() {
-            $claim(Engine::Postgres).await;
-        }
-    )+};
-}
-
 on_both_engines! {
-    the_complete_flow_can_be_followed the_complete_flow_can_be_followed_on_sqlite the_complete_flow_can_be_followed_on_postgres,
-    six_ids_go_on_in_a_batch six_ids_go_on_in_a_batch_on_sqlite six_ids_go_on_in_a_batch_on_postgres,
-    only_an_approved_reward_can_be_fulfilled only_an_approved_reward_can_be_fulfilled_on_sqlite only_an_approved_reward_can_be_fulfilled_on_postgres,
-    lists_have_pages_filters_and_notes lists_have_pages_filters_and_notes_on_sqlite lists_have_pages_filters_and_notes_on_postgres,
-    the_key_and_the_account_must_agree the_key_and_the_account_must_agree_on_sqlite the_key_and_the_account_must_agree_on_postgres,
+    the_complete_flow_can_be_followed,
+    six_ids_go_on_in_a_batch,
+    only_an_approved_reward_can_be_fulfilled,
+    lists_have_pages_filters_and_notes,
+    the_key_and_the_account_must_agree,
 }

@@ -129,7 +129,7 @@ async fn what_a_plan_cannot_say_is_refused_with_its_field(engine: Engine) {
             "rewards_for_promoters[0].product_ids",
         ),
         (json!({"rewards_for_promoters": [{"reward_id": 99}]}), 400, "rewards_for_promoters[0].reward_id"),
-        (json!({"rewards_for_promoters": [{"reward_id": for_referrals}]}), 422, "reward_id"),
+        (json!({"rewards_for_promoters": [{"reward_id": for_referrals}]}), 422, "rewards_for_promoters[0].reward_id"),
         (json!({"upgrade_details": {"campaign_id": 1, "amount": 3, "metric": "customers"}}), 422, "upgrade_details"),
         (json!({"ref_token_param": "?who"}), 400, "ref_token_param"),
         (json!({"landing_url": "ftp://x"}), 400, "landing_url"),

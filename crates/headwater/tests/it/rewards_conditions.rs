@@ -53,7 +53,11 @@ async fn campaign(broker: &Broker, promoters: Vec<(Value, Value)>, referrals: Ve
     let body = json!({"name": "Points", "landing_url": "https://broker.example/join", "ref_token_param": "?via",
         "visitor_cookie_life": 60, "rewards_for_promoters": lists[0], "rewards_for_referrals": lists[1]});
     let campaign = made(broker, "campaigns", body).await;
-    assert_eq!(campaign["rewards_for_promoters"], json!(lists[0]), "it shows what was said");
+    let mut shown = lists[0].clone();
+    for entry in &mut shown {
+        entry["apply_on"] = entry.get("apply_on").cloned().unwrap_or_else(|| "all".into());
+    }
+    assert_eq!(campaign["rewards_for_promoters"], json!(shown), "it shows what was said, and all where nothing was");
     let body = json!({"email": "ib@example.org", "initial_campaign_id": campaign["id"]});
     let promoter = made(broker, "promoters", body).await;
     promoter["promoter_campaigns"][0]["ref_token"].as_str().expect("a token").to_owned()

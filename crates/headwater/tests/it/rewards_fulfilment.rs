@@ -133,6 +133,31 @@ async fn what_is_denied_before_the_answer_stays_denied(engine: Engine) {
     assert!(audit.iter().all(|row| row["action"] != "commission.fulfilled"), "{audit:?}");
 }
 
+async fn a_webhook_that_goes_leaves_its_rewards_with_issues(engine: Engine) {
+    let (broker, mut receiver, webhook) = asked(engine).await;
+    let mut other = Receiver::start().await;
+    let new = json!({"url": other.url, "event_types": ["payout.updated"]});
+    assert_eq!(rewards(&broker, Method::POST, "/api/v2/company/webhooks", &new).await.0, 201);
+    receiver.answers(500);
+    receiver.answers(500);
+    sells(&broker, "inv_1").await;
+    let id = question(&mut receiver).await["data"]["id"].clone();
+    question(&mut receiver).await;
+    // Its third question is minutes away.
+    let path = format!("/api/v2/company/webhooks/{}", webhook["id"]);
+    assert_eq!(rewards(&broker, Method::DELETE, &path, &Value::Null).await.0, 200);
+    let payout = payout_once(&broker, &id, |payout| payout["has_issues"] == true).await;
+    let told = other.next().await.json();
+    assert_eq!((&told["event_type"], &told["entity_id"]), (&"payout.updated".into(), &payout["id"]), "{told}");
+    assert_eq!((&told["changes"], &told["data"]["has_issues"]), (&json!({"has_issues": [false, true]}), &true.into()));
+    let commission = read(&broker, &format!("/api/v1/commissions/{id}")).await;
+    assert_eq!(commission["has_issues"], true, "{commission}");
+    let (_, done) =
+        rewards(&broker, Method::POST, "/api/v2/company/commissions/mark_fulfilled", &json!({"ids": [id]})).await;
+    assert_eq!(done["failed_count"], 0, "{done}");
+    assert_eq!(read(&broker, &format!("/api/v1/commissions/{id}")).await["has_issues"], false);
+}
+
 async fn it_is_asked_for_by_name_alone(engine: Engine) {
     let (broker, mut receiver, _) = asked(engine).await;
     let (_, types) = rewards(&broker, Method::GET, "/api/v2/company/webhooks/event_types", &Value::Null).await;
@@ -147,5 +172,6 @@ on_both_engines! {
     a_receiver_says_what_it_delivered,
     who_does_not_answer_is_asked_again,
     what_is_denied_before_the_answer_stays_denied,
+    a_webhook_that_goes_leaves_its_rewards_with_issues,
     it_is_asked_for_by_name_alone,
 }

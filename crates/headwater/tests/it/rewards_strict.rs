@@ -226,25 +226,11 @@ async fn a_sale_by_hand_is_of_its_day(engine: Engine) {
     assert_eq!((status, error["errors"]["created_at"].is_array()), (400, true), "{error}");
 }
 
-macro_rules! on_both_engines {
-    ($($claim:ident $sqlite:ident $postgres:ident),+ $(,)?) => {$(
-        #[tokio::test]
-        async fn $sqlite() {
-            $claim(Engine::Sqlite).await;
-        }
-
-        #[tokio::test]
-        async fn $postgres() {
-            $claim(Engine::Postgres).await;
-        }
-    )+};
-}
-
 on_both_engines! {
-    what_is_not_read_is_refused what_is_not_read_is_refused_on_sqlite what_is_not_read_is_refused_on_postgres,
-    a_refund_is_at_most_its_sale a_refund_is_at_most_its_sale_on_sqlite a_refund_is_at_most_its_sale_on_postgres,
-    a_refund_before_its_sale_takes_back_all_of_it a_refund_before_its_sale_takes_back_all_of_it_on_sqlite a_refund_before_its_sale_takes_back_all_of_it_on_postgres,
-    refunds_at_once_are_together_the_whole_sale refunds_at_once_are_together_the_whole_sale_on_sqlite refunds_at_once_are_together_the_whole_sale_on_postgres,
-    what_is_approved_by_itself_is_told_in_order what_is_approved_by_itself_is_told_in_order_on_sqlite what_is_approved_by_itself_is_told_in_order_on_postgres,
-    a_sale_by_hand_is_of_its_day a_sale_by_hand_is_of_its_day_on_sqlite a_sale_by_hand_is_of_its_day_on_postgres,
+    what_is_not_read_is_refused,
+    a_refund_is_at_most_its_sale,
+    a_refund_before_its_sale_takes_back_all_of_it,
+    refunds_at_once_are_together_the_whole_sale,
+    what_is_approved_by_itself_is_told_in_order,
+    a_sale_by_hand_is_of_its_day,
 }

@@ -3,7 +3,7 @@
 //! 200 where all is done within the call, 202 where it goes on; a call that moved nothing at all is 422. Leaves what is
 //! done to the operations.
 
-use super::asked::{Address, Query, number_in_path, one_of};
+use super::asked::{Address, Known, Query, number_in_path, one_of};
 use super::caller::{Caller, with_rewards_key};
 use super::commissions::between_commas;
 use super::ids;
@@ -21,6 +21,7 @@ use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
+const KNOWN: Known<'static> = Known { filters: &["status[]"], flat: &["status"], ..Known::NOTHING };
 const STATUSES: [&str; 5] = ["pending", "in_progress", "completed", "failed", "stopped"];
 
 /// List batches
@@ -59,11 +60,13 @@ async fn asked(
     caller: &Caller,
     address: &Address,
 ) -> Result<(Page, Vec<BatchStory>, i64), RewardsError> {
-    let query = Query::parse(&address.query, &["status[]"], &[])?;
+    let query = Query::parse(&address.query, &KNOWN)?;
     let page = Page::parse(&query, PER_PAGE)?;
     let mut asked = query.filter_list("status");
-    if asked.is_empty() {
-        asked.extend(query.filter_or_plain("status")?);
+    if asked.len() < 2 {
+        asked = query.filter_or_plain("status")?.into_iter().collect();
+    } else if query.text("status").is_some() {
+        return Err(RewardsError::invalid_params("filters[status] and status disagree."));
     }
     for status in &asked {
         one_of("status", Some(status), &STATUSES)?;
@@ -111,6 +114,7 @@ pub async fn start(
     let story = state.app.batch_start(caller.account, request).await?;
     if story.batch.finished_at.is_some() && story.is_refused() {
         let errors: Vec<_> = story.errors.iter().map(said).collect();
+        let errors: Vec<_> = errors.iter().map(|error| error.trim_end_matches('.')).collect();
         return Err(RewardsError::operation_failed(format!("Nothing was done: {}.", errors.join("; "))));
     }
     Ok(story)

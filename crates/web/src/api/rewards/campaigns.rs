@@ -2,7 +2,7 @@
 //!
 //! Leaves what rewards make of a plan to `app::campaign`. Invariant: what is shown is what the program is set to.
 
-use super::asked::{Address, Query, number_in_path};
+use super::asked::{Address, Known, Query, number_in_path};
 use super::caller::with_rewards_key;
 use super::page::{PER_PAGE, Page};
 use super::problem::RewardsError;
@@ -27,7 +27,7 @@ use serde_json::{Map, Value, json};
     security(("rewards_key" = [])), responses((status = 200, description = "A page of campaigns, newest first", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let page = Page::parse(&Query::parse(&address.query, &[], &[])?, PER_PAGE)?;
+        let page = Page::parse(&Query::parse(&address.query, &Known::NOTHING)?, PER_PAGE)?;
         let mut all = state.app.campaign_list(caller.account);
         all.reverse();
         Ok(page.answer_all(&address, &all, |program| to_wire(program)))

@@ -3,7 +3,7 @@
 //! A chart is a report of one column (`app::report`) in the shape that is published for it; the longer its range, the longer its
 //! periods. Leaves what a figure is to `report_body`.
 
-use super::asked::{Address, Query, number_in_path, one_of, yes_or_no};
+use super::asked::{Address, Known, Query, number_in_path, one_of, yes_or_no};
 use super::caller::{Caller, with_rewards_key};
 use super::problem::RewardsError;
 use super::report_body::{currency, shown};
@@ -119,7 +119,7 @@ fn body(chart: &Chart, rows: &[Value]) -> Value {
 }
 
 fn asked(state: &WebState, address: &Address) -> Result<Chart, RewardsError> {
-    let query = Query::parse(&address.query, &[], &[])?;
+    let query = Query::parse(&address.query, &Known::NOTHING)?;
     let now = state.app.clock.now();
     let date = |name: &str| {
         let wrong = || RewardsError::invalid_params(format!("{name} must be a date, as in 2026-01-31."));

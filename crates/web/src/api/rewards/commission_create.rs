@@ -35,7 +35,6 @@ const NOTE_CHARS_MAX: usize = 2000;
 const UNITS: [&str; 6] = ["cash", "points", "credits", "free_months", "mon_discount", "discount_per"];
 /// Tiers of one sale.
 const OF_ONE_SALE_MAX: i64 = 100;
-const BILLING_PERIODS: [&str; 3] = ["monthly", "yearly", "one_time"];
 
 /// Make commissions
 ///
@@ -131,7 +130,7 @@ fn said(fields: &Fields<'_>) -> Result<Map<String, Value>, RewardsError> {
         said.insert(PLAN.to_owned(), plan.into());
     }
     let (what, period) = (BILLING_PERIOD, fields.optional_string(BILLING_PERIOD)?);
-    if let Some(period) = one_of(what, period.as_deref(), &BILLING_PERIODS).map_err(|e| field_error(what, &e))? {
+    if let Some(period) = one_of(what, period.as_deref(), &track::BILLING_PERIODS).map_err(|e| e.about(what))? {
         said.insert(what.to_owned(), period.into());
     }
     Ok(said)
@@ -167,7 +166,7 @@ async fn custom(
     let currency = Currency::parse(&program.settings.currency);
     let currency = currency.ok_or_else(|| RewardsError::invalid("unit", "The campaign has no currency."))?;
     let named = fields.optional_string("unit")?;
-    let unit = match one_of("unit", named.as_deref(), &UNITS).map_err(|error| field_error("unit", &error))? {
+    let unit = match one_of("unit", named.as_deref(), &UNITS).map_err(|error| error.about("unit"))? {
         None | Some("cash") => Unit::Currency(currency),
         Some(name) => Unit::parse(name, currency).expect("each of these names is a unit"),
     };
@@ -200,9 +199,4 @@ fn custom_date(fields: &Fields<'_>) -> Result<Option<Date>, RewardsError> {
 
 fn note(fields: &Fields<'_>, name: &str) -> Result<Option<String>, RewardsError> {
     Ok(fields.optional_string_up_to(name, NOTE_CHARS_MAX)?.filter(|note| !note.is_empty()))
-}
-
-/// The complaint about a word of a query, about a field of a body.
-fn field_error(field: &str, error: &RewardsError) -> RewardsError {
-    RewardsError::invalid(field, error.message())
 }

@@ -2,7 +2,7 @@
 //!
 //! Leaves approving and fulfilling to `commission_actions`, and the JSON of a commission to the domain, which webhooks share.
 
-use super::asked::{Address, Direction, Query, number_in_path, one_of, yes_or_no};
+use super::asked::{Address, Direction, Known, Query, number_in_path, one_of, yes_or_no};
 use super::caller::with_rewards_key;
 use super::page::{PER_PAGE, Page};
 use super::problem::RewardsError;
@@ -22,7 +22,7 @@ use serde_json::Value;
 /// A note, in characters.
 const NOTE_CHARS_MAX: usize = 2000;
 
-pub(super) const FILTERS: [&str; 15] = [
+const FILTERS: [&str; 15] = [
     "status",
     "unit",
     "paid",
@@ -40,7 +40,10 @@ pub(super) const FILTERS: [&str; 15] = [
     "fraud_check[]",
 ];
 const FRAUD_CHECK: &str = "fraud_check";
-pub(super) const SORTINGS: [&str; 4] = ["sale_amount", "amount", "created_at", "referral"];
+const SORTINGS: [&str; 4] = ["sale_amount", "amount", "created_at", "referral"];
+/// What the list reads, a partner's too.
+pub(super) const KNOWN: Known<'static> =
+    Known { filters: &FILTERS, flat: &["status", "unit"], sortings: &SORTINGS, has_ids: true, ..Known::NOTHING };
 const STATUSES: [&str; 3] = ["pending", "approved", "denied"];
 const UNITS: [&str; 6] = ["cash", "points", "credits", "free_months", "mon_discount", "discount_per"];
 const FRAUD_CHECKS: [&str; 4] = ["no_suspicion", "same_ip_suspicion", "same_promoter_email", "ad_source"];
@@ -72,7 +75,7 @@ pub(super) const DUE_PERIODS: [&str; 3] = ["next", "overdue", "custom"];
     responses((status = 200, description = "A page; totals are in headers", body = Value)))]
 pub async fn list(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &FILTERS, &SORTINGS)?;
+        let query = Query::parse(&address.query, &KNOWN)?;
         let page = Page::parse(&query, PER_PAGE)?;
         let (filter, order) = (filter(&query)?, order(&query)?);
         let shown = state.app.commissions_shown(caller.account, filter, order, page.page, page.per_page).await?;
@@ -134,7 +137,7 @@ pub(super) fn filter(query: &Query) -> Result<ShownFilter, RewardsError> {
         status: status.map(str::to_owned),
         unit: unit.map(str::to_owned),
         ids: query.ids()?.map(|ids| between_commas(&ids)),
-        part: query.text("q").map(str::to_lowercase),
+        part: query.search(),
         is_paid: flag("paid")?,
         is_fulfilled: flag("fulfilled")?,
         sale_amount_from,
@@ -187,7 +190,7 @@ mod tests {
     use super::*;
 
     fn read_filter(text: &str) -> Result<ShownFilter, &'static str> {
-        let query = Query::parse(text, &FILTERS, &SORTINGS).map_err(|error| error.code())?;
+        let query = Query::parse(text, &KNOWN).map_err(|error| error.code())?;
         filter(&query).map_err(|error| error.code())
     }
 

@@ -3,7 +3,7 @@
 //! Leaves letting in and barring to the calls about promoters, which may name several.
 
 use super::amount;
-use super::asked::{Address, Query, number_in_path, one_of};
+use super::asked::{Address, Known, Query, number_in_path, one_of};
 use super::caller::with_rewards_key;
 use super::campaigns;
 use super::page::{PER_PAGE, Page};
@@ -32,6 +32,8 @@ use url::Url;
 /// Rows of a search.
 const FOUND_MAX: usize = 5;
 const LINKS_MAX: usize = 1000;
+const KNOWN: Known<'static> =
+    Known { filters: &["campaign_id[]", "promoter_id[]", "state"], has_ids: true, ..Known::NOTHING };
 /// Every state by its name.
 const STATES: [&str; 5] = ["pending", "accepted", "rejected", "blocked", "inactive"];
 
@@ -40,11 +42,11 @@ const STATES: [&str; 5] = ["pending", "accepted", "rejected", "blocked", "inacti
     security(("rewards_key" = [])), responses((status = 200, description = "A page of memberships, newest first", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &["campaign_id[]", "promoter_id[]", "state"], &[])?;
+        let query = Query::parse(&address.query, &KNOWN)?;
         let page = Page::parse(&query, PER_PAGE)?;
         let (campaigns, promoters) = (query.filter_numbers("campaign_id")?, query.filter_numbers("promoter_id")?);
         let (ids, wanted) = (query.ids()?, one_of("filters[state]", query.filter("state"), &STATES)?);
-        let mut all = matching(&state.app, caller.account, query.text("q"));
+        let mut all = matching(&state.app, caller.account, query.search().as_deref());
         all.retain(|membership| {
             (campaigns.is_empty() || campaigns.contains(&membership.program.0))
                 && (promoters.is_empty() || promoters.contains(&membership.partner.0))
@@ -66,10 +68,10 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
     security(("rewards_key" = [])), responses((status = 200, description = "At most five memberships", body = Value)))]
 pub async fn search(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &[], &[])?;
-        let part = query.text("q").ok_or_else(|| RewardsError::invalid_params("q is required."))?;
+        let query = Query::parse(&address.query, &Known::NOTHING)?;
+        let part = query.search().ok_or_else(|| RewardsError::invalid_params("q is required."))?;
         let mut rows = Vec::new();
-        for membership in matching(&state.app, caller.account, Some(part)).iter().take(FOUND_MAX) {
+        for membership in matching(&state.app, caller.account, Some(&part)).iter().take(FOUND_MAX) {
             rows.push(shown(&state.app, membership).await?);
         }
         Ok(Json(Value::Array(rows)).into_response())
@@ -96,8 +98,14 @@ pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id):
 #[utoipa::path(get, path = "/api/v2/company/promoter_campaigns/{id}/referral_links", operation_id = "rewards_membership_links",
     tag = "Rewards", security(("rewards_key" = [])), params(("id" = String, Path, description = "Its number")),
     responses((status = 200, description = "Its links, the default one first", body = Value)))]
-pub async fn links(State(state): State<WebState>, headers: HeaderMap, Path(id): Path<String>) -> Response {
+pub async fn links(
+    State(state): State<WebState>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    address: Address,
+) -> Response {
     with_rewards_key!(state, headers, |caller| {
+        let page = Page::parse_of_short(&Query::parse(&address.query, &Known::NOTHING)?)?;
         let id = MembershipId(number_in_path(&id, "promoter_campaign")?);
         let membership = state.app.membership_read(caller.account, id)?;
         let directory = state.app.directory();
@@ -113,11 +121,12 @@ pub async fn links(State(state): State<WebState>, headers: HeaderMap, Path(id): 
             json!({"id": link.public_id(), "url": url, "landing_page": link.landing_page.as_str(), "is_default": false,
                 "created_at": link.created.iso8601()})
         }));
-        Ok(Json(Value::Array(rows)).into_response())
+        Ok(page.answer_all(&address, &rows, Value::clone))
     })
 }
 
 fn from_wire(fields: &Fields<'_>) -> Result<MembershipChange, RewardsError> {
+    fields.refuse_null(&["state", "ref_token"])?;
     let state = fields.optional_string("state")?;
     let unknown = || RewardsError::invalid("state", format!("state must be one of {}.", STATES.join(", ")));
     let state = state.map(|name| MemberState::parse(&name).ok_or_else(unknown)).transpose()?;
@@ -129,18 +138,21 @@ fn from_wire(fields: &Fields<'_>) -> Result<MembershipChange, RewardsError> {
             data.insert(name.into(), text.into());
         }
     }
+    let is_web = |text: &str| Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    if data.get("direct_url").and_then(Value::as_str).is_some_and(|text| !text.is_empty() && !is_web(text)) {
+        return Err(RewardsError::invalid("direct_url", "direct_url must be an http or https URL."));
+    }
     Ok(MembershipChange { state, ref_token: fields.optional_string("ref_token")?, data })
 }
 
 /// Memberships whose promoter or token has this part in it, newest first.
 fn matching(app: &App, account: AccountId, part: Option<&str>) -> Vec<Arc<Membership>> {
     let directory = app.directory();
-    let part = part.map(str::to_lowercase);
     let fits = |membership: &Membership| {
-        let Some(part) = &part else { return true };
+        let Some(part) = part else { return true };
         let partner = directory.partner_by_id(account, membership.partner);
         let texts = partner.map(|p| [Some(p.row.name.clone()), p.row.email.clone()]).into_iter().flatten().flatten();
-        texts.chain([membership.row.ref_token.clone()]).any(|text| text.to_lowercase().contains(part.as_str()))
+        texts.chain([membership.row.ref_token.clone()]).any(|text| text.to_lowercase().contains(part))
     };
     let mut all: Vec<_> = directory.memberships(account).filter(|membership| fits(membership)).cloned().collect();
     all.reverse();

@@ -11,6 +11,8 @@ use serde_json::Value;
 pub const PER_PAGE: i64 = 20;
 /// The same for the lists of webhooks and their deliveries.
 pub const PER_PAGE_OF_WEBHOOKS: i64 = 25;
+/// Rows of a short list, and of a report, where no page is asked for.
+const WHOLE: i64 = 1000;
 const PER_PAGE_MAX: i64 = 100;
 /// Far beyond any list.
 const PAGE_MAX: i64 = 1_000_000_000;
@@ -31,6 +33,11 @@ impl Page {
             page: whole(query, "page", PAGE_MAX)?.unwrap_or(1),
             per_page: whole(query, "per_page", PER_PAGE_MAX)?.unwrap_or(per_page),
         })
+    }
+
+    /// The same of a short list, which comes whole where no page is asked for.
+    pub fn parse_of_short(query: &Query) -> Result<Self, RewardsError> {
+        Self::parse(query, if query.text("page").is_some() { PER_PAGE } else { WHOLE })
     }
 
     /// Rows before this page.
@@ -89,9 +96,10 @@ fn whole(query: &Query, name: &str, most: i64) -> Result<Option<i64>, RewardsErr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::rewards::asked::Known;
 
     fn page(query: &str) -> Result<Page, RewardsError> {
-        Page::parse(&Query::parse(query, &[], &[])?, PER_PAGE)
+        Page::parse(&Query::parse(query, &Known::NOTHING)?, PER_PAGE)
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! units are never added.
 
 use super::amount::{to_wire, unit_name};
-use super::asked::{Address, Direction, Query, one_of, yes_or_no};
+use super::asked::{Address, Direction, Known, Query, one_of, yes_or_no};
 use super::caller::with_rewards_key;
 use super::commissions::{DUE_PERIODS, between_commas, numbers};
 use super::page::{PER_PAGE, Page};
@@ -27,8 +27,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const GROUPED_MAX: i64 = 10_000;
 const STATUSES: [&str; 5] = ["pending", "processing", "completed", "failed", "cancelled"];
 const METHODS: [&str; 7] = ["paypal", "bank", "wise", "crypto", "custom", "dots", "not_set"];
-pub(super) const SORTINGS: [&str; 3] = ["amount", "period_start", "period_end"];
-pub(super) const FILTERS: [&str; 10] = [
+const SORTINGS: [&str; 3] = ["amount", "period_start", "period_end"];
+const FILTERS: [&str; 10] = [
     "status",
     "campaign_id[]",
     "payments_batch_id[]",
@@ -40,9 +40,13 @@ pub(super) const FILTERS: [&str; 10] = [
     "only_payable",
     "group_ref",
 ];
+/// What a partner's own list reads; the company's has more filters.
+pub(super) const KNOWN: Known<'static> =
+    Known { filters: &FILTERS, flat: &["status"], sortings: &SORTINGS, has_ids: true, ..Known::NOTHING };
 const MIN_PAYMENT: &str = "min_payment";
 /// What the promoter's referrals are suspected of. A partner's own list does not have it.
 const SUSPECTED: &str = "fraud_suspicions[]";
+const STATS_BY: &str = "stats_by";
 const STATISTICS: [(&str, PayoutGrouping); 3] = [
     ("paid_period", PayoutGrouping::PaidPeriod),
     ("status", PayoutGrouping::Status),
@@ -77,7 +81,7 @@ pub(super) struct Asked {
     responses((status = 200, description = "A page; totals are in headers", body = Value)))]
 pub async fn list(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &[&FILTERS[..], &[SUSPECTED]].concat(), &SORTINGS)?;
+        let query = Query::parse(&address.query, &Known { filters: &[&FILTERS[..], &[SUSPECTED]].concat(), ..KNOWN })?;
         let page = Page::parse(&query, PER_PAGE)?;
         let Asked { mut filter, method, order } = asked(&state, caller.account, &query)?;
         narrow_by_suspicion(&state, caller.account, &query, &mut filter).await?;
@@ -96,14 +100,21 @@ pub async fn list(State(state): State<WebState>, address: Address, headers: Head
     responses((status = 200, description = "`{meta, data}`", body = Value)))]
 pub async fn stats(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &[], &[])?;
-        let wanted: Vec<_> = STATISTICS.iter().filter(|(name, _)| query.is_set("stats_by", name)).collect();
-        let wanted = if wanted.is_empty() { STATISTICS.iter().collect() } else { wanted };
+        let names = STATISTICS.map(|(name, _)| name);
+        let query = Query::parse(&address.query, &Known { words: &[(STATS_BY, &names)], ..Known::NOTHING })?;
+        let mut asked = Vec::new();
+        for (name, grouping) in STATISTICS {
+            let wanted = yes_or_no(&format!("{STATS_BY}[{name}]"), query.word(STATS_BY, name))?;
+            asked.push((name, grouping, wanted));
+        }
+        let some = asked.iter().any(|(.., wanted)| *wanted == Some(true));
+        let wanted =
+            asked.into_iter().filter(|(.., wanted)| if some { *wanted == Some(true) } else { *wanted != Some(false) });
         let mut data = Map::new();
-        for (name, grouping) in wanted {
-            let sums = state.app.payout_sums(caller.account, None, *grouping).await?;
+        for (name, grouping, _) in wanted {
+            let sums = state.app.payout_sums(caller.account, None, grouping).await?;
             let rows = sums.iter().filter(|sum| !sum.group.is_empty()).map(|sum| statistic(name, sum)).collect();
-            data.insert((*name).to_owned(), Value::Array(rows));
+            data.insert(name.to_owned(), Value::Array(rows));
         }
         Ok(Json(json!({"meta": {}, "data": data})).into_response())
     })
@@ -117,7 +128,7 @@ pub async fn stats(State(state): State<WebState>, address: Address, headers: Hea
 pub async fn due_stats(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_rewards_key!(state, headers, |caller| {
         // It has no filters: one that is asked for is refused.
-        Query::parse(&address.query, &[], &[])?;
+        Query::parse(&address.query, &Known::NOTHING)?;
         let sums = state.app.payout_sums(caller.account, None, PayoutGrouping::DuePeriod).await?;
         Ok(Json(json!({"meta": {}, "data": due(&sums, state.app.clock.now())})).into_response())
     })
@@ -156,7 +167,8 @@ pub(super) fn due(sums: &[PayoutSum], now: Instant) -> Value {
     responses((status = 200, description = "`{data, meta}`", body = Value)))]
 pub async fn group_by_promoters(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &[&FILTERS[..], &[MIN_PAYMENT, SUSPECTED]].concat(), &SORTINGS)?;
+        let filters = [&FILTERS[..], &[MIN_PAYMENT, SUSPECTED]].concat();
+        let query = Query::parse(&address.query, &Known { filters: &filters, ..KNOWN })?;
         let page = Page::parse(&query, PER_PAGE)?;
         let details = yes_or_no("include_payout_method_details", query.text("include_payout_method_details"))?;
         let wrong = || RewardsError::invalid_params("filters[min_payment] must be a whole number.");
@@ -259,7 +271,7 @@ pub(super) fn asked(state: &WebState, account: AccountId, query: &Query) -> Resu
         period_end_from: end_from.map(|at| at.0),
         period_end_to: end_to.map(|at| at.0 - 1),
         promoter_id: promoters.first().copied(),
-        promoter_ids: query.text("q").map(|text| found(state, account, text)),
+        promoter_ids: query.search().map(|text| found(state, account, &text)),
         only_payable: only_payable == Some(true),
         ..PayoutShownFilter::default()
     };
@@ -301,10 +313,9 @@ async fn narrow_by_suspicion(
     Ok(())
 }
 
-/// The promoters in whose name or email a text is, as the store takes lists.
+/// The promoters in whose name or email a text in lower case is, as the store takes lists.
 fn found(state: &WebState, account: AccountId, text: &str) -> String {
-    let text = text.to_lowercase();
-    let has = |part: &str| part.to_lowercase().contains(&text);
+    let has = |part: &str| part.to_lowercase().contains(text);
     let partners = state.app.directory().partners(account);
     let fits = partners.iter().filter(|p| has(&p.row.name) || p.row.email.as_deref().is_some_and(has));
     between_commas(&fits.map(|partner| partner.id.0).collect::<Vec<_>>())

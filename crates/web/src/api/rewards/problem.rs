@@ -67,6 +67,12 @@ impl RewardsError {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, code: "invalid_params", ..Self::invalid(field, message) }
     }
 
+    /// The same complaint about a field of a body.
+    #[must_use]
+    pub fn about(self, field: &str) -> Self {
+        Self::invalid(field, self.message)
+    }
+
     /// 422 `operation_failed`: the state of things does not allow it.
     pub fn operation_failed(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "operation_failed", message)

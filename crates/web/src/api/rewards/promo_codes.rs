@@ -1,6 +1,6 @@
 //! Promo codes: list, create, read, change, delete.
 
-use super::asked::{Address, Query, number_in_path};
+use super::asked::{Address, Known, Query, number_in_path};
 use super::caller::with_rewards_key;
 use super::campaigns::document;
 use super::page::{PER_PAGE, Page};
@@ -18,14 +18,18 @@ use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
+const MEMBER: &str = "promoter_campaign_id";
+/// Published without brackets.
+const KNOWN: Known<'static> =
+    Known { filters: &["promoter_campaign_id"], flat: &["promoter_campaign_id"], ..Known::NOTHING };
+
 /// List promo codes
 #[utoipa::path(get, path = "/api/v2/company/promo_codes", operation_id = "rewards_promo_code_list", tag = "Rewards",
     security(("rewards_key" = [])), responses((status = 200, description = "A page of codes, newest first", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &["promoter_campaign_id"], &[])?;
+        let query = Query::parse(&address.query, &KNOWN)?;
         let page = Page::parse(&query, PER_PAGE)?;
-        // Published without brackets.
         let wrong = || RewardsError::invalid_params("promoter_campaign_id must be a whole number from 1 on.");
         let of = query.filter_or_plain("promoter_campaign_id")?;
         let of = of.map(|text| plain_number(text).ok_or_else(wrong)).transpose()?.map(MembershipId);
@@ -43,10 +47,8 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Bod
     with_rewards_key!(state, headers, |caller| {
         let mut asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
         let code = code(&mut asked)?.ok_or_else(|| RewardsError::invalid("code", "code is required."))?;
-        let membership = asked.remove("promoter_campaign_id").and_then(|id| id.as_i64());
-        let missing = || RewardsError::invalid("promoter_campaign_id", "promoter_campaign_id is required, a number.");
-        let membership = MembershipId(membership.ok_or_else(missing)?);
-        let row = state.app.promo_code_create(caller.account, membership, &code, own(asked)).await?;
+        let membership = member_in(&mut asked)?.ok_or_else(missing_member)?;
+        let row = state.app.promo_code_create(caller.account, membership, &code, asked).await?;
         Ok((StatusCode::CREATED, Json(to_wire(&row))).into_response())
     })
 }
@@ -70,8 +72,11 @@ pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id):
     with_rewards_key!(state, headers, |caller| {
         let id = number_in_path(&id, "promo_code")?;
         let mut asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
+        stays(&asked)?;
         let code = code(&mut asked)?;
-        let row = state.app.promo_code_patch(caller.account, id, code.as_deref(), own(asked)).await?;
+        let before = state.app.promo_code_read(caller.account, id).await?;
+        stays_with(&before, member_in(&mut asked)?)?;
+        let row = state.app.promo_code_patch(caller.account, id, code.as_deref(), asked).await?;
         Ok(Json(to_wire(&row)).into_response())
     })
 }
@@ -97,11 +102,38 @@ pub(super) fn code(asked: &mut Map<String, Value>) -> Result<Option<String>, Rew
     }
 }
 
-pub(super) fn own(mut asked: Map<String, Value>) -> Map<String, Value> {
-    for name in ["id", "created_at", "promoter_campaign_id"] {
-        asked.remove(name);
+/// A code can become another one, and not none.
+pub(super) fn stays(asked: &Map<String, Value>) -> Result<(), RewardsError> {
+    match asked.get("code") {
+        Some(Value::Null) => {
+            Err(RewardsError::invalid("code", "code cannot be cleared: send a value, or leave it out."))
+        }
+        _ => Ok(()),
     }
-    asked
+}
+
+/// Whose a code is to be.
+pub(super) fn member_in(asked: &mut Map<String, Value>) -> Result<Option<MembershipId>, RewardsError> {
+    match asked.remove(MEMBER) {
+        None | Some(Value::Null) => Ok(None),
+        Some(id) => match id.as_i64() {
+            Some(id) => Ok(Some(MembershipId(id))),
+            None => Err(RewardsError::invalid(MEMBER, format!("{MEMBER} must be a whole number."))),
+        },
+    }
+}
+
+pub(super) fn missing_member() -> RewardsError {
+    RewardsError::invalid(MEMBER, format!("{MEMBER} is required: send the number of a membership."))
+}
+
+/// A code is its member's for good: sales that named it are.
+pub(super) fn stays_with(row: &PromoCodeRow, member: Option<MembershipId>) -> Result<(), RewardsError> {
+    if member.is_none_or(|member| member.0 == row.membership_id) {
+        return Ok(());
+    }
+    let message = format!("{MEMBER} cannot be changed: delete the code, and create it for the other membership.");
+    Err(RewardsError::inexpressible(MEMBER, message))
 }
 
 /// A code as it is shown.

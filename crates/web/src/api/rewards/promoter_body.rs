@@ -16,18 +16,24 @@ const BYTES_MAX: usize = 16 * 1024;
 pub fn from_wire(fields: &Fields<'_>) -> Result<PromoterRequest, RewardsError> {
     let mut said = Map::new();
     for name in KEPT {
-        let Some(raw) = fields.raw(name) else {
-            if fields.is_null(name) {
-                said.insert(name.into(), Value::Null);
-            }
-            continue;
-        };
+        let Some(raw) = fields.raw(name) else { continue };
         if raw.len() > BYTES_MAX {
             return Err(RewardsError::invalid(name, format!("{name} must have at most {BYTES_MAX} bytes.")));
         }
         let value: Value = serde_json::from_str(raw).unwrap_or_default();
-        if matches!(name, "profile" | "custom_fields") && !value.is_object() {
-            return Err(RewardsError::invalid(name, format!("{name} must be an object.")));
+        let kind = match name {
+            "profile" | "custom_fields" if !value.is_object() && !value.is_null() => Some("an object"),
+            "note" if !value.is_string() && !value.is_null() => Some("a string"),
+            "drip_emails" if !value.is_boolean() && !value.is_null() => Some("true or false"),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            return Err(RewardsError::invalid(name, format!("{name} must be {kind}.")));
+        }
+        let part_of_name = |part: &&str| value.get(*part).is_some_and(|part| !part.is_string() && !part.is_null());
+        if let Some(part) = ["first_name", "last_name"].into_iter().find(part_of_name).filter(|_| name == "profile") {
+            let field = format!("{name}.{part}");
+            return Err(RewardsError::invalid(field.clone(), format!("{field} must be a string.")));
         }
         said.insert(name.into(), value);
     }
@@ -39,16 +45,25 @@ pub fn from_wire(fields: &Fields<'_>) -> Result<PromoterRequest, RewardsError> {
     if email.as_deref() == Some("") {
         return Err(RewardsError::invalid("email", "email can not be blank."));
     }
+    let cust_id = fields.optional_string_up_to("cust_id", 128)?;
+    if cust_id.as_deref().is_some_and(|id| id.trim().is_empty()) {
+        return Err(RewardsError::invalid("cust_id", "cust_id can not be blank."));
+    }
     let parent = fields.optional_integer("parent_promoter_id")?.map(PartnerId);
     let is_cleared = fields.is_null("parent_promoter_id");
     Ok(PromoterRequest {
         email,
         name,
-        cust_id: fields.optional_string_up_to("cust_id", 128)?,
+        cust_id,
         parent: if is_cleared { Some(None) } else { parent.map(Some) },
         ref_token: fields.optional_string("ref_token")?,
         said,
     })
+}
+
+/// Refuses `null` where there is something that it would take away; what is shown as `null` may be sent back.
+pub(super) fn refuse_cleared(fields: &Fields<'_>, name: &str, is_there: bool) -> Result<(), RewardsError> {
+    if is_there { Ok(fields.refuse_null(&[name])?) } else { Ok(()) }
 }
 
 /// The campaign that a body names.

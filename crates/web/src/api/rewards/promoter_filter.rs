@@ -3,7 +3,7 @@
 //! Partners are in memory, so they are narrowed here; what they brought is counted once for all of them. Leaves how one is shown
 //! to `promoters`.
 
-use super::asked::{Direction, Query, one_of, yes_or_no};
+use super::asked::{Direction, Known, Query, one_of, yes_or_no};
 use super::problem::RewardsError;
 use super::promoters::{AllFigures, stats};
 use headwater_app::app::App;
@@ -16,7 +16,7 @@ use headwater_domain::time::Instant;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub(super) const FILTERS: [&str; 12] = [
+const FILTERS: [&str; 12] = [
     "revenue_amount..",
     "customers_count..",
     "referrals_count..",
@@ -30,8 +30,10 @@ pub(super) const FILTERS: [&str; 12] = [
     "fraud_suspicions[]",
     "inactivity{metric,days}",
 ];
-pub(super) const SORTINGS: [&str; 5] =
-    ["clicks_count", "referrals_count", "customers_count", "revenue_amount", "joined_at"];
+const SORTINGS: [&str; 5] = ["clicks_count", "referrals_count", "customers_count", "revenue_amount", "joined_at"];
+/// What the list reads.
+pub(super) const KNOWN: Known<'static> =
+    Known { filters: &FILTERS, sortings: &SORTINGS, has_ids: true, ..Known::NOTHING };
 /// `not_set`: a member of no campaign.
 const STATES: [&str; 6] = ["pending", "accepted", "rejected", "blocked", "inactive", "not_set"];
 pub(super) const SUSPICIONS: [&str; 4] = ["no_suspicion", "same_ip_suspicion", "same_promoter_email", "ad_source"];
@@ -92,7 +94,7 @@ fn narrow(app: &App, account: AccountId, query: &Query, all: &mut Vec<Arc<Partne
     let (campaigns, parents) = (query.filter_numbers("campaign_id")?, query.filter_numbers("parent_promoter_id")?);
     let wanted = one_of("filters[state]", query.filter("state"), &STATES)?;
     let (from, to) = query.filter_period("joined_at")?;
-    let (ids, part, now) = (query.ids()?, query.text("q").map(str::to_lowercase), app.clock.now());
+    let (ids, part, now) = (query.ids()?, query.search(), app.clock.now());
     if query.filter_period("last_login_at")? != (None, None) {
         // A partner's user has a token and no password: it never logs in.
         all.clear();

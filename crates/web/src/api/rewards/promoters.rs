@@ -2,15 +2,15 @@
 //!
 //! Leaves their memberships to `memberships`. Invariant: balances of two units are never added up.
 
-use super::asked::{Address, Query, one_of};
+use super::asked::{Address, Known, Query, one_of};
 use super::batches;
 use super::caller::{Caller, with_rewards_key};
 use super::ids::ids;
 use super::memberships;
 use super::page::{PER_PAGE, Page};
 use super::problem::RewardsError;
-use super::promoter_body::{from_wire, program_in, state_asked};
-use super::promoter_filter::{FILTERS, SORTINGS, fitting};
+use super::promoter_body::{from_wire, program_in, refuse_cleared, state_asked};
+use super::promoter_filter::{KNOWN, fitting};
 use crate::asked::Path;
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
 use crate::json::field::{Fields, parse_object};
@@ -43,7 +43,7 @@ pub(super) type AllFigures = BTreeMap<(PartnerId, ProgramId), Figures>;
     responses((status = 200, description = "`{data, meta: {pending_count}}`, newest first", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &FILTERS, &SORTINGS)?;
+        let query = Query::parse(&address.query, &KNOWN)?;
         let page = Page::parse(&query, PER_PAGE)?;
         let app = &state.app;
         let figures = app.figures(caller.account, None).await?;
@@ -109,7 +109,11 @@ pub async fn update(
     with_rewards_key!(state, headers, |caller| {
         let before = find(&state.app, caller.account, &address, &id).await?;
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
-        let asked = from_wire(&parse_object(&body)?)?;
+        let fields = parse_object(&body)?;
+        fields.refuse_null(&["name"])?;
+        refuse_cleared(&fields, "email", before.row.email.is_some())?;
+        refuse_cleared(&fields, "cust_id", cust_id(&before).is_some())?;
+        let asked = from_wire(&fields)?;
         if asked.ref_token.is_some() {
             let message = "ref_token is a membership's: change it under /promoter_campaigns/{id}.";
             return Err(RewardsError::inexpressible("ref_token", message));
@@ -197,6 +201,10 @@ pub async fn move_to_campaign(State(state): State<WebState>, headers: HeaderMap,
         }
         let from = campaign(&state.app, caller.account, &fields, "from_campaign_id")?;
         let to = campaign(&state.app, caller.account, &fields, "to_campaign_id")?;
+        if from == to {
+            let message = "to_campaign_id must be another campaign than from_campaign_id.";
+            return Err(RewardsError::invalid("to_campaign_id", message));
+        }
         let parameters = json!({"from_campaign_id": from.0, "to_campaign_id": to.0});
         act_all(&state, &caller, &fields, BatchAction::PromoterMoveToCampaign, parameters).await
     })
@@ -209,7 +217,12 @@ pub async fn assign_parent(State(state): State<WebState>, headers: HeaderMap, bo
     with_rewards_key!(state, headers, |caller| {
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
         let fields = parse_object(&body)?;
-        let parameters = json!({"parent_promoter_id": fields.required_integer("parent_promoter_id")?});
+        let parent = fields.required_integer("parent_promoter_id")?;
+        if state.app.directory().partner_by_id(caller.account, PartnerId(parent)).is_none() {
+            let message = "parent_promoter_id must be the id of a promoter.";
+            return Err(RewardsError::invalid("parent_promoter_id", message));
+        }
+        let parameters = json!({ "parent_promoter_id": parent });
         act_all(&state, &caller, &fields, BatchAction::PromoterAssignParent, parameters).await
     })
 }
@@ -234,6 +247,7 @@ async fn act_all(
     action: BatchAction,
     parameters: Value,
 ) -> Result<Response, RewardsError> {
+    fields.optional_bool("drip_emails")?;
     let parameters = parameters.as_object().cloned().unwrap_or_default();
     let story = batches::start(state, caller, action, ids(fields)?, parameters).await?;
     Ok(batches::answer(&story, batches::to_wire(&story)))
@@ -246,7 +260,7 @@ fn campaign(app: &App, account: AccountId, fields: &Fields<'_>, name: &str) -> R
 }
 
 async fn find(app: &App, account: AccountId, address: &Address, id: &str) -> Result<Arc<Partner>, RewardsError> {
-    let query = Query::parse(&address.query, &[], &[])?;
+    let query = Query::parse(&address.query, &Known::NOTHING)?;
     let words = ["id", "email", "cust_id", "auth_token", "ref_token", "promo_code"];
     let by = match one_of("find_by", query.text("find_by"), &words)? {
         Some("email") => FindBy::Email,

@@ -2,7 +2,7 @@
 //!
 //! Leaves tracking to `track`, and to the engine what is made of a split: who gets how much of the direct commission.
 
-use super::asked::{Address, Query, number_in_path, one_of};
+use super::asked::{Address, Known, Query, number_in_path, one_of};
 use super::batches;
 use super::caller::with_rewards_key;
 use super::commissions::{between_commas, numbers};
@@ -10,6 +10,7 @@ use super::ids::ids;
 use super::memberships;
 use super::page::{PER_PAGE, Page};
 use super::problem::RewardsError;
+use super::promoter_body::refuse_cleared;
 use super::track::{named, referral_named};
 use crate::asked::Path;
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
@@ -45,7 +46,7 @@ const TEXTS: [&str; 4] = ["first_name", "last_name", "website", "comment"];
     security(("rewards_key" = [])), responses((status = 200, description = "A page of referrals, newest first", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &FILTERS, &[])?;
+        let query = Query::parse(&address.query, &Known { filters: &FILTERS, has_ids: true, ..Known::NOTHING })?;
         let page = Page::parse(&query, PER_PAGE)?;
         let kind = one_of("filters[type]", query.filter("type"), &["lead", "customer"])?;
         let (created, since, cancelled) = (
@@ -59,7 +60,7 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
             program_ids: numbers(&query, "campaign_id")?,
             partner_id: query.filter_numbers("promoter_id")?.first().copied(),
             ids: query.ids()?.map(|ids| between_commas(&ids)),
-            part: query.text("q").map(str::to_lowercase),
+            part: query.search(),
             is_customer: kind.map(|kind| kind == "customer"),
             state: one_of("filters[state]", query.filter("state"), &STATES)?.map(str::to_owned),
             created_from: number(created.0),
@@ -88,11 +89,7 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Bod
         let username = fields.optional_string_up_to("username", 500)?;
         let named = named(&fields)?;
         let made = NewReferral { name: username, entry_source: "api", split };
-        let referral = state.app.referral_create(caller.account, &membership, &named, made).await;
-        let referral = referral.map_err(|error| match error {
-            headwater_app::error::Error::Conflict { message, .. } => RewardsError::invalid("email", message),
-            other => other.into(),
-        })?;
+        let referral = state.app.referral_create(caller.account, &membership, &named, made).await?;
         Ok(Json(to_wire(&state.app, &referral)).into_response())
     })
 }
@@ -130,11 +127,15 @@ pub async fn update(
         let before = find(&state.app, caller.account, &address, &id).await?;
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
         let fields = parse_object(&body)?;
+        fields.refuse_null(&["fraud_check"])?;
         let split = split(&fields)?;
-        let said = named(&fields)?;
+        let said = named_again(&fields, &before)?;
+        refuse_cleared(&fields, "username", before.row.name.is_some())?;
         let mut attributes = Map::new();
         let check = fields.optional_string("fraud_check")?;
-        if let Some(check) = one_of("fraud_check", check.as_deref(), &FRAUD_CHECKS)? {
+        if let Some(check) =
+            one_of("fraud_check", check.as_deref(), &FRAUD_CHECKS).map_err(|error| error.about("fraud_check"))?
+        {
             attributes.insert("fraud_check".into(), check.into());
         }
         for name in TEXTS {
@@ -145,6 +146,9 @@ pub async fn update(
             }
         }
         if let Some(metadata) = fields.raw("metadata").and_then(|text| serde_json::from_str::<Value>(text).ok()) {
+            if !metadata.is_object() && !metadata.is_null() {
+                return Err(RewardsError::invalid("metadata", "metadata must be an object."));
+            }
             attributes.insert("metadata".into(), metadata);
         }
         let name = fields.optional_string_up_to("username", 500)?;
@@ -152,6 +156,19 @@ pub async fn update(
         let referral = state.app.referral_patch(caller.account, before.id(), change).await?;
         Ok(Json(to_wire(&state.app, &referral)).into_response())
     })
+}
+
+/// By what a change names a referral; it keeps what it is named by.
+pub(super) fn named_again(fields: &Fields<'_>, before: &Referral) -> Result<Named, RewardsError> {
+    let said = named(fields)?;
+    let each = [("email", before.row.email.is_some(), &said.email), ("uid", before.uid().is_some(), &said.uid)];
+    for (name, is_there, text) in each {
+        refuse_cleared(fields, name, is_there)?;
+        if is_there && fields.raw(name).is_some() && text.is_none() {
+            return Err(RewardsError::invalid(name, format!("{name} can not be blank.")));
+        }
+    }
+    Ok(said)
 }
 
 /// Delete referrals
@@ -219,21 +236,19 @@ fn split(fields: &Fields<'_>) -> Result<Option<Vec<(MembershipId, Decimal)>>, Re
     if list.len() > SPLIT_PARTNERS_MAX {
         return Err(refused("split_details may name 100 promoters at most."));
     }
-    let part = |part: &Value| {
+    let part = |(index, part): (usize, &Value)| {
+        let wrong = |name: &str, rest: &str| refused(&format!("split_details[{index}].{name} must be {rest}."));
         let id = part.get("promoter_campaign_id").and_then(Value::as_i64);
-        let id =
-            id.ok_or_else(|| refused("promoter_campaign_id of each entry of split_details must be a whole number."))?;
+        let id = id.ok_or_else(|| wrong("promoter_campaign_id", "a whole number"))?;
         let percent = part.get("percentage").and_then(Value::as_i64).filter(|percent| (0..=100).contains(percent));
-        let percent = percent.ok_or_else(|| {
-            refused("percentage of each entry of split_details must be a whole number from 0 to 100.")
-        })?;
+        let percent = percent.ok_or_else(|| wrong("percentage", "a whole number from 0 to 100"))?;
         Ok((MembershipId(id), Decimal(percent * MICROS)))
     };
-    list.iter().map(part).collect::<Result<Vec<_>, _>>().map(Some)
+    list.iter().enumerate().map(part).collect::<Result<Vec<_>, _>>().map(Some)
 }
 
 async fn find(app: &App, account: AccountId, address: &Address, id: &str) -> Result<Referral, RewardsError> {
-    let query = Query::parse(&address.query, &[], &[])?;
+    let query = Query::parse(&address.query, &Known::NOTHING)?;
     let by = one_of("find_by", query.text("find_by"), &["id", "email", "uid", "username"])?;
     let named = match by {
         Some("email") => Named::new(Some(id), None),

@@ -4,7 +4,7 @@
 //! currencies and units stands beside them under its own name. Shares are percents with two decimals.
 
 use super::amount;
-use super::asked::{Address, Direction, Query, one_of, yes_or_no};
+use super::asked::{Address, Direction, Known, Query, one_of, yes_or_no};
 use super::page::Page;
 use super::problem::RewardsError;
 use axum::Json;
@@ -41,9 +41,9 @@ pub const COLUMNS: [&str; 19] = [
     "promoter_paid_amount",
     "signups_count",
 ];
+/// What every report reads in brackets.
+pub(super) const KNOWN: Known<'static> = Known { sortings: &COLUMNS, several: &["columns"], ..Known::NOTHING };
 const GROUPINGS: [&str; 4] = ["day", "week", "month", "year"];
-/// Rows of a report where no page is asked for.
-const ROWS_OF_REPORT: i64 = 1000;
 
 /// What a query asks of a report.
 #[derive(Debug)]
@@ -57,9 +57,9 @@ pub struct Asked {
 
 /// Reads a query; everything but `q`, `sorting` and the page is required.
 pub fn asked(query_text: &str, by: ReportBy, partner: Option<PartnerId>) -> Result<Asked, RewardsError> {
-    let query = Query::parse(query_text, &[], &COLUMNS)?;
+    let query = Query::parse(query_text, &KNOWN)?;
     let missing = |name: &str| RewardsError::invalid_params(format!("{name} is required."));
-    let columns = columns(query_text)?;
+    let columns = columns(&query)?;
     if columns.is_empty() {
         return Err(missing("columns"));
     }
@@ -76,20 +76,17 @@ pub fn asked(query_text: &str, by: ReportBy, partner: Option<PartnerId>) -> Resu
     };
     Ok(Asked {
         columns,
-        part: query.text("q").map(str::to_lowercase),
+        part: query.search(),
         sorting: query.sorting()?.map(|(name, direction)| (name.to_owned(), direction)),
-        page: Page::parse(&query, if query.text("page").is_some() { 20 } else { ROWS_OF_REPORT })?,
+        page: Page::parse_of_short(&query)?,
         request,
     })
 }
 
 /// `columns[]=a&columns[]=b`, `columns[0]=a`, `columns=a,b`, or `columns=a&columns=b`; each once.
-fn columns(query_text: &str) -> Result<Vec<String>, RewardsError> {
+fn columns(query: &Query) -> Result<Vec<String>, RewardsError> {
     let mut columns: Vec<String> = Vec::new();
-    for (name, value) in url::form_urlencoded::parse(query_text.as_bytes()) {
-        if name != "columns" && !name.starts_with("columns[") {
-            continue;
-        }
+    for value in query.several("columns") {
         for column in value.split(',').map(str::trim).filter(|column| !column.is_empty()) {
             // The name of the row itself is shown in any case.
             if !COLUMNS.contains(&column) && !matches!(column, "url" | "source" | "sub_id") {
@@ -141,7 +138,7 @@ pub async fn answer(app: &App, account: AccountId, address: &Address, asked: Ask
 
 /// The same as CSV: a line for each row and period, or with `totals` one for each row.
 pub async fn download(app: &App, account: AccountId, query: &str, asked: Asked) -> Result<Response, RewardsError> {
-    let totals = yes_or_no("totals", Query::parse(query, &[], &COLUMNS)?.text("totals"))? == Some(true);
+    let totals = yes_or_no("totals", Query::parse(query, &KNOWN)?.text("totals"))? == Some(true);
     let report = make(app, account, &asked).await?;
     let columns: Vec<_> = asked.columns.iter().filter(|column| COLUMNS.contains(&column.as_str())).collect();
     let by = match asked.request.by {
@@ -336,6 +333,7 @@ mod tests {
         for columns in [
             "columns[]=sales_count&columns[]=clicks_count",
             "columns=sales_count,clicks_count",
+            "columns=sales_count&columns=clicks_count",
             "columns[0]=sales_count&columns[1]=clicks_count",
         ] {
             assert_eq!(read(&format!("{columns}&{RANGE}")).expect(columns).columns, ["sales_count", "clicks_count"]);

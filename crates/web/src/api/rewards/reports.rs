@@ -5,7 +5,7 @@
 use super::asked::{Address, Query, one_of};
 use super::caller::with_rewards_key;
 use super::problem::RewardsError;
-use super::report_body::{COLUMNS, answer, asked, download as csv};
+use super::report_body::{KNOWN, answer, asked, download as csv};
 use crate::state::WebState;
 use axum::extract::State;
 use axum::response::Response;
@@ -117,7 +117,7 @@ pub async fn download(State(state): State<WebState>, address: Address, headers: 
 
 /// Which report a download is of.
 pub(super) fn report_type(address: &Address, kinds: &[&str]) -> Result<ReportBy, RewardsError> {
-    let query = Query::parse(&address.query, &[], &COLUMNS)?;
+    let query = Query::parse(&address.query, &KNOWN)?;
     match one_of("report_type", query.text("report_type"), kinds)? {
         Some("campaigns") => Ok(ReportBy::Campaigns),
         Some("promoters") => Ok(ReportBy::Promoters),

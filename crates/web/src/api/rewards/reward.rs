@@ -2,7 +2,7 @@
 //!
 //! Leaves what a reward pays to the plans of the campaigns that have it.
 
-use super::asked::{Address, Query, number_in_path};
+use super::asked::{Address, Known, Query, number_in_path, one_of};
 use super::caller::with_rewards_key;
 use super::campaigns::{document, refused};
 use super::page::{PER_PAGE, Page};
@@ -13,17 +13,28 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use headwater_app::reward::{ProductRow, Reward};
+use headwater_app::reward::{ProductRow, REWARDS_MAX, Reward};
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+
+/// Whose rewards a list may be of.
+const SCOPES: [&str; 2] = ["promoters", "referrals"];
 
 /// List rewards
 #[utoipa::path(get, path = "/api/v2/company/rewards", operation_id = "rewards_reward_list", tag = "Rewards",
-    security(("rewards_key" = [])), responses((status = 200, description = "A page of rewards, newest first", body = Value)))]
+    security(("rewards_key" = [])),
+    params(("scope" = Option<String>, Query, description = "promoters or referrals: whose rewards; of both where it is left out")),
+    responses((status = 200, description = "A page of rewards, newest first", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let page = Page::parse(&Query::parse(&address.query, &[], &[])?, PER_PAGE)?;
+        let query = Query::parse(&address.query, &Known::NOTHING)?;
+        let page = Page::parse(&query, PER_PAGE)?;
+        if let Some(scope) = one_of("scope", query.text("scope"), &SCOPES)? {
+            let (mut all, _) = state.app.reward_list(caller.account, REWARDS_MAX, 0).await?;
+            all.retain(|reward| reward.document.get("is_promoter_reward") == Some(&(scope == SCOPES[0]).into()));
+            return Ok(page.answer_all(&address, &all, to_wire));
+        }
         let (rows, total) = state.app.reward_list(caller.account, page.per_page, page.offset()).await?;
         Ok(page.answer(&address, rows.iter().map(to_wire).collect(), total))
     })
@@ -37,7 +48,7 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
 pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
     with_rewards_key!(state, headers, |caller| {
         let asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
-        let reward = state.app.reward_create(caller.account, own(asked)).await.map_err(refused)?;
+        let reward = state.app.reward_create(caller.account, asked).await.map_err(refused)?;
         Ok((StatusCode::CREATED, Json(to_wire(&reward))).into_response())
     })
 }
@@ -63,7 +74,7 @@ pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id):
     with_rewards_key!(state, headers, |caller| {
         let id = number_in_path(&id, "reward")?;
         let asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
-        let reward = state.app.reward_patch(caller.account, id, own(asked)).await.map_err(refused)?;
+        let reward = state.app.reward_patch(caller.account, id, asked).await.map_err(refused)?;
         Ok(Json(to_wire(&reward)).into_response())
     })
 }
@@ -83,10 +94,20 @@ pub async fn hide(State(state): State<WebState>, headers: HeaderMap, Path(id): P
 
 /// List products
 #[utoipa::path(get, path = "/api/v2/company/products", operation_id = "rewards_product_list", tag = "Rewards",
-    security(("rewards_key" = [])), responses((status = 200, description = "A page of products, newest first", body = Value)))]
+    security(("rewards_key" = [])),
+    params(("q" = Option<String>, Query, description = "In name and ext_id")),
+    responses((status = 200, description = "A page of products, newest first", body = Value)))]
 pub async fn products(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let page = Page::parse(&Query::parse(&address.query, &[], &[])?, PER_PAGE)?;
+        let query = Query::parse(&address.query, &Known::NOTHING)?;
+        let page = Page::parse(&query, PER_PAGE)?;
+        if let Some(part) = query.search() {
+            let (all, _) = state.app.product_list(caller.account, REWARDS_MAX, 0).await?;
+            let all: Vec<_> = all.iter().map(product).collect();
+            let has = |name: &Value| name.as_str().is_some_and(|name| name.to_lowercase().contains(&part));
+            let found: Vec<_> = all.into_iter().filter(|of| has(&of["name"]) || has(&of["ext_id"])).collect();
+            return Ok(page.answer_all(&address, &found, Value::clone));
+        }
         let (rows, total) = state.app.product_list(caller.account, page.per_page, page.offset()).await?;
         Ok(page.answer(&address, rows.iter().map(product).collect(), total))
     })
@@ -98,17 +119,9 @@ pub async fn products(State(state): State<WebState>, headers: HeaderMap, address
 pub async fn product_create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
     with_rewards_key!(state, headers, |caller| {
         let asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
-        let row = state.app.product_create(caller.account, own(asked)).await?;
+        let row = state.app.product_create(caller.account, asked).await.map_err(refused)?;
         Ok((StatusCode::CREATED, Json(product(&row))).into_response())
     })
-}
-
-/// What is ours to say is not taken from a body.
-fn own(mut asked: Map<String, Value>) -> Map<String, Value> {
-    for name in ["id", "created_at", "is_hidden"] {
-        asked.remove(name);
-    }
-    asked
 }
 
 /// A reward as other objects name it.
@@ -120,6 +133,7 @@ fn to_wire(reward: &Reward) -> Value {
     let mut object = Value::Object(reward.document.clone());
     object["id"] = reward.row.id.into();
     object["is_hidden"] = reward.row.is_hidden.into();
+    object["hide_reward"] = reward.row.is_hidden.into();
     object["created_at"] = Instant(reward.row.created_at).iso8601().into();
     object
 }

@@ -3,6 +3,7 @@
 //! Leaves what a fact is to `app::tracking`. Invariant: an `event_id` that was seen is 409, whatever else the request says.
 
 use super::amount;
+use super::asked::one_of;
 use super::caller::{Caller, with_rewards_key};
 use super::once::key_of_attempt;
 use super::problem::RewardsError;
@@ -23,7 +24,12 @@ use headwater_domain::postback::entity::CommissionEntity;
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
+use std::net::IpAddr;
 
+/// This server sends no mail; whoever says so twice may.
+const NO_MAIL: &str = "skip_email_notification";
+/// For how long a sale may be paid.
+pub(super) const BILLING_PERIODS: [&str; 3] = ["monthly", "yearly", "one_time"];
 const KEY_CHARACTERS_MAX: usize = 255;
 /// Clocks of callers may go ahead by this much, as in the referral API.
 const FUTURE_SECONDS_MAX: i64 = 300;
@@ -39,7 +45,11 @@ pub async fn signup(State(state): State<WebState>, headers: HeaderMap, body: Bod
         let body = read(&headers, body, REFERRAL_BYTES_MAX).await?;
         let fields = parse_object(&body)?;
         let (named, visitor, mut attributes) = (named(&fields)?, visitor(&fields)?, Map::new());
-        keep(&fields, &mut attributes, &["ip"])?;
+        if let Some(ip) = fields.optional_string("ip")?.filter(|ip| !ip.is_empty()) {
+            let wrong = |_| RewardsError::invalid("ip", "ip must be an IP address.");
+            attributes.insert("ip".to_owned(), ip.trim().parse::<IpAddr>().map_err(wrong)?.to_string().into());
+        }
+        fields.optional_bool(NO_MAIL)?;
         let at = instant(&fields, "created_at")?;
         if at.is_some_and(|at| at > state.app.clock.now().plus_seconds(FUTURE_SECONDS_MAX)) {
             return Err(RewardsError::invalid("created_at", "created_at must be at most 5 minutes ahead."));
@@ -122,6 +132,23 @@ pub(super) fn text(fields: &Fields<'_>, name: &str) -> Result<Option<String>, Re
     }
 }
 
+/// A whole number from 0 on; callers send it as text, too.
+fn count(fields: &Fields<'_>, name: &str) -> Result<Option<i64>, RewardsError> {
+    let Some(raw) = fields.raw(name).filter(|raw| *raw != "null" && *raw != "\"\"") else { return Ok(None) };
+    let number = in_quotes(raw)
+        .unwrap_or(raw)
+        .parse()
+        .ok()
+        .filter(|number| (0..=headwater_domain::ids::ID_MAX).contains(number));
+    let wrong = || RewardsError::invalid(name, format!("{name} must be a whole number from 0 on."));
+    number.map(Some).ok_or_else(wrong)
+}
+
+/// What stands between quotes.
+fn in_quotes(raw: &str) -> Option<&str> {
+    raw.strip_prefix('"')?.strip_suffix('"')
+}
+
 /// By what a request names a human.
 pub fn named(fields: &Fields<'_>) -> Result<Named, RewardsError> {
     Ok(Named::new(text(fields, "email")?.as_deref(), text(fields, "uid")?.as_deref()))
@@ -150,12 +177,27 @@ fn keep(fields: &Fields<'_>, attributes: &mut Map<String, Value>, names: &[&str]
 fn bought(fields: &Fields<'_>) -> Result<Bought, RewardsError> {
     let event_id = text(fields, "event_id")?.filter(|key| !key.trim().is_empty());
     let event_id = event_id.ok_or_else(|| RewardsError::invalid("event_id", "event_id is required."))?;
-    let amount_minor = fields.required_integer("amount")?;
+    fields.optional_bool(NO_MAIL)?;
+    let amount_minor = match fields.raw("amount").and_then(in_quotes) {
+        Some(digits) => digits.parse().map_err(|_| fields.error("amount", "", "must be a whole number below 2^53"))?,
+        None => fields.required_integer("amount")?,
+    };
     let currency = fields.optional_string("currency")?;
     let unknown = || RewardsError::invalid("currency", "currency must be an ISO 4217 code.");
     let currency = currency.map(|code| Currency::parse(&code).ok_or_else(unknown)).transpose()?;
     let mut attributes = Map::new();
-    keep(fields, &mut attributes, &[PLAN, BILLING_PERIOD, "quantity", "mrr", "promo_code"])?;
+    keep(fields, &mut attributes, &[PLAN, "promo_code"])?;
+    let period = fields.optional_string(BILLING_PERIOD)?;
+    if let Some(period) =
+        one_of(BILLING_PERIOD, period.as_deref(), &BILLING_PERIODS).map_err(|error| error.about(BILLING_PERIOD))?
+    {
+        attributes.insert(BILLING_PERIOD.to_owned(), period.into());
+    }
+    for name in ["quantity", "mrr"] {
+        if let Some(number) = count(fields, name)? {
+            attributes.insert(name.to_owned(), number.to_string().into());
+        }
+    }
     let (named, visitor) = (named(fields)?, visitor(fields)?);
     let sale_event_id = text(fields, "sale_event_id")?;
     Ok(Bought { named, visitor, event_id, amount_minor, currency, sale_event_id, at: None, attributes })
@@ -168,12 +210,12 @@ pub const SALE_AMOUNT: &str = "sale_amount";
 pub fn refused(failure: TrackFailure, what: &str) -> RewardsError {
     let message = failure.to_string();
     match failure {
-        TrackFailure::Blank => {
-            RewardsError::new(StatusCode::BAD_REQUEST, "invalid_record", format!("Error. {message}"))
-        }
-        TrackFailure::UnknownVisitor | TrackFailure::UnknownReferral | TrackFailure::Banned => {
-            RewardsError::new(StatusCode::NOT_FOUND, "not_found", message)
-        }
+        TrackFailure::Blank => RewardsError::invalid("email", format!("Error. {message}")),
+        TrackFailure::UnknownVisitor
+        | TrackFailure::UnknownReferral
+        | TrackFailure::Unbrought
+        | TrackFailure::Disabled
+        | TrackFailure::Banned => RewardsError::new(StatusCode::NOT_FOUND, "not_found", message),
         TrackFailure::SignedUp => RewardsError::signed_up(message),
         TrackFailure::Repeated => RewardsError::new(StatusCode::CONFLICT, "conflict", message),
         TrackFailure::Amount => {

@@ -2,7 +2,7 @@
 //!
 //! What a delivery is about is read from the body that was sent, so it is told as the receiver was told.
 
-use super::asked::{Address, Query, number_in_path};
+use super::asked::{Address, Known, Query, number_in_path};
 use super::caller::with_rewards_key;
 use super::page::{PER_PAGE_OF_WEBHOOKS, Page};
 use super::webhooks::webhook_id;
@@ -33,7 +33,7 @@ pub async fn list(
     headers: HeaderMap,
 ) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let page = Page::parse(&Query::parse(&address.query, &[], &[])?, PER_PAGE_OF_WEBHOOKS)?;
+        let page = Page::parse(&Query::parse(&address.query, &Known::NOTHING)?, PER_PAGE_OF_WEBHOOKS)?;
         let id = webhook_id(&id)?;
         let listed = state.app.webhook_deliveries(caller.account, id, page.per_page, page.offset()).await;
         let (deliveries, total) = listed?;

@@ -3,7 +3,7 @@
 //! Leaves what is delivered, signed and tried again to the operations. Invariant: a secret is in the answer that made it
 //! and in no other, and a password in none.
 
-use super::asked::{Address, Query, number_in_path};
+use super::asked::{Address, Known, Query, number_in_path};
 use super::caller::with_rewards_key;
 use super::page::{PER_PAGE_OF_WEBHOOKS, Page};
 use super::problem::RewardsError;
@@ -32,8 +32,11 @@ const ALL_CAMPAIGNS: i64 = 1;
 /// Every name that a webhook can listen to, sorted.
 #[utoipa::path(get, path = "/api/v2/company/webhooks/event_types", operation_id = "rewards_event_types", tag = "Rewards",
     security(("rewards_key" = [])), responses((status = 200, description = "`{data: […]}`", body = Value)))]
-pub async fn event_types(State(state): State<WebState>, headers: HeaderMap) -> Response {
-    with_rewards_key!(state, headers, |_caller| Ok(Json(json!({"data": rewards_event::names()})).into_response()))
+pub async fn event_types(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
+    with_rewards_key!(state, headers, |_caller| {
+        Query::parse(&address.query, &Known::NOTHING)?;
+        Ok(Json(json!({"data": rewards_event::names()})).into_response())
+    })
 }
 
 /// List webhooks
@@ -45,7 +48,7 @@ pub async fn event_types(State(state): State<WebState>, headers: HeaderMap) -> R
     responses((status = 200, description = "A page; totals are in headers", body = Value)))]
 pub async fn list(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let page = Page::parse(&Query::parse(&address.query, &[], &[])?, PER_PAGE_OF_WEBHOOKS)?;
+        let page = Page::parse(&Query::parse(&address.query, &Known::NOTHING)?, PER_PAGE_OF_WEBHOOKS)?;
         let (webhooks, total) = state.app.webhook_list(caller.account, page.per_page, page.offset()).await?;
         Ok(page.answer(&address, webhooks.iter().map(to_wire).collect(), total))
     })
@@ -194,6 +197,7 @@ fn own_headers(fields: &Fields<'_>) -> Result<Option<BTreeMap<String, String>>, 
     let Some(headers) = fields.optional_object("headers")? else { return Ok(None) };
     let mut own = BTreeMap::new();
     for name in headers.names() {
+        headers.refuse_null(&[name])?;
         let value = headers.optional_string(name)?;
         own.insert(name.to_owned(), value.unwrap_or_default());
     }

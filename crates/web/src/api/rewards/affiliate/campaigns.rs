@@ -1,8 +1,9 @@
 //! The partner's campaigns, and its token in each.
 
 use super::own_membership;
-use crate::api::rewards::asked::number_in_path;
+use crate::api::rewards::asked::{Address, Known, Query, number_in_path};
 use crate::api::rewards::caller::with_partner_token;
+use crate::api::rewards::page::Page;
 use crate::api::rewards::problem::RewardsError;
 use crate::api::rewards::{campaigns, memberships};
 use crate::asked::Path;
@@ -19,12 +20,14 @@ use http::HeaderMap;
 /// List the partner's campaigns
 #[utoipa::path(get, path = "/api/v2/affiliate/campaigns", operation_id = "affiliate_campaign_list", tag = "Affiliate",
     security(("partner_token" = [])), responses((status = 200, description = "Those of which it is a member", body = Value)))]
-pub async fn list(State(state): State<WebState>, headers: HeaderMap) -> Response {
+pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
+        let page = Page::parse_of_short(&Query::parse(&address.query, &Known::NOTHING)?)?;
         let directory = state.app.directory();
         let own = state.app.memberships_of(caller.account, partner.id);
-        let programs = own.iter().filter_map(|member| directory.program(caller.account, member.program));
-        Ok(Json(programs.map(|program| campaigns::named(program)).collect::<Vec<_>>()).into_response())
+        let programs: Vec<_> =
+            own.iter().filter_map(|member| directory.program(caller.account, member.program)).collect();
+        Ok(page.answer_all(&address, &programs, |program| campaigns::named(program)))
     })
 }
 

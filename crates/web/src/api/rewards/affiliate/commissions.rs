@@ -5,7 +5,7 @@
 
 use crate::api::rewards::asked::{Address, Query};
 use crate::api::rewards::caller::with_partner_token;
-use crate::api::rewards::commissions::{FILTERS, SORTINGS, between_commas, filter, order};
+use crate::api::rewards::commissions::{KNOWN, between_commas, filter, order};
 use crate::api::rewards::page::{PER_PAGE, Page};
 use crate::state::WebState;
 use axum::extract::State;
@@ -50,7 +50,7 @@ const SHOWN: [&str; 22] = [
     security(("partner_token" = [])), responses((status = 200, description = "A page, newest first; totals are in headers", body = Value)))]
 pub async fn list(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
-        let query = Query::parse(&address.query, &FILTERS, &SORTINGS)?;
+        let query = Query::parse(&address.query, &KNOWN)?;
         let page = Page::parse(&query, PER_PAGE)?;
         let (mut filter, order) = (filter(&query)?, order(&query)?);
         let visible = state.app.tree_programs(&partner);

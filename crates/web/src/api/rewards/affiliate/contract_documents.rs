@@ -1,23 +1,26 @@
 //! Contracts to sign: this server keeps none, so the list is empty and there is nothing to sign.
 
-use crate::api::rewards::asked::number_in_path;
+use crate::api::rewards::asked::{Address, Known, Query, number_in_path};
 use crate::api::rewards::caller::with_partner_token;
+use crate::api::rewards::page::{PER_PAGE, Page};
 use crate::api::rewards::problem::RewardsError;
 use crate::asked::Path;
 use crate::state::WebState;
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http::HeaderMap;
-use serde_json::Value;
 
 /// List contract documents
 ///
-/// Always empty: contracts are kept elsewhere.
+/// Always empty: documents do not exist on this server, because contracts are kept elsewhere. Filters and pages are checked all
+/// the same.
 #[utoipa::path(get, path = "/api/v2/affiliate/contract_documents", operation_id = "affiliate_contract_list", tag = "Affiliate",
     security(("partner_token" = [])), responses((status = 200, description = "An empty list", body = Value)))]
-pub async fn list(State(state): State<WebState>, headers: HeaderMap) -> Response {
-    with_partner_token!(state, headers, |_caller, _partner| Ok(Json(Vec::<Value>::new()).into_response()))
+pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
+    with_partner_token!(state, headers, |_caller, _partner| {
+        let page = Page::parse(&Query::parse(&address.query, &Known::NOTHING)?, PER_PAGE)?;
+        Ok(page.answer(&address, Vec::new(), 0))
+    })
 }
 
 /// Sign a contract document

@@ -3,8 +3,9 @@
 //! A partner is paid by one method, the same that the management API shows as its `payout`. Its number here is the
 //! partner's; a second one is refused, so that none replaces the other unseen.
 
-use crate::api::rewards::asked::number_in_path;
+use crate::api::rewards::asked::{Address, Known, Query, number_in_path};
 use crate::api::rewards::caller::with_partner_token;
+use crate::api::rewards::page::Page;
 use crate::api::rewards::problem::RewardsError;
 use crate::asked::Path;
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
@@ -15,6 +16,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::directory::Partner;
+use headwater_app::partner::is_email;
 use headwater_domain::payout::PayoutSettings;
 use headwater_domain::time::Instant;
 use http::HeaderMap;
@@ -34,13 +36,15 @@ const DETAILS_BYTES_MAX: usize = 16 * 1024;
 /// List the partner's payout methods
 #[utoipa::path(get, path = "/api/v2/affiliate/payout_methods", operation_id = "affiliate_payout_method_list", tag = "Affiliate",
     security(("partner_token" = [])), responses((status = 200, description = "`{data, meta}`: one, or none", body = Value)))]
-pub async fn list(State(state): State<WebState>, headers: HeaderMap) -> Response {
+pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
+        let page = Page::parse_of_short(&Query::parse(&address.query, &Known::NOTHING)?)?;
         let own = state.app.partner_payout(caller.account, partner.id).await?;
         let data: Vec<_> = to_wire(&partner, &own).into_iter().collect();
         let meta =
             json!({"selected_payout_methods": own.method.iter().collect::<Vec<_>>(), "payout_method_options": {}});
-        Ok(Json(json!({"data": data, "meta": meta})).into_response())
+        let body = json!({"data": page.of_all(&data), "meta": meta});
+        Ok(page.answer_body(&address, &body, i64::try_from(data.len()).unwrap_or(i64::MAX)))
     })
 }
 
@@ -118,11 +122,11 @@ fn from_wire(fields: &Fields<'_>, known: Option<&str>) -> Result<(Option<String>
     let all = METHODS.map(|(method, _)| method).join(", ");
     let wrong = || RewardsError::invalid("method", format!("method must be one of {all}."));
     let (method, needed) = METHODS.into_iter().find(|(method, _)| *method == name).ok_or_else(wrong)?;
-    if fields.optional_bool("is_disabled")? == Some(true) || fields.optional_bool("is_selected")? == Some(false) {
-        return Err(RewardsError::inexpressible(
-            "is_disabled",
-            "The one method is in use: delete it to be paid by none.",
-        ));
+    for (name, only) in [("is_disabled", false), ("is_selected", true)] {
+        if fields.optional_bool(name)?.is_some_and(|said| said != only) {
+            let message = format!("{name} must be {only}: the one method is in use; delete it to be paid by none.");
+            return Err(RewardsError::inexpressible(name, message));
+        }
     }
     let raw = fields.raw("details").filter(|raw| raw.len() <= DETAILS_BYTES_MAX);
     let details: Option<Map<String, Value>> = raw.and_then(|raw| serde_json::from_str(raw).ok());
@@ -132,6 +136,11 @@ fn from_wire(fields: &Fields<'_>, known: Option<&str>) -> Result<(Option<String>
     if let Some(missing) = needed.iter().find(|key| !has(key)) {
         let field = format!("details.{missing}");
         return Err(RewardsError::invalid(field.clone(), format!("{field} is required.")));
+    }
+    let mistaken = |key: &&&str| key.ends_with("_email") && !details[**key].as_str().is_some_and(is_email);
+    if let Some(mistaken) = needed.iter().find(mistaken) {
+        let field = format!("details.{mistaken}");
+        return Err(RewardsError::invalid(field.clone(), format!("{field} must be an email address.")));
     }
     Ok((Some(method.to_owned()), details))
 }

@@ -1,9 +1,9 @@
 //! What the partner was paid and is to be paid.
 
-use crate::api::rewards::asked::{Address, Query};
+use crate::api::rewards::asked::{Address, Known, Query};
 use crate::api::rewards::caller::with_partner_token;
 use crate::api::rewards::page::{PER_PAGE, Page};
-use crate::api::rewards::payouts::{Asked, FILTERS, SORTINGS, asked, due};
+use crate::api::rewards::payouts::{Asked, KNOWN, asked, due};
 use crate::api::rewards::problem::RewardsError;
 use crate::asked::Path;
 use crate::state::WebState;
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
     security(("partner_token" = [])), responses((status = 200, description = "`{data, meta}`, newest first", body = Value)))]
 pub async fn list(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
-        let query = Query::parse(&address.query, &FILTERS, &SORTINGS)?;
+        let query = Query::parse(&address.query, &KNOWN)?;
         let page = Page::parse(&query, PER_PAGE)?;
         let Asked { mut filter, method, order } = asked(&state, caller.account, &query)?;
         filter.payee_id = Some(partner.id.0);
@@ -50,8 +50,10 @@ pub async fn statement(State(state): State<WebState>, Path(id): Path<String>, he
 /// Add up what is due to the partner
 #[utoipa::path(get, path = "/api/v2/affiliate/payouts/due_stats", operation_id = "affiliate_payout_due_stats", tag = "Affiliate",
     security(("partner_token" = [])), responses((status = 200, description = "`{meta, data: {next, overdue, custom}}`", body = Value)))]
-pub async fn due_stats(State(state): State<WebState>, headers: HeaderMap) -> Response {
+pub async fn due_stats(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
+        // It has no filters: one that is asked for is refused.
+        Query::parse(&address.query, &Known::NOTHING)?;
         let sums = state.app.payout_sums(caller.account, Some(partner.id), PayoutGrouping::DuePeriod).await?;
         let body = json!({"meta": meta(&state, &partner).await?, "data": due(&sums, state.app.clock.now())});
         Ok(Json(body).into_response())

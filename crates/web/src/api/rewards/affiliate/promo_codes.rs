@@ -1,12 +1,12 @@
 //! The partner's promo codes.
 
 use super::own_membership;
-use crate::api::rewards::asked::{Address, Query, number_in_path};
+use crate::api::rewards::asked::{Address, Known, Query, number_in_path};
 use crate::api::rewards::caller::with_partner_token;
 use crate::api::rewards::campaigns::document;
 use crate::api::rewards::page::{PER_PAGE, Page};
 use crate::api::rewards::problem::RewardsError;
-use crate::api::rewards::promo_codes::{code, own, to_wire};
+use crate::api::rewards::promo_codes::{code, member_in, missing_member, stays, stays_with, to_wire};
 use crate::asked::Path;
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
 use crate::state::WebState;
@@ -27,7 +27,7 @@ const CODES_MAX: i64 = 1000;
     security(("partner_token" = [])), responses((status = 200, description = "A page of codes, newest first", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
-        let page = Page::parse(&Query::parse(&address.query, &[], &[])?, PER_PAGE)?;
+        let page = Page::parse(&Query::parse(&address.query, &Known::NOTHING)?, PER_PAGE)?;
         let mut all = Vec::new();
         for member in state.app.memberships_of(caller.account, partner.id) {
             all.extend(state.app.promo_code_list(caller.account, Some(member.id), CODES_MAX, 0).await?.0);
@@ -44,13 +44,12 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Bod
     with_partner_token!(state, headers, |caller, partner| {
         let mut asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
         let code = code(&mut asked)?.ok_or_else(|| RewardsError::invalid("code", "code is required."))?;
-        let named = asked.remove("promoter_campaign_id").and_then(|id| id.as_i64());
-        let missing = || RewardsError::invalid("promoter_campaign_id", "promoter_campaign_id is required, a number.");
-        let member = own_membership(&state.app, &partner, named.ok_or_else(missing)?)?;
+        let named = member_in(&mut asked)?.ok_or_else(missing_member)?;
+        let member = own_membership(&state.app, &partner, named.0)?;
         if member.is_barred_at(state.app.clock.now()) {
             return Err(RewardsError::operation_failed("This membership is blocked or rejected."));
         }
-        let row = state.app.promo_code_create(caller.account, member.id, &code, own(asked)).await?;
+        let row = state.app.promo_code_create(caller.account, member.id, &code, asked).await?;
         Ok(Json(to_wire(&row)).into_response())
     })
 }
@@ -63,8 +62,10 @@ pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id):
     with_partner_token!(state, headers, |caller, partner| {
         let before = own_code(&state, &partner, &id).await?;
         let mut asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
+        stays(&asked)?;
         let code = code(&mut asked)?;
-        let row = state.app.promo_code_patch(caller.account, before.id, code.as_deref(), own(asked)).await?;
+        stays_with(&before, member_in(&mut asked)?)?;
+        let row = state.app.promo_code_patch(caller.account, before.id, code.as_deref(), asked).await?;
         Ok(Json(to_wire(&row)).into_response())
     })
 }

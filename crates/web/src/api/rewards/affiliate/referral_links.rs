@@ -4,8 +4,9 @@
 //! paused and leaves the list.
 
 use super::own_membership;
-use crate::api::rewards::asked::{Address, Query, number_in_path};
+use crate::api::rewards::asked::{Address, Known, Query, number_in_path};
 use crate::api::rewards::caller::with_partner_token;
+use crate::api::rewards::page::Page;
 use crate::api::rewards::problem::RewardsError;
 use crate::api::rewards::{campaigns, memberships};
 use crate::asked::{Path, plain_number};
@@ -35,11 +36,12 @@ const NAME_CHARACTERS_MAX: usize = 200;
     responses((status = 200, description = "Its links, those of the campaigns first", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
-        let query = Query::parse(&address.query, &[], &[])?;
+        let query = Query::parse(&address.query, &Known { flat: &["promoter_campaign_id"], ..Known::NOTHING })?;
+        let page = Page::parse_of_short(&query)?;
         let members = match query.text("promoter_campaign_id") {
             None => state.app.memberships_of(caller.account, partner.id),
             Some(text) => {
-                let wrong = || RewardsError::invalid_params("promoter_campaign_id must be a whole number.");
+                let wrong = || RewardsError::invalid_params("promoter_campaign_id must be a whole number from 1 on.");
                 vec![own_membership(&state.app, &partner, plain_number(text).ok_or_else(wrong)?)?]
             }
         };
@@ -58,7 +60,7 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
         let clicks = &state.app.clicks;
         let own = link::list(clicks, caller.account, Some(&programs), Some(partner.id), None, LINKS_MAX);
         rows.extend(own.iter().filter(|link| link.status == LinkStatus::Active).map(|l| to_wire(&state, &partner, l)));
-        Ok(Json(rows).into_response())
+        Ok(page.answer_all(&address, &rows, Value::clone))
     })
 }
 
@@ -95,7 +97,14 @@ pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id):
     with_partner_token!(state, headers, |caller, partner| {
         let before = own_link(&state, &partner, &id)?;
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
-        let text = metadata(&parse_object(&body)?, said(&before))?;
+        let fields = parse_object(&body)?;
+        let url = fields.optional_string("url")?.filter(|url| !url.is_empty());
+        let shown = [to_wire(&state, &partner, &before)["url"].clone(), before.landing_page.as_str().into()];
+        if url.is_some_and(|url| !shown.contains(&url.into())) {
+            let message = "url cannot be changed, since clicks point to it: make another link.";
+            return Err(RewardsError::inexpressible("url", message));
+        }
+        let text = metadata(&fields, said(&before))?;
         let changed = link::patch(&state.app.clicks, caller.account, None, &before.public_id(), None, Some(text)).await;
         Ok(Json(to_wire(&state, &partner, &changed.map_err(refused)?)).into_response())
     })
@@ -155,7 +164,10 @@ fn to_wire(state: &WebState, partner: &Partner, link: &Link) -> Value {
 
 fn refused(failure: LinkFailure) -> RewardsError {
     match failure {
-        LinkFailure::Refused(error) => RewardsError::invalid("url", error.to_string()),
+        // By its name in the other dialects.
+        LinkFailure::Refused(error) => {
+            RewardsError::invalid("url", error.to_string().replacen("landing_page", "url", 1))
+        }
         LinkFailure::Store(error) => {
             tracing::error!(%error, "a link of the affiliate API could not be written");
             RewardsError::unavailable()

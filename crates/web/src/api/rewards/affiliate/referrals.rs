@@ -4,12 +4,12 @@
 //! bought something is the company's customer, and only the company changes or forgets it.
 
 use super::own_membership;
-use crate::api::rewards::asked::{Address, Query, number_in_path, one_of};
+use crate::api::rewards::asked::{Address, Known, Query, number_in_path, one_of};
 use crate::api::rewards::caller::with_partner_token;
 use crate::api::rewards::commissions::numbers;
 use crate::api::rewards::page::{PER_PAGE, Page};
 use crate::api::rewards::problem::RewardsError;
-use crate::api::rewards::referrals::to_wire as whole;
+use crate::api::rewards::referrals::{named_again, to_wire as whole};
 use crate::api::rewards::track::named;
 use crate::asked::Path;
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
@@ -21,7 +21,6 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::app::App;
 use headwater_app::directory::Partner;
-use headwater_app::error::Error;
 use headwater_app::referral::{NewReferral, Referral, ReferralChange, ReferralFilter};
 use headwater_domain::ids::CustomerId;
 use headwater_domain::time::Instant;
@@ -41,7 +40,7 @@ const BY_HAND: &str = "manual_affiliate";
     security(("partner_token" = [])), responses((status = 200, description = "A page of referrals, newest first", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
-        let query = Query::parse(&address.query, &FILTERS, &[])?;
+        let query = Query::parse(&address.query, &Known { filters: &FILTERS, ..Known::NOTHING })?;
         let page = Page::parse(&query, PER_PAGE)?;
         let kind = one_of("filters[type]", query.filter("type"), &["lead", "customer"])?;
         let (created, since) = (query.filter_period("created_at")?, query.filter_period("customer_since")?);
@@ -50,7 +49,7 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
             account_id: caller.account.0,
             program_ids: numbers(&query, "campaign_id")?,
             partner_id: Some(partner.id.0),
-            part: query.text("q").map(str::to_lowercase),
+            part: query.search(),
             is_customer: kind.map(|kind| kind == "customer"),
             state: one_of("filters[state]", query.filter("state"), &STATES)?.map(str::to_owned),
             created_from: number(created.0),
@@ -75,11 +74,7 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Bod
         let member = own_membership(&state.app, &partner, fields.required_integer("promoter_campaign_id")?)?;
         let named = named(&fields)?;
         let made = NewReferral { entry_source: BY_HAND, ..NewReferral::default() };
-        let made = state.app.referral_create(caller.account, &member, &named, made).await;
-        let made = made.map_err(|error| match error {
-            Error::Conflict { message, .. } => RewardsError::invalid("email", message),
-            other => other.into(),
-        })?;
+        let made = state.app.referral_create(caller.account, &member, &named, made).await?;
         Ok(Json(to_wire(&state.app, &made)).into_response())
     })
 }
@@ -92,7 +87,7 @@ pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id):
     with_partner_token!(state, headers, |caller, partner| {
         let before = added(&state.app, &partner, &id).await?;
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
-        let said = named(&parse_object(&body)?)?;
+        let said = named_again(&parse_object(&body)?, &before)?;
         let change = ReferralChange { email: said.email, uid: said.uid, ..ReferralChange::default() };
         let referral = state.app.referral_patch(caller.account, before.id(), change).await?;
         Ok(Json(to_wire(&state.app, &referral)).into_response())
