@@ -265,6 +265,7 @@ async fn a_commission_made_by_hand_is_in_the_books(store: TestStore) {
     let membership = books.app.directory().membership_in(books.program, books.partners[0]).expect("a member").id;
     let custom = |unit, amount: &str| CustomCommission {
         membership,
+        reward_id: None,
         unit,
         amount: Decimal::parse(amount).expect("a decimal"),
         event_id: None,
