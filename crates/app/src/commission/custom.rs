@@ -183,12 +183,7 @@ impl App {
     }
 
     /// Writes down who reported the sale that these commissions are of; again, it changes nothing.
-    pub async fn commissions_reported(
-        self: &Arc<Self>,
-        account: AccountId,
-        ids: &[i64],
-        actor: &str,
-    ) -> Result<()> {
+    pub async fn commissions_reported(self: &Arc<Self>, account: AccountId, ids: &[i64], actor: &str) -> Result<()> {
         let (app, actor, ids) = (Arc::clone(self), actor.to_owned(), numbers(ids.iter().copied()));
         let write = async move |tx: &Tx<'_>| {
             let made = commissions_made_by(tx, account.0, &actor, &ids).await?;

@@ -62,7 +62,12 @@ impl App {
                 completed_at: None,
             };
             payments_insert(tx, &row).await?;
-            let sent = payouts.iter().map(|payout| PayoutSent { id: payout.id, was: None, next: Some(row.id) });
+            let sent = payouts.into_iter().map(|payout| PayoutSent {
+                id: payout.id,
+                was: None,
+                next: Some(row.id),
+                settings: Some(payout.settings),
+            });
             payouts_send(tx, &sent.collect::<Vec<_>>()).await?;
             audit_insert(tx, &[deed(&app, &row, "created", &actor, now)]).await?;
             let told = told(&row, "created", None);
@@ -154,7 +159,7 @@ impl App {
                 return Ok(Some(false));
             }
             let of_these = payouts.iter().filter(|row| row.payments_batch_id == Some(id));
-            let back = of_these.map(|row| PayoutSent { id: row.id, was: Some(id), next: None });
+            let back = of_these.map(|row| PayoutSent { id: row.id, was: Some(id), next: None, settings: None });
             payouts_send(tx, &back.collect::<Vec<_>>()).await?;
             audit_insert(tx, &[deed(&app, &batch, "deleted", &actor, now)]).await?;
             crate::announce::announce(tx, &app, &[told(&batch, "deleted", None)], now).await?;

@@ -89,7 +89,7 @@ async fn payments_end_with_their_payouts(store: TestStore) {
     act(&books, BatchAction::PayoutMarkAsPaid, &payouts).await;
     let over = books.app.payments_read(books.account, id).await.expect("there").batch;
     assert_eq!((over.status.as_str(), over.completed_at), ("completed", Some(now.0)));
-    let sums = books.app.payout_sums(books.account, None, PayoutGrouping::Status).await.expect("adds up");
+    let sums = books.app.payout_sums(books.account, None, PayoutGrouping::Status).await.expect("adds up").sums;
     assert_eq!(
         (sums.len(), sums[0].group.as_str(), sums[0].amount, sums[0].payees),
         (1, "completed", Decimal(200 * ONE), 2)

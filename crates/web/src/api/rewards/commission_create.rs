@@ -219,8 +219,10 @@ fn unit(fields: &Fields<'_>, own: Currency, given: Option<&[(Unit, Decimal)]>) -
     }
     match currency(fields)? {
         Some(named) if Unit::Currency(named) != unit => {
-            let message =
-                format!("currency must be {own}, that of the campaign, and goes with the unit cash alone.", own = own.code());
+            let message = format!(
+                "currency must be {own}, that of the campaign, and goes with the unit cash alone.",
+                own = own.code()
+            );
             Err(RewardsError::inexpressible("currency", message))
         }
         _ => Ok(unit),
