@@ -161,8 +161,8 @@ fn by_group(grouping: PayoutGrouping, all: &PayoutSums) -> Value {
         let mut row = figures(all, group);
         let first = format!("{group}-01").parse::<Date>().ok();
         let period = first.map(|day| Period::holding(PeriodLength::Month, day));
-        let bounds = period
-            .map(|period| (Zone::UTC.start_of(period.first_day), Zone::UTC.start_of(period.next().first_day)));
+        let bounds =
+            period.map(|period| (Zone::UTC.start_of(period.first_day), Zone::UTC.start_of(period.next().first_day)));
         row["period_start"] = bounds.map(|(from, _)| from.iso8601()).into();
         row["period_end"] = bounds.map(|(_, to)| to.iso8601()).into();
         row
