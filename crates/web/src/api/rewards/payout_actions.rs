@@ -10,11 +10,12 @@ use super::ids::{self, IDS_MAX};
 use super::payouts::{amounts, total};
 use super::problem::RewardsError;
 use crate::body::{REFERRAL_BYTES_MAX, read};
+use crate::idempotency::{Attempted, given};
 use crate::json::field::parse_object;
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::batch::BatchAction;
 use headwater_app::payout::payments::Payments;
@@ -99,13 +100,20 @@ fn is_movable(action: BatchAction, status: PayoutStatus) -> bool {
 #[utoipa::path(post, path = "/api/v2/company/payouts/create_payments_batch", operation_id = "rewards_payments_create",
     tag = "Rewards", security(("rewards_key" = [])), request_body = Value,
     responses((status = 201, description = "`{data, meta}`: the payments", body = Value)))]
-pub async fn create_payments(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+pub async fn create_payments(
+    State(state): State<WebState>,
+    attempted: Attempted,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     with_rewards_key!(state, headers, |caller| {
         let body = read(&headers, body, REFERRAL_BYTES_MAX).await?;
         let method = parse_object(&body)?.required_string("method")?;
-        let payments = state.app.payments_create(caller.account, &method, &caller.actor()).await?;
-        let body = json!({"data": to_wire(&payments), "meta": {"failed": []}});
-        Ok((StatusCode::CREATED, Json(body)).into_response())
+        let answer = |made: &Payments| json!({"data": to_wire(made), "meta": {"failed": []}});
+        let render = move |made: &Payments| given(StatusCode::CREATED, &answer(made));
+        let keep = state.app.keep(attempted.map(|Extension(attempt)| attempt), render);
+        let payments = state.app.payments_create(caller.account, &method, &caller.actor(), keep).await?;
+        Ok((StatusCode::CREATED, Json(answer(&payments))).into_response())
     })
 }
 
