@@ -20,12 +20,12 @@ fn attempt(name: &str) -> Attempt {
     Attempt { key: KeyId(1), scope: format!("POST /{name} k"), fingerprint: name.into() }
 }
 
-fn object(value: Value) -> Map<String, Value> {
+fn object(value: &Value) -> Map<String, Value> {
     value.as_object().expect("an object").clone()
 }
 
 fn thanks() -> Map<String, Value> {
-    object(json!({"name": "Thanks", "is_promoter_reward": true, "promoter_reward_type": "sale",
+    object(&json!({"name": "Thanks", "is_promoter_reward": true, "promoter_reward_type": "sale",
         "schemas": [{"unit": "points", "amount": 5, "flat_amount": true}]}))
 }
 
@@ -48,7 +48,7 @@ async fn what_is_made_is_answered_in_its_own_transaction(store: TestStore) {
     assert!(again.is_err());
     assert_eq!(books.app.reward_list(books.account, 10, 0).await.expect("lists").1, 1);
 
-    let pro = || object(json!({"name": "Pro"}));
+    let pro = || object(&json!({"name": "Pro"}));
     let made = |made: &ProductRow| made.id;
     let product = books.app.product_create(books.account, pro(), keep(&books, "products", made)).await.expect("made");
     answered(&books, "products", product.id).await;
@@ -69,10 +69,11 @@ async fn what_is_made_is_answered_in_its_own_transaction(store: TestStore) {
 async fn a_campaign_that_was_cut_short_is_ended(store: TestStore) {
     let books = heard(store).await;
     let reward = books.app.reward_create(books.account, thanks(), Keep::nothing()).await.expect("made").row.id;
-    let asked = object(json!({"name": "Points", "landing_url": "https://www.broker.example", "ref_token_param": "?fpr",
+    let asked =
+        object(&json!({"name": "Points", "landing_url": "https://www.broker.example", "ref_token_param": "?fpr",
         "visitor_cookie_life": 60, "rewards_for_promoters": [{"reward_id": reward, "apply_on": "all"}]}));
     // What a first attempt had made of it when its process died: the program, and no plan.
-    let begun = object(json!({"name": "Points", "site_url": "https://www.broker.example", "window_days": 60,
+    let begun = object(&json!({"name": "Points", "site_url": "https://www.broker.example", "window_days": 60,
         "campaign": {"attempt": "once-1", "ref_token_param": "?fpr", "rewards_for_promoters": [{"reward_id": reward, "apply_on": "all"}]}}));
     let half = books.app.program_create(books.account, &begun, Keep::nothing()).await.expect("made");
     assert_eq!(half.settings.plan, None);

@@ -221,8 +221,8 @@ async fn a_referral_is_refunded_and_moved(engine: Engine) {
 
     // With its commissions, to the third: also from the second, which has it since later. When the call is answered, they are its.
     move_to(&members[1], true).await;
-    let earned = get(&broker, &format!("promoters/{}", members[1]["promoter_id"])).await["balances"]["cash"].clone();
-    assert_eq!(earned, 200, "the sale 3 is priced again");
+    let balance = get(&broker, &format!("promoters/{}", members[1]["promoter_id"])).await["balances"]["cash"].clone();
+    assert_eq!(balance, 200, "the sale 3 is priced again");
     assert_eq!((held(&members[0]).await, held(&members[1]).await), (0, 1));
     let event = track(&broker, "sale", sale("4")).await;
     let earner = |row: &Value| row["unit"] == "cash" && row["recipient"]["id"] == members[1]["promoter_id"];

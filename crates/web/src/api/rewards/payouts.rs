@@ -195,7 +195,7 @@ pub async fn group_by_promoters(State(state): State<WebState>, address: Address,
         narrow_by_suspicion(&state, caller.account, &query, &mut filter).await?;
         let is_of_one_status = filter.status.is_some();
         let shown = state.app.payouts_shown(caller.account, filter, method.as_deref(), order, 1, GROUPED_MAX).await?;
-        let mut groups: BTreeMap<(Option<i64>, Option<i64>, Unit), Vec<&PayoutEntity>> = BTreeMap::new();
+        let mut groups: BTreeMap<GroupKey, Vec<&PayoutEntity>> = BTreeMap::new();
         for payout in &shown.rows {
             let promoter = payout.promoter.as_ref().map(|promoter| promoter.id);
             // What goes to a referral is not its promoter's.
@@ -228,6 +228,9 @@ pub async fn group_by_promoters(State(state): State<WebState>, address: Address,
         Ok(page.answer_body(&address, &json!({"data": rows, "meta": meta}), number))
     })
 }
+
+/// The promoter, the referral that is paid in its place, and the unit.
+type GroupKey = (Option<i64>, Option<i64>, Unit);
 
 /// Payouts of one unit to one promoter, or to one referral of it.
 struct Group<'a> {
