@@ -1,7 +1,8 @@
-//! What a promoter has earned and was not paid yet, as the rewards dialect shows it, and who hears that it changed.
+//! What a promoter has earned and was not paid yet, less what it was paid too much, as the rewards dialect shows it, and who
+//! hears that it changed.
 //!
 //! Every change of the ledger goes through `ledger::book`, which asks here in its transaction. Costs nothing where no webhook
-//! listens. Invariant: two units, and two currencies, are never added up.
+//! listens. Invariant: two units, and two currencies, are never added up; a debt stands below nothing in the sum of its unit.
 
 use crate::announce::{Told, announce};
 use crate::app::App;
@@ -25,12 +26,15 @@ const EVENT_TYPE: &str = "promoter.balance.updated";
 /// Amounts by the name of their unit.
 pub(crate) type Owed = BTreeMap<String, Decimal>;
 
-/// Whether what stands in this account is earned and not paid yet.
+/// Whether what stands in this account is earned and not paid yet, or a debt that the next payout takes back.
 pub(crate) fn is_open(name: &str) -> bool {
-    [AccountName::Accrued, AccountName::Held, AccountName::Payable].iter().any(|open| open.name() == name)
+    [AccountName::Accrued, AccountName::Held, AccountName::Payable, AccountName::Receivable]
+        .iter()
+        .any(|open| open.name() == name)
 }
 
-/// Amounts by unit: money of the first program's currency is `cash`, that of another one stands under its code.
+/// Amounts by unit: money of the first program's currency is `cash`, that of another one stands under its code. `discount`, which
+/// is published without a unit, is the one in money; percents have a name of their own.
 fn shown(directory: &Directory, account: AccountId, owed: &Owed) -> Value {
     let own = directory.default_program(account).map(|program| program.settings.currency.clone());
     let Some(own) = own.and_then(|code| Currency::parse(&code)) else { return json!({}) };
@@ -39,7 +43,11 @@ fn shown(directory: &Directory, account: AccountId, owed: &Owed) -> Value {
         let key = if unit == Unit::Currency(own) { "cash".to_owned() } else { name.clone() };
         Some((key, amount_json(*amount, unit)))
     });
-    Value::Object(each.collect::<Map<_, _>>())
+    let mut shown: Map<String, Value> = each.collect();
+    if let Some(discount) = shown.get("mon_discount").cloned() {
+        shown.insert("discount".into(), discount);
+    }
+    Value::Object(shown)
 }
 
 async fn owed(tx: &Tx<'_>, account: AccountId, partner: PartnerId) -> StoreResult<Owed> {
@@ -53,7 +61,7 @@ async fn owed(tx: &Tx<'_>, account: AccountId, partner: PartnerId) -> StoreResul
 }
 
 impl App {
-    /// What a promoter earned and was not paid yet, as it is shown.
+    /// What a promoter earned and was not paid yet, less its debts, as it is shown.
     pub async fn balances(self: &Arc<Self>, account: AccountId, partner: PartnerId) -> Result<Value> {
         let read = async move |tx: &Tx<'_>| owed(tx, account, partner).await;
         let owed = self.store.money.read(read).await?;

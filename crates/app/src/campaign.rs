@@ -33,6 +33,10 @@ const SPECIFIC: &str = "specific";
 const ARCHIVED: &str = "archived_at";
 /// Whether the plan's tiers were made by rewards.
 const HAS_TIERS: &str = "has_reward_tiers";
+/// The attempt that made a campaign, under its caller's `Idempotency-Key`.
+const ATTEMPT: &str = "attempt";
+/// For so long the same attempt finds what it made (`conventions.md` §6).
+const ATTEMPT_SECONDS: i64 = 72 * 3600;
 /// What is kept as it was said.
 const KEPT: [&str; 6] =
     ["ref_token_param", "auto_approve_promoters", "is_private", "color", "track_ad_traffic", "description"];
@@ -70,11 +74,13 @@ impl App {
         if is_archived(&program) { Err(Error::NotFound("campaign")) } else { Ok(program) }
     }
 
-    /// A new campaign, which is a program.
+    /// A new campaign, which is a program. It is made in several transactions: the same attempt, made again because the first one
+    /// was cut short, finds the program and ends what was begun.
     pub async fn campaign_create(
         self: &Arc<Self>,
         account: AccountId,
         asked: &Map<String, Value>,
+        attempt: Option<String>,
     ) -> Result<Arc<Program>, RewardFailure> {
         for field in ["name", "landing_url", "ref_token_param", "visitor_cookie_life"] {
             if asked.get(field).is_none_or(Value::is_null) {
@@ -82,19 +88,38 @@ impl App {
             }
         }
         own_currency(&Settings::default().currency, asked)?;
-        let (fields, _) = fields_of(&Map::new(), asked)?;
+        let (mut fields, _) = fields_of(&Map::new(), asked)?;
         self.lists_check(account, &Map::new(), asked).await?;
         // What cannot be paid is refused before anything is made.
-        let campaign = fields.get("campaign").and_then(Value::as_object).cloned().unwrap_or_default();
+        let mut campaign = fields.get("campaign").and_then(Value::as_object).cloned().unwrap_or_default();
         let rewards = self.rewards_of(account, &campaign, None).await?;
         let terms = terms(&rewards);
         let made = make(&terms, currency_of(&Settings::default().currency)?);
         made.map_err(|refused| of_lists(&rewards, refused.into()))?;
-        let program = self.program_create(account, &fields, Keep::nothing()).await.map_err(renamed)?;
+        let begun = attempt.as_ref().and_then(|attempt| self.campaign_begun(account, attempt));
+        let program = match begun {
+            Some(program) if program.settings.plan.as_deref() == Some(&plan_name(program.id)) => return Ok(program),
+            Some(program) => program,
+            None => {
+                if let Some(attempt) = attempt {
+                    campaign.insert(ATTEMPT.into(), attempt.into());
+                    fields.insert("campaign".into(), Value::Object(campaign));
+                }
+                self.program_create(account, &fields, Keep::nothing()).await.map_err(renamed)?
+            }
+        };
         if LISTS.iter().any(|(list, _)| program.settings.campaign.get(*list).is_some_and(|list| *list != json!([]))) {
             self.campaign_plan_save(account, program.id).await?;
         }
         Ok(self.program_read(account, program.id)?)
+    }
+
+    /// The program that an attempt made before it was cut short.
+    fn campaign_begun(&self, account: AccountId, attempt: &str) -> Option<Arc<Program>> {
+        let since = self.clock.now().plus_seconds(-ATTEMPT_SECONDS).0;
+        let directory = self.directory();
+        let mut own = directory.programs(account).filter(|program| program.row.created_at >= since);
+        own.find(|program| program.settings.campaign.get(ATTEMPT).and_then(Value::as_str) == Some(attempt)).cloned()
     }
 
     /// Changes what is given; new lists are a new version of the plan, in force at once.

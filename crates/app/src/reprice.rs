@@ -11,7 +11,9 @@ use headwater_domain::ids::{AccountId, PersonId, ProgramId};
 use headwater_domain::time::{Date, Instant, Period};
 use headwater_store::backend::Tx;
 use headwater_store::pricing_lock::changing_prices;
-use headwater_store::repricing::{mark_account, mark_program, marked, marks_postpone, periods_close};
+use headwater_store::repricing::{
+    Marked, mark_account, mark_program, marked, marked_of_customers, marks_postpone, periods_close,
+};
 use headwater_store::settlement::Number;
 use std::collections::BTreeMap;
 use std::sync::Weak;
@@ -45,6 +47,20 @@ impl Mark {
     }
 }
 
+/// Persons with their marks.
+type MarkedPersons = Vec<(PersonId, Option<i64>)>;
+
+/// Marked persons by their programs.
+fn by_program(rows: Vec<Marked>) -> Vec<(AccountId, ProgramId, MarkedPersons)> {
+    let mut programs: BTreeMap<(i64, i64), MarkedPersons> = BTreeMap::new();
+    for row in rows {
+        let persons = programs.entry((row.account_id, row.program_id)).or_default();
+        persons.push((PersonId(row.person_id), Some(row.mark)));
+    }
+    let named = |((account, program), persons)| (AccountId(account), ProgramId(program), persons);
+    programs.into_iter().map(named).collect()
+}
+
 impl App {
     /// A new mark: everybody of an account who has a fact at `from` or later is to be priced again.
     pub(crate) fn mark_from(&self, account: AccountId, from: Instant) -> Mark {
@@ -61,13 +77,7 @@ impl App {
             if rows.is_empty() {
                 return Ok(done);
             }
-            let mut programs: BTreeMap<(i64, i64), Vec<_>> = BTreeMap::new();
-            for row in rows {
-                let persons = programs.entry((row.account_id, row.program_id)).or_default();
-                persons.push((PersonId(row.person_id), Some(row.mark)));
-            }
-            for ((account, program), persons) in programs {
-                let (account, program) = (AccountId(account), ProgramId(program));
+            for (account, program, persons) in by_program(rows) {
                 let served = persons.len();
                 if let Err(error) = self.settle(Command::Reprice { account, program, persons: persons.clone() }).await {
                     tracing::warn!(%error, %program, "a program could not be priced again; its marks wait for the next time");
@@ -77,6 +87,22 @@ impl App {
                 done += served;
             }
         }
+    }
+
+    /// Prices these customers of an account now, where they are marked.
+    ///
+    /// # Errors
+    /// Where one could not be priced; its mark stays, and waits behind the others.
+    pub(crate) async fn reprice_customers(&self, account: AccountId, customers: &[i64]) -> Result<()> {
+        let customers: Vec<_> = customers.iter().map(|id| Number { id: *id }).collect();
+        let read = async move |tx: &Tx<'_>| marked_of_customers(tx, account.0, &customers).await;
+        for (account, program, persons) in by_program(self.store.money.read(read).await?) {
+            if let Err(error) = self.settle(Command::Reprice { account, program, persons: persons.clone() }).await {
+                self.postpone(&persons).await?;
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Behind everybody else, so that who cannot be priced keeps nobody waiting.

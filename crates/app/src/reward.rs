@@ -7,6 +7,7 @@ pub(crate) mod accepted;
 
 use crate::app::App;
 use crate::error::Error;
+use crate::keep::Keep;
 use crate::reward_plan::{AppliesTo, Inexpressible, RewardTerms, check};
 use headwater_domain::ids::{AccountId, ProgramId};
 use headwater_domain::money::Currency;
@@ -82,17 +83,24 @@ impl App {
         self: &Arc<Self>,
         account: AccountId,
         said: Map<String, Value>,
+        keep: Keep<Reward>,
     ) -> Result<Reward, RewardFailure> {
         let (document, is_hidden) = accepted::reward(said)?;
         accepted::agrees(&document, &document)?;
         self.reward_check(account, 0, &document)?;
         let (text, now) = (Value::Object(document).to_string(), self.clock.now());
-        let insert = async move |tx: &Tx<'_>| reward_insert(tx, account.0, &text, now.0).await;
-        let id = self.store.money.write(insert).await.map_err(Error::from)?;
-        if is_hidden == Some(true) {
-            return Ok(self.reward_hide(account, id).await?);
-        }
-        Ok(self.reward_read(account, id).await?)
+        let insert = async move |tx: &Tx<'_>| {
+            let id = reward_insert(tx, account.0, &text, now.0).await?;
+            let is_hidden = is_hidden == Some(true);
+            if is_hidden {
+                reward_update(tx, account.0, id, &text, is_hidden).await?;
+            }
+            let row = RewardRow { total: 1, id, document: text.clone(), is_hidden, created_at: now.0 };
+            let made = Reward::from_row(row);
+            keep.keep(tx, &made).await?;
+            Ok(made)
+        };
+        Ok(self.store.money.write(insert).await.map_err(Error::from)?)
     }
 
     /// Changes what is given, also in the plans of the campaigns that have it.
@@ -197,13 +205,17 @@ impl App {
         self: &Arc<Self>,
         account: AccountId,
         document: Map<String, Value>,
+        keep: Keep<ProductRow>,
     ) -> Result<ProductRow, RewardFailure> {
         let document = accepted::product(document)?;
         let (text, now) = (Value::Object(document).to_string(), self.clock.now());
-        let stored = text.clone();
-        let insert = async move |tx: &Tx<'_>| product_insert(tx, account.0, &stored, now.0).await;
-        let id = self.store.money.write(insert).await.map_err(Error::from)?;
-        Ok(ProductRow { total: 1, id, document: text, created_at: now.0 })
+        let insert = async move |tx: &Tx<'_>| {
+            let id = product_insert(tx, account.0, &text, now.0).await?;
+            let made = ProductRow { total: 1, id, document: text.clone(), created_at: now.0 };
+            keep.keep(tx, &made).await?;
+            Ok(made)
+        };
+        Ok(self.store.money.write(insert).await.map_err(Error::from)?)
     }
 
     /// Products, newest first, and how many there are.

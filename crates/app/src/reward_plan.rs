@@ -95,7 +95,9 @@ fn make_one(
     }
     match kind_of(reward)? {
         "tier" => levels.push(tier(reward)?),
-        "custom" => {}
+        // It makes no rule: somebody gives it.
+        "custom" if reward.applies_to.is_all() => drop(given_by_hand(reward, currency)?),
+        "custom" => return cannot("apply_on", "of a custom reward must be all: it is given by hand, for no sale"),
         _ => return rules_of(reward, recipient, currency),
     }
     Ok(Vec::new())
@@ -105,7 +107,7 @@ fn make_one(
 pub fn check(reward: &RewardTerms<'_>, currency: Currency) -> Result<()> {
     match kind_of(reward)? {
         "tier" => tier(reward).map(drop),
-        "custom" => schemas_of_all_sales(reward, "has no sale to be asked of; leave it out").map(drop),
+        "custom" => given_by_hand(reward, currency).map(drop),
         _ => rules_of(reward, Recipient::Promoter, currency).map(drop),
     }
 }
@@ -231,6 +233,39 @@ fn rules_of(reward: &RewardTerms<'_>, recipient: Recipient, currency: Currency) 
         rules.push(rule);
     }
     Ok(rules)
+}
+
+/// What a reward of the type `custom` gives, by unit. Nothing earns it: a commission made by hand names it.
+pub fn given_by_hand(reward: &RewardTerms<'_>, currency: Currency) -> Result<Vec<(Unit, Decimal)>> {
+    if kind_of(reward)? != "custom" {
+        return cannot("reward_id", "must be of a custom reward: every other one is earned, not given by hand");
+    }
+    if word(reward, "duration", &["once", "forever", "repeating"])? == Some("repeating") {
+        return cannot("duration", "repeating is of sales; a custom reward is given by hand, each time for itself");
+    }
+    let mut given: Vec<(Unit, Decimal)> = Vec::new();
+    let schemas = schemas_of_all_sales(reward, "has no sale to be asked of, of a custom reward; leave it out")?;
+    for (index, schema) in schemas.into_iter().enumerate() {
+        if !schema.is_flat {
+            let field = format!("schemas[{index}].flat_amount");
+            return cannot(field, "of a custom reward must be true: there is no sale to take a percent of");
+        }
+        let unit =
+            if schema.unit == CASH { Some(Unit::Currency(currency)) } else { Unit::parse(&schema.unit, currency) };
+        let Some((unit, amount)) = unit.and_then(|unit| Some((unit, in_major(schema.amount, unit)?))) else {
+            return wrong(format!("schemas[{index}].amount"), "must be a whole number of the unit's smallest parts");
+        };
+        if given.iter().any(|(other, _)| *other == unit) {
+            return wrong(format!("schemas[{index}].unit"), "is that of another schema of this custom reward");
+        }
+        given.push((unit, amount));
+    }
+    Ok(given)
+}
+
+/// The rule that a commission made by hand names for a reward.
+pub fn by_hand_rule(reward: i64) -> String {
+    format!("{RULE_PREFIX}{reward}:custom")
 }
 
 /// Which rule a schema of a reward makes.

@@ -186,10 +186,29 @@ pub async fn commissions_promote(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<(i64
     tx.batch_all(statement, &[], ids).await
 }
 
-/// Names who made a posting by hand.
-pub async fn commission_made_by(tx: &Tx<'_>, id: i64, made_by: Option<&str>) -> Result<()> {
-    tx.execute(sql!("UPDATE commission SET made_by = $2 WHERE id = $1"), &[&id, &made_by]).await?;
+/// Names who made a posting by hand, and the caller's own id of it.
+pub async fn commission_made_by(tx: &Tx<'_>, id: i64, made_by: &str, event_key: Option<&str>) -> Result<()> {
+    let statement = sql!("UPDATE commission SET made_by = $2, event_key = $3 WHERE id = $1");
+    tx.execute(statement, &[&id, &made_by, &event_key]).await?;
     Ok(())
+}
+
+/// Names who reported by hand the sale that these postings of an account are of; gives those that named nobody yet.
+pub async fn commissions_made_by(
+    tx: &Tx<'_>,
+    account_id: i64,
+    made_by: &str,
+    ids: &[Number],
+) -> Result<Vec<CommissionRow>> {
+    let statement = batch_sql!(
+        Number,
+        2,
+        "UPDATE commission SET made_by = $2 FROM {batch} WHERE commission.account_id = $1 AND commission.id = batch.id \
+         AND commission.made_by IS NULL RETURNING commission.id"
+    );
+    let made: Vec<(i64,)> = tx.batch_all(statement, &[&account_id, &made_by], ids).await?;
+    let made: Vec<Number> = made.into_iter().map(|(id,)| Number { id }).collect();
+    commissions_by_id(tx, account_id, &made).await
 }
 
 record! {

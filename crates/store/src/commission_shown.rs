@@ -9,7 +9,8 @@ use crate::{batch, batch_sql, record, sql};
 
 record! {
     /// A commission with what is shown beside it; `fact_data`, `referral_attributes` and `split` are JSON, `total` how many fit.
-    /// What takes a cell back as a whole was split as what it takes back.
+    /// What takes a cell back as a whole was split as what it takes back. One by hand has no fact: the caller's id and what the
+    /// caller said beside it stand in their place.
     pub struct ShownCommission {
         total: i64, id: i64, account_id: i64, program_id: i64, partner_id: Option<i64>, customer_id: Option<i64>,
         promoter_id: Option<i64>, rule: String, level: i64, status: String, unit: String, amount: i64, sale_amount: Option<i64>,
@@ -82,7 +83,8 @@ macro_rules! shown {
     () => {
         "c.id, c.account_id, c.program_id, c.partner_id, c.customer_id, c.promoter_id, c.rule, c.level, c.status, c.unit, c.amount, \
          c.sale_amount, c.sale_currency, c.fact_id, c.internal_note, c.external_note, c.made_by, c.created_at, c.decided_at, \
-         f.fact_key, f.data, r.id AS referral_id, \
+         COALESCE(f.fact_key, c.event_key) AS fact_key, \
+         COALESCE(f.data, CASE WHEN c.fact_id = 0 THEN c.explanation END) AS fact_data, r.id AS referral_id, \
          COALESCE(r.email, CASE WHEN p.email_key LIKE ' %' THEN NULL ELSE p.email_key END) AS referral_email, \
          r.external_id AS referral_uid, r.attributes, i.payout_id, o.paid_at, COALESCE(o.has_issues, FALSE) AS has_issues, \
          COALESCE(c.split, CASE WHEN c.amount = -c.posted_before THEN (SELECT b.split FROM commission b WHERE b.id = c.corrects) END) AS split \
@@ -127,8 +129,8 @@ pub async fn commissions_shown(
          AND (CAST($3 AS TEXT) IS NULL OR c.unit = $3 OR ($3 = 'cash' \
            AND c.unit NOT IN ('points', 'credits', 'free_months', 'mon_discount', 'discount_per'))) \
          AND (CAST($4 AS TEXT) IS NULL OR $4 LIKE '%,' || CAST(c.id AS TEXT) || ',%') \
-         AND (CAST($5 AS TEXT) IS NULL OR replace(LOWER(COALESCE(f.fact_key, '') || ' ' || COALESCE(r.email, p.email_key, '') || ' ' \
-           || COALESCE(r.external_id, '')), $5, '') <> LOWER(COALESCE(f.fact_key, '') || ' ' || COALESCE(r.email, p.email_key, '') \
+         AND (CAST($5 AS TEXT) IS NULL OR replace(LOWER(COALESCE(f.fact_key, c.event_key, '') || ' ' || COALESCE(r.email, p.email_key, '') || ' ' \
+           || COALESCE(r.external_id, '')), $5, '') <> LOWER(COALESCE(f.fact_key, c.event_key, '') || ' ' || COALESCE(r.email, p.email_key, '') \
            || ' ' || COALESCE(r.external_id, ''))) \
          AND (CAST($6 AS BOOLEAN) IS NULL OR (c.status = 'paid') = $6) \
          AND (CAST($7 AS BOOLEAN) IS NULL OR ((c.status = 'fulfilled') = $7 \
@@ -154,7 +156,8 @@ pub async fn commissions_shown(
          AND (CAST($21 AS BOOLEAN) IS NULL OR (c.amount > 0 AND EXISTS (SELECT 1 FROM fact b WHERE b.program_id = c.program_id \
            AND b.of_sale = f.fact_key)) = $21) \
          AND (CAST($26 AS BIGINT) IS NULL OR c.partner_id = $26) \
-         AND EXISTS (SELECT 1 FROM wanted WHERE wanted.pair = '' OR replace(COALESCE(f.data, ''), wanted.pair, '') <> COALESCE(f.data, '')) \
+         AND EXISTS (SELECT 1 FROM wanted WHERE wanted.pair = '' OR replace(COALESCE(f.data, CASE WHEN c.fact_id = 0 THEN c.explanation END, ''), wanted.pair, '') \
+           <> COALESCE(f.data, CASE WHEN c.fact_id = 0 THEN c.explanation END, '')) \
          AND (CAST($27 AS TEXT) IS NULL \
            OR ($27 LIKE '%,no_suspicion,%' AND COALESCE(r.attributes, '') NOT LIKE '%\"fraud_check\":\"%') \
            OR ($27 LIKE '%,no_suspicion,%' AND r.attributes LIKE '%\"fraud_check\":\"no_suspicion\"%') \

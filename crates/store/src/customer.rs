@@ -89,7 +89,8 @@ pub async fn attribution_put(
     Ok(bound)
 }
 
-/// Binds the account of this number from the beginning, whatever it was bound to since; gives how many bindings that changes.
+/// Binds the account of this number from the beginning, whatever it was bound to since; gives how many bindings that changes. Who
+/// had it is noted as having lost it.
 pub async fn attribution_take_over(
     tx: &Tx<'_>,
     account_id: i64,
@@ -98,6 +99,15 @@ pub async fn attribution_take_over(
     reason: &str,
     recorded_at: i64,
 ) -> Result<u64> {
+    let lost = sql!(
+        "INSERT INTO referral_lost (customer_id, partner_id, account_id, lost_at) \
+         SELECT DISTINCT a.customer_id, a.partner_id, a.account_id, CAST($4 AS BIGINT) FROM attribution a \
+         WHERE a.account_id = $1 AND a.customer_id = $2 AND a.partner_id <> $3 \
+         ON CONFLICT (customer_id, partner_id) DO UPDATE SET lost_at = excluded.lost_at"
+    );
+    tx.execute(lost, &[&account_id, &customer_id, &partner_id, &recorded_at]).await?;
+    let regained = sql!("DELETE FROM referral_lost WHERE account_id = $1 AND customer_id = $2 AND partner_id = $3");
+    tx.execute(regained, &[&account_id, &customer_id, &partner_id]).await?;
     let statement = sql!(
         "UPDATE attribution SET partner_id = $3, link_id = NULL, click_id = NULL, clicked_at = NULL, evidence = 'operator', \
          reason = $4, recorded_at = $5, splits = NULL WHERE account_id = $1 AND customer_id = $2 AND partner_id <> $3"

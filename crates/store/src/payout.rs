@@ -8,7 +8,7 @@ use crate::settlement::Number;
 use crate::{batch, batch_sql, record, sql};
 
 batch! {
-    /// A payout; `settings` is the payee's `payout` setting as it was, JSON.
+    /// A payout; `settings` is the payee's `payout` setting as it is, JSON.
     pub struct PayoutNew {
         id: i64 = "int8", account_id: i64 = "int8", program_id: i64 = "int8", partner_id: Option<i64> = "int8", customer_id: Option<i64> = "int8",
         promoter_id: Option<i64> = "int8", unit: String = "text", amount: i64 = "int8", commissions: i64 = "int8", status: String = "text",
@@ -19,8 +19,18 @@ batch! {
     /// A commission of a payout.
     pub struct PayoutItem { payout_id: i64 = "int8", commission_id: i64 = "int8" }
 }
+/// How the payee of a payout is paid: while it waits and is in no payments, as the payee says now; from then on as it was.
+macro_rules! settings {
+    () => {
+        "CASE WHEN payout.status = 'pending' AND payout.payments_batch_id IS NULL THEN \
+         COALESCE((SELECT s.settings FROM partner_payout s WHERE s.partner_id = payout.partner_id), payout.settings) \
+         ELSE payout.settings END"
+    };
+}
+pub(crate) use settings;
+
 record! {
-    /// A payout as it stands.
+    /// A payout as it stands; `settings` is how its payee is paid, JSON.
     pub struct PayoutRow {
         id: i64, account_id: i64, program_id: i64, partner_id: Option<i64>, customer_id: Option<i64>, promoter_id: Option<i64>,
         unit: String, amount: i64, commissions: i64, status: String, origin: String, settings: String, period_start: i64, until_at: i64,
@@ -110,8 +120,10 @@ pub async fn payouts_insert(tx: &Tx<'_>, new: &[PayoutNew], items: &[PayoutItem]
 
 /// At most `limit` payouts, newest first.
 pub async fn payout_list(tx: &Tx<'_>, account_id: i64, filter: &PayoutFilter, limit: i64) -> Result<Vec<PayoutRow>> {
-    let statement = sql!(
-        "SELECT id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, commissions, status, origin, settings, \
+    let statement = sql!(concat!(
+        "SELECT id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, commissions, status, origin, ",
+        settings!(),
+        " AS settings, \
          period_start, until_at, error, payments_batch_id, created_at, processing_started_at, paid_at, failed_at, finished_at, \
          hidden_at IS NOT NULL, has_issues \
          FROM payout WHERE account_id = $1 AND (CAST($2 AS BIGINT) IS NULL OR program_id = CAST($2 AS BIGINT)) \
@@ -120,7 +132,7 @@ pub async fn payout_list(tx: &Tx<'_>, account_id: i64, filter: &PayoutFilter, li
          AND (CAST($5 AS TEXT) IS NULL OR unit = CAST($5 AS TEXT)) \
          AND (CAST($6 AS BIGINT) IS NULL OR id < CAST($6 AS BIGINT)) \
          AND (CAST($8 AS BOOLEAN) IS NULL OR has_issues = CAST($8 AS BOOLEAN)) ORDER BY id DESC LIMIT CAST($7 AS BIGINT)"
-    );
+    ));
     let f = filter;
     tx.all(
         statement,
@@ -139,9 +151,13 @@ pub async fn payouts_by_id(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> Resu
     let statement = batch_sql!(
         Number,
         1,
-        "SELECT id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, commissions, status, origin, settings, \
+        concat!(
+            "SELECT id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, commissions, status, origin, ",
+            settings!(),
+            " AS settings, \
          period_start, until_at, error, payments_batch_id, created_at, processing_started_at, paid_at, failed_at, finished_at, \
          hidden_at IS NOT NULL, has_issues FROM payout WHERE account_id = $1 AND id IN (SELECT id FROM {batch}) ORDER BY id"
+        )
     );
     tx.batch_all(statement, &[&account_id], ids).await
 }
@@ -151,10 +167,14 @@ pub async fn payouts_lock(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> Resul
     let statement = batch_sql!(
         Number,
         1,
-        "SELECT id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, commissions, status, origin, settings, \
+        concat!(
+            "SELECT id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, commissions, status, origin, ",
+            settings!(),
+            " AS settings, \
          period_start, until_at, error, payments_batch_id, created_at, processing_started_at, paid_at, failed_at, finished_at, \
          hidden_at IS NOT NULL, has_issues \
          FROM payout WHERE account_id = $1 AND id IN (SELECT id FROM {batch}) ORDER BY id FOR UPDATE"
+        )
     );
     tx.batch_all(statement, &[&account_id], ids).await
 }
@@ -182,15 +202,19 @@ pub async fn payout_items_beside(tx: &Tx<'_>, account_id: i64, commissions: &[Nu
     tx.batch_all(statement, &[&account_id], commissions).await
 }
 
-/// Moves payouts whose status is still the one that was read; all or none.
+/// Moves payouts whose status is still the one that was read; all or none. Those that no longer wait keep how they were to be
+/// paid then.
 pub async fn payouts_move(tx: &Tx<'_>, rows: &[PayoutPut]) -> Result<()> {
     let statement = batch_sql!(
         PayoutPut,
         0,
-        "UPDATE payout SET status = batch.status, error = batch.error, processing_started_at = batch.processing_started_at, \
+        concat!(
+            "UPDATE payout SET status = batch.status, error = batch.error, processing_started_at = batch.processing_started_at, \
          paid_at = batch.paid_at, failed_at = batch.failed_at, finished_at = batch.finished_at, \
-         hidden_at = COALESCE(batch.hidden_at, payout.hidden_at), has_issues = batch.has_issues FROM {batch} \
-         WHERE payout.id = batch.id AND payout.status = batch.was"
+         hidden_at = COALESCE(batch.hidden_at, payout.hidden_at), has_issues = batch.has_issues, settings = ",
+            settings!(),
+            " FROM {batch} WHERE payout.id = batch.id AND payout.status = batch.was"
+        )
     );
     let moved = tx.batch(statement, &[], rows).await?;
     if moved != rows.len() as u64 {

@@ -1,9 +1,10 @@
 //! Payouts as the rewards dialect lists and adds them up, and the payments that send several at once.
 //!
-//! Hidden ones are in no list. `method` is found in the settings that a payout keeps, as our own writer wrote them.
+//! Hidden ones are in no list. `method` is found in the settings that a payout is paid by (`payout`), as our own writer wrote them.
+//! Invariant: payments keep how each of their payouts was to be paid when they were gathered.
 
 use crate::backend::{Error, Result, Tx};
-use crate::payout::PayoutRow;
+use crate::payout::{PayoutRow, settings};
 use crate::settlement::Number;
 use crate::{batch, batch_sql, record, sql};
 
@@ -54,8 +55,13 @@ pub enum PayoutOrder {
 }
 
 record! {
-    /// A row of figures: how many payouts and payees, and their sum, of one unit in one group.
-    pub struct PayoutFigure { kind: String, unit: String, program_id: i64, amount: i64, payouts: i64, payees: i64 }
+    /// A row of figures: how many payouts and promoters, and their sum, of one unit in one group; by settings and by
+    /// day one row for each promoter, who is 0 otherwise. A monetary discount is in its program's currency, so only it has rows by program.
+    pub struct PayoutFigure { kind: String, unit: String, program_id: i64, promoter_id: i64, amount: i64, payouts: i64, promoters: i64 }
+}
+record! {
+    /// How many promoters have payouts in a group, of whatever unit.
+    pub struct PayoutPromoters { kind: String, promoters: i64 }
 }
 record! {
     /// Payouts that are sent together.
@@ -65,8 +71,8 @@ record! {
     }
 }
 batch! {
-    /// A payout goes from these payments into those; `None`: none.
-    pub struct PayoutSent { id: i64 = "int8", was: Option<i64> = "int8", next: Option<i64> = "int8" }
+    /// A payout goes from these payments into those; `None`: none. `settings`: how it is paid by them.
+    pub struct PayoutSent { id: i64 = "int8", was: Option<i64> = "int8", next: Option<i64> = "int8", settings: Option<String> = "text" }
 }
 batch! {
     /// A move of payments; `payouts`: how many they send.
@@ -78,9 +84,12 @@ batch! {
 
 macro_rules! columns {
     () => {
-        "id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, commissions, status, origin, settings, \
-         period_start, until_at, error, payments_batch_id, created_at, processing_started_at, paid_at, failed_at, finished_at, \
-         hidden_at IS NOT NULL AS is_hidden, has_issues"
+        concat!(
+            "id, account_id, program_id, partner_id, customer_id, promoter_id, unit, amount, commissions, status, origin, ",
+            settings!(),
+            " AS settings, period_start, until_at, error, payments_batch_id, created_at, processing_started_at, paid_at, failed_at, \
+             finished_at, hidden_at IS NOT NULL AS is_hidden, has_issues"
+        )
     };
 }
 macro_rules! due_period {
@@ -105,8 +114,11 @@ macro_rules! fits {
             due_period!("CAST($7 AS BIGINT)"),
             " = $6) AND (CAST($8 AS BIGINT) IS NULL OR period_start >= $8) AND (CAST($9 AS BIGINT) IS NULL OR period_start <= $9) \
              AND (CAST($10 AS BIGINT) IS NULL OR until_at >= $10) AND (CAST($11 AS BIGINT) IS NULL OR until_at <= $11) \
-             AND (CAST($12 AS TEXT) IS NULL OR replace(settings, $12, '') <> settings) \
-             AND (CAST($13 AS BIGINT) IS NULL OR COALESCE(partner_id, promoter_id) = $13) \
+             AND (CAST($12 AS TEXT) IS NULL OR replace(",
+            settings!(),
+            ", $12, '') <> ",
+            settings!(),
+            ") AND (CAST($13 AS BIGINT) IS NULL OR COALESCE(partner_id, promoter_id) = $13) \
              AND (CAST($14 AS BIGINT) IS NULL OR customer_id = $14) \
              AND (CAST($15 AS TEXT) IS NULL OR unit = $15 OR ($15 = 'cash' \
                AND unit NOT IN ('points', 'credits', 'free_months', 'mon_discount', 'discount_per'))) \
@@ -182,6 +194,33 @@ pub enum PayoutGrouping {
     DuePeriod,
 }
 
+impl PayoutGrouping {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Settings => "settings",
+            Self::PaidPeriod => "paid",
+            Self::DuePeriod => "due",
+        }
+    }
+}
+
+/// Payouts with the group that each is in; what was cancelled or failed was paid by no method, and may be in another payout.
+macro_rules! kinds {
+    () => {
+        concat!(
+            "(SELECT CASE $2 WHEN 'status' THEN status WHEN 'settings' THEN ",
+            settings!(),
+            " WHEN 'paid' THEN COALESCE(CAST(paid_at / 86400000000 AS TEXT), '') ELSE ",
+            due_period!("CAST($3 AS BIGINT)"),
+            " END AS kind, unit, CASE WHEN unit = 'mon_discount' THEN program_id ELSE 0 END AS currency_of, program_id, amount, \
+             COALESCE(partner_id, promoter_id, -customer_id) AS promoter FROM payout WHERE account_id = $1 AND hidden_at IS NULL \
+             AND (CAST($4 AS BIGINT) IS NULL OR partner_id = $4) \
+             AND ($2 <> 'settings' OR status NOT IN ('cancelled', 'failed'))) AS kinds "
+        )
+    };
+}
+
 /// What payouts add up to, by group and unit; perhaps those of one partner.
 pub async fn payout_figures(
     tx: &Tx<'_>,
@@ -191,32 +230,45 @@ pub async fn payout_figures(
     overdue_before: i64,
 ) -> Result<Vec<PayoutFigure>> {
     let statement = sql!(concat!(
-        "SELECT kind, unit, program_id, CAST(SUM(amount) AS BIGINT), COUNT(*), COUNT(DISTINCT COALESCE(partner_id, -customer_id)) \
-         FROM (SELECT CASE $2 WHEN 'status' THEN status WHEN 'settings' THEN settings \
-         WHEN 'paid' THEN COALESCE(CAST(paid_at / 86400000000 AS TEXT), '') ELSE ",
-        due_period!("CAST($3 AS BIGINT)"),
-        " END AS kind, unit, program_id, amount, partner_id, customer_id FROM payout WHERE account_id = $1 AND hidden_at IS NULL \
-         AND (CAST($4 AS BIGINT) IS NULL OR partner_id = $4)) AS kinds \
-         GROUP BY kind, unit, program_id ORDER BY kind, unit, program_id"
+        "SELECT kind, unit, MIN(program_id), CASE WHEN $2 IN ('settings', 'paid') THEN promoter ELSE 0 END AS whose, CAST(SUM(amount) AS BIGINT), \
+         COUNT(*), COUNT(DISTINCT promoter) FROM ",
+        kinds!(),
+        "GROUP BY kind, unit, currency_of, whose ORDER BY kind, unit, currency_of, whose"
     ));
-    let grouping = match grouping {
-        PayoutGrouping::Status => "status",
-        PayoutGrouping::Settings => "settings",
-        PayoutGrouping::PaidPeriod => "paid",
-        PayoutGrouping::DuePeriod => "due",
-    };
-    tx.all(statement, &[&account_id, &grouping, &overdue_before, &payee_id]).await
+    tx.all(statement, &[&account_id, &grouping.name(), &overdue_before, &payee_id]).await
+}
+
+/// How many promoters have payouts in each group; perhaps one partner alone.
+pub async fn payout_promoters(
+    tx: &Tx<'_>,
+    account_id: i64,
+    payee_id: Option<i64>,
+    grouping: PayoutGrouping,
+    overdue_before: i64,
+) -> Result<Vec<PayoutPromoters>> {
+    let statement =
+        sql!(concat!("SELECT kind, COUNT(DISTINCT promoter) FROM ", kinds!(), "GROUP BY kind ORDER BY kind"));
+    tx.all(statement, &[&account_id, &grouping.name(), &overdue_before, &payee_id]).await
+}
+
+record! {
+    /// A payout that can be sent, and how it is paid, JSON.
+    pub struct Sendable { id: i64, settings: String }
 }
 
 /// Locks the pending payouts of money that can be sent by this method and are in no payments yet.
-pub async fn payouts_sendable(tx: &Tx<'_>, account_id: i64, method_pair: &str) -> Result<Vec<Number>> {
-    let statement = sql!(
-        "SELECT id FROM payout WHERE account_id = $1 AND hidden_at IS NULL AND status = 'pending' AND payments_batch_id IS NULL \
-         AND amount > 0 AND unit NOT IN ('points', 'credits', 'free_months', 'mon_discount', 'discount_per') \
-         AND replace(settings, $2, '') <> settings ORDER BY id FOR UPDATE"
-    );
-    let rows: Vec<(i64,)> = tx.all(statement, &[&account_id, &method_pair]).await?;
-    Ok(rows.into_iter().map(|(id,)| Number { id }).collect())
+pub async fn payouts_sendable(tx: &Tx<'_>, account_id: i64, method_pair: &str) -> Result<Vec<Sendable>> {
+    let statement = sql!(concat!(
+        "SELECT id, ",
+        settings!(),
+        " AS settings FROM payout WHERE account_id = $1 AND hidden_at IS NULL AND status = 'pending' AND payments_batch_id IS NULL \
+         AND amount > 0 AND unit NOT IN ('points', 'credits', 'free_months', 'mon_discount', 'discount_per') AND replace(",
+        settings!(),
+        ", $2, '') <> ",
+        settings!(),
+        " ORDER BY id FOR UPDATE"
+    ));
+    tx.all(statement, &[&account_id, &method_pair]).await
 }
 
 /// Puts payouts that are locked into payments, or takes them out; all or none.
@@ -224,8 +276,8 @@ pub async fn payouts_send(tx: &Tx<'_>, payouts: &[PayoutSent]) -> Result<()> {
     let statement = batch_sql!(
         PayoutSent,
         0,
-        "UPDATE payout SET payments_batch_id = batch.next FROM {batch} WHERE payout.id = batch.id \
-         AND payout.payments_batch_id IS NOT DISTINCT FROM batch.was"
+        "UPDATE payout SET payments_batch_id = batch.next, settings = COALESCE(batch.settings, payout.settings) FROM {batch} \
+         WHERE payout.id = batch.id AND payout.payments_batch_id IS NOT DISTINCT FROM batch.was"
     );
     let sent = tx.batch(statement, &[], payouts).await?;
     if sent == payouts.len() as u64 {

@@ -73,10 +73,10 @@ pub async fn referrals_by_person(tx: &Tx<'_>, names: &[ProgramName]) -> Result<V
     tx.batch_all(statement, &[], names).await
 }
 
-/// Referrals that fit, newest first: at most `limit` after leaving out `offset`.
-pub async fn referral_list(tx: &Tx<'_>, filter: &ReferralFilter, limit: i64, offset: i64) -> Result<Vec<ReferralRow>> {
-    let statement = sql!(
-        "WITH dated AS (SELECT c.id, c.program_id, c.person_id, c.external_id, \
+/// What a list shows of a customer `c`, its person `p` and a binding `a`.
+macro_rules! dated {
+    () => {
+        "SELECT c.id, c.program_id, c.person_id, c.external_id, \
          COALESCE(c.email, CASE WHEN p.email_key LIKE ' %' THEN NULL ELSE p.email_key END) AS email, COALESCE(c.name, p.name) AS name, \
          c.attributes, c.registered_at, c.created_at, \
          a.partner_id, a.evidence, a.splits, \
@@ -87,15 +87,36 @@ pub async fn referral_list(tx: &Tx<'_>, filter: &ReferralFilter, limit: i64, off
          NOT EXISTS (SELECT 1 FROM fact s WHERE s.person_id = c.person_id AND s.customer_id = c.id AND s.type = 'sale' \
          AND NOT EXISTS (SELECT 1 FROM fact e WHERE e.person_id = c.person_id AND e.customer_id = c.id AND e.type = 'event' \
          AND e.fact_key = s.fact_key AND e.body LIKE '%\"SALE_REFUNDED\"%')) AS is_given_back \
-         FROM customer c JOIN person p ON p.id = c.person_id \
-         JOIN attribution a ON a.person_id = c.person_id AND a.customer_id = c.id AND a.from_at = \
+         FROM customer c JOIN person p ON p.id = c.person_id "
+    };
+}
+/// Which customers a list looks at.
+macro_rules! looked_at {
+    () => {
+        "c.account_id = $1 AND NOT c.is_placeholder \
+         AND p.email_key NOT LIKE ' erased:%' AND (CAST($2 AS TEXT) IS NULL OR $2 LIKE '%,' || CAST(c.program_id AS TEXT) || ',%') \
+         AND (CAST($3 AS TEXT) IS NULL OR CAST($3 AS TEXT) LIKE '%,' || CAST(c.id AS TEXT) || ',%')"
+    };
+}
+
+/// Referrals that fit, newest first: at most `limit` after leaving out `offset`.
+pub async fn referral_list(tx: &Tx<'_>, filter: &ReferralFilter, limit: i64, offset: i64) -> Result<Vec<ReferralRow>> {
+    let statement = sql!(concat!(
+        "WITH dated AS (",
+        dated!(),
+        "JOIN attribution a ON a.person_id = c.person_id AND a.customer_id = c.id AND a.from_at = \
          (SELECT MAX(l.from_at) FROM attribution l WHERE l.person_id = c.person_id AND l.customer_id = c.id \
          AND (NOT CAST($16 AS BOOLEAN) OR l.partner_id = a.partner_id)) \
          AND (NOT $16 OR EXISTS (SELECT 1 FROM attribution l WHERE l.person_id = c.person_id AND l.customer_id = c.id AND l.from_at > a.from_at)) \
-         WHERE c.account_id = $1 AND NOT c.is_placeholder \
-         AND p.email_key NOT LIKE ' erased:%' AND (CAST($2 AS TEXT) IS NULL OR $2 LIKE '%,' || CAST(c.program_id AS TEXT) || ',%') \
-         AND (CAST($3 AS TEXT) IS NULL OR CAST($3 AS TEXT) LIKE '%,' || CAST(c.id AS TEXT) || ',%')), \
-         known AS (SELECT dated.*, CASE WHEN $16 THEN 'moved' WHEN replace(COALESCE(attributes, ''), '\"referral_state\":\"denied\"', '') <> COALESCE(attributes, '') THEN 'denied' \
+         WHERE ",
+        looked_at!(),
+        " UNION ALL ",
+        dated!(),
+        "JOIN (SELECT customer_id, partner_id, 'operator' AS evidence, CAST(NULL AS TEXT) AS splits FROM referral_lost \
+         WHERE account_id = $1) a ON a.customer_id = c.id AND NOT EXISTS (SELECT 1 FROM attribution l \
+         WHERE l.person_id = c.person_id AND l.customer_id = c.id AND l.partner_id = a.partner_id) WHERE CAST($16 AS BOOLEAN) AND ",
+        looked_at!(),
+        "), known AS (SELECT dated.*, CASE WHEN $16 THEN 'moved' WHEN replace(COALESCE(attributes, ''), '\"referral_state\":\"denied\"', '') <> COALESCE(attributes, '') THEN 'denied' \
          WHEN replace(COALESCE(attributes, ''), '\"referral_state\":\"pending\"', '') <> COALESCE(attributes, '') THEN 'pending' \
          WHEN cancelled_at IS NOT NULL AND cancelled_at >= COALESCE(last_sale_at, 0) THEN 'cancelled' \
          WHEN customer_since IS NOT NULL AND is_given_back THEN 'refunded' \
@@ -108,7 +129,7 @@ pub async fn referral_list(tx: &Tx<'_>, filter: &ReferralFilter, limit: i64, off
          AND (CAST($12 AS BIGINT) IS NULL OR cancelled_at >= $12) AND (CAST($13 AS BIGINT) IS NULL OR cancelled_at < $13)) \
          SELECT (SELECT COUNT(*) FROM fits), id, program_id, person_id, external_id, email, name, attributes, registered_at, created_at, \
          partner_id, evidence, customer_since, cancelled_at, state, splits FROM fits ORDER BY id DESC LIMIT $14 OFFSET $15"
-    );
+    ));
     let is_moved = filter.state.as_deref() == Some("moved");
     tx.all(
         statement,

@@ -59,6 +59,17 @@ pub async fn marked(tx: &Tx<'_>, now: i64, persons_max: i64) -> Result<Vec<Marke
     tx.all(statement, &[&now, &persons_max]).await
 }
 
+/// The persons of these customers of an account that wait.
+pub async fn marked_of_customers(tx: &Tx<'_>, account_id: i64, customers: &[Number]) -> Result<Vec<Marked>> {
+    let statement = batch_sql!(
+        Number,
+        1,
+        "SELECT DISTINCT r.person_id, r.account_id, r.program_id, r.mark FROM {batch} JOIN customer c ON c.id = batch.id \
+         JOIN repricing r ON r.person_id = c.person_id WHERE c.account_id = $1 AND r.account_id = $1 ORDER BY r.program_id, r.person_id"
+    );
+    tx.batch_all(statement, &[&account_id], customers).await
+}
+
 /// Lets persons wait until an instant.
 pub async fn marks_postpone(tx: &Tx<'_>, until: i64, persons: &[Number]) -> Result<()> {
     let statement =

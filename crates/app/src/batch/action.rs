@@ -226,7 +226,31 @@ pub(crate) async fn outside(
             Err(error) => (*id, Err(error.to_string().trim_end_matches('.').to_owned())),
         });
     }
+    if action == BatchAction::ReferralMoveToPromoter {
+        price_moved(app, account, &mut outcomes).await?;
+    }
     Ok(outcomes)
+}
+
+/// What a move is worth is posted before its items are done: who reads a batch that is over reads its commissions as they are now.
+/// One that cannot be priced must not hold up the others: it is moved, and its mark stays.
+async fn price_moved(app: &Arc<App>, account: AccountId, outcomes: &mut [Outcome]) -> Result<()> {
+    let moved: Vec<i64> = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).map(|(id, _)| *id).collect();
+    match app.reprice_customers(account, &moved).await {
+        Err(Error::Store(error)) if error.left_nothing() => {}
+        other => return other,
+    }
+    for (id, outcome) in outcomes.iter_mut().filter(|(_, outcome)| outcome.is_ok()) {
+        match app.reprice_customers(account, &[*id]).await {
+            Ok(()) => {}
+            Err(Error::Store(error)) if error.left_nothing() => {
+                tracing::warn!(referral = *id, %error, "a referral that was moved could not be priced again");
+                *outcome = Err("moved; its commissions could not be priced again yet".to_owned());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// A refusal in the words of `processing_errors`.

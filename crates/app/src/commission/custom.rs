@@ -1,7 +1,8 @@
 //! Commissions that somebody makes by hand: they have no fact, no rule of a plan and a cell of their own, so nothing that is
 //! priced again ever corrects them.
 //!
-//! They are posted as a settlement posts: in the ledger at once, with an audit, approved where the program approves by itself.
+//! They are posted as a settlement posts: in the ledger at once, with an audit, approved where the program approves by itself. One
+//! may name a reward of its campaign that is given by hand. Also writes down who reported a sale by hand.
 
 use crate::app::App;
 use crate::commission::shown::{commission_entity, reward_names};
@@ -9,21 +10,24 @@ use crate::error::{Error, Result};
 use crate::keep::Keep;
 use crate::ledger::book::{Booking, book};
 use crate::ledger::moves::numbers;
+use crate::reward::{RewardFailure, currency_of};
+use crate::reward_plan::{AppliesTo, by_hand_rule, given_by_hand};
 use crate::settle::rewards;
-use headwater_domain::ids::{AccountId, MembershipId, PartnerId};
+use headwater_domain::ids::{AccountId, MembershipId, PartnerId, ProgramId};
 use headwater_domain::ledger::{Owner, Stage, TakenFrom, accrual};
 use headwater_domain::money::{Currency, Decimal, Unit};
 use headwater_domain::postback::entity::CommissionEntity;
 use headwater_domain::time::{Date, Period, PeriodLength, Zone};
 use headwater_store::audit::{AuditRow, audit_insert};
 use headwater_store::backend::{Error as StoreError, Tx};
+use headwater_store::commission::{commission_made_by, commissions_made_by};
 use headwater_store::commission_shown::{commission_notes, commissions_shown_by_id};
 use headwater_store::inbox::{EventClaim, event_claim};
 use headwater_store::outcome::{NewCommission, Outcome, outcome_write};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// The rule that such a commission names.
+/// The rule that such a commission names where it names no reward.
 pub const CUSTOM_RULE: &str = "custom";
 
 /// Before the caller's id, among the ids of events. An event whose own id begins like this would be refused as a conflict.
@@ -35,6 +39,8 @@ const CLAIM_PREFIX: &str = " commission:";
 pub struct CustomCommission {
     /// Who gets it, and in which program.
     pub membership: MembershipId,
+    /// The reward that it gives, as [`App::reward_by_hand`] found it.
+    pub reward_id: Option<i64>,
     /// `None`: the program's currency.
     pub unit: Option<Unit>,
     /// Not nothing; below it takes back.
@@ -92,7 +98,7 @@ impl App {
             partner_id: Some(member.partner.0),
             customer_id: None,
             person_id: 0,
-            rule: CUSTOM_RULE.into(),
+            rule: custom.reward_id.map_or_else(|| CUSTOM_RULE.into(), by_hand_rule),
             level: 0,
             cell: format!("custom:{id}"),
             status: stage.status().into(),
@@ -114,20 +120,13 @@ impl App {
             split: None,
             origins: None,
         };
-        let deed = AuditRow {
-            id: self.next_id(now),
-            account_id: account.0,
-            at: now.0,
-            actor: actor.to_owned(),
-            action: "commission.created".into(),
-            object: format!("commission:{id}"),
-            detail: json!({"amount": custom.amount.to_string(), "unit": unit.name()}).to_string(),
-        };
+        let deed = deed(self, account, actor, id, (custom.amount, &unit.name()));
         let bookings = bookings(&row, member.partner, stage);
         let (app, posted) = (Arc::clone(self), row.clone());
         let outcome = Outcome { commissions: vec![row], ..Outcome::default() };
         let (internal, external, made_by) = (custom.internal_note, custom.external_note, actor.to_owned());
-        let claim = custom.event_id.map(|event_id| EventClaim {
+        let event_key = custom.event_id;
+        let claim = event_key.as_ref().map(|event_id| EventClaim {
             program_id: program.id.0,
             event_key: format!("{CLAIM_PREFIX}{event_id}"),
             event_id: id,
@@ -141,7 +140,7 @@ impl App {
             }
             outcome_write(tx, &outcome).await?;
             commission_notes(tx, account.0, id, internal.as_deref(), external.as_deref()).await?;
-            headwater_store::commission::commission_made_by(tx, id, Some(&made_by)).await?;
+            commission_made_by(tx, id, &made_by, event_key.as_deref()).await?;
             let is_told = book(tx, &app, &bookings, now).await?;
             audit_insert(tx, std::slice::from_ref(&deed)).await?;
             let delivers = rewards::follow(tx, &app, std::slice::from_ref(&posted), now).await?;
@@ -164,6 +163,48 @@ impl App {
             self.outbox.ring();
         }
         Ok(made)
+    }
+
+    /// What a reward gives by hand, by unit: one of promoters, of type `custom`, in the list of this program.
+    pub async fn reward_by_hand(
+        self: &Arc<Self>,
+        account: AccountId,
+        program: ProgramId,
+        id: i64,
+    ) -> Result<Vec<(Unit, Decimal)>, RewardFailure> {
+        let directory = self.directory();
+        let campaign = directory.program(account, program).ok_or(Error::NotFound("campaign"))?;
+        let reward = self.reward_read(account, id).await?;
+        let listed = campaign.settings.campaign.get("rewards_for_promoters").and_then(Value::as_array);
+        if !listed.is_some_and(|list| list.iter().any(|entry| entry["reward_id"] == id)) {
+            return Err(RewardFailure::cannot("reward_id", "is not among the rewards_for_promoters of this campaign"));
+        }
+        let currency = currency_of(&campaign.settings.currency)?;
+        Ok(given_by_hand(&reward.terms_for(AppliesTo::default()), currency)?)
+    }
+
+    /// Writes down who reported the sale that these commissions are of; again, it changes nothing.
+    pub async fn commissions_reported(self: &Arc<Self>, account: AccountId, ids: &[i64], actor: &str) -> Result<()> {
+        let (app, actor, ids) = (Arc::clone(self), actor.to_owned(), numbers(ids.iter().copied()));
+        let write = async move |tx: &Tx<'_>| {
+            let made = commissions_made_by(tx, account.0, &actor, &ids).await?;
+            let deeds = made.iter().map(|row| deed(&app, account, &actor, row.id, (Decimal(row.amount), &row.unit)));
+            audit_insert(tx, &deeds.collect::<Vec<_>>()).await
+        };
+        Ok(self.store.money.write(write).await?)
+    }
+}
+
+fn deed(app: &App, account: AccountId, actor: &str, id: i64, (amount, unit): (Decimal, &str)) -> AuditRow {
+    let now = app.clock.now();
+    AuditRow {
+        id: app.next_id(now),
+        account_id: account.0,
+        at: now.0,
+        actor: actor.to_owned(),
+        action: "commission.created".into(),
+        object: format!("commission:{id}"),
+        detail: json!({"amount": amount.to_string(), "unit": unit}).to_string(),
     }
 }
 

@@ -115,7 +115,7 @@ struct Books<'a> {
 }
 
 impl<'a> Books<'a> {
-    /// By how much what partners have earned and were not paid yet changes.
+    /// By how much what partners have earned and were not paid yet changes, less what they owe.
     fn owed(&self) -> BTreeMap<(i64, PartnerId), Owed> {
         let open: BTreeMap<i64, (PartnerId, &str)> = self
             .accounts

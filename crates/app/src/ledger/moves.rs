@@ -297,7 +297,7 @@ impl Moves<'_> {
                 || (row.status == PayoutStatus::Pending.name() && was != Some(row.status.as_str()))
         };
         let sent = moved.iter().filter(again);
-        let sent = sent.map(|row| PayoutSent { id: row.id, was: row.payments_batch_id, next: None });
+        let sent = sent.map(|row| PayoutSent { id: row.id, was: row.payments_batch_id, next: None, settings: None });
         payouts_send(tx, &sent.collect::<Vec<_>>()).await?;
         let mut payments: BTreeSet<i64> = moved.iter().filter_map(|row| row.payments_batch_id).collect();
         payments.append(&mut self.payments);

@@ -7,6 +7,7 @@ use crate::announce::{Subject, Told};
 use crate::app::App;
 use crate::csv;
 use crate::error::{Error, Result};
+use crate::keep::Keep;
 use crate::ledger::moves::{Moves, given_up, numbers};
 use headwater_domain::ids::AccountId;
 use headwater_domain::money::{Currency, Decimal};
@@ -38,7 +39,13 @@ pub struct Payments {
 
 impl App {
     /// Gathers every pending payout of money whose payee is paid by this method.
-    pub async fn payments_create(self: &Arc<Self>, account: AccountId, method: &str, actor: &str) -> Result<Payments> {
+    pub async fn payments_create(
+        self: &Arc<Self>,
+        account: AccountId,
+        method: &str,
+        actor: &str,
+        keep: Keep<Payments>,
+    ) -> Result<Payments> {
         if !METHODS.contains(&method) {
             return Err(Error::invalid("method", format!("must be one of {}", METHODS.join(", "))));
         }
@@ -62,19 +69,27 @@ impl App {
                 completed_at: None,
             };
             payments_insert(tx, &row).await?;
-            let sent = payouts.iter().map(|payout| PayoutSent { id: payout.id, was: None, next: Some(row.id) });
+            let sent = payouts.into_iter().map(|payout| PayoutSent {
+                id: payout.id,
+                was: None,
+                next: Some(row.id),
+                settings: Some(payout.settings),
+            });
             payouts_send(tx, &sent.collect::<Vec<_>>()).await?;
             audit_insert(tx, &[deed(&app, &row, "created", &actor, now)]).await?;
             let told = told(&row, "created", None);
-            Ok(Some((row.id, crate::announce::announce(tx, &app, &[told], now).await?)))
+            let payouts = payouts_of_payments(tx, account.0, row.id).await?;
+            let made = Payments { batch: row, payouts };
+            keep.keep(tx, &made).await?;
+            Ok(Some((made, crate::announce::announce(tx, &app, &[told], now).await?)))
         };
         let made = self.store.money.write(create).await?;
-        let (id, delivers) =
+        let (made, delivers) =
             made.ok_or_else(|| Error::invalid("method", "pays nobody now: there is no pending payout of this method"))?;
         if delivers {
             self.outbox.ring();
         }
-        self.payments_read(account, id).await
+        Ok(made)
     }
 
     /// Payments of this account with what they send.
@@ -154,7 +169,7 @@ impl App {
                 return Ok(Some(false));
             }
             let of_these = payouts.iter().filter(|row| row.payments_batch_id == Some(id));
-            let back = of_these.map(|row| PayoutSent { id: row.id, was: Some(id), next: None });
+            let back = of_these.map(|row| PayoutSent { id: row.id, was: Some(id), next: None, settings: None });
             payouts_send(tx, &back.collect::<Vec<_>>()).await?;
             audit_insert(tx, &[deed(&app, &batch, "deleted", &actor, now)]).await?;
             crate::announce::announce(tx, &app, &[told(&batch, "deleted", None)], now).await?;

@@ -16,9 +16,9 @@ use headwater_domain::time::Instant;
 use headwater_store::backend::Tx;
 use headwater_store::payout::{PayoutRow, payout_items};
 pub use headwater_store::payout_shown::{PayoutGrouping, PayoutOrder, PayoutShownFilter};
-use headwater_store::payout_shown::{payout_figures, payouts_shown};
+use headwater_store::payout_shown::{payout_figures, payout_promoters, payouts_shown};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A payout is overdue this long after the end of its period.
 const OVERDUE_SECONDS: i64 = 30 * 86_400;
@@ -32,8 +32,17 @@ pub struct PayoutSum {
     pub unit: Unit,
     pub amount: Decimal,
     pub payouts: i64,
-    /// Different payees, each counted once in each program.
-    pub payees: i64,
+    /// Different promoters, each counted once.
+    pub promoters: i64,
+}
+
+/// What payouts add up to.
+#[derive(Debug, Clone, Default)]
+pub struct PayoutSums {
+    /// By group and unit.
+    pub sums: Vec<PayoutSum>,
+    /// Different promoters of each group, each counted once, whatever its units.
+    pub promoters: BTreeMap<String, i64>,
 }
 
 impl App {
@@ -79,40 +88,65 @@ impl App {
         account: AccountId,
         payee: Option<PartnerId>,
         grouping: PayoutGrouping,
-    ) -> Result<Vec<PayoutSum>> {
+    ) -> Result<PayoutSums> {
         let overdue_before = self.clock.now().plus_seconds(-OVERDUE_SECONDS).0;
+        let payee = payee.map(|payee| payee.0);
         let read = async move |tx: &Tx<'_>| {
-            payout_figures(tx, account.0, payee.map(|payee| payee.0), grouping, overdue_before).await
+            let figures = payout_figures(tx, account.0, payee, grouping, overdue_before).await?;
+            Ok((figures, payout_promoters(tx, account.0, payee, grouping, overdue_before).await?))
         };
+        let (figures, counted) = self.store.money.read(read).await?;
         let directory = self.directory();
-        let mut sums: Vec<PayoutSum> = Vec::new();
-        for row in self.store.money.read(read).await? {
+        let mut sums: BTreeMap<(String, Unit), PayoutSum> = BTreeMap::new();
+        // Several settings are of one method, and several days of one month: one promoter may be in more than one of them.
+        let gathers = matches!(grouping, PayoutGrouping::Settings | PayoutGrouping::PaidPeriod);
+        let mut seen: BTreeMap<(String, Option<Unit>), BTreeSet<i64>> = BTreeMap::new();
+        for row in figures {
             let currency = currency_of(&directory, account, ProgramId(row.program_id));
             let unit = Unit::parse(&row.unit, currency).unwrap_or(Unit::Currency(currency));
-            let group = match grouping {
-                PayoutGrouping::Settings => {
-                    let settings: Value = serde_json::from_str(&row.kind).unwrap_or_default();
-                    settings["method"].as_str().unwrap_or("not_set").to_owned()
+            let group = group_of(grouping, &row.kind);
+            if gathers {
+                seen.entry((group.clone(), Some(unit))).or_default().insert(row.promoter_id);
+                seen.entry((group.clone(), None)).or_default().insert(row.promoter_id);
+            }
+            let nothing = PayoutSum { group: group.clone(), unit, amount: Decimal::ZERO, payouts: 0, promoters: 0 };
+            let sum = sums.entry((group, unit)).or_insert(nothing);
+            let amount = sum.amount.checked_add(Decimal(row.amount));
+            sum.amount = amount.ok_or_else(|| {
+                Error::Store(headwater_store::backend::Error::Abandoned("a sum of payouts leaves 64 bits".into()))
+            })?;
+            sum.payouts += row.payouts;
+            sum.promoters += row.promoters;
+        }
+        let counted = counted.into_iter().filter(|_| !gathers);
+        let mut promoters: BTreeMap<String, i64> = counted.map(|row| (row.kind, row.promoters)).collect();
+        for ((group, unit), seen) in seen {
+            let count = i64::try_from(seen.len()).unwrap_or(i64::MAX);
+            match unit {
+                None => drop(promoters.insert(group, count)),
+                Some(unit) => {
+                    if let Some(sum) = sums.get_mut(&(group, unit)) {
+                        sum.promoters = count;
+                    }
                 }
-                PayoutGrouping::PaidPeriod => row.kind.parse().map_or_else(
-                    |_| String::new(),
-                    |day: i64| Instant::from_seconds(day * 86_400).iso8601().chars().take(7).collect(),
-                ),
-                PayoutGrouping::Status | PayoutGrouping::DuePeriod => row.kind.clone(),
-            };
-            if let Some(sum) = sums.iter_mut().find(|sum| sum.group == group && sum.unit == unit) {
-                let amount = sum.amount.checked_add(Decimal(row.amount));
-                sum.amount = amount.ok_or_else(|| {
-                    Error::Store(headwater_store::backend::Error::Abandoned("a sum of payouts leaves 64 bits".into()))
-                })?;
-                sum.payouts += row.payouts;
-                sum.payees += row.payees;
-            } else {
-                let amount = Decimal(row.amount);
-                sums.push(PayoutSum { group, unit, amount, payouts: row.payouts, payees: row.payees });
             }
         }
-        Ok(sums)
+        Ok(PayoutSums { sums: sums.into_values().collect(), promoters })
+    }
+}
+
+/// The group that a kind of the store's belongs to.
+fn group_of(grouping: PayoutGrouping, kind: &str) -> String {
+    match grouping {
+        PayoutGrouping::Settings => {
+            let settings: Value = serde_json::from_str(kind).unwrap_or_default();
+            settings["method"].as_str().unwrap_or("not_set").to_owned()
+        }
+        PayoutGrouping::PaidPeriod => kind.parse().map_or_else(
+            |_| String::new(),
+            |day: i64| Instant::from_seconds(day * 86_400).iso8601().chars().take(7).collect(),
+        ),
+        PayoutGrouping::Status | PayoutGrouping::DuePeriod => kind.to_owned(),
     }
 }
 

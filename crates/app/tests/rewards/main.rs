@@ -4,6 +4,7 @@
 #[path = "../life/books.rs"]
 mod books;
 mod fulfilment;
+mod kept;
 mod lives;
 mod money;
 mod outage;

@@ -65,11 +65,11 @@ async fn payments_end_with_their_payouts(store: TestStore) {
         books.app.partner_payout_put(books.account, *partner, &by_bank).await.expect("sets");
         books.post(Posting::new(*partner)).await;
     }
-    let nobody = books.app.payments_create(books.account, "bank", "key:1").await;
+    let nobody = books.app.payments_create(books.account, "bank", "key:1", Keep::nothing()).await;
     assert!(matches!(nobody, Err(Error::Invalid { .. })), "{nobody:?}");
     let now = books.app.clock.now();
     books.app.payout_run(books.account, books.program, now, "key:1").await.expect("runs");
-    let payments = books.app.payments_create(books.account, "bank", "key:1").await.expect("gathers");
+    let payments = books.app.payments_create(books.account, "bank", "key:1", Keep::nothing()).await.expect("gathers");
     assert_eq!((payments.batch.status.as_str(), payments.payouts.len()), ("awaiting_confirmation", 2));
     let file = books.app.payments_file(books.account, payments.batch.id).await.expect("a file");
     assert_eq!(file.lines().count(), 3, "{file}");
@@ -89,9 +89,9 @@ async fn payments_end_with_their_payouts(store: TestStore) {
     act(&books, BatchAction::PayoutMarkAsPaid, &payouts).await;
     let over = books.app.payments_read(books.account, id).await.expect("there").batch;
     assert_eq!((over.status.as_str(), over.completed_at), ("completed", Some(now.0)));
-    let sums = books.app.payout_sums(books.account, None, PayoutGrouping::Status).await.expect("adds up");
+    let sums = books.app.payout_sums(books.account, None, PayoutGrouping::Status).await.expect("adds up").sums;
     assert_eq!(
-        (sums.len(), sums[0].group.as_str(), sums[0].amount, sums[0].payees),
+        (sums.len(), sums[0].group.as_str(), sums[0].amount, sums[0].promoters),
         (1, "completed", Decimal(200 * ONE), 2)
     );
     let names: Vec<String> = told(&books).await.into_iter().map(|(name, _)| name).collect();
@@ -108,7 +108,7 @@ async fn gathered(books: &Books, amounts: &[(&'static str, i64)]) -> Payments {
     }
     let now = books.app.clock.now();
     books.app.payout_run(books.account, books.program, now, "key:1").await.expect("runs");
-    books.app.payments_create(books.account, "bank", "key:1").await.expect("gathers")
+    books.app.payments_create(books.account, "bank", "key:1", Keep::nothing()).await.expect("gathers")
 }
 
 async fn payments_that_have_nothing_left_to_send_are_over(store: TestStore) {
@@ -265,6 +265,7 @@ async fn a_commission_made_by_hand_is_in_the_books(store: TestStore) {
     let membership = books.app.directory().membership_in(books.program, books.partners[0]).expect("a member").id;
     let custom = |unit, amount: &str| CustomCommission {
         membership,
+        reward_id: None,
         unit,
         amount: Decimal::parse(amount).expect("a decimal"),
         event_id: None,

@@ -1,9 +1,11 @@
 //! Batches of people that go on where they were cut short: what their first run did stands, and is done once.
 
+use crate::brokers::{PERCENT, account, customer, deposit, fact};
 use crate::fixture::{CPA, Fixture, NOW, fixture_with};
+use headwater_app::ledger::BalanceFilter;
 use headwater_app::partner::PartnerRequest;
 use headwater_app::{keep::Keep, webhook::WebhookChange};
-use headwater_domain::ids::CustomerId;
+use headwater_domain::ids::{CustomerId, MembershipId, PartnerId};
 use headwater_domain::postback::rewards_event;
 use headwater_domain::time::Instant;
 use headwater_store::backend::Statement;
@@ -12,7 +14,12 @@ use headwater_testkit::database::TestStore;
 use headwater_testkit::on_both_stores;
 use serde_json::{Value, json};
 
-on_both_stores! { a_referral_is_deleted_once, a_referral_is_moved_once, who_was_never_there_is_not_deleted }
+on_both_stores! {
+    a_referral_is_deleted_once,
+    a_referral_is_moved_once,
+    a_batch_is_over_when_what_it_moved_is_priced,
+    who_was_never_there_is_not_deleted,
+}
 
 static TOLD: Statement = Statement::new("SELECT event_type, body FROM delivery WHERE body LIKE '%entity_type%'");
 
@@ -84,8 +91,8 @@ async fn who_was_never_there_is_not_deleted(store: TestStore) {
     assert_eq!(goes_on(&fixture, "referral/delete", &json!({}), 7).await, [(7, "referral not found".to_owned())]);
 }
 
-async fn a_referral_is_moved_once(store: TestStore) {
-    let (fixture, client) = with_client(store).await;
+/// Another partner, and its membership.
+async fn second_member(fixture: &Fixture) -> (PartnerId, MembershipId) {
     let asked = PartnerRequest { id: Some("ib2".into()), name: Some("Two".into()), ..PartnerRequest::default() };
     let second = fixture.app.partner_create(fixture.account, asked, Keep::nothing()).await.expect("creates").id;
     let (account, program) = (fixture.account.0, fixture.program.0);
@@ -94,7 +101,12 @@ async fn a_referral_is_moved_once(store: TestStore) {
     };
     fixture.app.store.money.write(member).await.expect("a member");
     fixture.app.refresh().await.expect("refreshes");
-    let to = fixture.app.directory().membership_in(fixture.program, second).expect("a member").id;
+    (second, fixture.app.directory().membership_in(fixture.program, second).expect("a member").id)
+}
+
+async fn a_referral_is_moved_once(store: TestStore) {
+    let (fixture, client) = with_client(store).await;
+    let (_, to) = second_member(&fixture).await;
     for _ in 0..2 {
         let parameters = json!({"promoter_campaign_id": to.0});
         assert_eq!(goes_on(&fixture, "referral/move_to_promoter", &parameters, client.0).await, []);
@@ -104,4 +116,30 @@ async fn a_referral_is_moved_once(store: TestStore) {
         bindings.iter().filter(|row| row.evidence == "operator").map(|row| Instant(row.from_at)).collect();
     assert_eq!(by_hand, [NOW], "it is from when the batch was asked for, however late it is done");
     assert_eq!(told(&fixture, "referral.moved").await, 1);
+}
+
+async fn a_batch_is_over_when_what_it_moved_is_priced(store: TestStore) {
+    let fixture = fixture_with(store, PERCENT).await;
+    fixture.push(vec![account(customer(&fixture, "c1")), fact(deposit("c1", "d1", 300))]).await;
+    let client = fixture.app.customer_named(fixture.account, "c1").await.expect("known");
+    let (second, to) = second_member(&fixture).await;
+    let paid_to = async |partner: PartnerId| {
+        let owner = Some(format!("partner:{partner}"));
+        let filter = BalanceFilter { owner, ..BalanceFilter::default() };
+        let balances = fixture.app.balance_list(fixture.account, filter).await.expect("lists");
+        balances.iter().map(|row| row.balance).sum::<i64>()
+    };
+    assert_eq!((paid_to(fixture.partner).await, paid_to(second).await), (30_000_000, 0));
+    let parameters = json!({"promoter_campaign_id": to.0, "move_associated_commissions": true});
+    let first = fixture.app.directory().membership_in(fixture.program, fixture.partner).map(|member| member.id);
+    let back = json!({"promoter_campaign_id": first.expect("a member").0, "move_associated_commissions": true});
+    // Nothing prices in the background here. Cut short after the move, it prices what is still to be priced.
+    assert_eq!(goes_on(&fixture, "referral/move_to_promoter", &parameters, client.0).await, []);
+    assert_eq!((paid_to(fixture.partner).await, paid_to(second).await), (0, 30_000_000));
+    let membership = fixture.app.membership_read(fixture.account, first.expect("a member")).expect("there");
+    fixture.app.referral_move(fixture.account, client, &membership, true, NOW).await.expect("moves");
+    assert_eq!(paid_to(second).await, 30_000_000, "not priced yet");
+    assert_eq!(goes_on(&fixture, "referral/move_to_promoter", &back, client.0).await, []);
+    assert_eq!((paid_to(fixture.partner).await, paid_to(second).await), (30_000_000, 0));
+    fixture.sound().await;
 }

@@ -75,7 +75,7 @@ async fn either_party_is_rewarded_in_each_unit(engine: Engine) {
     let balances = &list["data"][0]["balances"];
     assert_eq!(
         *balances,
-        json!({"cash": 30, "credits": 30, "discount_per": 30, "free_months": 30, "mon_discount": 30, "points": 30}),
+        json!({"cash": 30, "credits": 30, "discount_per": 30, "free_months": 30, "mon_discount": 30, "points": 30, "discount": 30}),
         "each unit for itself"
     );
 }

@@ -219,13 +219,24 @@ async fn a_referral_is_refunded_and_moved(engine: Engine) {
     let held = async |member: &Value| listed(&format!("filters[promoter_id]={}", member["promoter_id"])).await.len();
     assert_eq!((held(&first).await, held(&members[0]).await), (0, 1));
 
-    // With its commissions, to the third: also from the second, which has it since later.
+    // With its commissions, to the third: also from the second, which has it since later. When the call is answered, they are its.
     move_to(&members[1], true).await;
+    let balance = get(&broker, &format!("promoters/{}", members[1]["promoter_id"])).await["balances"]["cash"].clone();
+    assert_eq!(balance, 200, "the sale 3 is priced again");
     assert_eq!((held(&members[0]).await, held(&members[1]).await), (0, 1));
     let event = track(&broker, "sale", sale("4")).await;
     let earner = |row: &Value| row["unit"] == "cash" && row["recipient"]["id"] == members[1]["promoter_id"];
     assert!(event["commissions"].as_array().expect("rows").iter().any(earner), "{event}");
-    assert_eq!(listed("filters[state]=moved").await, Vec::<i64>::new(), "it was never anybody else's");
+    let lost = get(&broker, "referrals?filters[state]=moved").await;
+    let mut from: Vec<_> =
+        lost.as_array().expect("rows").iter().map(|row| row["promoter_campaign"]["id"].as_i64()).collect();
+    from.sort_unstable();
+    assert_eq!(from, [first["id"].as_i64(), members[0]["id"].as_i64()], "both lost it: {lost}");
+    assert_eq!((listed(&of(&first)).await, listed(&of(&members[1])).await), (own.to_vec(), vec![]));
+    move_to(&first, true).await;
+    assert_eq!(listed(&of(&first)).await, Vec::<i64>::new(), "it is its own again");
+    assert_eq!(listed(&of(&members[1])).await, own.to_vec());
+    move_to(&members[1], true).await;
     let figures = get(&broker, &format!("promoters/{}", members[1]["promoter_id"])).await;
     assert_eq!(figures["balances"]["cash"], 400, "of the sales 3 and 4: {figures}");
 }

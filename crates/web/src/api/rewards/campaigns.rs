@@ -4,15 +4,17 @@
 
 use super::asked::{Address, Known, Query, number_in_path};
 use super::caller::with_rewards_key;
+use super::once::key_of_attempt;
 use super::page::{PER_PAGE, Page};
 use super::problem::RewardsError;
 use crate::asked::Path;
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
+use crate::idempotency::Attempted;
 use crate::json::strict;
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::campaign::{LISTS, REF_TOKEN_PARAMETER};
 use headwater_app::directory::Program;
@@ -40,10 +42,11 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
 #[utoipa::path(post, path = "/api/v2/company/campaigns", operation_id = "rewards_campaign_create", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value,
     responses((status = 201, description = "The campaign", body = Value)))]
-pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+pub async fn create(State(state): State<WebState>, attempted: Attempted, headers: HeaderMap, body: Body) -> Response {
     with_rewards_key!(state, headers, |caller| {
         let asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
-        let program = state.app.campaign_create(caller.account, &asked).await.map_err(refused)?;
+        let attempt = attempted.map(|Extension(attempt)| key_of_attempt(&attempt));
+        let program = state.app.campaign_create(caller.account, &asked, attempt).await.map_err(refused)?;
         Ok((StatusCode::CREATED, Json(to_wire(&program))).into_response())
     })
 }

@@ -7,6 +7,7 @@
 use super::amount;
 use super::asked::one_of;
 use super::caller::{Caller, with_rewards_key};
+use super::campaigns::refused;
 use super::once::key_of_attempt;
 use super::problem::RewardsError;
 use super::track;
@@ -25,7 +26,7 @@ use headwater_app::keep::Attempt;
 use headwater_app::referral::{Named, Referral};
 use headwater_app::tracking::{BILLING_PERIOD, Bought, PLAN, TrackFailure, Visitor};
 use headwater_domain::ids::{CommissionId, CustomerId, MembershipId, ProgramId};
-use headwater_domain::money::{Currency, Unit};
+use headwater_domain::money::{Currency, Decimal, Unit};
 use headwater_domain::postback::entity::CommissionEntity;
 use headwater_domain::time::{Date, Instant, Zone};
 use http::{HeaderMap, StatusCode};
@@ -40,7 +41,8 @@ const OF_ONE_SALE_MAX: i64 = 100;
 ///
 /// Of a sale (`commission_type` `sale`, `referral_id`, `sale_amount`), or without one (`custom`, `promoter_campaign_id`,
 /// `amount`). What a sale pays is in the campaign's rewards, so its `unit` is refused; the `event_date` of a custom commission says
-/// in which month it counts. Nobody is sent mail: `notify_promoter` changes nothing.
+/// in which month it counts. With `reward_id` it gives a `custom` reward of the campaign, in that reward's unit and, where no
+/// `amount` is said, its amount. Nobody is sent mail: `notify_promoter` changes nothing.
 #[utoipa::path(post, path = "/api/v2/company/commissions", operation_id = "rewards_commission_create", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value,
     responses((status = 200, description = "The commissions", body = Value),
@@ -81,6 +83,7 @@ async fn of_sale(
     let amount_minor = fields.required_integer("sale_amount")?;
     let (internal, external) = (note(fields, "internal_note")?, note(fields, "external_note")?);
     let attributes = said(fields)?;
+    let currency = currency(fields)?;
     let at = event_date(state, caller, &referral, fields)?;
     let event_id = track::text(fields, "event_id")?.filter(|key| !key.trim().is_empty());
     // A sale by hand without a key of its own is never the same as another, but where it is the same request.
@@ -92,7 +95,7 @@ async fn of_sale(
         visitor: Visitor::default(),
         event_id,
         amount_minor,
-        currency: None,
+        currency,
         sale_event_id: None,
         at,
         attributes,
@@ -106,6 +109,7 @@ async fn of_sale(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
+    state.app.commissions_reported(caller.account, &ids, &caller.actor()).await?;
     if internal.is_some() || external.is_some() {
         for id in &ids {
             let (internal, external) = (internal.clone(), external.clone());
@@ -163,17 +167,24 @@ async fn custom(
     let member = directory.membership(caller.account, membership);
     let member = member.ok_or_else(|| RewardsError::not_found("promoter campaign"))?;
     let program = state.app.program_read(caller.account, member.program)?;
-    let currency = Currency::parse(&program.settings.currency);
-    let currency = currency.ok_or_else(|| RewardsError::invalid("unit", "The campaign has no currency."))?;
-    let named = fields.optional_string("unit")?;
-    let unit = match one_of("unit", named.as_deref(), &UNITS).map_err(|error| error.about("unit"))? {
-        None | Some("cash") => Unit::Currency(currency),
-        Some(name) => Unit::parse(name, currency).expect("each of these names is a unit"),
+    let own = Currency::parse(&program.settings.currency);
+    let own = own.ok_or_else(|| RewardsError::invalid("unit", "The campaign has no currency."))?;
+    let reward_id = fields.optional_integer("reward_id")?;
+    let offered = match reward_id {
+        Some(id) => Some(state.app.reward_by_hand(caller.account, program.id, id).await.map_err(refused)?),
+        None => None,
+    };
+    let unit = unit(fields, own, offered.as_deref())?;
+    let by_reward = offered.iter().flatten().find(|(of_reward, _)| *of_reward == unit).map(|(_, amount)| *amount);
+    let amount = match by_reward.filter(|_| fields.raw("amount").is_none_or(|amount| amount == "null")) {
+        Some(amount) => amount,
+        None => amount::required(fields, "amount", unit)?,
     };
     let custom = CustomCommission {
         membership,
+        reward_id,
         unit: Some(unit),
-        amount: amount::required(fields, "amount", unit)?,
+        amount,
         event_id: track::text(fields, "event_id")?.filter(|key| !key.trim().is_empty()),
         event_date: custom_date(fields)?,
         internal_note: note(fields, "internal_note")?,
@@ -187,6 +198,40 @@ async fn custom(
         Error::Conflict { message, .. } => RewardsError::new(StatusCode::CONFLICT, "conflict", message),
         other => other.into(),
     })
+}
+
+/// What a commission by hand is counted in: what is named, else what its reward is given in, else the campaign's money. A
+/// `currency` beside it has to be the campaign's, for nothing is exchanged here.
+fn unit(fields: &Fields<'_>, own: Currency, given: Option<&[(Unit, Decimal)]>) -> Result<Unit, RewardsError> {
+    let named = fields.optional_string("unit")?;
+    let named = one_of("unit", named.as_deref(), &UNITS).map_err(|error| error.about("unit"))?;
+    let unit = match (named, given) {
+        (None, Some([(unit, _)])) => *unit,
+        (None, Some(_)) => {
+            return Err(RewardsError::invalid("unit", "unit is required: the reward is given in several."));
+        }
+        (None | Some("cash"), _) => Unit::Currency(own),
+        (Some(name), _) => Unit::parse(name, own).expect("each of these names is a unit"),
+    };
+    if given.is_some_and(|given| given.iter().all(|(of_reward, _)| *of_reward != unit)) {
+        return Err(RewardsError::invalid("unit", "unit must be one that the reward is given in."));
+    }
+    match currency(fields)? {
+        Some(named) if Unit::Currency(named) != unit => {
+            let message = format!(
+                "currency must be {own}, that of the campaign, and goes with the unit cash alone.",
+                own = own.code()
+            );
+            Err(RewardsError::inexpressible("currency", message))
+        }
+        _ => Ok(unit),
+    }
+}
+
+fn currency(fields: &Fields<'_>) -> Result<Option<Currency>, RewardsError> {
+    let unknown = || RewardsError::invalid("currency", "currency must be an ISO 4217 code.");
+    let code = fields.optional_string("currency")?.filter(|code| !code.is_empty());
+    code.map(|code| Currency::parse(&code).ok_or_else(unknown)).transpose()
 }
 
 /// The day that a commission by hand is for; of a moment, its day in UTC.

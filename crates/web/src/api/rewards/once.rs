@@ -1,8 +1,8 @@
 //! `Idempotency-Key` of the rewards dialect: a POST is carried out once and answered alike (`conventions.md` §6).
 //!
-//! A layer around its routes. What makes a commission by hand or a webhook keeps its answer in its own transaction; every other
-//! answer of success is kept after its operation, which either can be repeated without harm or finds by a natural key that it
-//! was done. Leaves to others: refusing strangers (the handlers), and `api::rewards::caller` what a request costs. Invariant: a
+//! A layer around its routes. What makes a commission by hand, a webhook, a reward, a product, a link or payments keeps its answer
+//! in its own transaction; a campaign, which takes several, is found by its attempt and ended; every other answer of success is
+//! kept after its operation, which either can be repeated without harm or finds by a natural key that it was done. Leaves to others: refusing strangers (the handlers), and `api::rewards::caller` what a request costs. Invariant: a
 //! request that was refused leaves its key free.
 
 use super::caller::{affiliate, bearer_text, caller, names_account};

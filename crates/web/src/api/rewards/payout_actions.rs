@@ -7,19 +7,21 @@ use super::batches::{self, start};
 use super::caller::{Caller, with_rewards_key};
 use super::commissions::between_commas;
 use super::ids::{self, IDS_MAX};
-use super::payouts::total;
+use super::payouts::{amounts, total};
 use super::problem::RewardsError;
 use crate::body::{REFERRAL_BYTES_MAX, read};
+use crate::idempotency::{Attempted, given};
 use crate::json::field::parse_object;
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::batch::BatchAction;
 use headwater_app::payout::payments::Payments;
 use headwater_app::payout::shown::{PayoutOrder, PayoutShownFilter};
 use headwater_domain::money::{Decimal, Unit};
+use headwater_domain::payout::PayoutStatus;
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
@@ -56,24 +58,40 @@ async fn act(state: WebState, headers: HeaderMap, body: Body, action: BatchActio
         let body = read(&headers, body, REFERRAL_BYTES_MAX).await?;
         let ids = ids::ids(&parse_object(&body)?)?;
         // What they are about is read before they are moved: some are no longer shown then.
-        let meta = meta(&state, &caller, &ids).await?;
+        let meta = meta(&state, &caller, action, &ids).await?;
         let story = start(&state, &caller, action, ids, Map::new()).await?;
         Ok(batches::answer(&story, json!({"data": batches::to_wire(&story), "meta": meta})))
     })
 }
 
-async fn meta(state: &WebState, caller: &Caller, ids: &[i64]) -> Result<Value, RewardsError> {
+/// What those that can be moved add up to: each unit for itself, `total` of money. What was moved before, or cannot be, is in
+/// none of the figures.
+async fn meta(state: &WebState, caller: &Caller, action: BatchAction, ids: &[i64]) -> Result<Value, RewardsError> {
     let filter = PayoutShownFilter { ids: Some(between_commas(ids)), ..PayoutShownFilter::default() };
     let most = i64::try_from(IDS_MAX).unwrap_or(i64::MAX);
     let order = (PayoutOrder::CreatedAt, true);
-    let shown = state.app.payouts_shown(caller.account, filter, None, order, 1, most).await?;
+    let mut shown = state.app.payouts_shown(caller.account, filter, None, order, 1, most).await?;
+    shown.rows.retain(|row| PayoutStatus::parse(&row.status).is_some_and(|status| is_movable(action, status)));
     let promoters: BTreeSet<_> = shown.rows.iter().filter_map(|row| row.promoter.as_ref().map(|p| p.id)).collect();
+    let sums = || shown.rows.iter().map(|row| (row.amount, row.unit));
+    let money = total(sums().filter(|(_, unit)| unit.is_money()));
     Ok(json!({
-        "total": shown.total,
+        "total": money,
+        "total_incl_tax": money,
+        "amounts": amounts(sums()),
+        "payouts_count": shown.rows.len(),
         "promoters_count": promoters.len(),
-        "total_incl_tax": total(shown.rows.iter().map(|row| (row.amount, row.unit))),
         "all_promoters_count": promoters.len(),
     }))
+}
+
+/// Whether the action moves a payout of this status.
+fn is_movable(action: BatchAction, status: PayoutStatus) -> bool {
+    match action {
+        BatchAction::PayoutMarkAsPaid => status.may_become(PayoutStatus::Completed),
+        BatchAction::PayoutMarkAsUnpaid => status == PayoutStatus::Completed,
+        _ => matches!(status, PayoutStatus::Pending | PayoutStatus::Failed | PayoutStatus::Cancelled),
+    }
 }
 
 /// Gather payments
@@ -82,13 +100,20 @@ async fn meta(state: &WebState, caller: &Caller, ids: &[i64]) -> Result<Value, R
 #[utoipa::path(post, path = "/api/v2/company/payouts/create_payments_batch", operation_id = "rewards_payments_create",
     tag = "Rewards", security(("rewards_key" = [])), request_body = Value,
     responses((status = 201, description = "`{data, meta}`: the payments", body = Value)))]
-pub async fn create_payments(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+pub async fn create_payments(
+    State(state): State<WebState>,
+    attempted: Attempted,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     with_rewards_key!(state, headers, |caller| {
         let body = read(&headers, body, REFERRAL_BYTES_MAX).await?;
         let method = parse_object(&body)?.required_string("method")?;
-        let payments = state.app.payments_create(caller.account, &method, &caller.actor()).await?;
-        let body = json!({"data": to_wire(&payments), "meta": {"failed": []}});
-        Ok((StatusCode::CREATED, Json(body)).into_response())
+        let answer = |made: &Payments| json!({"data": to_wire(made), "meta": {"failed": []}});
+        let render = move |made: &Payments| given(StatusCode::CREATED, &answer(made));
+        let keep = state.app.keep(attempted.map(|Extension(attempt)| attempt), render);
+        let payments = state.app.payments_create(caller.account, &method, &caller.actor(), keep).await?;
+        Ok((StatusCode::CREATED, Json(answer(&payments))).into_response())
     })
 }
 

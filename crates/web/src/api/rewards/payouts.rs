@@ -14,11 +14,12 @@ use crate::state::WebState;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use headwater_app::payout::shown::{PayoutGrouping, PayoutOrder, PayoutShownFilter, PayoutSum};
+use headwater_app::payout::shown::{PayoutGrouping, PayoutOrder, PayoutShownFilter, PayoutSum, PayoutSums};
 use headwater_domain::ids::AccountId;
-use headwater_domain::money::{Decimal, Unit};
-use headwater_domain::postback::entity::PayoutEntity;
-use headwater_domain::time::{Instant, Period, PeriodLength, Zone};
+use headwater_domain::money::{Decimal, MICROS, Unit};
+use headwater_domain::payout::PayoutStatus;
+use headwater_domain::postback::entity::{PayoutEntity, Recipient};
+use headwater_domain::time::{Date, Instant, Period, PeriodLength, Zone};
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,7 +94,8 @@ pub async fn list(State(state): State<WebState>, address: Address, headers: Head
 
 /// Add payouts up
 ///
-/// By the month in which they were paid, by status and by method: those that `stats_by[…]` asks for, else all.
+/// By the month in which they were paid, by status and by method: those that `stats_by[…]` asks for, else all. `by_…` has each group
+/// with its amounts by unit; by method what was cancelled or failed does not count.
 #[utoipa::path(get, path = "/api/v2/company/payouts/stats", operation_id = "rewards_payout_stats", tag = "Rewards",
     security(("rewards_key" = [])),
     params(("stats_by[status]" = Option<String>, Query, description = "true; likewise paid_period, payout_method")),
@@ -112,9 +114,11 @@ pub async fn stats(State(state): State<WebState>, address: Address, headers: Hea
             asked.into_iter().filter(|(.., wanted)| if some { *wanted == Some(true) } else { *wanted != Some(false) });
         let mut data = Map::new();
         for (name, grouping, _) in wanted {
-            let sums = state.app.payout_sums(caller.account, None, grouping).await?;
-            let rows = sums.iter().filter(|sum| !sum.group.is_empty()).map(|sum| statistic(name, sum)).collect();
+            let mut all = state.app.payout_sums(caller.account, None, grouping).await?;
+            all.sums.retain(|sum| !sum.group.is_empty());
+            let rows = all.sums.iter().map(|sum| statistic(name, sum)).collect();
             data.insert(name.to_owned(), Value::Array(rows));
+            data.insert(format!("by_{name}"), by_group(grouping, &all));
         }
         Ok(Json(json!({"meta": {}, "data": data})).into_response())
     })
@@ -135,26 +139,52 @@ pub async fn due_stats(State(state): State<WebState>, address: Address, headers:
 }
 
 /// What is due, by when.
-pub(super) fn due(sums: &[PayoutSum], now: Instant) -> Value {
+pub(super) fn due(all: &PayoutSums, now: Instant) -> Value {
     let month = Period::holding(PeriodLength::Month, Zone::UTC.day_of(now));
     let of = |name: &str| {
-        let of_group: Vec<_> = sums.iter().filter(|sum| sum.group == name).collect();
-        let total = total(of_group.iter().map(|sum| (sum.amount, sum.unit)).filter(|(_, unit)| unit.is_money()));
+        let mut due = figures(all, name);
         let is_next = name == "next";
-        json!({
-            "promoters_count": of_group.iter().map(|sum| sum.payees).max().unwrap_or(0),
-            "amounts": amounts(&of_group),
-            "total_incl_tax": total,
-            "due_date": is_next.then(|| month.next().to_string()),
-            "period_end": is_next.then(|| month.to_string()),
-        })
+        due["due_date"] = is_next.then(|| month.next().to_string()).into();
+        due["period_end"] = is_next.then(|| month.to_string()).into();
+        due
     };
     json!({"next": of("next"), "overdue": of("overdue"), "custom": of("custom")})
 }
 
+/// What the payouts of one group add up to, each unit for itself; the total is of money.
+fn figures(all: &PayoutSums, group: &str) -> Value {
+    let of_group: Vec<_> = all.sums.iter().filter(|sum| sum.group == group).collect();
+    let money = of_group.iter().map(|sum| (sum.amount, sum.unit)).filter(|(_, unit)| unit.is_money());
+    json!({
+        "promoters_count": all.promoters.get(group).copied().unwrap_or(0),
+        "amounts": amounts(of_group.iter().map(|sum| (sum.amount, sum.unit))),
+        "total_incl_tax": total(money),
+    })
+}
+
+/// The groups by their names, as published; months in a list.
+fn by_group(grouping: PayoutGrouping, all: &PayoutSums) -> Value {
+    let groups: BTreeSet<&str> = all.sums.iter().map(|sum| sum.group.as_str()).collect();
+    if grouping != PayoutGrouping::PaidPeriod {
+        return Value::Object(groups.into_iter().map(|group| (group.to_owned(), figures(all, group))).collect());
+    }
+    let month = |group: &str| {
+        let mut row = figures(all, group);
+        let first = format!("{group}-01").parse::<Date>().ok();
+        let period = first.map(|day| Period::holding(PeriodLength::Month, day));
+        let bounds =
+            period.map(|period| (Zone::UTC.start_of(period.first_day), Zone::UTC.start_of(period.next().first_day)));
+        row["period_start"] = bounds.map(|(from, _)| from.iso8601()).into();
+        row["period_end"] = bounds.map(|(_, to)| to.iso8601()).into();
+        row
+    };
+    Value::Array(groups.into_iter().map(month).collect())
+}
+
 /// Group payouts by promoter
 ///
-/// One group for each promoter and unit.
+/// One group for each promoter and unit, and for what goes to a referral of it. Without a status in the filter, what was cancelled
+/// or failed is listed and not added: its commissions may be in another payout. A promoter with a debt is paid less: the sum is net.
 #[utoipa::path(get, path = "/api/v2/company/payouts/group_by_promoters", operation_id = "rewards_payout_groups", tag = "Rewards",
     security(("rewards_key" = [])),
     params(
@@ -175,43 +205,97 @@ pub async fn group_by_promoters(State(state): State<WebState>, address: Address,
         let least = query.filter(MIN_PAYMENT).map(|text| text.parse::<i64>().map_err(|_| wrong())).transpose()?;
         let Asked { mut filter, method, order } = asked(&state, caller.account, &query)?;
         narrow_by_suspicion(&state, caller.account, &query, &mut filter).await?;
+        let is_of_one_status = filter.status.is_some();
         let shown = state.app.payouts_shown(caller.account, filter, method.as_deref(), order, 1, GROUPED_MAX).await?;
-        let mut groups: BTreeMap<(Option<i64>, Unit), Vec<&PayoutEntity>> = BTreeMap::new();
+        let mut groups: BTreeMap<GroupKey, Vec<&PayoutEntity>> = BTreeMap::new();
         for payout in &shown.rows {
             let promoter = payout.promoter.as_ref().map(|promoter| promoter.id);
-            groups.entry((promoter, payout.unit)).or_default().push(payout);
+            // What goes to a referral is not its promoter's.
+            let referral = match payout.recipient {
+                Recipient::Referral(id) => Some(id),
+                Recipient::Promoter(_) => None,
+            };
+            groups.entry((promoter, referral, payout.unit)).or_default().push(payout);
         }
-        let rows = groups.into_iter().map(|((_, unit), payouts)| group(unit, &payouts, details == Some(true)));
-        let enough = |row: &Value| least.is_none_or(|least| row["amount"].as_i64().is_some_and(|sum| sum >= least));
-        let rows: Vec<_> = rows.filter(enough).collect();
-        let total = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        let mut groups: Vec<Group<'_>> =
+            groups.into_iter().map(|((.., unit), payouts)| Group::of(unit, payouts, is_of_one_status)).collect();
+        groups.retain(|group| least.is_none_or(|least| group.minor_units().is_some_and(|sum| sum >= least)));
+        let number = i64::try_from(groups.len()).unwrap_or(i64::MAX);
+        let sums = groups.iter().filter_map(|group| Some((group.amount?, group.unit)));
+        let sums: Vec<_> = sums.collect();
+        let whole = total(sums.iter().copied().filter(|(_, unit)| unit.is_money()));
+        let promoters: BTreeSet<_> = groups
+            .iter()
+            .flat_map(|group| &group.payouts)
+            .filter_map(|row| row.promoter.as_ref())
+            .map(|p| p.id)
+            .collect();
+        let meta = json!({
+            "total": whole, "total_incl_tax": whole, "amounts": amounts(sums.into_iter()),
+            "promoters_count": promoters.len(), "groups_count": number,
+        });
         let from = usize::try_from(page.offset()).unwrap_or(usize::MAX);
-        let shown = rows.into_iter().skip(from).take(usize::try_from(page.per_page).unwrap_or(usize::MAX));
-        let body = json!({"data": shown.collect::<Vec<_>>(), "meta": {"total": total}});
-        Ok(page.answer_body(&address, &body, total))
+        let shown = groups.iter().skip(from).take(usize::try_from(page.per_page).unwrap_or(usize::MAX));
+        let rows: Vec<_> = shown.map(|group| group.to_wire(details == Some(true))).collect();
+        Ok(page.answer_body(&address, &json!({"data": rows, "meta": meta}), number))
     })
 }
 
-fn group(unit: Unit, payouts: &[&PayoutEntity], with_details: bool) -> Value {
-    let rows: Vec<_> = payouts.iter().map(|payout| payout.to_json()).collect();
-    let mut method = rows.first().map_or(Value::Null, |row| row["payout_method"].clone());
-    if let (Some(method), false) = (method.as_object_mut(), with_details) {
-        method.remove("details");
+/// The promoter, the referral that is paid in its place, and the unit.
+type GroupKey = (Option<i64>, Option<i64>, Unit);
+
+/// Payouts of one unit to one promoter, or to one referral of it.
+struct Group<'a> {
+    unit: Unit,
+    payouts: Vec<&'a PayoutEntity>,
+    /// What they add up to; `None` where that is too large.
+    amount: Option<Decimal>,
+}
+
+impl<'a> Group<'a> {
+    /// Where they are of any status, what was cancelled or failed does not count: its commissions may be in another payout.
+    fn of(unit: Unit, payouts: Vec<&'a PayoutEntity>, is_of_one_status: bool) -> Self {
+        let counts = |row: &&&PayoutEntity| {
+            is_of_one_status || PayoutStatus::parse(&row.status).is_some_and(PayoutStatus::is_live)
+        };
+        let mut amounts = payouts.iter().filter(counts).map(|row| row.amount);
+        let amount = amounts.try_fold(Decimal::ZERO, Decimal::checked_add);
+        Self { unit, payouts, amount }
     }
-    let amount = total(payouts.iter().map(|payout| (payout.amount, payout.unit)));
-    let is_payable = unit.is_money()
-        && amount.as_i64().is_some_and(|sum| sum > 0)
-        && payouts.iter().any(|payout| payout.status == "pending");
-    json!({
-        "promoter": rows.first().map(|row| &row["promoter"]),
-        "payout_method": method,
-        "payouts": rows,
-        "is_amount_payable": is_payable,
-        "payout_ids": payouts.iter().map(|payout| payout.id).collect::<Vec<_>>(),
-        "unit": unit_name(unit),
-        "amount": amount,
-        "total_incl_tax": amount,
-    })
+
+    fn pending(&self) -> impl Iterator<Item = &&'a PayoutEntity> {
+        self.payouts.iter().filter(|row| row.status == PayoutStatus::Pending.name())
+    }
+
+    /// Its amount in minor units, down to a whole one.
+    fn minor_units(&self) -> Option<i64> {
+        let amount = i128::from(self.amount?.0) * 10_i128.pow(self.unit.minor_digits());
+        i64::try_from(amount.div_euclid(i128::from(MICROS))).ok()
+    }
+
+    fn to_wire(&self, with_details: bool) -> Value {
+        let rows: Vec<_> = self.payouts.iter().map(|payout| payout.to_json()).collect();
+        // How those that wait are paid; of the others, each keeps how it was.
+        let waiting = self.pending().next().or(self.payouts.first()).map(|payout| payout.to_json());
+        let mut method = waiting.map_or(Value::Null, |row| row["payout_method"].clone());
+        if let (Some(method), false) = (method.as_object_mut(), with_details) {
+            method.remove("details");
+        }
+        let due = self.pending().map(|row| row.amount).try_fold(Decimal::ZERO, Decimal::checked_add);
+        let amount = self.amount.map_or(Value::Null, |amount| to_wire(amount, self.unit));
+        json!({
+            "promoter": rows.first().map(|row| &row["promoter"]),
+            "recipient": rows.first().map(|row| &row["recipient"]),
+            "payout_method": method,
+            "payouts": rows,
+            "is_amount_payable": self.unit.is_money() && due.is_some_and(|due| due > Decimal::ZERO),
+            "payout_ids": self.payouts.iter().map(|payout| payout.id).collect::<Vec<_>>(),
+            "unit": unit_name(self.unit),
+            "currency": self.unit.is_money().then(|| self.unit.name()),
+            "amount": amount,
+            "total_incl_tax": amount,
+        })
+    }
 }
 
 /// The sum of amounts of one unit; `null` where there are several, or it is too large.
@@ -230,17 +314,27 @@ pub(super) fn total(amounts: impl Iterator<Item = (Decimal, Unit)>) -> Value {
     sum.map_or(Value::from(0), |(sum, unit)| to_wire(sum, unit))
 }
 
-/// Amounts by the name of their unit; each of several currencies by its code.
-fn amounts(sums: &[&PayoutSum]) -> Value {
-    let currencies = sums.iter().filter(|sum| sum.unit.is_money()).count();
-    let name = |unit: Unit| if currencies > 1 { unit.name() } else { unit_name(unit) };
-    Value::Object(sums.iter().map(|sum| (name(sum.unit), to_wire(sum.amount, sum.unit))).collect())
+/// Amounts by the name of their unit, each unit for itself: where there are several currencies, by their codes.
+pub(super) fn amounts(all: impl Iterator<Item = (Decimal, Unit)>) -> Value {
+    let mut sums: BTreeMap<Unit, Option<Decimal>> = BTreeMap::new();
+    for (amount, unit) in all {
+        let sum = sums.entry(unit).or_insert(Some(Decimal::ZERO));
+        *sum = sum.and_then(|sum| sum.checked_add(amount));
+    }
+    let of_name = |name: &str| sums.keys().filter(|unit| unit_name(**unit) == name).count();
+    let name = |unit: Unit| match unit {
+        Unit::Currency(currency) if of_name("cash") > 1 => currency.code().to_owned(),
+        Unit::MonetaryDiscount(currency) if of_name("mon_discount") > 1 => format!("mon_discount {}", currency.code()),
+        unit => unit_name(unit),
+    };
+    let wire = |unit: Unit, sum: Option<Decimal>| sum.map_or(Value::Null, |sum| to_wire(sum, unit));
+    Value::Object(sums.iter().map(|(unit, sum)| (name(*unit), wire(*unit, *sum))).collect())
 }
 
 fn statistic(group: &str, sum: &PayoutSum) -> Value {
     let mut row = json!({
         "unit": unit_name(sum.unit), "currency": sum.unit.is_money().then(|| sum.unit.name()),
-        "amount": to_wire(sum.amount, sum.unit), "payouts_count": sum.payouts, "promoters_count": sum.payees,
+        "amount": to_wire(sum.amount, sum.unit), "payouts_count": sum.payouts, "promoters_count": sum.promoters,
     });
     row[group] = sum.group.as_str().into();
     row

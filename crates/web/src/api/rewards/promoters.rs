@@ -317,7 +317,17 @@ pub(super) async fn shown(app: &Arc<App>, partner: &Partner, figures: &AllFigure
         "joined_at": Instant(partner.row.created_at).iso8601(), "last_login_at": null, "archived_at": archived_at(partner),
         "custom_fields": of("custom_fields"), "password_setup_url": null, "first_event_at": null,
         "promoter_campaigns": members, "balances": app.balances(account, partner.id).await?,
-        "track_ad_traffic": null, "selected_payout_method": null,
+        "track_ad_traffic": null, "selected_payout_method": selected_method(app, partner).await?,
         "parent_promoter": parent.map(|p| json!({"id": p.row.id, "email": p.row.email, "name": p.row.name})),
     }))
+}
+
+/// How a promoter is paid now.
+async fn selected_method(app: &Arc<App>, partner: &Partner) -> Result<Value, RewardsError> {
+    let own = app.partner_payout(partner.account, partner.id).await?;
+    let added = Instant(partner.row.created_at).iso8601();
+    Ok(own.method.map_or(
+        Value::Null,
+        |method| json!({"id": partner.id.0, "method": method, "date_added": added, "is_disabled": false}),
+    ))
 }

@@ -8,10 +8,11 @@ use super::campaigns::{document, refused};
 use super::page::{PER_PAGE, Page};
 use crate::asked::Path;
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
+use crate::idempotency::{Attempted, given};
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::reward::{ProductRow, REWARDS_MAX, Reward};
 use headwater_domain::time::Instant;
@@ -45,10 +46,12 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
 /// An amount or a percent of a sale, in money or in a reward unit. What a plan cannot say is refused with the field's name.
 #[utoipa::path(post, path = "/api/v2/company/rewards", operation_id = "rewards_reward_create", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value, responses((status = 201, description = "The reward", body = Value)))]
-pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+pub async fn create(State(state): State<WebState>, attempted: Attempted, headers: HeaderMap, body: Body) -> Response {
     with_rewards_key!(state, headers, |caller| {
         let asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
-        let reward = state.app.reward_create(caller.account, asked).await.map_err(refused)?;
+        let render = |made: &Reward| given(StatusCode::CREATED, &to_wire(made));
+        let keep = state.app.keep(attempted.map(|Extension(attempt)| attempt), render);
+        let reward = state.app.reward_create(caller.account, asked, keep).await.map_err(refused)?;
         Ok((StatusCode::CREATED, Json(to_wire(&reward))).into_response())
     })
 }
@@ -116,10 +119,17 @@ pub async fn products(State(state): State<WebState>, headers: HeaderMap, address
 /// Create a product
 #[utoipa::path(post, path = "/api/v2/company/products", operation_id = "rewards_product_create", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value, responses((status = 201, description = "The product", body = Value)))]
-pub async fn product_create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+pub async fn product_create(
+    State(state): State<WebState>,
+    attempted: Attempted,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     with_rewards_key!(state, headers, |caller| {
         let asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
-        let row = state.app.product_create(caller.account, asked).await.map_err(refused)?;
+        let render = |made: &ProductRow| given(StatusCode::CREATED, &product(made));
+        let keep = state.app.keep(attempted.map(|Extension(attempt)| attempt), render);
+        let row = state.app.product_create(caller.account, asked, keep).await.map_err(refused)?;
         Ok((StatusCode::CREATED, Json(product(&row))).into_response())
     })
 }

@@ -11,18 +11,18 @@ use crate::api::rewards::problem::RewardsError;
 use crate::api::rewards::{campaigns, memberships};
 use crate::asked::{Path, plain_number};
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
+use crate::idempotency::{Attempted, given};
 use crate::json::field::{Fields, parse_object};
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::directory::Partner;
-use headwater_app::keep::Keep;
 use headwater_app::link::{self, LinkFailure, LinkRequest};
 use headwater_app::report::{LINK_NAME, LINK_SUB_ID};
 use headwater_domain::link::{Link, LinkStatus};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -69,7 +69,7 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
 /// `url` is where visitors land, on a site of the campaign.
 #[utoipa::path(post, path = "/api/v2/affiliate/referral_links", operation_id = "affiliate_link_create", tag = "Affiliate",
     security(("partner_token" = [])), request_body = Value, responses((status = 200, description = "The link", body = Value)))]
-pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+pub async fn create(State(state): State<WebState>, attempted: Attempted, headers: HeaderMap, body: Body) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
         let fields = parse_object(&body)?;
@@ -84,7 +84,10 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Bod
             ..LinkRequest::default()
         };
         let now = state.app.clock.now();
-        let made = link::create(&state.app.clicks, caller.account, None, &asked, now, Keep::nothing()).await;
+        let (shown, own) = (state.clone(), partner.clone());
+        let render = move |made: &Link| given(StatusCode::OK, &to_wire(&shown, &own, made));
+        let keep = state.app.keep(attempted.map(|Extension(attempt)| attempt), render);
+        let made = link::create(&state.app.clicks, caller.account, None, &asked, now, keep).await;
         Ok(Json(to_wire(&state, &partner, &made.map_err(refused)?)).into_response())
     })
 }
