@@ -20,6 +20,7 @@ mod part;
 mod persons;
 mod price;
 mod queue;
+mod reaches;
 mod record;
 mod referrals;
 mod refund;

@@ -9,7 +9,7 @@ use super::part::partners_of;
 use super::view::{Cells, LastCommission, PersonRecord};
 use crate::directory::Program;
 use crate::ledger::book::Booking;
-use headwater_domain::commission::{self, Held, Kind, Payee, PostedCell, Posting, Reach, SplitPart, Terms};
+use headwater_domain::commission::{self, Held, Kind, Payee, PostedCell, Posting, SplitPart, Terms};
 use headwater_domain::fact::{Fact, FactBody};
 use headwater_domain::ids::{CommissionId, FactId, PersonId};
 use headwater_domain::ledger::{Before, Owner, Stage, accrual};
@@ -92,12 +92,8 @@ impl Decision<'_> {
     fn check_part(&mut self, person: &PersonRecord, program: &Program) -> Result<()> {
         // A program that is priced as a whole is judged as a whole.
         let Some(part) = person.part.as_ref().filter(|_| !self.directory.is_wide(program.id)) else { return Ok(()) };
-        let partners = self.directory.partners_from(partners_of(person, []).into_iter().collect(), program)?;
-        if part.tells(person, Reach::of(partners.values()).as_ref(), &program.settings.sources) {
-            Ok(())
-        } else {
-            Err(self.unsure())
-        }
+        let reach = self.view.reaches.of((program.account, program.id), partners_of(person, []))?;
+        if part.tells(person, reach.as_deref(), &program.settings.sources) { Ok(()) } else { Err(self.unsure()) }
     }
 
     /// Nothing of this stands: everything is read, and all is decided anew.

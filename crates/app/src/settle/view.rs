@@ -1,6 +1,7 @@
 //! What a settlement knows while it decides: loaded rows, changed by each decision so that the next one sees it.
 
 use super::part::Part;
+use super::reaches::Reaches;
 use crate::directory::Directory;
 use crate::ledger::book::Booking;
 use headwater_domain::attribution::Binding;
@@ -207,6 +208,7 @@ pub(super) struct Reserved {
 pub(super) struct View {
     /// The configuration that this settlement decides on, from its locks to its rows.
     pub directory: Arc<Directory>,
+    pub reaches: Reaches,
     pub idempotency: BTreeMap<(KeyId, String), Remembered>,
     pub claims: BTreeMap<(ProgramId, String), Claimed>,
     pub events: BTreeMap<EventId, EventRow>,
@@ -259,6 +261,7 @@ impl View {
     /// Nothing loaded and nothing decided.
     pub(super) fn new(directory: Arc<Directory>) -> Self {
         Self {
+            reaches: Reaches::new(Arc::clone(&directory)),
             directory,
             idempotency: BTreeMap::new(),
             claims: BTreeMap::new(),

@@ -7,15 +7,15 @@
 use super::account::says_otherwise;
 use super::part::{Part, moves_truth, partners_of, qualifying};
 use super::persons::{put_cell, read_cells, read_facts, records};
+use super::reaches::Reaches;
 use super::revision::moment;
-use super::sources::{Truths, is_one_way};
+use super::sources::is_one_way;
 use super::view::{Cells, PersonRecord, View};
 use super::{Command, Track, again};
-use crate::directory::Directory;
 use crate::ingest::{CustomerRecord, FactRecord, Field, Ingest, Record};
-use headwater_domain::commission::{Days, Reach};
+use headwater_domain::commission::Days;
 use headwater_domain::fact::{Fact, FactBody, MoneyKind, MoneyStatus};
-use headwater_domain::ids::{CustomerId, FactId, PartnerId, PersonId, ProgramId};
+use headwater_domain::ids::{CustomerId, FactId, PersonId, ProgramId};
 use headwater_domain::source::Source;
 use headwater_domain::time::{Date, Instant, Zone};
 use headwater_store::backend::{Result, Tx};
@@ -189,32 +189,28 @@ fn row_of(named: &NamedFactRow) -> FactRow {
 }
 
 /// Of whom a part is enough, and which; whoever is priced together is read alike.
-fn parts(view: &View, touched: &Touched) -> Result<BTreeMap<PersonId, Part>> {
-    let mut reaches = Reaches { directory: &view.directory, known: BTreeMap::new() };
+fn parts(view: &mut View, touched: &Touched) -> Result<BTreeMap<PersonId, Part>> {
+    let View { directory, persons, marks, reaches, .. } = view;
     let mut together: BTreeMap<ProgramId, Vec<&PersonRecord>> = BTreeMap::new();
     let mut parts = BTreeMap::new();
-    for person in view.persons.values() {
-        if view.directory.is_wide(person.program) {
+    for person in persons.values() {
+        if directory.is_wide(person.program) {
             together.entry(person.program).or_default().push(person);
         } else {
-            parts.extend(part_of(&[person], touched, &mut reaches)?);
+            parts.extend(part_of(&[person], touched, reaches)?);
         }
     }
     for (program, persons) in together {
         // Marks are served with whoever is read.
-        if !view.marks.contains_key(&program) {
-            parts.extend(part_of(&persons, touched, &mut reaches)?);
+        if !marks.contains_key(&program) {
+            parts.extend(part_of(&persons, touched, reaches)?);
         }
     }
     Ok(parts)
 }
 
 /// The parts of persons that are priced together; none where any of them is to be read whole.
-fn part_of(
-    persons: &[&PersonRecord],
-    touched: &Touched,
-    reaches: &mut Reaches<'_>,
-) -> Result<BTreeMap<PersonId, Part>> {
+fn part_of(persons: &[&PersonRecord], touched: &Touched, reaches: &mut Reaches) -> Result<BTreeMap<PersonId, Part>> {
     let is_whole = |person: &&PersonRecord| touched.whole.contains(&person.id) || !is_one_way(person.trading.as_ref());
     let Some(first) = persons.first().filter(|_| !persons.iter().any(is_whole)) else { return Ok(BTreeMap::new()) };
     let of = |person: &PersonRecord| touched.facts.get(&person.id).map_or(&[][..], Vec::as_slice);
@@ -222,8 +218,8 @@ fn part_of(
     for person in persons {
         partners.extend(partners_of(person, of(person).iter().map(|(fact, _)| fact)));
     }
-    let Some(reach) = reaches.of(first, partners)? else { return Ok(BTreeMap::new()) };
-    let truths = reaches.truths(first);
+    let Some(reach) = reaches.of((first.account, first.program), partners)? else { return Ok(BTreeMap::new()) };
+    let truths = reaches.truths(first.account, first.program);
     let (mut days, mut looked_at) = (BTreeSet::new(), Vec::with_capacity(persons.len()));
     for person in persons {
         let qualifying = qualifying(&reach, person, &truths);
@@ -247,31 +243,6 @@ fn part_of(
         (person.id, Part::new(Arc::clone(&reach), Arc::clone(&window), trading))
     };
     Ok(persons.iter().zip(looked_at).map(part).collect())
-}
-
-/// The reach of the plans of several partners; persons mostly have the same.
-struct Reaches<'a> {
-    directory: &'a Directory,
-    known: BTreeMap<(ProgramId, BTreeSet<PartnerId>), Option<Arc<Reach>>>,
-}
-
-impl Reaches<'_> {
-    fn of(&mut self, person: &PersonRecord, partners: BTreeSet<PartnerId>) -> Result<Option<Arc<Reach>>> {
-        let key = (person.program, partners);
-        if let Some(known) = self.known.get(&key) {
-            return Ok(known.clone());
-        }
-        let Some(program) = self.directory.program(person.account, person.program) else { return Ok(None) };
-        let terms = self.directory.partners_from(key.1.iter().copied().collect(), program)?;
-        let reach = Reach::of(terms.values()).map(Arc::new);
-        self.known.insert(key, reach.clone());
-        Ok(reach)
-    }
-
-    fn truths(&self, person: &PersonRecord) -> Truths {
-        let program = self.directory.program(person.account, person.program);
-        program.map(|program| program.settings.sources.clone()).unwrap_or_default()
-    }
 }
 
 /// The common cells of programs whose persons were read: those of the days that are felt, where that is what was read.
