@@ -15,17 +15,17 @@ use super::{Command, Track, again};
 use crate::ingest::{CustomerRecord, FactRecord, Field, Ingest, Record};
 use headwater_domain::commission::Days;
 use headwater_domain::fact::{Fact, FactBody, MoneyKind, MoneyStatus};
-use headwater_domain::ids::{CustomerId, FactId, PersonId, ProgramId};
+use headwater_domain::ids::{AccountId, CustomerId, FactId, PersonId, ProgramId};
 use headwater_domain::source::Source;
-use headwater_domain::time::{Date, Instant, Zone};
+use headwater_domain::time::{Instant, Zone};
 use headwater_store::backend::{Result, Tx};
 use headwater_store::circle::{PayeeWithin, common_cells_within};
 use headwater_store::ingest::NamedFactRow;
 use headwater_store::person_state::{
-    CellsWithin, FactRow, TradingWithin, cells_whole, cells_within, cells_without_period, facts_beside_trading,
+    CellsWithin, FactRow, NO_DAY, PersonOf, TradingWithin, cells_whole, cells_within, facts_beside_trading,
     facts_whole, person_basis, trading_within,
 };
-use headwater_store::settlement::{Number, PersonRow};
+use headwater_store::settlement::PersonRow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -66,8 +66,8 @@ pub(super) async fn read_persons(
     foreseen: &Foreseen<'_>,
     view: &mut View,
 ) -> Result<()> {
-    let ids: Vec<_> = rows.iter().map(|row| Number { id: row.id }).collect();
-    let basis = person_basis(tx, &ids).await?;
+    let asked: Vec<_> = rows.iter().map(|row| PersonOf { account_id: row.account_id, id: row.id }).collect();
+    let basis = person_basis(tx, &asked).await?;
     view.persons = records(&rows, &basis)?;
     for row in rows {
         view.person_by_email.insert((ProgramId(row.program_id), row.email_key), PersonId(row.id));
@@ -76,7 +76,7 @@ pub(super) async fn read_persons(
         view.events.entry(headwater_domain::ids::EventId(row.id)).or_insert(row);
     }
     let touched = foreseen.touched(view)?;
-    let beside: Vec<_> = view.persons.keys().filter(|id| !touched.whole.contains(id)).copied().map(number).collect();
+    let beside: Vec<_> = view.persons.values().filter(|one| !touched.whole.contains(&one.id)).map(person_of).collect();
     let few = rows_by_person(facts_beside_trading(tx, &beside).await?);
     for (person, rows) in &few {
         if let Some(record) = view.persons.get_mut(person) {
@@ -84,15 +84,15 @@ pub(super) async fn read_persons(
         }
     }
     let parts = parts(view, &touched)?;
-    let is_whole = |id: &&PersonId| !parts.contains_key(id);
-    let whole: Vec<_> = view.persons.keys().filter(is_whole).copied().map(number).collect();
+    let is_whole = |one: &&PersonRecord| !parts.contains_key(&one.id);
+    let whole: Vec<_> = view.persons.values().filter(is_whole).map(person_of).collect();
     read_whole(tx, &whole, view).await?;
     read_parts(tx, few, parts, foreseen.facts, view).await?;
     read_common_cells(tx, view).await
 }
 
-fn number(person: PersonId) -> Number {
-    Number { id: person.0 }
+fn person_of(person: &PersonRecord) -> PersonOf {
+    PersonOf { account_id: person.account.0, id: person.id.0 }
 }
 
 fn rows_by_person(rows: Vec<FactRow>) -> BTreeMap<PersonId, Vec<FactRow>> {
@@ -103,7 +103,7 @@ fn rows_by_person(rows: Vec<FactRow>) -> BTreeMap<PersonId, Vec<FactRow>> {
     by_person
 }
 
-async fn read_whole(tx: &Tx<'_>, persons: &[Number], view: &mut View) -> Result<()> {
+async fn read_whole(tx: &Tx<'_>, persons: &[PersonOf], view: &mut View) -> Result<()> {
     for (person, rows) in rows_by_person(facts_whole(tx, persons).await?) {
         let Some(record) = view.persons.get_mut(&person) else { continue };
         record.facts.clear();
@@ -123,15 +123,19 @@ async fn read_parts(
 ) -> Result<()> {
     let (mut trading, mut cells) = (Vec::new(), Vec::new());
     for (person, part) in &parts {
+        let Some(record) = view.persons.get(person) else { continue };
+        let account_id = record.account.0;
         trading.extend(part.trading.ranges().iter().map(|(from, to)| TradingWithin {
+            account_id,
             person_id: person.0,
             from_at: Zone::UTC.start_of(*from).plus_seconds(-MARGIN_SECONDS).0,
             to_at: Zone::UTC.start_of(*to).plus_seconds(MARGIN_SECONDS).0,
         }));
-        cells.extend(part.window.felt.ranges().iter().map(|(from, to)| CellsWithin {
+        cells.extend(days_named(&part.window.felt).map(|(from_day, to_day)| CellsWithin {
+            account_id,
             person_id: person.0,
-            from_day: from.to_string(),
-            to_day: to.to_string(),
+            from_day,
+            to_day,
         }));
     }
     let mut rows = few;
@@ -143,7 +147,6 @@ async fn read_parts(
         touched.insert(row.id);
         rows.entry(PersonId(row.person_id)).or_default().push(row_of(row));
     }
-    let numbers: Vec<_> = parts.keys().copied().map(number).collect();
     for (person, mut part) in parts {
         let Some(record) = view.persons.get_mut(&person) else { continue };
         let mut rows = rows.remove(&person).unwrap_or_default();
@@ -164,10 +167,8 @@ async fn read_parts(
         part.remember(record);
         record.part = Some(part);
     }
-    read_cells(&mut view.persons, &cells_without_period(tx, &numbers).await?)?;
     read_cells(&mut view.persons, &cells_within(tx, &cells).await?)?;
-    for number in numbers {
-        let Some(record) = view.persons.get_mut(&PersonId(number.id)) else { continue };
+    for record in view.persons.values_mut() {
         let PersonRecord { part: Some(part), cells, .. } = record else { continue };
         cells.posted.retain(|_, cell| part.window.shows(&cell.cell.scope));
     }
@@ -248,16 +249,19 @@ fn part_of(persons: &[&PersonRecord], touched: &Touched, reaches: &mut Reaches) 
 /// The common cells of programs whose persons were read: those of the days that are felt, where that is what was read.
 async fn read_common_cells(tx: &Tx<'_>, view: &mut View) -> Result<()> {
     for (program, partners) in &view.circles {
+        let Some(account) = view.directory.program_of_any_account(*program).map(|known| known.account) else {
+            continue;
+        };
         let of_program = view.persons.values().filter(|person| person.program == *program);
         let customers = of_program.clone().flat_map(|person| &person.customers).map(|customer| customer.customer);
         let window = of_program.clone().find_map(|person| person.part.as_ref()).map(|part| Arc::clone(&part.window));
         let cells = match window {
-            None => super::persons::common_cells(tx, *program, partners.iter().copied(), customers).await?,
+            None => super::persons::common_cells(tx, (account, *program), partners.iter().copied(), customers).await?,
             Some(window) => {
                 let payees = partners.iter().map(|partner| partner.0).chain(customers.map(|customer| customer.0));
                 let payees: Vec<i64> = payees.collect();
                 let mut cells = Cells::default();
-                let rows = common_cells_within(tx, &payees_within(*program, &payees, &window.felt)).await?;
+                let rows = common_cells_within(tx, &payees_within((account, *program), &payees, &window.felt)).await?;
                 rows.iter().try_for_each(|row| put_cell(&mut cells, row))?;
                 cells.posted.retain(|_, cell| window.shows(&cell.cell.scope));
                 cells
@@ -268,20 +272,24 @@ async fn read_common_cells(tx: &Tx<'_>, view: &mut View) -> Result<()> {
     Ok(())
 }
 
-fn payees_within(program: ProgramId, payees: &[i64], days: &Days) -> Vec<PayeeWithin> {
-    let of = |payee_id: i64, from_day: String, to_day: String| PayeeWithin {
-        owner_id: -program.0,
-        payee_id,
-        from_day,
-        to_day,
+fn payees_within((account, program): (AccountId, ProgramId), payees: &[i64], days: &Days) -> Vec<PayeeWithin> {
+    let of = |payee_id: i64| {
+        let within = move |(from_day, to_day)| PayeeWithin {
+            account_id: account.0,
+            owner_id: -program.0,
+            payee_id,
+            from_day,
+            to_day,
+        };
+        days_named(days).map(within)
     };
-    let of_days = |payee: &i64| -> Vec<PayeeWithin> {
-        let within = |(from, to): &(Date, Date)| of(*payee, from.to_string(), to.to_string());
-        let known = days.ranges().iter().map(within);
-        // And those of which no period is known: every day's name comes after nothing and from `0` on.
-        known.chain([of(*payee, String::new(), "0".to_owned())]).collect()
-    };
-    payees.iter().flat_map(of_days).collect()
+    payees.iter().flat_map(|payee| of(*payee)).collect()
+}
+
+/// Days as cells are stored by them, and no day: what is of no period is always felt.
+fn days_named(days: &Days) -> impl Iterator<Item = (String, String)> {
+    let known = days.ranges().iter().map(|(from, to)| (from.to_string(), to.to_string()));
+    known.chain([(NO_DAY.0.to_owned(), NO_DAY.1.to_owned())])
 }
 
 impl Foreseen<'_> {

@@ -10,6 +10,8 @@ use headwater_domain::fact::{FactBody, MoneyKind, MoneyStatus};
 use headwater_domain::ids::FactId;
 use headwater_domain::money::{Currency, Decimal};
 use headwater_store::Store;
+use headwater_store::backend::Tx;
+use headwater_store::person_state::{PersonOf, person_state};
 use headwater_testkit::count::{Figure, count};
 use headwater_testkit::database::{TestStore, postgres};
 use headwater_testkit::on_both_stores;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 
 on_both_stores! {
     an_equal_record_changes_nothing,
+    a_person_is_read_by_its_own_account_alone,
     a_smaller_revision_is_stale,
     what_is_held_follows_every_revision_of_a_request,
     a_fact_moves_with_its_customer,
@@ -45,6 +48,21 @@ async fn an_equal_record_changes_nothing(store: TestStore) {
     // Two records of one key in one request: the second is a revision of the first.
     assert_eq!(fixture.push(vec![fact(day("c1", 3, None)), fact(day("c1", 4, None))]).await, [Updated, Updated]);
     fixture.check(&[(Figure::Paid, 20_000_000), (Figure::Commissions, 4)]).await;
+}
+
+async fn a_person_is_read_by_its_own_account_alone(store: TestStore) {
+    let fixture = fixture_with(store, TRADING).await;
+    fixture.push(vec![account(customer(&fixture, "c1")), fact(day("c1", 2, Some(10)))]).await;
+    let told = fixture.send(Source::Push, vec![fact(day("c1", 3, None))]).await;
+    let known = fixture.app.fact_read(fixture.account, told[0].fact.expect("a fact")).await.expect("reads");
+    let read = async |account_id: i64| {
+        let asked = [PersonOf { account_id, id: known.fact.person_id }];
+        let read = async move |tx: &Tx<'_>| person_state(tx, &asked).await;
+        let state = fixture.app.store.money.read(read).await.expect("reads");
+        (state.customers.len(), state.attributions.len(), state.facts.len(), state.cells.len())
+    };
+    assert_eq!(read(fixture.account.0).await, (1, 1, 2, 2));
+    assert_eq!(read(fixture.account.0 + 1).await, (0, 0, 0, 0));
 }
 
 async fn revisions(fixture: &Fixture, fact: Option<FactId>) -> usize {
