@@ -106,7 +106,7 @@ pub struct Track {
 
 /// How often settlements read less than everything, since the start of this process.
 #[derive(Debug, Default)]
-pub struct Priced {
+pub struct PricedSinceStart {
     /// Persons, or programs where rules look further, that were priced by what a part of their facts tells.
     pub by_part: AtomicU64,
     /// Those that were priced by all of their facts.

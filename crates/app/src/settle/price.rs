@@ -20,7 +20,7 @@ use headwater_store::outcome::{CellPut, NewCommission, NewHeld};
 use headwater_store::settlement::EventRow;
 
 /// What the engine says of a person's facts.
-struct Priced {
+struct Evaluated {
     postings: Vec<Posting<'static>>,
     held: Vec<Held>,
     qualified_at: Option<Instant>,
@@ -73,7 +73,7 @@ impl Decision<'_> {
         &mut self,
         person: &mut PersonRecord,
         program: &Program,
-        priced: &Priced,
+        priced: &Evaluated,
         changed: &[FactId],
         event: Option<i64>,
     ) -> Result<()> {
@@ -119,7 +119,7 @@ impl Decision<'_> {
         self.post_all(person, program, &priced, changed, None)
     }
 
-    fn evaluate(&self, person: &mut PersonRecord, program: &Program, changed: &[FactId]) -> Result<Priced> {
+    fn evaluate(&self, person: &mut PersonRecord, program: &Program, changed: &[FactId]) -> Result<Evaluated> {
         let exchange = self.directory.exchange(program.account);
         let (view, mut held, is_lent) = self.directory.person_view_lent(person)?;
         let partners = self.directory.partners_from(view.partners().collect(), program)?;
@@ -144,7 +144,7 @@ impl Decision<'_> {
         if let Some(part) = &person.part {
             part.keep_told(person, &mut held);
         }
-        Ok(Priced { postings, held, qualified_at })
+        Ok(Evaluated { postings, held, qualified_at })
     }
 
     /// With this event the client meets the plan's qualification for the first time; where the plan has none, a `cpa`
@@ -153,7 +153,7 @@ impl Decision<'_> {
     fn converts(
         &self,
         person: &PersonRecord,
-        priced: &Priced,
+        priced: &Evaluated,
         program: &Program,
         row: &EventRow,
         changed: &[FactId],

@@ -229,7 +229,7 @@ pub(super) struct View {
     /// What was decided is not told by what was read: nothing of it stands, and everything is to be read.
     pub is_unsure: bool,
     /// How many were priced by a part of what is known of them, and how many by all of it.
-    pub priced: Priced,
+    pub priced: PricedBy,
     pub reserved: Reserved,
     pub known: Known,
     /// Programs whose rules look beyond a person, and what changed in them.
@@ -242,9 +242,9 @@ pub(super) struct View {
     pub served: Vec<Served>,
 }
 
-/// How often less than everything was read for whoever was priced.
+/// By how much of what is known of them this settlement priced whom it priced.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Priced {
+pub(super) struct PricedBy {
     pub by_part: u64,
     pub by_all: u64,
 }
@@ -276,7 +276,7 @@ impl View {
             held: BTreeMap::new(),
             held_told: BTreeMap::new(),
             is_unsure: false,
-            priced: Priced::default(),
+            priced: PricedBy::default(),
             reserved: Reserved::default(),
             known: Known::default(),
             dirty: BTreeMap::new(),

@@ -5,11 +5,10 @@
 //! whole, the days that were read are known, and so is what was there.
 
 use super::account::says_otherwise;
-use super::part::{Part, moves_truth, partners_of, qualifying};
+use super::part::{Part, can_be_read_by_days, moves_truth, partners_of, qualifying};
 use super::persons::{put_cell, read_cells, read_facts, records};
 use super::reaches::Reaches;
 use super::revision::moment;
-use super::sources::is_one_way;
 use super::view::{Cells, PersonRecord, View};
 use super::{Command, Track, again};
 use crate::ingest::{CustomerRecord, FactRecord, Field, Ingest, Record};
@@ -212,7 +211,7 @@ fn parts(view: &mut View, touched: &Touched) -> Result<BTreeMap<PersonId, Part>>
 
 /// The parts of persons that are priced together; none where any of them is to be read whole.
 fn part_of(persons: &[&PersonRecord], touched: &Touched, reaches: &mut Reaches) -> Result<BTreeMap<PersonId, Part>> {
-    let is_whole = |person: &&PersonRecord| touched.whole.contains(&person.id) || !is_one_way(person.trading.as_ref());
+    let is_whole = |person: &&PersonRecord| touched.whole.contains(&person.id);
     let Some(first) = persons.first().filter(|_| !persons.iter().any(is_whole)) else { return Ok(BTreeMap::new()) };
     let of = |person: &PersonRecord| touched.facts.get(&person.id).map_or(&[][..], Vec::as_slice);
     let mut partners = BTreeSet::new();
@@ -224,8 +223,7 @@ fn part_of(persons: &[&PersonRecord], touched: &Touched, reaches: &mut Reaches) 
     let (mut days, mut looked_at) = (BTreeSet::new(), Vec::with_capacity(persons.len()));
     for person in persons {
         let qualifying = qualifying(&reach, person, &truths);
-        let may_be_trades = person.trading.iter().flatten().any(|way| way.starts_with("trade:"));
-        if may_be_trades && !reach.takes_trades() {
+        if !can_be_read_by_days(person, &reach) {
             return Ok(BTreeMap::new());
         }
         for (fact, source) in of(person) {
