@@ -202,7 +202,9 @@ pub(super) fn cells(claims: &mut Claims<'_>, shares: Vec<Share>) -> BTreeMap<Str
     for ((_, _, unit, together), levels) in paths {
         let latest: Vec<FactId> = levels.iter().map(|level| level.latest.fact).collect();
         if let Err(error) = give_out(&mut cells, &together, levels, unit) {
-            latest.into_iter().for_each(|fact| claims.hold_out_of_range(fact, error));
+            for fact in latest {
+                claims.hold_out_of_range(fact, error);
+            }
         }
     }
     let mut worths = Vec::with_capacity(cells.all.len());

@@ -126,9 +126,20 @@ fn drawn_plan(random: &mut Random, name: &str, frame: &Frame, is_mild: bool) -> 
 /// What a moment, or trading within some days, is worth: rare where rules are drawn evenly.
 fn further_rule(random: &mut Random) -> Value {
     let steps = json!([{ "from": "0", "rate": "10" }, { "from": "1", "rate": "20" }, { "from": "2", "rate": "33" }]);
-    match random.below(6) {
+    match random.below(9) {
         0 | 1 => json!({ "id": "x", "kind": "cpa", "amount": "77", "tiers": false, "qualify": {
             "min_lots": random.pick(&["1", "3"]), "within_days": 90, "from": random.pick(&["registration", "first_deposit"]) } }),
+        // Trading moves the moment, and the moment is of a period.
+        6 => json!({ "id": "x", "kind": "cpa", "amount": "12", "tiers": false,
+            "qualify": { "min_lots": random.pick(&["1", "5"]), "within_days": 90, "from": "registration" },
+            "brackets": { "metric": "ftd", "scope": "own", "mode": "whole", "steps": steps } }),
+        // What has no rate is held as long as it counts.
+        7 => {
+            json!({ "id": "x", "kind": "cpa", "amount": "9", "tiers": false, "qualify": { "min_first_deposit": "100" } })
+        }
+        8 => {
+            json!({ "id": "x", "kind": "per_lot", "rate": "2", "side": random.pick(&["open", "both"]), "tiers": false })
+        }
         2 => {
             json!({ "id": "x", "kind": "flat", "amount": "5", "on": "SUBSCRIPTION", "once_per": "customer", "tiers": false,
             "cap": { "per": "period", "amount": "8" } })
