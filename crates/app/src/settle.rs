@@ -17,6 +17,7 @@ mod foreseen;
 mod load;
 mod merge;
 mod names;
+mod origin;
 mod part;
 mod persons;
 mod price;
