@@ -32,7 +32,7 @@ pub struct App {
     pub outbox: Outbox,
     pub(crate) settlements: crate::settle::Queue,
     /// How much settlements read.
-    pub priced: crate::settle::Priced,
+    pub priced: crate::settle::PricedSinceStart,
     /// Clicks: their configuration, numbers and rows.
     pub clicks: Arc<Clicks>,
     directory: RwLock<Arc<Directory>>,
@@ -78,7 +78,7 @@ impl App {
             secrets,
             outbox,
             settlements,
-            priced: crate::settle::Priced::default(),
+            priced: crate::settle::PricedSinceStart::default(),
             clicks,
             directory: RwLock::default(),
             ids: Mutex::new(IdSource::new(node.number(), greatest)),

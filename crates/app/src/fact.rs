@@ -8,7 +8,7 @@ use headwater_domain::ids::{AccountId, FactId, ProgramId};
 use headwater_store::commission::{CommissionFilter, CommissionRow, commission_list};
 pub use headwater_store::fact::{HeldRow, StoredFactRow};
 use headwater_store::fact::{fact_by_id, fact_revisions, held_of_fact};
-use headwater_store::settlement::Number;
+use headwater_store::person_state::PersonOf;
 
 /// Postings of one fact that are shown.
 const COMMISSIONS_MAX: i64 = 1000;
@@ -54,7 +54,7 @@ impl App {
     /// A fact with what each rule of its plan says of it now.
     pub async fn fact_explain(&self, account: AccountId, id: FactId) -> Result<FactExplained> {
         let story = self.fact_read(account, id).await?;
-        let persons = [Number { id: story.fact.person_id }];
+        let persons = [PersonOf { account_id: account.0, id: story.fact.person_id }];
         let people = self.store.money.read(async move |tx| settle::people(tx, &persons).await).await?;
         let is_superseded = !people.iter().flat_map(|person| &person.facts).any(|fact| fact.id == id);
         let directory = self.directory();

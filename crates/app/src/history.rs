@@ -9,13 +9,13 @@ use crate::settle;
 use headwater_domain::commission::{
     Evaluation, ExchangeRates, Held, PartnerTerms, PersonView, Plan, PostedCell, Terms, evaluate,
 };
-use headwater_domain::ids::{FactId, PartnerId, PersonId, ProgramId};
+use headwater_domain::ids::{AccountId, FactId, PartnerId, PersonId, ProgramId};
 use headwater_domain::time::Date;
 use headwater_store::Store;
 use headwater_store::backend::Tx;
 use headwater_store::directory::changes_since;
 use headwater_store::history::{BoundRow, held_of_persons, persons_bound};
-use headwater_store::settlement::Number;
+use headwater_store::person_state::PersonOf;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -136,12 +136,12 @@ impl History {
     }
 
     /// A circle's persons with their facts.
-    pub(crate) async fn persons_of(&self, circle: &Circle) -> Result<Vec<PersonView>> {
+    pub(crate) async fn persons_of(&self, account: AccountId, circle: &Circle) -> Result<Vec<PersonView>> {
         let mut views = Vec::new();
         // A few at a time: rows are larger than what they say.
         for persons in circle.persons.chunks(PERSONS_AT_ONCE) {
-            let ids: Vec<_> = persons.iter().map(|person| Number { id: person.0 }).collect();
-            let read = async move |tx: &Tx<'_>| settle::people_unposted(tx, &ids).await;
+            let asked = of_account(account, persons);
+            let read = async move |tx: &Tx<'_>| settle::people_unposted(tx, &asked).await;
             for person in self.store.money.read(read).await? {
                 views.push(self.directory.person_view_taken(person)?);
             }
@@ -151,19 +151,19 @@ impl History {
 
     /// A circle as it is recorded now.
     pub(crate) async fn recorded(&self, program: &Program, circle: &Circle) -> Result<Recorded> {
-        let ids: Vec<_> = circle.persons.iter().map(|person| Number { id: person.0 }).collect();
-        let (id, is_wide) = (program.id, self.directory.is_wide(program.id));
+        let asked = of_account(program.account, &circle.persons);
+        let (id, is_wide) = ((program.account, program.id), self.directory.is_wide(program.id));
         let partners = self.directory.partners_from(circle.partners.iter().copied().collect(), program)?;
         let payees: Vec<PartnerId> = partners.keys().copied().collect();
         let read = async move |tx: &Tx<'_>| {
-            let people = settle::people(tx, &ids).await?;
+            let people = settle::people(tx, &asked).await?;
             let customers = people.iter().flat_map(|person| &person.customers).map(|customer| customer.customer);
             let common = if is_wide {
                 Some(settle::common_cells(tx, id, payees.iter().copied(), customers).await?)
             } else {
                 None
             };
-            let held = held_of_persons(tx, &ids).await?;
+            let held = held_of_persons(tx, &asked).await?;
             Ok((people, common, held))
         };
         let (people, common, held) = self.store.money.read(read).await?;
@@ -186,6 +186,10 @@ impl History {
             posted,
         })
     }
+}
+
+fn of_account(account: AccountId, persons: &[PersonId]) -> Vec<PersonOf> {
+    persons.iter().map(|person| PersonOf { account_id: account.0, id: person.0 }).collect()
 }
 
 impl Circles {

@@ -6,7 +6,7 @@ use crate::history::History;
 use crate::settle;
 use headwater_domain::commission::{ConditionReport, Kind, PersonView, Terms, conditions};
 use headwater_domain::ids::{AccountId, CustomerId, PersonId, ProgramId};
-use headwater_store::settlement::Number;
+use headwater_store::person_state::PersonOf;
 use std::collections::BTreeSet;
 
 /// Conditions and where they stand: those of a rule, or of the plan's `qualification`.
@@ -38,8 +38,8 @@ impl App {
             }
             persons
         } else {
-            let ids = [Number { id: person.0 }];
-            let people = self.store.money.read(async move |tx| settle::people(tx, &ids).await).await?;
+            let asked = [PersonOf { account_id: account.0, id: person.0 }];
+            let people = self.store.money.read(async move |tx| settle::people(tx, &asked).await).await?;
             let views = people.iter().map(|person| directory.person_view(person).map(|(view, _)| view));
             views.collect::<headwater_store::backend::Result<Vec<PersonView>>>()?
         };

@@ -13,6 +13,7 @@ mod confirm;
 mod decide;
 mod deliver;
 mod facts;
+mod foreseen;
 mod load;
 mod merge;
 mod names;
@@ -21,6 +22,7 @@ mod part;
 mod persons;
 mod price;
 mod queue;
+mod reaches;
 mod record;
 mod referrals;
 mod refund;
@@ -44,6 +46,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::ingest::{Ingest, Recorded};
 use decide::Decision;
+use foreseen::Reading;
 use headwater_domain::attribution::Touch;
 use headwater_domain::ids::{AccountId, EventId, KeyId, PersonId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
@@ -51,7 +54,6 @@ use headwater_domain::time::Instant;
 use headwater_store::backend::{Error as StoreError, Tx};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use window::Reading;
 
 /// What a caller may say of an event beside what we read (`data`): it is kept, and read with every event of the client.
 const DATA_BYTES_MAX: usize = 16 * 1024;
@@ -106,7 +108,7 @@ pub struct Track {
 
 /// How often settlements read less than everything, since the start of this process.
 #[derive(Debug, Default)]
-pub struct Priced {
+pub struct PricedSinceStart {
     /// Persons, or programs where rules look further, that were priced by what a part of their facts tells.
     pub by_part: AtomicU64,
     /// Those that were priced by all of their facts.

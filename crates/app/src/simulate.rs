@@ -165,7 +165,7 @@ async fn work_on<T: Send + 'static>(
     circle: Circle,
     work: fn(&Run, &[PersonView], &Terms<'_>) -> Result<T, OutOfRange>,
 ) -> Result<(usize, usize, T)> {
-    let persons = run.history.persons_of(&circle).await?;
+    let persons = run.history.persons_of(run.program.account, &circle).await?;
     let partners = run.partners(&circle)?;
     // Pricing is computation alone: the other tasks of this core go on elsewhere.
     let done = tokio::task::spawn_blocking(move || {

@@ -99,7 +99,7 @@ impl App {
                 return Ok(Said::Same);
             }
             let sharing: Vec<i64> = parts.iter().map(|part| part.partner.0).collect();
-            splits_put(tx, customer.0, &binding, Split::to_stored(&after).as_deref(), &sharing).await?;
+            splits_put(tx, account.0, customer.0, &binding, Split::to_stored(&after).as_deref(), &sharing).await?;
             for partner in &sharing {
                 membership_ensure(tx, account.0, program, *partner, now.0).await?;
             }

@@ -101,7 +101,8 @@ async fn standing(tx: &Tx<'_>, account: AccountId, ledger_account: i64, entries:
     }))
 }
 
-fn entry(row: StatementEntryRow) -> StatementEntry {
+/// An entry as statements of any kind have it.
+pub(crate) fn entry(row: StatementEntryRow) -> StatementEntry {
     StatementEntry {
         number: row.number,
         id: row.id,

@@ -15,6 +15,10 @@ record! {
     }
 }
 batch! {
+    /// A posting of an account.
+    pub(crate) struct PostingOf { account_id: i64 = "int8", id: i64 = "int8" }
+}
+batch! {
     /// By how much more of a cell is denied.
     struct CellDenied { person_id: i64 = "int8", cell: String = "text", change: i64 = "int8" }
 }
@@ -59,12 +63,12 @@ pub async fn cell_shares(tx: &Tx<'_>, last: &[Number]) -> Result<Vec<CellShare>>
 }
 
 /// So much more of their cells is denied, or with the other sign less, as these postings add up to.
-pub(crate) async fn cells_deny(tx: &Tx<'_>, postings: &[Number], sign: i64) -> Result<()> {
+pub(crate) async fn cells_deny(tx: &Tx<'_>, postings: &[PostingOf], sign: i64) -> Result<()> {
     let sums = batch_sql!(
-        Number,
+        PostingOf,
         0,
-        "SELECT person_id, cell, CAST(SUM(amount) AS BIGINT) FROM commission WHERE id IN (SELECT id FROM {batch}) \
-         GROUP BY person_id, cell"
+        "SELECT m.person_id, m.cell, CAST(SUM(m.amount) AS BIGINT) FROM {batch} CROSS JOIN commission m \
+         WHERE m.id = batch.id AND m.account_id = batch.account_id GROUP BY m.person_id, m.cell"
     );
     let sums: Vec<(i64, String, i64)> = tx.batch_all(sums, &[], postings).await?;
     let changes: Vec<_> =

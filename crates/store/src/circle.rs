@@ -1,14 +1,14 @@
 //! Who is priced together: the persons that a partner's cells hold something of, found from either side, and the cells
 //! that belong to no person.
 //!
-//! Leaves which partners stand together to the operations. Invariant: a person that was ever bound to a partner, or had a
-//! fact that names it, stays
-//! among its persons, so that what the partner's cells hold of it can be taken back.
+//! Leaves which partners stand together to the operations. Invariant: a person that was ever bound to a partner, whose
+//! earnings it ever shared, or that had a fact which names it, stays among its persons, so that what the partner's cells hold
+//! of it can be taken back.
 
 use crate::backend::{Result, Tx};
 use crate::ingest::Merge;
 use crate::outcome::NewAttribution;
-use crate::person_state::CellRow;
+use crate::person_state::{CellRow, cells_where};
 use crate::settlement::Number;
 use crate::{batch, batch_sql, sql};
 
@@ -18,14 +18,14 @@ batch! {
 }
 batch! {
     /// Whose cells are asked for, of those kept under a program's number, negated.
-    pub struct PayeeOf { owner_id: i64 = "int8", payee_id: i64 = "int8" }
+    pub struct PayeeOf { account_id: i64 = "int8", owner_id: i64 = "int8", payee_id: i64 = "int8" }
 }
 batch! {
-    /// The same, of periods that begin in `[from_day, to_day)`.
-    pub struct PayeeWithin { owner_id: i64 = "int8", payee_id: i64 = "int8", from_day: String = "text", to_day: String = "text" }
+    /// The same, of periods that begin in `[from_day, to_day)`, or of none (`person_state::NO_DAY`).
+    pub struct PayeeWithin { account_id: i64 = "int8", owner_id: i64 = "int8", payee_id: i64 = "int8", from_day: String = "text", to_day: String = "text" }
 }
 batch! {
-    /// A partner that a fact of a person names.
+    /// A partner beside those that a person was bound to: a fact of it names the partner, or the partner shares what it earns.
     pub struct PersonPaysTo { program_id: i64 = "int8", partner_id: i64 = "int8", person_id: i64 = "int8" }
 }
 
@@ -67,15 +67,15 @@ pub async fn persons_of_partners(tx: &Tx<'_>, partners: &[PartnerOf]) -> Result<
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
-/// The cells of these payees that belong to no person.
+/// The cells of these payees that belong to no person. Every day comes after nothing: without that SQLite goes through all
+/// cells of the owner for each payee.
 pub async fn common_cells(tx: &Tx<'_>, payees: &[PayeeOf]) -> Result<Vec<CellRow>> {
     let statement = batch_sql!(
         PayeeOf,
         0,
-        "SELECT c.person_id, c.cell, c.posted, c.last_commission_id, c.cut_off, \
-         c.denied, m.status = 'denied', m.fact_id, m.for_period, m.payable_at, m.plan, m.plan_number \
-         FROM {batch} CROSS JOIN cell c JOIN commission m ON m.id = c.last_commission_id \
-         WHERE c.person_id = batch.owner_id AND c.payee_id = batch.payee_id AND c.payee_id IS NOT NULL"
+        cells_where!(
+            "c.person_id = batch.owner_id AND c.payee_id = batch.payee_id AND c.payee_id IS NOT NULL AND c.first_day >= ''"
+        )
     );
     tx.batch_all(statement, &[], payees).await
 }
@@ -85,11 +85,10 @@ pub async fn common_cells_within(tx: &Tx<'_>, within: &[PayeeWithin]) -> Result<
     let statement = batch_sql!(
         PayeeWithin,
         0,
-        "SELECT c.person_id, c.cell, c.posted, c.last_commission_id, c.cut_off, \
-         c.denied, m.status = 'denied', m.fact_id, m.for_period, m.payable_at, m.plan, m.plan_number \
-         FROM {batch} CROSS JOIN cell c JOIN commission m ON m.id = c.last_commission_id \
-         WHERE c.person_id = batch.owner_id AND c.payee_id = batch.payee_id AND c.payee_id IS NOT NULL \
-         AND c.first_day >= batch.from_day AND c.first_day < batch.to_day"
+        cells_where!(
+            "c.person_id = batch.owner_id AND c.payee_id = batch.payee_id AND c.payee_id IS NOT NULL \
+             AND c.first_day >= batch.from_day AND c.first_day < batch.to_day"
+        )
     );
     tx.batch_all(statement, &[], within).await
 }
@@ -117,7 +116,8 @@ pub(crate) async fn persons_bind(tx: &Tx<'_>, attributions: &[NewAttribution]) -
     Ok(())
 }
 
-/// The same for partners that facts name: they share cells with the person's facts as its own partners do.
+/// The same for partners that facts name, and for those who share in splits: they share cells with the person's facts as its
+/// own partners do.
 pub(crate) async fn persons_pay(tx: &Tx<'_>, rows: &[PersonPaysTo]) -> Result<()> {
     let statement = batch_sql!(
         PersonPaysTo,

@@ -4,7 +4,7 @@
 //! once one moves a row and the other finds it moved.
 
 use crate::backend::{Error, Result, Tx};
-use crate::cell::cells_deny;
+use crate::cell::{PostingOf, cells_deny};
 use crate::settlement::Number;
 use crate::{batch, batch_sql, record, sql};
 
@@ -112,7 +112,7 @@ batch! {
     /// A move: the status it was made on, and the new one. `due_at`: since when its amount is payable; `decided_at` where
     /// somebody decided.
     pub struct LifePut {
-        id: i64 = "int8", was: String = "text", status: String = "text", due_at: Option<i64> = "int8", decided_at: Option<i64> = "int8",
+        account_id: i64 = "int8", id: i64 = "int8", was: String = "text", status: String = "text", due_at: Option<i64> = "int8", decided_at: Option<i64> = "int8",
         hidden_at: Option<i64> = "int8",
     }
 }
@@ -155,7 +155,7 @@ pub async fn commissions_move(tx: &Tx<'_>, rows: &[LifePut]) -> Result<()> {
         0,
         "UPDATE commission SET status = batch.status, due_at = batch.due_at, \
          decided_at = COALESCE(batch.decided_at, commission.decided_at), hidden_at = COALESCE(batch.hidden_at, commission.hidden_at) \
-         FROM {batch} WHERE commission.id = batch.id AND commission.status = batch.was"
+         FROM {batch} WHERE commission.id = batch.id AND commission.account_id = batch.account_id AND commission.status = batch.was"
     );
     let moved = tx.batch(statement, &[], rows).await?;
     for (is_denied, sign) in [(true, 1), (false, -1)] {
@@ -163,7 +163,7 @@ pub async fn commissions_move(tx: &Tx<'_>, rows: &[LifePut]) -> Result<()> {
             let (was, is) = (row.was == "denied", row.status == "denied");
             was != is && is == is_denied
         });
-        let turned: Vec<_> = turned.map(|row| Number { id: row.id }).collect();
+        let turned: Vec<_> = turned.map(|row| PostingOf { account_id: row.account_id, id: row.id }).collect();
         cells_deny(tx, &turned, sign).await?;
     }
     if moved == rows.len() as u64 {

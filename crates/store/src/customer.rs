@@ -141,14 +141,16 @@ pub async fn binding_at(tx: &Tx<'_>, account_id: i64, id: i64, at: i64) -> Resul
 /// Says who shares what a binding earns, by date; `partners` are all of them: their cells hold something of the person now.
 pub async fn splits_put(
     tx: &Tx<'_>,
+    account_id: i64,
     id: i64,
     binding: &SharedBindingRow,
     splits: Option<&str>,
     partners: &[i64],
 ) -> Result<()> {
-    let statement =
-        sql!("UPDATE attribution SET splits = $4 WHERE person_id = $1 AND customer_id = $2 AND from_at = $3");
-    tx.execute(statement, &[&binding.person_id, &id, &binding.from_at, &splits]).await?;
+    let statement = sql!(
+        "UPDATE attribution SET splits = $5 WHERE account_id = $1 AND person_id = $2 AND customer_id = $3 AND from_at = $4"
+    );
+    tx.execute(statement, &[&account_id, &binding.person_id, &id, &binding.from_at, &splits]).await?;
     let (program_id, person_id) = (binding.program_id, binding.person_id);
     let pays = |partner_id: &i64| PersonPaysTo { program_id, partner_id: *partner_id, person_id };
     persons_pay(tx, &partners.iter().map(pays).collect::<Vec<_>>()).await

@@ -3,8 +3,8 @@
 //! Never locks and never writes.
 
 use crate::backend::{Result, Tx};
-use crate::person_state::{FactRow, PersonState, attributions_of, customers_of};
-use crate::settlement::{Number, PersonRow};
+use crate::person_state::{PersonOf, PersonState, attributions_of, customers_of, facts_whole};
+use crate::settlement::PersonRow;
 use crate::{batch_sql, record, sql};
 
 record! {
@@ -38,37 +38,27 @@ pub async fn persons_bound(tx: &Tx<'_>, program_id: i64, after: i64, limit: i64)
     tx.all(statement, &[&program_id, &after, &limit]).await
 }
 
-/// Persons by their numbers.
-pub async fn persons_read(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRow>> {
+/// Persons of an account by their numbers.
+pub async fn persons_read(tx: &Tx<'_>, persons: &[PersonOf]) -> Result<Vec<PersonRow>> {
     let statement = batch_sql!(
-        Number,
+        PersonOf,
         0,
-        "SELECT id, account_id, program_id, email_key, event_types, qualified_at, merged_into, trading FROM person \
-         WHERE merged_into IS NULL AND id IN (SELECT id FROM {batch}) ORDER BY id"
+        "SELECT p.id, p.account_id, p.program_id, p.email_key, p.event_types, p.qualified_at, p.merged_into, p.trading \
+         FROM {batch} CROSS JOIN person p WHERE p.id = batch.id AND p.account_id = batch.account_id \
+         AND p.merged_into IS NULL ORDER BY p.id"
     );
-    tx.batch_all(statement, &[], ids).await
+    tx.batch_all(statement, &[], persons).await
 }
 
 /// What persons' facts are priced by and the facts, without what was posted for them.
-pub async fn person_facts(tx: &Tx<'_>, persons: &[Number]) -> Result<PersonState> {
+pub async fn person_facts(tx: &Tx<'_>, persons: &[PersonOf]) -> Result<PersonState> {
     Ok(PersonState {
         customers: customers_of(tx, persons).await?,
         attributions: attributions_of(tx, persons).await?,
-        facts: facts_of_persons(tx, persons).await?,
+        facts: facts_whole(tx, persons).await?,
         cells: Vec::new(),
         unverified: Vec::new(),
     })
-}
-
-/// Every revision of the facts of these persons.
-pub async fn facts_of_persons(tx: &Tx<'_>, persons: &[Number]) -> Result<Vec<FactRow>> {
-    let statement = batch_sql!(
-        Number,
-        0,
-        "SELECT f.id, f.person_id, f.customer_id, f.type, f.fact_key, f.revision, f.at, f.body, f.source \
-         FROM {batch} CROSS JOIN fact f WHERE f.person_id = batch.id ORDER BY f.id"
-    );
-    tx.batch_all(statement, &[], persons).await
 }
 
 record! {
@@ -77,12 +67,12 @@ record! {
 }
 
 /// What these persons have held.
-pub async fn held_of_persons(tx: &Tx<'_>, persons: &[Number]) -> Result<Vec<HeldFact>> {
+pub async fn held_of_persons(tx: &Tx<'_>, persons: &[PersonOf]) -> Result<Vec<HeldFact>> {
     let statement = batch_sql!(
-        Number,
+        PersonOf,
         0,
-        "SELECT h.fact_id, h.person_id, h.reason FROM {batch} CROSS JOIN held h WHERE h.person_id = batch.id \
-         ORDER BY h.fact_id, h.reason"
+        "SELECT h.fact_id, h.person_id, h.reason FROM {batch} CROSS JOIN held h \
+         WHERE h.person_id = batch.id AND +h.account_id = batch.account_id ORDER BY h.fact_id, h.reason"
     );
     tx.batch_all(statement, &[], persons).await
 }

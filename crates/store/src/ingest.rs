@@ -5,6 +5,7 @@
 
 use crate::backend::{Result, Tx};
 use crate::circle::persons_join;
+use crate::outcome::SUPERSEDED_AT;
 use crate::settlement::Number;
 use crate::{batch, batch_sql, record};
 
@@ -83,12 +84,12 @@ pub async fn accounts_of_persons(tx: &Tx<'_>, persons: &[Number]) -> Result<Vec<
 pub async fn facts_named(tx: &Tx<'_>, names: &[FactName]) -> Result<Vec<NamedFactRow>> {
     let statement = batch_sql!(
         FactName,
-        0,
+        1,
         "SELECT f.id, f.program_id, f.person_id, f.customer_id, f.source, f.type, f.fact_key, f.revision, f.at, f.body, f.data \
          FROM {batch} JOIN fact f ON f.program_id = batch.program_id AND f.fact_key = batch.fact_key AND f.type = batch.kind \
-         AND f.source = batch.source WHERE f.source <> 'events' AND (f.trading_at IS NULL OR f.trading_at > -9000000000000000000)"
+         AND f.source = batch.source WHERE f.source <> 'events' AND (f.trading_at IS NULL OR f.trading_at > $1)"
     );
-    tx.batch_all(statement, &[], names).await
+    tx.batch_all(statement, &[&SUPERSEDED_AT], names).await
 }
 
 batch! {

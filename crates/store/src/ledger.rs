@@ -1,6 +1,6 @@
 //! The ledger: appending entries, reading them, balances, and what a statement is made of. Nothing is ever changed.
 
-use crate::backend::{Result, Tx};
+use crate::backend::{FromRow, Result, Row, Tx};
 use crate::outcome::LedgerAccountPut;
 use crate::{batch, batch_sql, record, sql};
 
@@ -166,19 +166,27 @@ pub async fn statement_entries(
     tx.all(statement, &[&account_id, &ledger_account_id, &first, &last]).await
 }
 
-record! {
-    /// An entry of a payout, and the account that it is in.
-    pub struct PayoutEntryRow {
-        ledger_account_id: i64, name: String, number: i64, id: i64, transaction_id: i64, amount: i64, at: i64, commission_id: Option<i64>,
-        payout_id: Option<i64>, previous_hash: String, hash: String,
+/// An entry of a payout.
+#[derive(Debug, Clone)]
+pub struct PayoutEntryRow {
+    /// As statements have it.
+    pub entry: StatementEntryRow,
+    /// The account that it is in.
+    pub ledger_account_id: i64,
+    /// What that is called.
+    pub name: String,
+}
+impl FromRow for PayoutEntryRow {
+    fn from_row(row: &Row<'_>) -> Result<Self> {
+        Ok(Self { entry: StatementEntryRow::from_row(row)?, ledger_account_id: row.get(9)?, name: row.get(10)? })
     }
 }
 
 /// What was entered for a payout, in the order in which it was.
 pub async fn payout_entries(tx: &Tx<'_>, account_id: i64, payout_id: i64) -> Result<Vec<PayoutEntryRow>> {
     let statement = sql!(
-        "SELECT e.ledger_account_id, a.name, e.number, e.id, e.transaction_id, e.amount, e.at, e.commission_id, e.payout_id, \
-         e.previous_hash, e.hash FROM ledger_entry e JOIN ledger_account a ON a.id = e.ledger_account_id \
+        "SELECT e.number, e.id, e.transaction_id, e.amount, e.at, e.commission_id, e.payout_id, e.previous_hash, e.hash, \
+         e.ledger_account_id, a.name FROM ledger_entry e JOIN ledger_account a ON a.id = e.ledger_account_id \
          WHERE e.account_id = $1 AND e.payout_id = $2 ORDER BY e.id"
     );
     tx.all(statement, &[&account_id, &payout_id]).await

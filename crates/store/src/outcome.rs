@@ -1,7 +1,8 @@
 //! What a settlement leaves: events, facts, bindings, commissions, ledger entries, deliveries, in set-based statements.
 //!
-//! Nothing here updates what money has said before: facts, commissions and entries are only added, and an event is
-//! decided once.
+//! Nothing here changes what money has said before: commissions and entries are only added, an event is decided once, and of
+//! a fact only what finds it moves: whose it is now, and whether it still stands among the days. What is held is what the last
+//! pricing says, since it was first said.
 
 use crate::backend::{Error, Result, Tx};
 use crate::circle::{PersonPaysTo, persons_bind, persons_pay};
@@ -9,7 +10,7 @@ use crate::delivery::{NewDelivery, deliveries_insert};
 use crate::inbox::{EventClaim, event_claims_move};
 use crate::ingest::{Absorbed, AccountPut, FactMove, Merge, accounts_absorb, accounts_put, facts_move, persons_merge};
 use crate::{batch, batch_sql, record};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// In the place of when a trading fact stands, of a revision that another one took the place of.
 pub const SUPERSEDED_AT: i64 = -9_000_000_000_000_000_000;
@@ -189,12 +190,8 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
          FROM {batch} WHERE true"
     );
     tx.batch(facts, &[], &outcome.facts).await?;
-    let superseded = batch_sql!(
-        Superseded,
-        0,
-        "UPDATE fact SET trading_at = -9000000000000000000 FROM {batch} WHERE fact.id = batch.id"
-    );
-    tx.batch(superseded, &[], &outcome.superseded).await?;
+    let superseded = batch_sql!(Superseded, 1, "UPDATE fact SET trading_at = $1 FROM {batch} WHERE fact.id = batch.id");
+    tx.batch(superseded, &[&SUPERSEDED_AT], &outcome.superseded).await?;
     facts_move(tx, &outcome.fact_moves).await?;
     accounts_absorb(tx, &outcome.absorbed).await?;
     held_write(tx, outcome).await?;
@@ -239,8 +236,26 @@ async fn events_decide(tx: &Tx<'_>, decisions: &[EventDecision]) -> Result<()> {
     Ok(())
 }
 
-/// What the persons, or some of their facts, have held now takes the place of what was held; what stays held keeps its date.
+/// What the persons, or some of their facts, have held now takes the place of what was held; what stays held keeps its date,
+/// also by the number of a later revision that says the same.
 async fn held_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
+    let moves = batch_sql!(
+        HeldMove,
+        0,
+        "UPDATE held SET fact_id = batch.to_id FROM {batch} WHERE held.fact_id = batch.from_id"
+    );
+    tx.batch(moves, &[], &outcome.held_moves).await?;
+    let dismissals = batch_sql!(
+        HeldMove,
+        0,
+        "UPDATE held_dismissal SET fact_id = batch.to_id FROM {batch} WHERE held_dismissal.fact_id = batch.from_id"
+    );
+    tx.batch(dismissals, &[], &outcome.held_moves).await?;
+    // What is told of a fact that moved is told of where it is now.
+    let places: BTreeMap<i64, i64> = outcome.held_moves.iter().map(|put| (put.from_id, put.to_id)).collect();
+    let mut told = outcome.held_facts.clone();
+    let elsewhere = outcome.held_facts.iter().filter_map(|told| places.get(&told.fact_id));
+    told.extend(elsewhere.map(|fact_id| HeldFact { fact_id: *fact_id }));
     let standing = batch_sql!(
         HeldPerson,
         0,
@@ -252,7 +267,7 @@ async fn held_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
         0,
         "SELECT h.fact_id, h.reason FROM {batch} CROSS JOIN held h WHERE h.fact_id = batch.fact_id"
     );
-    standing.extend(tx.batch_all::<_, (i64, String)>(of_facts, &[], &outcome.held_facts).await?);
+    standing.extend(tx.batch_all::<_, (i64, String)>(of_facts, &[], &told).await?);
     let staying: BTreeSet<_> = outcome.held.iter().map(|held| (held.fact_id, held.reason.as_str())).collect();
     let gone: Vec<_> = standing
         .into_iter()
@@ -273,12 +288,6 @@ async fn held_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
          ON CONFLICT (fact_id, reason) DO UPDATE SET detail = excluded.detail, person_id = excluded.person_id"
     );
     tx.batch(held, &[], &outcome.held).await?;
-    let moves = batch_sql!(
-        HeldMove,
-        0,
-        "UPDATE held SET fact_id = batch.to_id FROM {batch} WHERE held.fact_id = batch.from_id"
-    );
-    tx.batch(moves, &[], &outcome.held_moves).await?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 //! A list of the batch for `IN` is also a table of its own, made and dropped for each statement.
 
 use crate::backend::{Result, Tx};
+use crate::person_state::PersonOf;
 use crate::{batch, batch_sql, record};
 
 batch! {
@@ -55,14 +56,15 @@ pub async fn events_lock(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<EventRow>> {
     tx.batch_all(statement, &[], ids).await
 }
 
-/// Unconfirmed events of these persons.
-pub async fn events_unverified(tx: &Tx<'_>, persons: &[Number]) -> Result<Vec<EventRow>> {
+/// Unconfirmed events of these persons. The plus keeps SQLite on the index of those that wait.
+pub async fn events_unverified(tx: &Tx<'_>, persons: &[PersonOf]) -> Result<Vec<EventRow>> {
     let statement = batch_sql!(
-        Number,
+        PersonOf,
         0,
-        "SELECT id, account_id, program_id, type, person_id, click_id, link_id, partner_id, amount, currency, is_conversion, \
-         is_duplicate, state, evidence, occurred_at, event_key, metadata, received_at FROM event \
-         WHERE state = 'unverified' AND person_id IN (SELECT id FROM {batch}) ORDER BY id"
+        "SELECT e.id, e.account_id, e.program_id, e.type, e.person_id, e.click_id, e.link_id, e.partner_id, e.amount, e.currency, \
+         e.is_conversion, e.is_duplicate, e.state, e.evidence, e.occurred_at, e.event_key, e.metadata, e.received_at \
+         FROM {batch} CROSS JOIN event e WHERE e.state = 'unverified' AND e.person_id = batch.id \
+         AND +e.account_id = batch.account_id ORDER BY e.id"
     );
     tx.batch_all(statement, &[], persons).await
 }

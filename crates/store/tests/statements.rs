@@ -3,6 +3,7 @@
 use headwater_store::Place;
 use headwater_store::backend::{Database, Registered, connect};
 use headwater_testkit::database;
+use std::collections::BTreeSet;
 
 #[tokio::test]
 async fn sqlite_prepares_every_statement() {
@@ -36,4 +37,39 @@ async fn postgres_prepares_every_statement() {
         };
         client.prepare(text).await.unwrap_or_else(|e| panic!("{e:?}: {text}"));
     }
+}
+
+/// What a settlement reads must not cost more with what else there is.
+#[tokio::test]
+async fn what_is_read_of_persons_is_found_by_all_that_is_said_of_it() {
+    let fresh = database::sqlite().await;
+    let Place::Folder(folder) = &fresh.place else { panic!("a folder") };
+    let money = connect(&folder.join("money.sqlite")).expect("opens");
+    money
+        .execute("ATTACH DATABASE ?1 AS clicks", [folder.join("clicks.sqlite").display().to_string()])
+        .expect("attaches");
+    let mut tables = BTreeSet::new();
+    for registered in inventory::iter::<Registered> {
+        let Registered::Batch(statement) = registered else { continue };
+        let text = statement.sqlite().to_owned();
+        let is_by_person = |by: &&str| text.contains(&format!("person_id = batch.{by}"));
+        let of_account = text.contains("account_id = batch.account_id") && text.contains(" AS batch CROSS JOIN ");
+        if !of_account || !["id", "person_id", "owner_id"].iter().any(is_by_person) {
+            continue;
+        }
+        let mut explained =
+            money.prepare(&format!("EXPLAIN QUERY PLAN {text}")).unwrap_or_else(|e| panic!("{e}: {text}"));
+        let steps = explained.query_map(["[]"], |row| row.get::<_, String>(3)).expect("explains");
+        let steps: Vec<String> = steps.collect::<Result<_, _>>().expect("reads");
+        let [_batch, first, ..] = &steps[..] else { panic!("{steps:?}: {text}") };
+        assert!(first.starts_with("SEARCH ") && first.contains("(person_id=?"), "{first}: {text}");
+        for column in ["payee_id", "first_day", "trading_at"] {
+            assert_eq!(first.contains(column), text.contains(column), "{column}: {first}: {text}");
+        }
+        let further = steps[2..].iter().filter(|step| !step.starts_with("USE TEMP B-TREE"));
+        assert!(further.clone().all(|step| step.contains("(rowid=?)")), "{steps:?}: {text}");
+        tables.extend(text.split(" CROSS JOIN ").nth(1).and_then(|rest| rest.split(' ').next()).map(str::to_owned));
+    }
+    let expected = ["attribution", "cell", "customer", "event", "fact", "held"];
+    assert_eq!(tables, expected.map(str::to_owned).into(), "this looks at what it is about");
 }

@@ -212,6 +212,7 @@ impl<'a> Moves<'a> {
         };
         let decides = matches!(act, Act::Approve { .. } | Act::Deny | Act::Withdraw | Act::Reconsider { .. });
         let put = self.puts.entry(id).or_insert_with(|| LifePut {
+            account_id: row.account_id,
             id,
             was,
             status: String::new(),
@@ -241,6 +242,7 @@ impl<'a> Moves<'a> {
         let row = self.commissions.get_mut(&id).ok_or_else(not_found)?;
         row.is_hidden = true;
         let put = self.puts.entry(id).or_insert_with(|| LifePut {
+            account_id: row.account_id,
             id,
             was: row.status.clone(),
             status: row.status.clone(),

@@ -5,9 +5,9 @@
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::ledger::moves::numbers;
+use crate::statement::entry;
 use headwater_domain::ids::{AccountId, PartnerId};
 use headwater_domain::ledger::payout_statement::{PaidCommission, PayoutEntry, PayoutStatement, render};
-use headwater_domain::ledger::statement::StatementEntry;
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Error as StoreError, Result as StoreResult, Tx};
@@ -99,26 +99,12 @@ async fn gather(tx: &Tx<'_>, account: AccountId, id: i64) -> StoreResult<Option<
         corrects: row.corrects,
     });
     let commissions = commissions.collect();
-    let entries = payout_entries(tx, account.0, id).await?.into_iter().map(entry).collect();
+    let entries = payout_entries(tx, account.0, id).await?.into_iter().map(payout_entry).collect();
     let Some(payout) = payout_by_id(tx, account.0, id).await? else { return Ok(None) };
     let is_settled = (&before.status, before.paid_at) == (&payout.status, payout.paid_at);
     Ok(Some(Gathered { payout, commissions, entries, is_settled }))
 }
 
-fn entry(row: PayoutEntryRow) -> PayoutEntry {
-    PayoutEntry {
-        ledger_account: row.ledger_account_id,
-        name: row.name,
-        entry: StatementEntry {
-            number: row.number,
-            id: row.id,
-            transaction: row.transaction_id,
-            amount: Decimal(row.amount),
-            at: Instant(row.at),
-            commission: row.commission_id,
-            payout: row.payout_id,
-            previous_hash: row.previous_hash,
-            hash: row.hash,
-        },
-    }
+fn payout_entry(row: PayoutEntryRow) -> PayoutEntry {
+    PayoutEntry { ledger_account: row.ledger_account_id, name: row.name, entry: entry(row.entry) }
 }

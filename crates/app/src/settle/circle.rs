@@ -1,7 +1,7 @@
 //! Who is read beside the persons that a batch touches, where rules add up over several: all that share a cell with them.
 //!
-//! Persons share a cell where they were ever bound to one partner (or had a fact that names it), or to partners of one tree where a plan looks along
-//! it. A settlement reads these circles and nobody else, so what it costs does not grow with partners that have nothing to
+//! Persons share a cell where they were ever bound to one partner (or had a fact that names it, or it shares what they earn),
+//! or to partners of one tree where a plan looks along it. A settlement reads these circles and nobody else, so what it costs does not grow with partners that have nothing to
 //! do with each other. Invariant: a circle is closed: whom its cells depend on is in it.
 
 use super::{Command, Track};

@@ -3,10 +3,11 @@
 //! Whatever a decision depends on is read after its lock (`store::settlement`). A row that cannot be read abandons the
 //! settlement: a default in its place would be money made up.
 
+use super::foreseen::{Foreseen, Reading};
 use super::names::Names;
 use super::same_click::Clicks;
 use super::view::{Claimed, Remembered, View};
-use super::window::{self, Foreseen, Reading};
+use super::window;
 use super::{Command, Track, again, circle, origin, wide};
 use crate::app::App;
 use headwater_domain::ids::{EventId, KeyId, PartnerId, PersonId, ProgramId};

@@ -44,6 +44,13 @@ pub(super) fn partners_of<'f>(
     bound.chain(person.facts.iter().chain(further).filter_map(|fact| fact.body.payee())).collect()
 }
 
+/// Whether the person's trading can be read by days: it all came one way, and each fact of it stands on one day.
+pub(super) fn can_be_read_by_days(person: &PersonRecord, reach: &Reach) -> bool {
+    let ways = person.trading.as_ref();
+    let may_be_trades = ways.into_iter().flatten().any(|way| way.starts_with("trade:"));
+    is_one_way(ways) && (!may_be_trades || reach.takes_trades())
+}
+
 /// The days on which conditions look at the person's trading: told by what is priced, and not by what another source is the
 /// truth for.
 pub(super) fn qualifying(reach: &Reach, person: &PersonRecord, truths: &Truths) -> Days {
@@ -94,11 +101,7 @@ impl Part {
     pub(super) fn tells(&self, person: &PersonRecord, reach: Option<&Reach>, truths: &Truths) -> bool {
         let is_same_person =
             self.before.customers == person.customers && self.before.placeholders == person.placeholders;
-        if !is_same_person || reach != Some(&*self.reach) || !is_one_way(person.trading.as_ref()) {
-            return false;
-        }
-        let may_be_trades = person.trading.iter().flatten().any(|way| way.starts_with("trade:"));
-        if may_be_trades && !self.reach.takes_trades() {
+        if !is_same_person || reach != Some(&*self.reach) || !can_be_read_by_days(person, &self.reach) {
             return false;
         }
         let qualifying = qualifying(&self.reach, person, truths);

@@ -17,8 +17,8 @@ use headwater_domain::time::{Instant, Period};
 use headwater_store::backend::{Result, Tx};
 use headwater_store::circle::PayeeOf;
 use headwater_store::history::{person_facts, persons_read};
-use headwater_store::person_state::{AttributionRow, CellRow, FactRow, PersonState, person_state};
-use headwater_store::settlement::{Number, PersonRow};
+use headwater_store::person_state::{AttributionRow, CellRow, FactRow, PersonOf, PersonState, person_state};
+use headwater_store::settlement::PersonRow;
 use std::collections::BTreeMap;
 
 pub(super) fn records(rows: &[PersonRow], state: &PersonState) -> Result<BTreeMap<PersonId, PersonRecord>> {
@@ -119,28 +119,29 @@ pub(super) fn put_cell(cells: &mut Cells, stored: &CellRow) -> Result<()> {
 }
 
 /// Persons as they are recorded, without a lock.
-pub(crate) async fn people(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRecord>> {
-    let rows = persons_read(tx, ids).await?;
-    let state = person_state(tx, ids).await?;
+pub(crate) async fn people(tx: &Tx<'_>, persons: &[PersonOf]) -> Result<Vec<PersonRecord>> {
+    let rows = persons_read(tx, persons).await?;
+    let state = person_state(tx, persons).await?;
     Ok(records(&rows, &state)?.into_values().collect())
 }
 
 /// Persons as they are recorded, but for what was posted for them.
-pub(crate) async fn people_unposted(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<PersonRecord>> {
-    let rows = persons_read(tx, ids).await?;
-    let state = person_facts(tx, ids).await?;
+pub(crate) async fn people_unposted(tx: &Tx<'_>, persons: &[PersonOf]) -> Result<Vec<PersonRecord>> {
+    let rows = persons_read(tx, persons).await?;
+    let state = person_facts(tx, persons).await?;
     Ok(records(&rows, &state)?.into_values().collect())
 }
 
 /// The cells of these payees in a program that belong to no person, which are kept under its number, negated.
 pub(crate) async fn common_cells(
     tx: &Tx<'_>,
-    program: ProgramId,
+    (account, program): (AccountId, ProgramId),
     partners: impl Iterator<Item = PartnerId>,
     customers: impl Iterator<Item = CustomerId>,
 ) -> Result<Cells> {
     let payees = partners.map(|partner| partner.0).chain(customers.map(|customer| customer.0));
-    let payees: Vec<_> = payees.map(|payee_id| PayeeOf { owner_id: -program.0, payee_id }).collect();
+    let payees: Vec<_> =
+        payees.map(|payee_id| PayeeOf { account_id: account.0, owner_id: -program.0, payee_id }).collect();
     let mut cells = Cells::default();
     let rows = headwater_store::circle::common_cells(tx, &payees).await?;
     rows.iter().try_for_each(|row| put_cell(&mut cells, row))?;

@@ -9,7 +9,7 @@ use super::part::partners_of;
 use super::view::{Cells, PersonRecord};
 use crate::directory::Program;
 use crate::ledger::book::Booking;
-use headwater_domain::commission::{self, Held, Kind, Payee, PostedCell, Posting, Reach, SplitPart, Terms};
+use headwater_domain::commission::{self, Held, Kind, Payee, PostedCell, Posting, SplitPart, Terms};
 use headwater_domain::fact::{Fact, FactBody};
 use headwater_domain::ids::{CommissionId, FactId, PersonId};
 use headwater_domain::ledger::{Before, Origin, Owner, Share, Stage, accrual};
@@ -20,7 +20,7 @@ use headwater_store::outcome::{CellPut, NewCommission, NewHeld};
 use headwater_store::settlement::EventRow;
 
 /// What the engine says of a person's facts.
-struct Priced {
+struct Evaluated {
     postings: Vec<Posting<'static>>,
     held: Vec<Held>,
     qualified_at: Option<Instant>,
@@ -74,7 +74,7 @@ impl Decision<'_> {
         &mut self,
         person: &mut PersonRecord,
         program: &Program,
-        priced: &Priced,
+        priced: &Evaluated,
         changed: &[FactId],
         event: Option<i64>,
     ) -> Result<()> {
@@ -94,12 +94,8 @@ impl Decision<'_> {
     fn check_part(&mut self, person: &PersonRecord, program: &Program) -> Result<()> {
         // A program that is priced as a whole is judged as a whole.
         let Some(part) = person.part.as_ref().filter(|_| !self.directory.is_wide(program.id)) else { return Ok(()) };
-        let partners = self.directory.partners_from(partners_of(person, []).into_iter().collect(), program)?;
-        if part.tells(person, Reach::of(partners.values()).as_ref(), &program.settings.sources) {
-            Ok(())
-        } else {
-            Err(self.unsure())
-        }
+        let reach = self.view.reaches.of((program.account, program.id), partners_of(person, []))?;
+        if part.tells(person, reach.as_deref(), &program.settings.sources) { Ok(()) } else { Err(self.unsure()) }
     }
 
     /// Nothing of this stands: everything is read, and all is decided anew.
@@ -125,7 +121,7 @@ impl Decision<'_> {
         self.post_all(person, program, &priced, changed, None)
     }
 
-    fn evaluate(&self, person: &mut PersonRecord, program: &Program, changed: &[FactId]) -> Result<Priced> {
+    fn evaluate(&self, person: &mut PersonRecord, program: &Program, changed: &[FactId]) -> Result<Evaluated> {
         let exchange = self.directory.exchange(program.account);
         let (view, mut held, is_lent) = self.directory.person_view_lent(person)?;
         let partners = self.directory.partners_from(view.partners().collect(), program)?;
@@ -150,7 +146,7 @@ impl Decision<'_> {
         if let Some(part) = &person.part {
             part.keep_told(person, &mut held);
         }
-        Ok(Priced { postings, held, qualified_at })
+        Ok(Evaluated { postings, held, qualified_at })
     }
 
     /// With this event the client meets the plan's qualification for the first time; where the plan has none, a `cpa`
@@ -159,7 +155,7 @@ impl Decision<'_> {
     fn converts(
         &self,
         person: &PersonRecord,
-        priced: &Priced,
+        priced: &Evaluated,
         program: &Program,
         row: &EventRow,
         changed: &[FactId],

@@ -1,6 +1,7 @@
 //! What a settlement knows while it decides: loaded rows, changed by each decision so that the next one sees it.
 
 use super::part::Part;
+use super::reaches::Reaches;
 use crate::directory::Directory;
 use crate::ledger::book::Booking;
 use headwater_domain::attribution::Binding;
@@ -200,6 +201,7 @@ pub(super) struct Reserved {
 pub(super) struct View {
     /// The configuration that this settlement decides on, from its locks to its rows.
     pub directory: Arc<Directory>,
+    pub reaches: Reaches,
     pub idempotency: BTreeMap<(KeyId, String), Remembered>,
     pub claims: BTreeMap<(ProgramId, String), Claimed>,
     pub events: BTreeMap<EventId, EventRow>,
@@ -220,7 +222,7 @@ pub(super) struct View {
     /// What was decided is not told by what was read: nothing of it stands, and everything is to be read.
     pub is_unsure: bool,
     /// How many were priced by a part of what is known of them, and how many by all of it.
-    pub priced: Priced,
+    pub priced: PricedBy,
     pub reserved: Reserved,
     pub known: Known,
     /// Programs whose rules look beyond a person, and what changed in them.
@@ -233,9 +235,9 @@ pub(super) struct View {
     pub served: Vec<Served>,
 }
 
-/// How often less than everything was read for whoever was priced.
+/// By how much of what is known of them this settlement priced whom it priced.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Priced {
+pub(super) struct PricedBy {
     pub by_part: u64,
     pub by_all: u64,
 }
@@ -252,6 +254,7 @@ impl View {
     /// Nothing loaded and nothing decided.
     pub(super) fn new(directory: Arc<Directory>) -> Self {
         Self {
+            reaches: Reaches::new(Arc::clone(&directory)),
             directory,
             idempotency: BTreeMap::new(),
             claims: BTreeMap::new(),
@@ -266,7 +269,7 @@ impl View {
             held: BTreeMap::new(),
             held_told: BTreeMap::new(),
             is_unsure: false,
-            priced: Priced::default(),
+            priced: PricedBy::default(),
             reserved: Reserved::default(),
             known: Known::default(),
             dirty: BTreeMap::new(),

@@ -9,7 +9,7 @@ use super::part::partners_of;
 use super::price::{Brought, sold};
 use super::view::{Cells, Dirty, PersonRecord};
 use crate::directory::{Directory, Program};
-use headwater_domain::commission::{self, Held, PostedCell, Reach, Scope, Terms, Window};
+use headwater_domain::commission::{self, Held, PostedCell, Scope, Terms, Window};
 use headwater_domain::ids::{CustomerId, FactId, PartnerId, PersonId, ProgramId};
 use headwater_store::backend::{Error, Result};
 use headwater_store::settlement::Number;
@@ -58,11 +58,11 @@ impl Decision<'_> {
         let Some(part) = of_program().find_map(|person| person.part.as_ref()) else { return Ok(None) };
         let window = Arc::clone(&part.window);
         let partners: BTreeSet<PartnerId> = of_program().flat_map(|person| partners_of(person, [])).collect();
-        let partners = self.directory.partners_from(partners.into_iter().collect(), program)?;
-        let reach = Reach::of(partners.values());
+        let reach = self.view.reaches.of((program.account, program.id), partners)?;
+        let of_program = || self.view.persons.values().filter(|person| person.program == program.id);
         let is_told = |person: &PersonRecord| {
             let part = person.part.as_ref().filter(|part| part.window == window);
-            part.is_some_and(|part| part.tells(person, reach.as_ref(), &program.settings.sources))
+            part.is_some_and(|part| part.tells(person, reach.as_deref(), &program.settings.sources))
         };
         if !of_program().all(is_told) {
             return Err(self.unsure());

@@ -1,63 +1,31 @@
 //! How much of each person a settlement reads: everything but trading, and of trading the days that what is touched depends
 //! on, where the plans say which (`commission::Reach`); else everything.
 //!
-//! What is touched is foreseen from the commands; `part` judges afterwards whether it was. Invariant: of whoever is not read
+//! What is touched is foreseen from the commands (`foreseen`); `part` judges afterwards whether it was. Invariant: of whoever is not read
 //! whole, the days that were read are known, and so is what was there.
 
-use super::account::says_otherwise;
-use super::part::{Part, moves_truth, partners_of, qualifying};
+use super::foreseen::{Foreseen, Touched, row_of};
+use super::part::{Part, can_be_read_by_days, moves_truth, partners_of, qualifying};
 use super::persons::{put_cell, read_cells, read_facts, records};
-use super::revision::moment;
-use super::sources::{Truths, is_one_way};
+use super::reaches::Reaches;
 use super::view::{Cells, PersonRecord, View};
-use super::{Command, Track, again};
-use crate::directory::Directory;
-use crate::ingest::{CustomerRecord, FactRecord, Field, Ingest, Record};
-use headwater_domain::commission::{Days, Reach};
-use headwater_domain::fact::{Fact, FactBody, MoneyKind, MoneyStatus};
-use headwater_domain::ids::{CustomerId, FactId, PartnerId, PersonId, ProgramId};
-use headwater_domain::source::Source;
-use headwater_domain::time::{Date, Instant, Zone};
+use headwater_domain::commission::Days;
+use headwater_domain::fact::Fact;
+use headwater_domain::ids::{AccountId, PersonId, ProgramId};
+use headwater_domain::time::Zone;
 use headwater_store::backend::{Result, Tx};
 use headwater_store::circle::{PayeeWithin, common_cells_within};
 use headwater_store::ingest::NamedFactRow;
 use headwater_store::person_state::{
-    CellsWithin, FactRow, TradingWithin, cells_whole, cells_within, cells_without_period, facts_beside_trading,
+    CellsWithin, FactRow, NO_DAY, PersonOf, TradingWithin, cells_whole, cells_within, facts_beside_trading,
     facts_whole, person_basis, trading_within,
 };
-use headwater_store::settlement::{Number, PersonRow};
+use headwater_store::settlement::PersonRow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Trading is stored by the start of its day in UTC; a zone moves that by less than this.
 const MARGIN_SECONDS: i64 = 2 * 86_400;
-const REGISTRATION: &str = "REGISTRATION";
-
-/// How much may be left unread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reading {
-    /// What the plans allow.
-    Parts,
-    /// Nothing: what was foreseen did not come true.
-    Whole,
-}
-
-/// What a batch will touch, as far as its commands tell before they are decided.
-pub(super) struct Foreseen<'a> {
-    pub commands: &'a [Command],
-    /// The facts that are named, as they stand.
-    pub facts: &'a [NamedFactRow],
-    pub reading: Reading,
-    pub now: Instant,
-}
-
-/// What is foreseen of persons.
-#[derive(Default)]
-struct Touched {
-    whole: BTreeSet<PersonId>,
-    /// Each with the way by which it comes.
-    facts: BTreeMap<PersonId, Vec<(Fact, Source)>>,
-}
 
 /// Reads the persons that were locked.
 pub(super) async fn read_persons(
@@ -66,8 +34,8 @@ pub(super) async fn read_persons(
     foreseen: &Foreseen<'_>,
     view: &mut View,
 ) -> Result<()> {
-    let ids: Vec<_> = rows.iter().map(|row| Number { id: row.id }).collect();
-    let basis = person_basis(tx, &ids).await?;
+    let asked: Vec<_> = rows.iter().map(|row| PersonOf { account_id: row.account_id, id: row.id }).collect();
+    let basis = person_basis(tx, &asked).await?;
     view.persons = records(&rows, &basis)?;
     for row in rows {
         view.person_by_email.insert((ProgramId(row.program_id), row.email_key), PersonId(row.id));
@@ -76,7 +44,7 @@ pub(super) async fn read_persons(
         view.events.entry(headwater_domain::ids::EventId(row.id)).or_insert(row);
     }
     let touched = foreseen.touched(view)?;
-    let beside: Vec<_> = view.persons.keys().filter(|id| !touched.whole.contains(id)).copied().map(number).collect();
+    let beside: Vec<_> = view.persons.values().filter(|one| !touched.whole.contains(&one.id)).map(person_of).collect();
     let few = rows_by_person(facts_beside_trading(tx, &beside).await?);
     for (person, rows) in &few {
         if let Some(record) = view.persons.get_mut(person) {
@@ -84,15 +52,15 @@ pub(super) async fn read_persons(
         }
     }
     let parts = parts(view, &touched)?;
-    let is_whole = |id: &&PersonId| !parts.contains_key(id);
-    let whole: Vec<_> = view.persons.keys().filter(is_whole).copied().map(number).collect();
+    let is_whole = |one: &&PersonRecord| !parts.contains_key(&one.id);
+    let whole: Vec<_> = view.persons.values().filter(is_whole).map(person_of).collect();
     read_whole(tx, &whole, view).await?;
     read_parts(tx, few, parts, foreseen.facts, view).await?;
     read_common_cells(tx, view).await
 }
 
-fn number(person: PersonId) -> Number {
-    Number { id: person.0 }
+fn person_of(person: &PersonRecord) -> PersonOf {
+    PersonOf { account_id: person.account.0, id: person.id.0 }
 }
 
 fn rows_by_person(rows: Vec<FactRow>) -> BTreeMap<PersonId, Vec<FactRow>> {
@@ -103,7 +71,7 @@ fn rows_by_person(rows: Vec<FactRow>) -> BTreeMap<PersonId, Vec<FactRow>> {
     by_person
 }
 
-async fn read_whole(tx: &Tx<'_>, persons: &[Number], view: &mut View) -> Result<()> {
+async fn read_whole(tx: &Tx<'_>, persons: &[PersonOf], view: &mut View) -> Result<()> {
     for (person, rows) in rows_by_person(facts_whole(tx, persons).await?) {
         let Some(record) = view.persons.get_mut(&person) else { continue };
         record.facts.clear();
@@ -123,15 +91,19 @@ async fn read_parts(
 ) -> Result<()> {
     let (mut trading, mut cells) = (Vec::new(), Vec::new());
     for (person, part) in &parts {
+        let Some(record) = view.persons.get(person) else { continue };
+        let account_id = record.account.0;
         trading.extend(part.trading.ranges().iter().map(|(from, to)| TradingWithin {
+            account_id,
             person_id: person.0,
             from_at: Zone::UTC.start_of(*from).plus_seconds(-MARGIN_SECONDS).0,
             to_at: Zone::UTC.start_of(*to).plus_seconds(MARGIN_SECONDS).0,
         }));
-        cells.extend(part.window.felt.ranges().iter().map(|(from, to)| CellsWithin {
+        cells.extend(days_named(&part.window.felt).map(|(from_day, to_day)| CellsWithin {
+            account_id,
             person_id: person.0,
-            from_day: from.to_string(),
-            to_day: to.to_string(),
+            from_day,
+            to_day,
         }));
     }
     let mut rows = few;
@@ -143,7 +115,6 @@ async fn read_parts(
         touched.insert(row.id);
         rows.entry(PersonId(row.person_id)).or_default().push(row_of(row));
     }
-    let numbers: Vec<_> = parts.keys().copied().map(number).collect();
     for (person, mut part) in parts {
         let Some(record) = view.persons.get_mut(&person) else { continue };
         let mut rows = rows.remove(&person).unwrap_or_default();
@@ -164,71 +135,50 @@ async fn read_parts(
         part.remember(record);
         record.part = Some(part);
     }
-    read_cells(&mut view.persons, &cells_without_period(tx, &numbers).await?)?;
     read_cells(&mut view.persons, &cells_within(tx, &cells).await?)?;
-    for number in numbers {
-        let Some(record) = view.persons.get_mut(&PersonId(number.id)) else { continue };
+    for record in view.persons.values_mut() {
         let PersonRecord { part: Some(part), cells, .. } = record else { continue };
         cells.posted.retain(|_, cell| part.window.shows(&cell.cell.scope));
     }
     Ok(())
 }
 
-fn row_of(named: &NamedFactRow) -> FactRow {
-    FactRow {
-        id: named.id,
-        person_id: named.person_id,
-        customer_id: named.customer_id,
-        kind: named.kind.clone(),
-        fact_key: named.fact_key.clone(),
-        revision: named.revision,
-        at: named.at,
-        body: named.body.clone(),
-        source: named.source.clone(),
-    }
-}
-
 /// Of whom a part is enough, and which; whoever is priced together is read alike.
-fn parts(view: &View, touched: &Touched) -> Result<BTreeMap<PersonId, Part>> {
-    let mut reaches = Reaches { directory: &view.directory, known: BTreeMap::new() };
+fn parts(view: &mut View, touched: &Touched) -> Result<BTreeMap<PersonId, Part>> {
+    let View { directory, persons, marks, reaches, .. } = view;
     let mut together: BTreeMap<ProgramId, Vec<&PersonRecord>> = BTreeMap::new();
     let mut parts = BTreeMap::new();
-    for person in view.persons.values() {
-        if view.directory.is_wide(person.program) {
+    for person in persons.values() {
+        if directory.is_wide(person.program) {
             together.entry(person.program).or_default().push(person);
         } else {
-            parts.extend(part_of(&[person], touched, &mut reaches)?);
+            parts.extend(part_of(&[person], touched, reaches)?);
         }
     }
     for (program, persons) in together {
         // Marks are served with whoever is read.
-        if !view.marks.contains_key(&program) {
-            parts.extend(part_of(&persons, touched, &mut reaches)?);
+        if !marks.contains_key(&program) {
+            parts.extend(part_of(&persons, touched, reaches)?);
         }
     }
     Ok(parts)
 }
 
 /// The parts of persons that are priced together; none where any of them is to be read whole.
-fn part_of(
-    persons: &[&PersonRecord],
-    touched: &Touched,
-    reaches: &mut Reaches<'_>,
-) -> Result<BTreeMap<PersonId, Part>> {
-    let is_whole = |person: &&PersonRecord| touched.whole.contains(&person.id) || !is_one_way(person.trading.as_ref());
+fn part_of(persons: &[&PersonRecord], touched: &Touched, reaches: &mut Reaches) -> Result<BTreeMap<PersonId, Part>> {
+    let is_whole = |person: &&PersonRecord| touched.whole.contains(&person.id);
     let Some(first) = persons.first().filter(|_| !persons.iter().any(is_whole)) else { return Ok(BTreeMap::new()) };
     let of = |person: &PersonRecord| touched.facts.get(&person.id).map_or(&[][..], Vec::as_slice);
     let mut partners = BTreeSet::new();
     for person in persons {
         partners.extend(partners_of(person, of(person).iter().map(|(fact, _)| fact)));
     }
-    let Some(reach) = reaches.of(first, partners)? else { return Ok(BTreeMap::new()) };
-    let truths = reaches.truths(first);
+    let Some(reach) = reaches.of((first.account, first.program), partners)? else { return Ok(BTreeMap::new()) };
+    let truths = reaches.truths(first.account, first.program);
     let (mut days, mut looked_at) = (BTreeSet::new(), Vec::with_capacity(persons.len()));
     for person in persons {
         let qualifying = qualifying(&reach, person, &truths);
-        let may_be_trades = person.trading.iter().flatten().any(|way| way.starts_with("trade:"));
-        if may_be_trades && !reach.takes_trades() {
+        if !can_be_read_by_days(person, &reach) {
             return Ok(BTreeMap::new());
         }
         for (fact, source) in of(person) {
@@ -249,44 +199,22 @@ fn part_of(
     Ok(persons.iter().zip(looked_at).map(part).collect())
 }
 
-/// The reach of the plans of several partners; persons mostly have the same.
-struct Reaches<'a> {
-    directory: &'a Directory,
-    known: BTreeMap<(ProgramId, BTreeSet<PartnerId>), Option<Arc<Reach>>>,
-}
-
-impl Reaches<'_> {
-    fn of(&mut self, person: &PersonRecord, partners: BTreeSet<PartnerId>) -> Result<Option<Arc<Reach>>> {
-        let key = (person.program, partners);
-        if let Some(known) = self.known.get(&key) {
-            return Ok(known.clone());
-        }
-        let Some(program) = self.directory.program(person.account, person.program) else { return Ok(None) };
-        let terms = self.directory.partners_from(key.1.iter().copied().collect(), program)?;
-        let reach = Reach::of(terms.values()).map(Arc::new);
-        self.known.insert(key, reach.clone());
-        Ok(reach)
-    }
-
-    fn truths(&self, person: &PersonRecord) -> Truths {
-        let program = self.directory.program(person.account, person.program);
-        program.map(|program| program.settings.sources.clone()).unwrap_or_default()
-    }
-}
-
 /// The common cells of programs whose persons were read: those of the days that are felt, where that is what was read.
 async fn read_common_cells(tx: &Tx<'_>, view: &mut View) -> Result<()> {
     for (program, partners) in &view.circles {
+        let Some(account) = view.directory.program_of_any_account(*program).map(|known| known.account) else {
+            continue;
+        };
         let of_program = view.persons.values().filter(|person| person.program == *program);
         let customers = of_program.clone().flat_map(|person| &person.customers).map(|customer| customer.customer);
         let window = of_program.clone().find_map(|person| person.part.as_ref()).map(|part| Arc::clone(&part.window));
         let cells = match window {
-            None => super::persons::common_cells(tx, *program, partners.iter().copied(), customers).await?,
+            None => super::persons::common_cells(tx, (account, *program), partners.iter().copied(), customers).await?,
             Some(window) => {
                 let payees = partners.iter().map(|partner| partner.0).chain(customers.map(|customer| customer.0));
                 let payees: Vec<i64> = payees.collect();
                 let mut cells = Cells::default();
-                let rows = common_cells_within(tx, &payees_within(*program, &payees, &window.felt)).await?;
+                let rows = common_cells_within(tx, &payees_within((account, *program), &payees, &window.felt)).await?;
                 rows.iter().try_for_each(|row| put_cell(&mut cells, row))?;
                 cells.posted.retain(|_, cell| window.shows(&cell.cell.scope));
                 cells
@@ -297,127 +225,22 @@ async fn read_common_cells(tx: &Tx<'_>, view: &mut View) -> Result<()> {
     Ok(())
 }
 
-fn payees_within(program: ProgramId, payees: &[i64], days: &Days) -> Vec<PayeeWithin> {
-    let of = |payee_id: i64, from_day: String, to_day: String| PayeeWithin {
-        owner_id: -program.0,
-        payee_id,
-        from_day,
-        to_day,
-    };
-    let of_days = |payee: &i64| -> Vec<PayeeWithin> {
-        let within = |(from, to): &(Date, Date)| of(*payee, from.to_string(), to.to_string());
-        let known = days.ranges().iter().map(within);
-        // And those of which no period is known: every day's name comes after nothing and from `0` on.
-        known.chain([of(*payee, String::new(), "0".to_owned())]).collect()
-    };
-    payees.iter().flat_map(of_days).collect()
-}
-
-impl Foreseen<'_> {
-    fn touched(&self, view: &View) -> Result<Touched> {
-        let mut touched = Touched::default();
-        if self.reading == Reading::Whole {
-            touched.whole = view.persons.keys().copied().collect();
-            return Ok(touched);
-        }
-        for row in self.facts {
-            let row = row_of(row);
-            let body = FactBody::from_stored(&row.kind, &row.body);
-            let body = body.ok_or_else(|| super::load::unreadable("fact", row.id))?;
-            let fact = Fact {
-                id: FactId(row.id),
-                key: row.fact_key,
-                revision: row.revision,
-                customer: CustomerId(row.customer_id),
-                at: Instant(row.at),
-                body,
-            };
-            let source = Source::parse(&row.source).ok_or_else(|| super::load::unreadable("source of fact", row.id))?;
-            touched.facts.entry(PersonId(row.person_id)).or_default().push((fact, source));
-        }
-        for command in self.commands {
-            touched.whole.extend(again::persons(command).iter().map(|number| PersonId(number.id)));
-            match command {
-                Command::Track(track) => self.track(track, view, &mut touched),
-                Command::Confirm { event, .. } => {
-                    let person = view.events.get(event).and_then(|row| row.person_id);
-                    touched.whole.extend(person.map(PersonId));
-                }
-                Command::Record(ingest) => self.ingest(ingest, view, &mut touched),
-                Command::Reject { .. } | Command::Reprice { .. } => {}
-            }
-        }
-        Ok(touched)
-    }
-
-    /// An event of a client that it neither binds nor registers is felt when it happened.
-    fn track(&self, track: &Track, view: &View, touched: &mut Touched) {
-        let named = |email: &String| view.person_by_email.get(&(track.program, email.clone()));
-        let Some(person) = track.email_key.as_ref().and_then(named).and_then(|id| view.persons.get(id)) else { return };
-        let at = track.occurred_at.unwrap_or(self.now);
-        let has_all = person.customers.iter().all(|customer| person.bindings.contains_key(&customer.customer));
-        let is_first = |registered_at: Instant| at < registered_at;
-        if track.event_type == REGISTRATION
-            || !person.unverified.is_empty()
-            || (track.touch.is_some() && !has_all)
-            || person.customers.iter().any(|customer| is_first(customer.registered_at))
-        {
-            touched.whole.insert(person.id);
-            return;
-        }
-        let Some(customer) = person.customers.first().map(|customer| customer.customer) else { return };
-        let fact =
-            |body| (Fact { id: FactId(0), key: String::new(), revision: None, customer, at, body }, Source::Events);
-        let facts = touched.facts.entry(person.id).or_default();
-        facts.push(fact(FactBody::Event { event: track.event_type.clone(), amount: None, currency: None }));
-        if let (Some((amount, _)), Some(currency)) = (&track.amount, track.currency) {
-            let (kind, status) = (MoneyKind::Deposit, MoneyStatus::Approved);
-            facts.push(fact(FactBody::Money { kind, amount: *amount, currency, status, payee: None }));
-        }
-    }
-
-    fn ingest(&self, ingest: &Ingest, view: &View, touched: &mut Touched) {
-        for record in &ingest.records {
-            match record {
-                Record::Customer(customer) => customer_changes(ingest.program, customer, view, touched),
-                Record::Fact(fact) => self.fact(ingest, fact, view, touched),
-            }
-        }
-    }
-
-    fn fact(&self, ingest: &Ingest, record: &FactRecord, view: &View, touched: &mut Touched) {
-        let Some(customer) = view.known.customers.get(&(ingest.program, record.customer.clone())) else { return };
-        let Some(account) = view.known.accounts.get(customer) else { return };
-        let fact = Fact {
-            id: FactId(0),
-            key: String::new(),
-            revision: record.revision,
-            customer: *customer,
-            at: moment(record, None).unwrap_or(self.now),
-            body: record.body.clone(),
+fn payees_within((account, program): (AccountId, ProgramId), payees: &[i64], days: &Days) -> Vec<PayeeWithin> {
+    let of = |payee_id: i64| {
+        let within = move |(from_day, to_day)| PayeeWithin {
+            account_id: account.0,
+            owner_id: -program.0,
+            payee_id,
+            from_day,
+            to_day,
         };
-        touched.facts.entry(PersonId(account.person_id)).or_default().push((fact, ingest.source));
-    }
+        days_named(days).map(within)
+    };
+    payees.iter().flat_map(|payee| of(*payee)).collect()
 }
 
-/// Whoever's accounts change, or turns out to be somebody else, is read whole.
-fn customer_changes(program: ProgramId, record: &CustomerRecord, view: &View, touched: &mut Touched) {
-    let mut names = Vec::new();
-    if let Field::Set(email) = &record.email {
-        names.push(super::names::by_email(email));
-    }
-    names.extend(record.person.as_deref().map(super::names::by_person));
-    let by_name = |name: String| view.person_by_email.get(&(program, name)).copied();
-    let mut persons: BTreeSet<PersonId> = names.into_iter().filter_map(by_name).collect();
-    let known = view.known.customers.get(&(program, record.customer.clone()));
-    let account = known.and_then(|id| view.known.accounts.get(id));
-    persons.extend(account.map(|account| PersonId(account.person_id)));
-    let is_same = account.is_some_and(|account| {
-        let person = view.persons.get(&PersonId(account.person_id));
-        let is_bound = person.is_some_and(|person| person.bindings.contains_key(&CustomerId(account.id)));
-        !says_otherwise(account, record) && (is_bound || !record.referrer.names_somebody())
-    });
-    if !is_same || persons.len() > 1 {
-        touched.whole.extend(persons);
-    }
+/// Days as cells are stored by them, and no day: what is of no period is always felt.
+fn days_named(days: &Days) -> impl Iterator<Item = (String, String)> {
+    let known = days.ranges().iter().map(|(from, to)| (from.to_string(), to.to_string()));
+    known.chain([(NO_DAY.0.to_owned(), NO_DAY.1.to_owned())])
 }

@@ -82,6 +82,9 @@ async fn push(world: &World, source: Source, records: Vec<Record>) {
 }
 
 async fn change_only(world: &World, step: &Value) {
+    if let Some(split) = step.get("split") {
+        let _refused_or_done = world.split(split).await;
+    }
     let at = |change: &Value| Instant::parse(change["at"].as_str().expect("text")).expect("an instant");
     if let Some(moved) = step.get("move_partner") {
         let (partner, parent) = (moved["partner"].as_str().expect("text"), moved["parent"].as_str());

@@ -333,7 +333,7 @@ impl World {
         list(value, key).map(part).collect()
     }
 
-    async fn split(&self, value: &Value) -> Step<()> {
+    pub async fn split(&self, value: &Value) -> Step<()> {
         let customer = self.app.customer_named(self.account, text(value, "customer")).await;
         let customer = customer.map_err(|_| "unknown_customer".to_owned())?;
         let (parts, at) = (self.parts(value, "parts"), Some(instant(text(value, "at"))));

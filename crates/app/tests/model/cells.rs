@@ -52,8 +52,8 @@ pub fn evaluate(world: &World) -> Evaluation {
     let mut cells = BTreeMap::new();
     let (shared, single): (Vec<&Item>, Vec<&Item>) =
         items.iter().partition(|item| matches!(method(item), Some("split" | "share_from_below")));
-    round_each(world, &single, &mut cells);
-    round_paths(world, &shared, &mut cells);
+    round_each(world, &single, &mut cells, &mut held);
+    round_paths(world, &shared, &mut cells, &mut held);
     rebate(world, &items, &mut cells, &mut held);
     Evaluation { cells, held }
 }
@@ -112,7 +112,7 @@ fn key_of(item: &Item, level: usize) -> CellKey {
 }
 
 /// Cell by cell: the exact parts are added up and rounded once.
-fn round_each(world: &World, items: &[&Item], cells: &mut BTreeMap<CellKey, Cell>) {
+fn round_each(world: &World, items: &[&Item], cells: &mut BTreeMap<CellKey, Cell>, held: &mut Held) {
     let mut sums: BTreeMap<CellKey, (Fraction, Fraction, Vec<&Item>)> = BTreeMap::new();
     let mut families: BTreeMap<(CellKey, bool), Vec<&Item>> = BTreeMap::new();
     for item in items {
@@ -137,7 +137,7 @@ fn round_each(world: &World, items: &[&Item], cells: &mut BTreeMap<CellKey, Cell
         let (alone, cut_off, unshared) = alone.unwrap_or((Fraction::ZERO, Fraction::ZERO, Vec::new()));
         let minor =
             (items.iter().map(|item| item.parts[0]).sum::<Fraction>() + alone).round_to_minor(digits_of(items[0]));
-        round_portions(world, (minor, &items), (alone, &unshared), cells);
+        round_portions(world, (minor, &items), (alone, &unshared), cells, held);
         if let Some(cell) = cells.get_mut(&key).filter(|_| is_active) {
             cell.cut_off = cell.cut_off + cut_off + items.iter().map(|item| item.uncut - item.amount).sum();
         }
@@ -156,6 +156,7 @@ fn round_portions(
     (minor, shared): (i128, &[&Item]),
     (alone, unshared): (Fraction, &[&Item]),
     cells: &mut BTreeMap<CellKey, Cell>,
+    held: &mut Held,
 ) {
     let mut sums: BTreeMap<Portion, (Fraction, Vec<&Item>)> = BTreeMap::new();
     for item in shared {
@@ -169,7 +170,14 @@ fn round_portions(
     direct.0 = direct.0 + alone;
     direct.1.extend(unshared);
     let parts: Vec<Fraction> = sums.values().map(|(sum, _)| *sum).collect();
-    let minors = share_out(minor, &parts, digits_of(shared[0]));
+    let digits = digits_of(shared[0]);
+    if parts.iter().any(|part| is_beyond_amounts(*part, digits)) {
+        // Nobody is given anything of it.
+        let latest = shared.iter().max_by_key(|item| item.at()).and_then(|item| item.trigger.clone());
+        held.extend(latest.map(|fact| (fact, "not_evaluable")));
+        return;
+    }
+    let minors = share_out(minor, &parts, digits);
     for ((portion, (_, items)), minor) in sums.iter().zip(minors).filter(|((portion, _), _)| !portion.is_blocked) {
         for item in items {
             let key = key_of(item, 0);
@@ -180,8 +188,13 @@ fn round_portions(
     }
 }
 
+/// An amount has 64 bits of millionths.
+fn is_beyond_amounts(part: Fraction, digits: u32) -> bool {
+    i64::try_from(part.round_to_minor(digits) * 10_i128.pow(6 - digits)).is_err()
+}
+
 /// Path by path: the sum over all seats is rounded once and shared by largest remainder.
-fn round_paths(world: &World, items: &[&Item], cells: &mut BTreeMap<CellKey, Cell>) {
+fn round_paths(world: &World, items: &[&Item], cells: &mut BTreeMap<CellKey, Cell>, held: &mut Held) {
     type Path = (String, String, String, Vec<Seat>);
     let mut paths: BTreeMap<Path, Vec<&Item>> = BTreeMap::new();
     for item in items {
@@ -195,13 +208,15 @@ fn round_paths(world: &World, items: &[&Item], cells: &mut BTreeMap<CellKey, Cel
         let (split, whole): (Vec<&Item>, Vec<&Item>) =
             items.iter().copied().partition(|item| !portions(world, item).is_empty());
         if !split.is_empty() {
-            round_portions(world, (minors[0], &split), (whole.iter().map(|item| item.parts[0]).sum(), &whole), cells);
+            let alone = (whole.iter().map(|item| item.parts[0]).sum(), &whole[..]);
+            round_portions(world, (minors[0], &split), alone, cells, held);
         }
         for (level, seat) in seats.iter().enumerate().filter(|(_, seat)| seat.is_active) {
             let key = key_of(items[0], level);
             if level == 0 && !split.is_empty() {
-                let cell = cells.get_mut(&key).unwrap();
-                cell.cut_off = cell.cut_off + items.iter().map(|item| item.uncut - item.amount).sum();
+                if let Some(cell) = cells.get_mut(&key) {
+                    cell.cut_off = cell.cut_off + items.iter().map(|item| item.uncut - item.amount).sum();
+                }
                 continue;
             }
             assert_eq!(key.0, seat.partner);

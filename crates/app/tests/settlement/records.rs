@@ -10,6 +10,9 @@ use headwater_domain::fact::{FactBody, MoneyKind, MoneyStatus};
 use headwater_domain::ids::FactId;
 use headwater_domain::money::{Currency, Decimal};
 use headwater_store::Store;
+use headwater_store::backend::Tx;
+use headwater_store::held::HeldPlace;
+use headwater_store::person_state::{PersonOf, person_state};
 use headwater_testkit::count::{Figure, count};
 use headwater_testkit::database::{TestStore, postgres};
 use headwater_testkit::on_both_stores;
@@ -18,8 +21,10 @@ use std::sync::Arc;
 
 on_both_stores! {
     an_equal_record_changes_nothing,
+    a_person_is_read_by_its_own_account_alone,
     a_smaller_revision_is_stale,
     what_is_held_follows_every_revision_of_a_request,
+    what_stays_held_keeps_its_date,
     a_fact_moves_with_its_customer,
     a_fact_waits_for_its_customer,
     what_nobody_knows_is_refused_and_leaves_nothing,
@@ -45,6 +50,21 @@ async fn an_equal_record_changes_nothing(store: TestStore) {
     // Two records of one key in one request: the second is a revision of the first.
     assert_eq!(fixture.push(vec![fact(day("c1", 3, None)), fact(day("c1", 4, None))]).await, [Updated, Updated]);
     fixture.check(&[(Figure::Paid, 20_000_000), (Figure::Commissions, 4)]).await;
+}
+
+async fn a_person_is_read_by_its_own_account_alone(store: TestStore) {
+    let fixture = fixture_with(store, TRADING).await;
+    fixture.push(vec![account(customer(&fixture, "c1")), fact(day("c1", 2, Some(10)))]).await;
+    let told = fixture.send(Source::Push, vec![fact(day("c1", 3, None))]).await;
+    let known = fixture.app.fact_read(fixture.account, told[0].fact.expect("a fact")).await.expect("reads");
+    let read = async |account_id: i64| {
+        let asked = [PersonOf { account_id, id: known.fact.person_id }];
+        let read = async move |tx: &Tx<'_>| person_state(tx, &asked).await;
+        let state = fixture.app.store.money.read(read).await.expect("reads");
+        (state.customers.len(), state.attributions.len(), state.facts.len(), state.cells.len())
+    };
+    assert_eq!(read(fixture.account.0).await, (1, 1, 2, 2));
+    assert_eq!(read(fixture.account.0 + 1).await, (0, 0, 0, 0));
 }
 
 async fn revisions(fixture: &Fixture, fact: Option<FactId>) -> usize {
@@ -81,6 +101,42 @@ async fn what_is_held_follows_every_revision_of_a_request(store: TestStore) {
     assert_eq!(fixture.held().await, ["no_exchange_rate"]);
     fixture.push(vec![fact(deposit("c1", "d2", 100))]).await;
     assert_eq!(fixture.held().await, ["no_exchange_rate"], "of the revision that stands");
+    fixture.sound().await;
+}
+
+async fn what_stays_held_keeps_its_date(store: TestStore) {
+    let fixture = fixture_with(store, TRADING).await;
+    fixture.push(vec![account(customer(&fixture, "c1"))]).await;
+    let of_day = |revision, date: &str, currency: &str, spread_cost| {
+        let mut record = FactRecord { revision: Some(revision), ..day("c1", 2, spread_cost) };
+        let FactBody::TradingDay(row) = &mut record.body else { panic!("a day") };
+        row.date = date.parse().expect("a day");
+        row.currency = Currency::parse(currency).expect("known");
+        fact(record)
+    };
+    let held = async || {
+        let held = fixture.app.held_list(fixture.account, None, None, 1000).await.expect("lists");
+        held.into_iter().map(|row| (row.fact_id, row.since)).collect::<Vec<_>>()
+    };
+    assert_eq!(fixture.push(vec![of_day(1, "2026-09-01", "EUR", Some(10))]).await, [Created]);
+    let [(first, since)] = held().await[..] else { panic!("one is held") };
+    fixture.app.clock.advance_seconds(3600);
+    // The person is priced, and by the number of the later revision.
+    let records = vec![of_day(2, "2026-09-01", "EUR", Some(10)), of_day(1, "2026-09-02", "USD", Some(10))];
+    assert_eq!(fixture.push(records).await, [Unchanged, Created]);
+    let [(second, same)] = held().await[..] else { panic!("one is held") };
+    assert_eq!(same, since);
+    assert!(second > first);
+    // So does what somebody dismissed.
+    let place = HeldPlace { fact_id: second, reason: "no_exchange_rate".into() };
+    fixture.app.held_dismiss(fixture.account, place, "known".into(), "operator".into()).await.expect("dismisses");
+    assert_eq!(fixture.push(vec![of_day(3, "2026-09-01", "EUR", Some(10))]).await, [Unchanged]);
+    assert_eq!(held().await, []);
+    fixture.sound().await;
+    // What moved and then changed is held no more by any number.
+    let records = vec![of_day(4, "2026-09-01", "EUR", Some(10)), of_day(5, "2026-09-01", "EUR", None)];
+    assert_eq!(fixture.push(records).await, [Unchanged, Updated]);
+    assert_eq!(fixture.count(Figure::Held).await, 0);
     fixture.sound().await;
 }
 

@@ -62,8 +62,8 @@ struct Cell {
     exact: Exact,
     /// What is rounded alone.
     alone: Exact,
-    /// What was given to it of a path.
-    given: Decimal,
+    /// What was given to it of all paths, in millionths: what adds up to a payable sum may leave 64 bits on the way there.
+    given: i128,
     cut_off: Exact,
     moment: Instant,
     version: Arc<PlanVersion>,
@@ -110,21 +110,18 @@ impl Cells {
 
     /// What the direct partner earned without a split is rounded with what is shared: the sum is what it alone would have been
     /// paid for all of it.
-    fn join_unshared(&mut self, level: &mut Level) {
-        let Some(cell) = self.places.get(&level.key).map(|place| &mut self.all[*place]) else { return };
-        if let Ok(sum) = level.exact.plus(&cell.alone)
-            && payable(&sum).is_ok()
-        {
-            level.exact = sum;
-            cell.alone = Exact::zero();
-        }
+    fn join_unshared(&mut self, level: &mut Level) -> Result<(), OutOfRange> {
+        let Some(cell) = self.places.get(&level.key).map(|place| &mut self.all[*place]) else { return Ok(()) };
+        level.exact = level.exact.plus(&cell.alone)?;
+        cell.alone = Exact::zero();
+        Ok(())
     }
 
     /// Gives a cell what came of rounding it together with others.
     fn give(&mut self, key: &CellKey, is_withheld: bool, amount: Decimal, path: PathPart) {
         let place = self.places.get(key).filter(|_| !is_withheld);
         if let Some(cell) = place.map(|place| &mut self.all[*place]) {
-            cell.given = cell.given.checked_add(amount).unwrap_or(cell.given);
+            cell.given += i128::from(amount.0);
             cell.paths.push(path);
         }
     }
@@ -137,7 +134,7 @@ impl Cells {
             key,
             exact: Exact::zero(),
             alone: Exact::zero(),
-            given: Decimal::ZERO,
+            given: 0,
             cut_off: Exact::zero(),
             moment: claim.place.at,
             version: Arc::clone(&share.version),
@@ -184,6 +181,8 @@ struct Level {
     key: CellKey,
     exact: Exact,
     is_withheld: bool,
+    /// The latest fact that counts in it.
+    latest: Counted,
     /// What others have of it.
     portions: Vec<(CellKey, Exact, bool)>,
 }
@@ -200,27 +199,11 @@ pub(super) fn cells(claims: &mut Claims<'_>, shares: Vec<Share>) -> BTreeMap<Str
             claims.hold_out_of_range(fact, error);
         }
     }
-    for ((_, _, unit, together), mut levels) in paths {
-        if matches!(together, Together::Direct(_, false)) {
-            for level in &mut levels {
-                cells.join_unshared(level);
-            }
-        }
-        let parts: Vec<Exact> = levels.iter().map(|level| level.exact.clone()).collect();
-        let Ok(given) = by_largest_remainder(&parts, unit) else { continue };
-        let parts: Arc<[Exact]> = parts.into();
-        for (index, (level, amount)) in levels.into_iter().zip(given).enumerate() {
-            if level.portions.is_empty() {
-                let path = PathPart { levels: Arc::clone(&parts), index, portions: None };
-                cells.give(&level.key, level.is_withheld, amount, path);
-                continue;
-            }
-            let Ok(portions) = level.portioned(amount, unit) else { continue };
-            let exact: Arc<[Exact]> = portions.iter().map(|(_, exact, ..)| exact.clone()).collect();
-            for (portion, (key, _, is_withheld, amount)) in portions.into_iter().enumerate() {
-                let portions = Some((Arc::clone(&exact), portion));
-                let path = PathPart { levels: Arc::clone(&parts), index, portions };
-                cells.give(&key, is_withheld, amount, path);
+    for ((_, _, unit, together), levels) in paths {
+        let latest: Vec<FactId> = levels.iter().map(|level| level.latest.fact).collect();
+        if let Err(error) = give_out(&mut cells, &together, levels, unit) {
+            for fact in latest {
+                claims.hold_out_of_range(fact, error);
             }
         }
     }
@@ -233,6 +216,33 @@ pub(super) fn cells(claims: &mut Claims<'_>, shares: Vec<Share>) -> BTreeMap<Str
         }
     }
     worths.into_iter().collect()
+}
+
+/// Rounds a path once, and gives each of its cells its part; all of them, or none where a part leaves the range.
+fn give_out(cells: &mut Cells, together: &Together, mut levels: Vec<Level>, unit: Unit) -> Result<(), OutOfRange> {
+    if matches!(together, Together::Direct(_, false)) {
+        levels.iter_mut().try_for_each(|level| cells.join_unshared(level))?;
+    }
+    let parts: Arc<[Exact]> = levels.iter().map(|level| level.exact.clone()).collect();
+    let mut gifts = Vec::new();
+    for (index, (level, amount)) in levels.into_iter().zip(by_largest_remainder(&parts, unit)?).enumerate() {
+        if level.portions.is_empty() {
+            let path = PathPart { levels: Arc::clone(&parts), index, portions: None };
+            gifts.push((level.key, level.is_withheld, amount, path));
+            continue;
+        }
+        let portions = level.portioned(amount, unit)?;
+        let exact: Arc<[Exact]> = portions.iter().map(|(_, exact, ..)| exact.clone()).collect();
+        for (portion, (key, _, is_withheld, amount)) in portions.into_iter().enumerate() {
+            let portions = Some((Arc::clone(&exact), portion));
+            let path = PathPart { levels: Arc::clone(&parts), index, portions };
+            gifts.push((key, is_withheld, amount, path));
+        }
+    }
+    for (key, is_withheld, amount, path) in gifts {
+        cells.give(&key, is_withheld, amount, path);
+    }
+    Ok(())
 }
 
 fn add(claims: &Claims<'_>, share: Share, cells: &mut Cells, paths: &mut Paths) -> Result<(), OutOfRange> {
@@ -256,7 +266,7 @@ fn add(claims: &Claims<'_>, share: Share, cells: &mut Cells, paths: &mut Paths) 
     let is_alone = together.is_none();
     if let Some(together) = together {
         let levels = paths.entry((share.scope.clone(), rule.id.clone(), rule.unit, together)).or_default();
-        add_level(levels, &share, rule)?;
+        add_level(levels, &share, rule, claim.counted)?;
     }
     if share.is_withheld {
         return Ok(());
@@ -294,7 +304,7 @@ fn add(claims: &Claims<'_>, share: Share, cells: &mut Cells, paths: &mut Paths) 
 }
 
 /// Adds to the level that the share is of, or is a portion of.
-fn add_level(levels: &mut Vec<Level>, share: &Share, rule: &Rule) -> Result<(), OutOfRange> {
+fn add_level(levels: &mut Vec<Level>, share: &Share, rule: &Rule, counted: Counted) -> Result<(), OutOfRange> {
     let sum = levels.iter().try_fold(share.exact.clone(), |sum, level| sum.plus(&level.exact))?;
     payable(&sum)?;
     let (payee, is_withheld) = match share.portion {
@@ -304,7 +314,7 @@ fn add_level(levels: &mut Vec<Level>, share: &Share, rule: &Rule) -> Result<(), 
     let is_of_share = |level: &Level| level.key.level == share.level && level.key.payee == payee;
     let place = levels.iter().position(is_of_share).unwrap_or_else(|| {
         let key = CellKey { payee, ..key_of(share, rule) };
-        levels.push(Level { key, exact: Exact::zero(), is_withheld, portions: Vec::new() });
+        levels.push(Level { key, exact: Exact::zero(), is_withheld, latest: counted, portions: Vec::new() });
         levels.len() - 1
     });
     let level = &mut levels[place];
@@ -320,6 +330,9 @@ fn add_level(levels: &mut Vec<Level>, share: &Share, rule: &Rule) -> Result<(), 
         }
     }
     level.exact = sum;
+    if (counted.at, counted.fact) > (level.latest.at, level.latest.fact) {
+        level.latest = counted;
+    }
     Ok(())
 }
 
@@ -362,20 +375,21 @@ fn share_out(rounded: Decimal, parts: &[Exact], unit: Unit) -> Result<Vec<Decima
     let minor = unit.minor_unit();
     let mut given = Vec::new();
     let mut remainders = Vec::new();
-    let mut left = rounded;
+    // Parts of both signs may add up to less than one of them.
+    let (mut left, minor_micros) = (i128::from(rounded.0), i128::from(minor.0));
     for (index, part) in parts.iter().enumerate() {
         let whole = part.floor(unit)?;
-        left = left.checked_sub(whole).ok_or(OutOfRange)?;
+        left -= i128::from(whole.0);
         remainders.push((part.minus(&whole.exact())?, std::cmp::Reverse(index)));
         given.push(whole);
     }
     remainders.sort();
     for (_, std::cmp::Reverse(index)) in remainders.into_iter().rev() {
-        if left <= Decimal::ZERO {
+        if left <= 0 {
             break;
         }
         given[index] = given[index].checked_add(minor).ok_or(OutOfRange)?;
-        left = left.checked_sub(minor).ok_or(OutOfRange)?;
+        left -= minor_micros;
     }
     Ok(given)
 }
@@ -388,7 +402,10 @@ impl Cell {
         };
         Ok(Worth {
             exact: self.exact,
-            rounded: self.alone.round(self.key.unit)?.checked_add(self.given).ok_or(OutOfRange)?,
+            rounded: {
+                let sum = i128::from(self.alone.round(self.key.unit)?.0) + self.given;
+                Decimal(i64::try_from(sum).map_err(|_| OutOfRange)?)
+            },
             cut_off: self.cut_off.round(self.key.unit)?,
             fact: self.latest.fact,
             fact_at: self.latest.at,

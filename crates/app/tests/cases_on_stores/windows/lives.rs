@@ -1,5 +1,5 @@
 //! Random lives of a program over eight months: plans of all kinds under one or several ways of cutting time, and customers
-//! whose facts come early, late, again, with another date, for somebody else.
+//! whose facts come early, late, again (also within one settlement), with another date, for somebody else, and are shared.
 //!
 //! Leaves plans to the model's generator, and takes from most what leaves nothing to be read in part.
 
@@ -126,9 +126,20 @@ fn drawn_plan(random: &mut Random, name: &str, frame: &Frame, is_mild: bool) -> 
 /// What a moment, or trading within some days, is worth: rare where rules are drawn evenly.
 fn further_rule(random: &mut Random) -> Value {
     let steps = json!([{ "from": "0", "rate": "10" }, { "from": "1", "rate": "20" }, { "from": "2", "rate": "33" }]);
-    match random.below(6) {
+    match random.below(9) {
         0 | 1 => json!({ "id": "x", "kind": "cpa", "amount": "77", "tiers": false, "qualify": {
             "min_lots": random.pick(&["1", "3"]), "within_days": 90, "from": random.pick(&["registration", "first_deposit"]) } }),
+        // Trading moves the moment, and the moment is of a period.
+        6 => json!({ "id": "x", "kind": "cpa", "amount": "12", "tiers": false,
+            "qualify": { "min_lots": random.pick(&["1", "5"]), "within_days": 90, "from": "registration" },
+            "brackets": { "metric": "ftd", "scope": "own", "mode": "whole", "steps": steps } }),
+        // What has no rate is held as long as it counts.
+        7 => {
+            json!({ "id": "x", "kind": "cpa", "amount": "9", "tiers": false, "qualify": { "min_first_deposit": "100" } })
+        }
+        8 => {
+            json!({ "id": "x", "kind": "per_lot", "rate": "2", "side": random.pick(&["open", "both"]), "tiers": false })
+        }
         2 => {
             json!({ "id": "x", "kind": "flat", "amount": "5", "on": "SUBSCRIPTION", "once_per": "customer", "tiers": false,
             "cap": { "per": "period", "amount": "8" } })
@@ -178,6 +189,9 @@ fn customer(random: &mut Random, index: usize, partners: usize) -> Value {
     if random.chance(40) {
         customer["person"] = "h".into();
     }
+    if partners > 1 && random.chance(20) {
+        customer["split"] = parts(random, customer["partner"].as_str().expect("text"), partners);
+    }
     if random.chance(60) {
         customer["country"] = random.pick(&["DE", "FR", "AT"]).into();
     }
@@ -185,6 +199,15 @@ fn customer(random: &mut Random, index: usize, partners: usize) -> Value {
         customer["account_type"] = random.pick(&["ECN", "STD"]).into();
     }
     customer
+}
+
+/// Who shares what this partner earns; sometimes nobody.
+fn parts(random: &mut Random, direct: &str, partners: usize) -> Value {
+    let named = (0..partners).map(|index| format!("p{index}")).filter(|name| name != direct);
+    let others: Vec<String> = named.filter(|_| random.chance(70)).collect();
+    let percent = random.pick(&["25", "50", "33.3", "12.5"]);
+    let percent = if others.len() == 1 && random.chance(20) { "100" } else { percent };
+    others.into_iter().take(2).map(|partner| json!({ "partner": partner, "percent": percent })).collect()
 }
 
 fn date(random: &mut Random) -> String {
@@ -222,10 +245,13 @@ impl Draw {
                 3 => Act::Change(json!({ "exchange_rate": {
                     "date": date(&mut self.random), "from": "EUR", "to": "USD", "rate": self.random.pick(&["1.05", "1.12"]) } })),
                 4 => Act::Customer(self.changed_customer()),
+                37 => Act::Change(self.split(partners)),
+                36 => Act::ChangeThenFacts(self.split(partners), vec![self.fact(Source::Push).0]),
                 38 => Act::Change(json!({ "close_period": self.random.pick(&["2025-02", "2025-05"]) })),
                 5 => Act::Customer(self.customers[self.random.below(self.customers.len())].clone()),
                 6 | 7 => self.event(),
-                8..=18 => self.again(),
+                8..=16 => self.again(),
+                17 | 18 => self.again_at_once(),
                 _ => {
                     let source = if self.random.chance(100 - self.strays) { Source::Push } else { Source::Forex };
                     let count = if self.random.chance(20) { 3 } else { 1 };
@@ -283,6 +309,34 @@ impl Draw {
     /// A later record of the same fact.
     fn again(&mut self) -> Act {
         let place = self.random.below(self.known.len());
+        let (fact, source) = self.again_of(place);
+        Act::Facts(vec![fact], source)
+    }
+
+    /// Several later records of one fact in one settlement, with one beside them or without.
+    fn again_at_once(&mut self) -> Act {
+        let place = self.random.below(self.known.len());
+        let (first, source) = self.again_of(place);
+        let mut facts = vec![first];
+        facts.extend((0..=self.random.below(2)).map(|_| self.again_of(place).0));
+        if self.random.chance(30) {
+            // The same once more: by a greater revision it says the same by another number.
+            let mut same = facts[facts.len() - 1].clone();
+            same["revision"] = 7.into();
+            facts.push(same.clone());
+            self.known[place].0 = same;
+        }
+        if self.random.chance(40) {
+            let (beside, by) = self.fact(source);
+            if by == source {
+                let at = self.random.below(facts.len() + 1);
+                facts.insert(at, beside);
+            }
+        }
+        Act::Facts(facts, source)
+    }
+
+    fn again_of(&mut self, place: usize) -> (Value, Source) {
         let (mut fact, source) = self.known[place].clone();
         let random = &mut self.random;
         if random.chance(20) {
@@ -313,7 +367,15 @@ impl Draw {
             _ => {}
         }
         self.known[place].0 = fact.clone();
-        Act::Facts(vec![fact], source)
+        (fact, source)
+    }
+
+    fn split(&mut self, partners: usize) -> Value {
+        let place = self.random.below(self.customers.len());
+        let (customer, direct) = (self.customers[place]["id"].clone(), self.customers[place]["partner"].clone());
+        let at = moment(&mut self.random);
+        let parts = parts(&mut self.random, direct.as_str().expect("text"), partners);
+        json!({ "split": { "customer": customer, "at": at, "parts": parts } })
     }
 
     fn event(&mut self) -> Act {
@@ -417,22 +479,7 @@ fn is_trading(fact: &Value) -> bool {
 /// One settlement for each way by which facts come.
 fn settled(facts: &[(Value, Source)]) -> Vec<Act> {
     let by = |source: Source| facts.iter().filter(|(_, by)| *by == source).map(|(fact, _)| fact.clone()).collect();
-    let of = |source: Source| Act::Facts(one_of_each_key(by(source)), source);
+    let of = |source: Source| Act::Facts(by(source), source);
     let acts = [of(Source::Push), of(Source::Forex)];
     acts.into_iter().filter(|act| !matches!(act, Act::Facts(facts, _) if facts.is_empty())).collect()
-}
-
-/// One settlement holds a key once: which of two would be later is a matter of arrival.
-fn one_of_each_key(facts: Vec<Value>) -> Vec<Value> {
-    let mut kept: Vec<Value> = Vec::new();
-    let name = |fact: &Value| match fact.get("key") {
-        Some(key) => format!("{} {key}", fact["type"]),
-        None => format!("{} {} {} {}", fact["date"], fact["customer"], fact["instrument"], fact["currency"]),
-    };
-    for fact in facts {
-        if kept.iter().all(|other| name(other) != name(&fact)) {
-            kept.push(fact);
-        }
-    }
-    kept
 }

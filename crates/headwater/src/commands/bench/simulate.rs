@@ -16,8 +16,8 @@ use anyhow::{Context as _, Result, ensure};
 use headwater_domain::fact::FactBody;
 use headwater_domain::ids::ProgramId;
 use headwater_domain::money::Decimal;
-use headwater_store::history::{facts_of_persons, persons_bound};
-use headwater_store::settlement::Number;
+use headwater_store::history::persons_bound;
+use headwater_store::person_state::{PersonOf, facts_whole};
 use headwater_store::{Place, Store};
 use serde_json::Value;
 use std::io::Read as _;
@@ -153,7 +153,7 @@ impl Asked<'_> {
 /// Every row once, in the order of persons, on all cores.
 async fn read(store: &Store, year: &Year<'_>) -> Result<Tally> {
     let started = Instant::now();
-    let id = year.program().0;
+    let (account_id, id) = (year.account().0, year.program().0);
     let bound = store.money.read(async move |tx| persons_bound(tx, id, i64::MIN, i64::MAX).await).await?;
     let mut persons: Vec<i64> = bound.into_iter().map(|row| row.person_id).collect();
     persons.dedup();
@@ -169,10 +169,10 @@ async fn read(store: &Store, year: &Year<'_>) -> Result<Tally> {
         if running.len() > cores() {
             take(running.join_next().await.context("a task")??)?;
         }
-        let ids: Vec<_> = persons.iter().map(|id| Number { id: *id }).collect();
+        let asked: Vec<_> = persons.iter().map(|id| PersonOf { account_id, id: *id }).collect();
         let store = store.clone();
         running.spawn(async move {
-            let rows = store.money.read(async move |tx| facts_of_persons(tx, &ids).await).await?;
+            let rows = store.money.read(async move |tx| facts_whole(tx, &asked).await).await?;
             tokio::task::spawn_blocking(move || {
                 let mut lots = Decimal::ZERO;
                 for row in &rows {

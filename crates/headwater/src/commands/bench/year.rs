@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use headwater_app::keep::Keep;
 use headwater_app::partner::PartnerRequest;
 use headwater_domain::fact::{FactBody, TradingDay, daily_key};
-use headwater_domain::ids::{PartnerId, ProgramId};
+use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::money::{Currency, Decimal, MICROS};
 use headwater_domain::time::{Date, Zone};
 use headwater_store::outcome::{CellPut, NewAttribution, NewCommission, NewFact, Outcome, outcome_write};
@@ -76,6 +76,10 @@ impl<'a> Year<'a> {
             above = names;
         }
         Ok(Self { settling, partners, customers: Vec::new(), rows: 0, lots: BTreeMap::new(), posted: 0 })
+    }
+
+    pub fn account(&self) -> AccountId {
+        self.settling.account
     }
 
     pub fn program(&self) -> ProgramId {

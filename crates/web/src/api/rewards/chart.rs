@@ -33,6 +33,18 @@ const DAY_SECONDS: i64 = 86_400;
 /// From how many days on a chart has longer periods.
 const GROUPINGS: [(i64, &str); 4] = [(0, "day"), (93, "week"), (730, "month"), (3650, "year")];
 
+/// How a chart is asked for: every chart takes these.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ChartQuery {
+    /// A date; 30 days ago
+    pub period_from: Option<String>,
+    /// A date, which is all in it; today
+    pub period_to: Option<String>,
+    /// revenue (default), clicks, referrals, customers or cancellations
+    pub selection: Option<String>,
+}
+
 /// What a chart is asked for.
 struct Chart {
     from: Date,
@@ -54,12 +66,7 @@ struct Drawn {
 /// One figure of the promoter, in all its campaigns, by day, week, month or year (UTC) as the range is long.
 #[utoipa::path(get, path = "/api/v2/company/promoters/{id}/chart_data", operation_id = "rewards_promoter_chart", tag = "Rewards",
     security(("rewards_key" = [])),
-    params(
-        ("id" = String, Path, description = "The promoter's number"),
-        ("period_from" = Option<String>, Query, description = "A date; 30 days ago"),
-        ("period_to" = Option<String>, Query, description = "A date, which is all in it; today"),
-        ("selection" = Option<String>, Query, description = "revenue (default), clicks, referrals, customers or cancellations"),
-    ),
+    params(("id" = String, Path, description = "The promoter's number"), ChartQuery),
     responses((status = 200, description = "`selection_items` are pairs of a period and its value", body = Value)))]
 pub async fn promoter(
     State(state): State<WebState>,
@@ -83,9 +90,7 @@ pub async fn promoter(
     tag = "Rewards", security(("rewards_key" = [])),
     params(
         ("id" = String, Path, description = "Its number"),
-        ("period_from" = Option<String>, Query, description = "A date; 30 days ago"),
-        ("period_to" = Option<String>, Query, description = "A date, which is all in it; today"),
-        ("selection" = Option<String>, Query, description = "revenue (default), clicks, referrals, customers or cancellations"),
+        ChartQuery,
         ("with_totals" = Option<String>, Query, description = "true: with `totals`, the value of the whole range"),
     ),
     responses((status = 200, description = "`selection_items` are objects of `date`, the period, and `value`", body = Value)))]
