@@ -5,6 +5,9 @@
 //! a reward pays to `reward_plan`. Invariant: the plan in force pays what the lists say, from the moment of the change.
 
 mod products;
+mod upgrade;
+
+pub use upgrade::{Upgrade, UpgradeMetric};
 
 use crate::app::App;
 use crate::directory::Program;
@@ -79,6 +82,7 @@ impl App {
                 return Err(RewardFailure::wrong(field, "is required"));
             }
         }
+        upgrade::check(self, account, None, asked)?;
         let (fields, _) = fields_of(&Map::new(), asked)?;
         self.lists_check(account, asked).await?;
         // What cannot be paid is refused before anything is made.
@@ -101,6 +105,7 @@ impl App {
         asked: &Map<String, Value>,
     ) -> Result<Arc<Program>, RewardFailure> {
         let before = self.campaign_read(account, id)?;
+        upgrade::check(self, account, Some(id), asked)?;
         let (fields, changes_lists) = fields_of(&before.settings.campaign, asked)?;
         if changes_lists {
             self.lists_check(account, asked).await?;
@@ -338,8 +343,10 @@ fn fields_of(
     if let Some(value) = asked.get("auto_approve") {
         fields.insert("auto_approve".into(), value.clone());
     }
-    if let Some(value) = given("upgrade_details").filter(|value| **value != json!({})) {
-        return Err(RewardFailure::cannot("upgrade_details", &format!("cannot be carried out: {value}")));
+    if upgrade::is_ended(asked) {
+        campaign.remove(upgrade::UPGRADE);
+    } else if let Some(value) = given(upgrade::UPGRADE) {
+        campaign.insert(upgrade::UPGRADE.into(), value.clone());
     }
     if given("track_ad_traffic").is_some_and(|value| value != "allow") {
         return Err(RewardFailure::cannot(

@@ -21,5 +21,6 @@ mod simulate;
 mod sources;
 mod splits;
 mod together;
+mod upgrades;
 mod verified;
 mod wide;

@@ -130,7 +130,11 @@ async fn what_a_plan_cannot_say_is_refused_with_its_field(engine: Engine) {
         ),
         (json!({"rewards_for_promoters": [{"reward_id": 99}]}), 400, "rewards_for_promoters[0].reward_id"),
         (json!({"rewards_for_promoters": [{"reward_id": for_referrals}]}), 422, "reward_id"),
-        (json!({"upgrade_details": {"campaign_id": 1, "amount": 3, "metric": "customers"}}), 422, "upgrade_details"),
+        (
+            json!({"upgrade_details": {"campaign_id": 1, "amount": 3, "metric": "customers"}}),
+            400,
+            "upgrade_details.campaign_id",
+        ),
         (json!({"ref_token_param": "?who"}), 400, "ref_token_param"),
         (json!({"landing_url": "ftp://x"}), 400, "landing_url"),
         (json!({"visitor_cookie_life": 0}), 400, "visitor_cookie_life"),
