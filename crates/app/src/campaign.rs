@@ -36,9 +36,11 @@ const SPECIFIC: &str = "specific";
 const ARCHIVED: &str = "archived_at";
 /// Whether the plan's tiers were made by rewards.
 const HAS_TIERS: &str = "has_reward_tiers";
+/// What becomes of clicks of paid advertisements.
+const AD_TRAFFIC: &str = "track_ad_traffic";
+const BLOCK: &str = "block";
 /// What is kept as it was said.
-const KEPT: [&str; 6] =
-    ["ref_token_param", "auto_approve_promoters", "is_private", "color", "track_ad_traffic", "description"];
+const KEPT: [&str; 6] = ["ref_token_param", "auto_approve_promoters", "is_private", "color", AD_TRAFFIC, "description"];
 
 /// A plan as it is to be saved.
 #[derive(Debug, Clone)]
@@ -57,6 +59,11 @@ struct Listed {
 /// Whether a program still is a campaign.
 pub fn is_archived(program: &Program) -> bool {
     program.settings.campaign.contains_key(ARCHIVED)
+}
+
+/// Whether clicks of paid advertisements bring a campaign nobody.
+pub(crate) fn blocks_advertisements(campaign: &Map<String, Value>) -> bool {
+    campaign.get(AD_TRAFFIC).is_some_and(|said| said == BLOCK)
 }
 
 impl App {
@@ -348,11 +355,13 @@ fn fields_of(
     } else if let Some(value) = given(upgrade::UPGRADE) {
         campaign.insert(upgrade::UPGRADE.into(), value.clone());
     }
-    if given("track_ad_traffic").is_some_and(|value| value != "allow") {
-        return Err(RewardFailure::cannot(
-            "track_ad_traffic",
-            "must be allow: clicks of advertisements are not told apart",
-        ));
+    match given(AD_TRAFFIC).map(Value::as_str) {
+        None | Some(Some("allow" | BLOCK)) => {}
+        Some(Some("pending")) => {
+            let message = "must be allow or block: nothing waits for a decision because of where its click came from";
+            return Err(RewardFailure::cannot(AD_TRAFFIC, message));
+        }
+        Some(_) => return Err(RewardFailure::wrong(AD_TRAFFIC, "must be one of pending, allow, block")),
     }
     if given("ref_token_param").is_some_and(|value| !value.as_str().is_some_and(is_parameter)) {
         return Err(RewardFailure::wrong(

@@ -109,6 +109,34 @@ async fn an_upgrade_that_cannot_be_reached_is_refused_by_its_field(engine: Engin
     done(&broker, Method::PUT, &format!("campaigns/{gold}"), json!({"upgrade_details": to(&silver)})).await;
 }
 
+async fn a_campaign_can_take_nobody_from_advertisements(engine: Engine) {
+    let broker = Broker::start(engine).await;
+    let mut body = campaign("Gold");
+    body["track_ad_traffic"] = "block".into();
+    let gold = done(&broker, Method::POST, "campaigns", body).await;
+    assert_eq!(gold["track_ad_traffic"], "block");
+    let body = json!({"email": "ib@partner.example", "initial_campaign_id": gold["id"]});
+    let promoter = done(&broker, Method::POST, "promoters", body).await;
+    let token = promoter["promoter_campaigns"][0]["ref_token"].as_str().expect("a token").to_owned();
+    let click = async |extra: &str| {
+        let path = format!("/click?via={token}{extra}");
+        let click = broker.request(None, Method::GET, &path).header("user-agent", "Mozilla/5.0 Firefox/140.0");
+        let landing =
+            click.send().await.expect("it redirects").headers()["location"].to_str().expect("text").to_owned();
+        let landing = url::Url::parse(&landing).expect("an address");
+        landing.query_pairs().find(|(name, _)| name == "sessionId").expect("a session").1.into_owned()
+    };
+    let signup = async |who: &str, tid: String| {
+        let body = json!({"email": format!("{who}@buyer.example"), "tid": tid});
+        rewards(&broker, Method::POST, "/api/v2/track/signup", &body).await.0
+    };
+    assert_eq!(signup("a", click("&gclid=Cj0K").await).await, 404, "the visitor is nobody's");
+    assert_eq!(signup("b", click("").await).await, 200);
+    let allowed = json!({"track_ad_traffic": "allow"});
+    done(&broker, Method::PUT, &format!("campaigns/{}", gold["id"]), allowed).await;
+    assert_eq!(signup("c", click("&gclid=Cj0K").await).await, 200);
+}
+
 async fn a_promoter_is_moved_by_hand_and_back(engine: Engine) {
     let broker = Broker::start(engine).await;
     let gold = done(&broker, Method::POST, "campaigns", campaign("Gold")).await["id"].clone();
@@ -138,5 +166,6 @@ async fn a_promoter_is_moved_by_hand_and_back(engine: Engine) {
 on_both_engines! {
     who_reaches_the_next_level_keeps_its_link,
     an_upgrade_that_cannot_be_reached_is_refused_by_its_field,
+    a_campaign_can_take_nobody_from_advertisements,
     a_promoter_is_moved_by_hand_and_back,
 }
