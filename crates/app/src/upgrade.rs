@@ -89,7 +89,8 @@ impl App {
 
     /// Looks at one member, and moves it where it has brought enough.
     async fn upgrade_look(self: &Arc<Self>, check: &UpgradeDue) -> Result<bool> {
-        self.refresh_committed().await;
+        // Who is a member since a moment ago, on another node, is to be seen: the mark goes with this look.
+        self.refresh().await?;
         let (program, partner) = (ProgramId(check.program_id), PartnerId(check.partner_id));
         if self.has_reached(AccountId(check.account_id), program, partner).await? {
             return self.upgrade_move(check.clone()).await;

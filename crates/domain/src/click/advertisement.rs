@@ -2,9 +2,8 @@
 //!
 //! Leaves what such a click is worth to the program. A parameter that is there without a value says nothing.
 
-/// The click ids of ad networks: Google (`gclid`, and `gbraid`, `wbraid` for apps), its display network, Microsoft, Meta, TikTok,
-/// LinkedIn, X, Pinterest, Reddit, Snapchat, Quora, Yandex, Yahoo Japan.
-const CLICK_IDS: [&str; 16] = [
+/// The click ids that ad networks put into a link.
+const CLICK_IDS: [&str; 15] = [
     "gclid",
     "gbraid",
     "wbraid",
@@ -20,7 +19,6 @@ const CLICK_IDS: [&str; 16] = [
     "sccid",
     "qclid",
     "yclid",
-    "yjad",
 ];
 /// What `utm_medium` says of bought traffic, in lower case.
 const MEDIA: [&str; 11] = [
