@@ -158,7 +158,7 @@ async fn decide_all(
 ) -> StoreResult<Option<(Decided, bool)>> {
     let wanted: BTreeSet<i64> = ids.iter().copied().collect();
     let mut moves = Moves::new(app, Some(actor), now);
-    moves.load_to_decide(tx, account.0, &wanted).await?;
+    moves.load_to_decide(tx, account.0, &wanted, verdict).await?;
     if !wanted.iter().any(|id| moves.commission(*id).is_some()) {
         return Ok(None);
     }

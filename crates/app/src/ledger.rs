@@ -3,7 +3,7 @@
 //! Reads bring the holds of the account up to date first, so that a balance never shows as held what is payable.
 
 pub mod book;
-mod cells;
+pub(crate) mod cells;
 pub mod moves;
 
 use crate::app::App;

@@ -16,6 +16,7 @@ mod facts;
 mod load;
 mod merge;
 mod names;
+mod origin;
 mod part;
 mod persons;
 mod price;

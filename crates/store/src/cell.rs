@@ -1,4 +1,4 @@
-//! What was posted in a cell, and how much of that was denied: what a decision about one of its commissions depends on.
+//! The commissions of a cell and how much of them was denied: what a decision about one of them depends on.
 //!
 //! Who owns cells is locked before they are read (`persons_lock`, `programs_lock`). Invariant: no denial makes a payee owe
 //! what the facts do not take from it. Who decides is told so by `app`; here the statement holds it once more.
@@ -8,10 +8,10 @@ use crate::settlement::Number;
 use crate::{batch, batch_sql, record};
 
 record! {
-    /// A cell: what was posted in it, how much of that was denied, what is to be taken back and waits for a decision, and the
-    /// last commission that took something back and was approved.
-    pub struct CellStanding {
-        person_id: i64, cell: String, posted: i64, denied: i64, taken_back_pending: i64, taken_back_by: Option<i64>,
+    /// A commission of a cell. `origins`: where it comes from; of what was written without them `key` says it: that of the
+    /// fact that it is for, of a refund that of its sale.
+    pub struct CellShare {
+        id: i64, person_id: i64, cell: String, amount: i64, status: String, origins: Option<String>, key: Option<String>,
     }
 }
 batch! {
@@ -19,20 +19,43 @@ batch! {
     struct CellDenied { person_id: i64 = "int8", cell: String = "text", change: i64 = "int8" }
 }
 
-/// The cells that these commissions are in. What was made by hand is in none.
-pub async fn cells_standing(tx: &Tx<'_>, account_id: i64, commissions: &[Number]) -> Result<Vec<CellStanding>> {
+/// Who has cells in which something was denied, and which.
+pub async fn cells_denied(tx: &Tx<'_>, owners: &[Number]) -> Result<Vec<(i64, String)>> {
     let statement = batch_sql!(
         Number,
-        1,
-        "SELECT DISTINCT k.person_id, k.cell, k.posted, k.denied, \
-         (SELECT CAST(COALESCE(SUM(c.amount), 0) AS BIGINT) FROM commission c \
-         WHERE c.person_id = k.person_id AND c.cell = k.cell AND c.amount < 0 AND c.status = 'pending'), \
-         (SELECT MAX(c.id) FROM commission c \
-         WHERE c.person_id = k.person_id AND c.cell = k.cell AND c.amount < 0 AND c.status NOT IN ('pending', 'denied')) \
-         FROM commission m JOIN cell k ON k.person_id = m.person_id AND k.cell = m.cell \
-         WHERE m.account_id = $1 AND m.id IN (SELECT id FROM {batch})"
+        0,
+        "SELECT DISTINCT m.person_id, m.cell FROM {batch} CROSS JOIN commission m \
+         WHERE m.person_id = batch.id AND m.status = 'denied'"
     );
-    tx.batch_all(statement, &[&account_id], commissions).await
+    tx.batch_all(statement, &[], owners).await
+}
+
+/// The last commissions of the cells that these are in, of which it has to be asked whether they can be denied, or else
+/// approved. What was made by hand is in no cell.
+pub async fn cells_last(tx: &Tx<'_>, account_id: i64, commissions: &[Number], is_denial: bool) -> Result<Vec<Number>> {
+    let statement = batch_sql!(
+        Number,
+        2,
+        "SELECT DISTINCT k.last_commission_id FROM commission m JOIN cell k ON k.person_id = m.person_id AND k.cell = m.cell \
+         WHERE m.account_id = $1 AND m.id IN (SELECT id FROM {batch}) \
+         AND CASE WHEN CAST($2 AS BOOLEAN) THEN m.amount > 0 ELSE m.amount < 0 OR m.status = 'denied' END"
+    );
+    let last: Vec<(i64,)> = tx.batch_all(statement, &[&account_id, &is_denial], commissions).await?;
+    Ok(last.into_iter().map(|(id,)| Number { id }).collect())
+}
+
+/// All commissions of the cells of which these are the last, the oldest first.
+pub async fn cell_shares(tx: &Tx<'_>, last: &[Number]) -> Result<Vec<CellShare>> {
+    // Every commission of a cell is reached from its last one, each by what it corrects.
+    let statement = batch_sql!(
+        Number,
+        0,
+        "WITH RECURSIVE chain (id) AS (SELECT id FROM {batch} UNION SELECT c.corrects FROM chain \
+         JOIN commission c ON c.id = chain.id WHERE c.corrects IS NOT NULL) \
+         SELECT c.id, c.person_id, c.cell, c.amount, c.status, c.origins, COALESCE(f.of_sale, f.fact_key) FROM chain \
+         JOIN commission c ON c.id = chain.id LEFT JOIN fact f ON f.id = c.fact_id ORDER BY c.id"
+    );
+    tx.batch_all(statement, &[], last).await
 }
 
 /// So much more of their cells is denied, or with the other sign less, as these postings add up to.

@@ -95,14 +95,11 @@ pub async fn commissions_by_id(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> 
 }
 
 record! {
-    /// What a move of a posting depends on. `corrects_denied`: the posting that it corrects was denied; `taken_back_by`: the
-    /// last posting that takes it back and was approved; `given_up`: how many that take it back were denied. `payout_id`: the
-    /// live payout that it is in.
+    /// What a move of a posting depends on. `payout_id`: the live payout that it is in.
     pub struct LifeRow {
         id: i64, account_id: i64, program_id: i64, partner_id: Option<i64>, customer_id: Option<i64>, promoter_id: Option<i64>,
-        person_id: i64, cell: String, corrects: Option<i64>,
-        unit: String, amount: i64, status: String, payable_at: i64, due_at: Option<i64>, is_hidden: bool, created_at: i64,
-        corrects_denied: bool, taken_back_by: Option<i64>, given_up: i64, payout_id: Option<i64>,
+        person_id: i64, cell: String, unit: String, amount: i64, status: String, payable_at: i64, due_at: Option<i64>, is_hidden: bool, created_at: i64,
+        payout_id: Option<i64>,
     }
 }
 batch! {
@@ -125,26 +122,20 @@ pub async fn commission_owners(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> 
     Ok(owners.into_iter().map(|(owner,)| owner).collect())
 }
 
-/// Locks postings of this account with those that they correct and those that correct them, in their order, and reads what
-/// a move depends on. It is read after the lock, so that it is true until the end of the transaction.
+/// Locks postings of this account in their order, and reads what a move depends on. It is read after the lock, so that it is
+/// true until the end of the transaction.
 pub async fn commissions_lock(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> Result<Vec<LifeRow>> {
     let lock = batch_sql!(
         Number,
         1,
-        "SELECT id FROM commission WHERE account_id = $1 AND (id IN (SELECT id FROM {batch}) \
-         OR corrects IN (SELECT id FROM {batch}) \
-         OR id IN (SELECT m.corrects FROM commission m WHERE m.id IN (SELECT id FROM {batch}))) ORDER BY id FOR UPDATE"
+        "SELECT id FROM commission WHERE account_id = $1 AND id IN (SELECT id FROM {batch}) ORDER BY id FOR UPDATE"
     );
     tx.batch_all::<_, (i64,)>(lock, &[&account_id], ids).await?;
     let read = batch_sql!(
         Number,
         1,
-        "SELECT id, account_id, program_id, partner_id, customer_id, promoter_id, person_id, cell, corrects, unit, amount, status, \
+        "SELECT id, account_id, program_id, partner_id, customer_id, promoter_id, person_id, cell, unit, amount, status, \
          payable_at, due_at, hidden_at IS NOT NULL, created_at, \
-         EXISTS (SELECT 1 FROM commission c WHERE c.id = commission.corrects AND c.status = 'denied'), \
-         (SELECT MAX(c.id) FROM commission c WHERE c.corrects = commission.id AND c.amount < 0 \
-         AND c.status NOT IN ('pending', 'denied')), \
-         (SELECT COUNT(*) FROM commission c WHERE c.corrects = commission.id AND c.amount < 0 AND c.status = 'denied'), \
          (SELECT i.payout_id FROM payout_item i WHERE i.commission_id = commission.id AND i.live) \
          FROM commission WHERE account_id = $1 AND id IN (SELECT id FROM {batch}) ORDER BY id"
     );

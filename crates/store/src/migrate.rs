@@ -40,7 +40,8 @@ const MONEY: &[Migration] = &[
     Migration { name: "0017_fulfilment", text: include_str!("../migrations/0017_fulfilment.sql") },
     Migration { name: "0020_windows", text: include_str!("../migrations/0020_windows.sql") },
     Migration { name: "0022_splits", text: include_str!("../migrations/0022_splits.sql") },
-    Migration { name: "0026_upgrades", text: include_str!("../migrations/0026_upgrades.sql") },
+    Migration { name: "0026_origins", text: include_str!("../migrations/0026_origins.sql") },
+    Migration { name: "0027_upgrades", text: include_str!("../migrations/0027_upgrades.sql") },
 ];
 const CLICKS: &[Migration] = &[Migration { name: "0001_clicks", text: include_str!("../migrations/0001_clicks.sql") }];
 

@@ -90,14 +90,14 @@ batch! {
     pub struct CellPut { person_id: i64 = "int8", cell: String = "text", posted: i64 = "int8", last_commission_id: i64 = "int8", cut_off: i64 = "int8", payee_id: Option<i64> = "int8", denied_change: i64 = "int8", first_day: String = "text" }
 }
 batch! {
-    /// A posting to add; `split`: who shared what it is a portion of.
+    /// A posting to add; `split`: who shared what it is a portion of; `origins`: where it comes from.
     pub struct NewCommission {
         id: i64 = "int8", account_id: i64 = "int8", program_id: i64 = "int8", partner_id: Option<i64> = "int8", customer_id: Option<i64> = "int8",
         person_id: i64 = "int8", rule: String = "text", level: i64 = "int8", cell: String = "text", status: String = "text", unit: String = "text",
         amount: i64 = "int8", period: String = "text", for_period: String = "text", payable_at: i64 = "int8", fact_id: i64 = "int8",
         event_id: Option<i64> = "int8", corrects: Option<i64> = "int8", plan: String = "text", plan_number: i64 = "int8",
         posted_before: i64 = "int8", explanation: String = "text", created_at: i64 = "int8", sale_amount: Option<i64> = "int8",
-        sale_currency: Option<String> = "text", split: Option<String> = "text",
+        sale_currency: Option<String> = "text", split: Option<String> = "text", origins: Option<String> = "text",
     }
 }
 batch! {
@@ -213,9 +213,9 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
         NewCommission,
         0,
         "INSERT INTO commission (id, account_id, program_id, partner_id, customer_id, person_id, rule, level, cell, status, unit, \
-         amount, period, for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, sale_amount, sale_currency, split, due_at) \
+         amount, period, for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, sale_amount, sale_currency, split, origins, due_at) \
          SELECT id, account_id, program_id, partner_id, customer_id, person_id, rule, level, cell, status, unit, amount, period, \
-         for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, sale_amount, sale_currency, split, \
+         for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, sale_amount, sale_currency, split, origins, \
          CASE WHEN status = 'approved' AND payable_at <= created_at THEN created_at END FROM {batch} WHERE true"
     );
     tx.batch(commissions, &[], &outcome.commissions).await?;

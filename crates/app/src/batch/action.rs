@@ -156,8 +156,11 @@ pub(crate) async fn in_transaction(
         BatchAction::PayoutMarkAsPaid | BatchAction::PayoutMarkAsUnpaid | BatchAction::PayoutDestroy => {
             moves.load_payouts(tx, account.0, &wanted).await?;
         }
-        BatchAction::CommissionGeneratePayouts => moves.load(tx, account.0, &wanted).await?,
-        _ => moves.load_to_decide(tx, account.0, &wanted).await?,
+        BatchAction::CommissionApprove => moves.load_to_decide(tx, account.0, &wanted, Verdict::Approve).await?,
+        BatchAction::CommissionDeny | BatchAction::CommissionDestroy => {
+            moves.load_to_decide(tx, account.0, &wanted, Verdict::Deny).await?;
+        }
+        _ => moves.load(tx, account.0, &wanted).await?,
     }
     let outcomes: Vec<Outcome> = if action == BatchAction::CommissionGeneratePayouts {
         let made = moves.generate_payouts(tx, ids).await?;

@@ -25,19 +25,6 @@ pub(crate) enum Finality {
     Revisable,
 }
 
-/// What took it back stands: with it denied as well, the payee would owe what it never had.
-fn not_taken_back(row: &LifeRow) -> Result<(), Refusal> {
-    let Some(by) = row.taken_back_by else { return Ok(()) };
-    let id = row.id;
-    Err(refusal(
-        "taken_back",
-        format!(
-            "Commission {by} takes commission {id} back and was approved: with {id} alone denied, the payee would owe what it \
-             never had. Approve {id}, or deny {by} too."
-        ),
-    ))
-}
-
 impl Moves<'_> {
     fn seen(&self, id: i64) -> Result<LifeRow, Refusal> {
         self.commission(id).filter(|row| !row.is_hidden).cloned().ok_or_else(not_found)
@@ -65,22 +52,15 @@ impl Moves<'_> {
             return Ok(false);
         }
         let due = row.payable_at <= now.0;
-        match verdict {
-            // What was denied is not owed; taking it back would take what the payee never had.
-            Verdict::Approve if row.amount < 0 && row.corrects_denied => {
-                return Err(refusal("corrects_denied", "It takes back a commission that was denied: deny it too."));
-            }
-            Verdict::Approve => {}
-            Verdict::Deny => not_taken_back(&row)?,
+        let is_final = finality == Finality::Final && stage != Stage::Pending;
+        let with = if is_final { Vec::new() } else { self.may_be_decided(&row, verdict)? };
+        // What nobody sees any more cannot come back with another.
+        if with.iter().any(|id| self.commission(*id).is_none_or(|row| row.is_hidden)) {
+            return Err(refusal("given_up", "A posting that takes it back was deleted."));
         }
-        self.may_be_decided(&row, verdict)?;
         let act = match (verdict, stage, finality) {
             (Verdict::Approve, Stage::Pending, _) => Act::Approve { due },
             (Verdict::Deny, Stage::Pending, _) => Act::Deny,
-            // What took it back was denied with it, so it would be owed although the facts do not say so any more.
-            (Verdict::Approve, Stage::Denied, Finality::Revisable) if row.given_up > 0 => {
-                return Err(refusal("given_up", "A posting that takes it back was denied with it."));
-            }
             (Verdict::Approve, Stage::Denied, Finality::Revisable) => Act::Reconsider { due },
             (Verdict::Deny, _, Finality::Revisable) => {
                 self.release(&row)?;
@@ -91,12 +71,22 @@ impl Moves<'_> {
                 return Err(refusal("commission_not_pending", message));
             }
         };
-        self.act(id, act)?;
-        let next = self.stage(id)?;
-        self.deed("commission", id, next.status(), &json!({}));
-        self.tell(Told::commission_decided(row.account_id, row.program_id, id, stage, next));
-        self.reward(id)?;
+        self.decide_one(&row, stage, act)?;
+        // What took a part of it back was denied only because it was: it comes back with it, and the rest is owed.
+        for id in with {
+            let row = self.commission(id).cloned().ok_or_else(not_found)?;
+            let act = Act::Reconsider { due: row.payable_at <= now.0 };
+            self.decide_one(&row, self.stage(id)?, act)?;
+        }
         Ok(true)
+    }
+
+    fn decide_one(&mut self, row: &LifeRow, stage: Stage, act: Act) -> Result<(), Refusal> {
+        self.act(row.id, act)?;
+        let next = self.stage(row.id)?;
+        self.deed("commission", row.id, next.status(), &json!({}));
+        self.tell(Told::commission_decided(row.account_id, row.program_id, row.id, stage, next));
+        self.reward(row.id)
     }
 
     /// An approved reward has a payout of its own at once.
@@ -168,7 +158,6 @@ impl Moves<'_> {
             Stage::Paid | Stage::Fulfilled { .. } => return Err(refusal("already_paid", "already paid")),
             Stage::Denied => {}
             Stage::Pending | Stage::Held | Stage::Payable | Stage::InPayout => {
-                not_taken_back(&row)?;
                 self.may_be_decided(&row, Verdict::Deny)?;
                 let act = if stage == Stage::Pending { Act::Deny } else { Act::Withdraw };
                 self.release(&row)?;

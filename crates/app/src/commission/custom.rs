@@ -11,7 +11,7 @@ use crate::ledger::book::{Booking, book};
 use crate::ledger::moves::numbers;
 use crate::settle::rewards;
 use headwater_domain::ids::{AccountId, MembershipId, PartnerId};
-use headwater_domain::ledger::{Before, Owner, Stage, accrual};
+use headwater_domain::ledger::{Owner, Stage, TakenFrom, accrual};
 use headwater_domain::money::{Currency, Decimal, Unit};
 use headwater_domain::postback::entity::CommissionEntity;
 use headwater_domain::time::{Date, Period, PeriodLength, Zone};
@@ -83,7 +83,7 @@ impl App {
         explanation.insert("made_by".into(), actor.into());
         explanation.insert("amount".into(), custom.amount.to_string().into());
         explanation.insert("event_date".into(), day.to_string().into());
-        let stage = Stage::posted(custom.amount, Before::NOTHING, program.settings.auto_approve.unwrap_or(true), true);
+        let stage = Stage::posted(TakenFrom::Owed, program.settings.auto_approve.unwrap_or(true), true);
         let id = self.next_id(now);
         let row = NewCommission {
             id,
@@ -112,6 +112,7 @@ impl App {
             sale_amount: None,
             sale_currency: None,
             split: None,
+            origins: None,
         };
         let deed = AuditRow {
             id: self.next_id(now),

@@ -21,7 +21,7 @@ use headwater_domain::payout::{PayoutStatus, payee};
 use headwater_domain::time::Instant;
 use headwater_store::audit::{AuditRow, audit_insert};
 use headwater_store::backend::{Error, Result as StoreResult, Tx};
-use headwater_store::cell::cells_standing;
+use headwater_store::cell::{CellShare, cell_shares, cells_last};
 use headwater_store::commission::{LifePut, LifeRow, commission_owners, commissions_lock, commissions_move};
 use headwater_store::payout::{
     PayoutItem, PayoutNew, PayoutPut, PayoutRow, payout_items, payout_items_beside, payout_items_live, payouts_insert,
@@ -84,18 +84,24 @@ impl<'a> Moves<'a> {
         }
     }
 
-    /// Locks commissions of the account that are to be decided, after whoever's cells they are in, as [`Self::load`] does.
+    /// Locks commissions of the account that are to be decided so, after whoever's cells they are in, as [`Self::load`] does,
+    /// with those that may have to be approved together with them.
     pub(crate) async fn load_to_decide(
         &mut self,
         tx: &Tx<'_>,
         account_id: i64,
         ids: &BTreeSet<i64>,
+        verdict: Verdict,
     ) -> StoreResult<()> {
         let commissions = numbers(ids.iter().copied());
         lock_owners(tx, account_id, &commissions).await?;
-        self.load(tx, account_id, ids).await?;
-        self.cells = Cells::of(cells_standing(tx, account_id, &commissions).await?);
-        Ok(())
+        let last = cells_last(tx, account_id, &commissions, verdict == Verdict::Deny).await?;
+        let shares = cell_shares(tx, &last).await?;
+        let gave_up = |share: &&CellShare| share.amount < 0 && share.status == Stage::Denied.status();
+        let with = shares.iter().filter(|_| verdict == Verdict::Approve).filter(gave_up).map(|share| share.id);
+        let all = ids.iter().copied().chain(with).collect();
+        self.cells = Cells::of(shares)?;
+        self.load(tx, account_id, &all).await
     }
 
     /// Locks commissions of the account, and the payouts that they are in with all that those took.
@@ -158,8 +164,9 @@ impl<'a> Moves<'a> {
             .ok_or_else(|| refusal("commission_unreadable", format!("It has the unknown status {}.", row.status)))
     }
 
-    /// Whether it leaves no debt that the facts know nothing of when this commission is decided so.
-    pub(crate) fn may_be_decided(&self, row: &LifeRow, verdict: Verdict) -> Result<(), Refusal> {
+    /// Whether it leaves no debt that the facts know nothing of when this commission is decided so; gives what is approved
+    /// together with it.
+    pub(crate) fn may_be_decided(&self, row: &LifeRow, verdict: Verdict) -> Result<Vec<i64>, Refusal> {
         self.cells.may_be_decided(row, verdict)
     }
 
@@ -197,7 +204,7 @@ impl<'a> Moves<'a> {
         let row = self.commissions.get_mut(&id).ok_or_else(not_found)?;
         let was = row.status.clone();
         next.status().clone_into(&mut row.status);
-        self.cells.decided(row, stage, next);
+        self.cells.decided(row, next);
         row.due_at = match next {
             Stage::Payable => row.due_at.or(Some(now.0)),
             Stage::Held | Stage::Pending | Stage::Denied => None,
@@ -225,26 +232,7 @@ impl<'a> Moves<'a> {
                 payout: if matches!(act, Act::Fulfil | Act::Unfulfil) { row.payout_id } else { None },
             });
         }
-        self.related(id, stage, next);
         Ok(())
-    }
-
-    /// What was loaded with a commission knows what was decided about it.
-    fn related(&mut self, id: i64, was: Stage, next: Stage) {
-        let (was, next) = (was.decision(), next.decision());
-        let Some(row) = self.commissions.get(&id).filter(|_| was != next) else { return };
-        let corrected = row.corrects.filter(|_| row.amount < 0);
-        if let Some(corrected) = corrected.and_then(|corrected| self.commissions.get_mut(&corrected)) {
-            corrected.given_up += i64::from(next == "denied") - i64::from(was == "denied");
-            if next == "approved" {
-                corrected.taken_back_by = corrected.taken_back_by.max(Some(id));
-            } else if corrected.taken_back_by == Some(id) {
-                corrected.taken_back_by = None;
-            }
-        }
-        for row in self.commissions.values_mut().filter(|row| row.corrects == Some(id)) {
-            row.corrects_denied = next == "denied";
-        }
     }
 
     /// Takes a commission out of sight.

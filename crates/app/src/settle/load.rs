@@ -7,7 +7,7 @@ use super::names::Names;
 use super::same_click::Clicks;
 use super::view::{Claimed, Remembered, View};
 use super::window::{self, Foreseen, Reading};
-use super::{Command, Track, again, circle, wide};
+use super::{Command, Track, again, circle, origin, wide};
 use crate::app::App;
 use headwater_domain::ids::{EventId, KeyId, PartnerId, PersonId, ProgramId};
 use headwater_domain::time::Instant;
@@ -55,6 +55,7 @@ pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], reading: 
     names.read_accounts(tx, &view.person_by_email, &mut view.known).await?;
     let foreseen = Foreseen { commands, facts: &names.facts, reading, now };
     window::read_persons(tx, persons, &foreseen, &mut view).await?;
+    origin::read_shares(tx, &mut view).await?;
     names.resolve(&view.persons, &mut view.known);
     Ok(view)
 }

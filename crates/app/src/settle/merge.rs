@@ -40,6 +40,7 @@ impl Decision<'_> {
         stays.facts.extend(gone.facts);
         stays.cells.posted.extend(gone.cells.posted);
         stays.cells.last_commissions.extend(gone.cells.last_commissions);
+        stays.cells.shares.extend(gone.cells.shares);
         for event in &gone.unverified {
             if let Some(row) = self.view.events.get_mut(event) {
                 row.person_id = Some(into.0);

@@ -4,7 +4,7 @@
 //! place would be money made up.
 
 use super::load::unreadable;
-use super::view::{Arrival, Cells, LastCommission, PersonRecord};
+use super::view::{Arrival, Cells, PersonRecord};
 use headwater_domain::attribution::Binding;
 use headwater_domain::commission::{self, CellKey, CustomerView, LastPosting, PostedCell, Split};
 use headwater_domain::fact::{Fact, FactBody};
@@ -114,12 +114,7 @@ pub(super) fn put_cell(cells: &mut Cells, stored: &CellRow) -> Result<()> {
     let (amount, cut_off) = (Decimal(stored.posted), Decimal(stored.cut_off));
     let posted = PostedCell { cell, amount, cut_off, last: Some(last) };
     cells.posted.insert(stored.cell.clone(), posted);
-    let last = LastCommission {
-        id: CommissionId(stored.last_commission_id),
-        is_denied: stored.last_is_denied,
-        denied: Decimal(stored.denied),
-    };
-    cells.last_commissions.insert(stored.cell.clone(), last);
+    cells.last_commissions.insert(stored.cell.clone(), CommissionId(stored.last_commission_id));
     Ok(())
 }
 

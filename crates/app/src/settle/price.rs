@@ -6,13 +6,13 @@
 use super::decide::Decision;
 use super::load::unreadable;
 use super::part::partners_of;
-use super::view::{Cells, LastCommission, PersonRecord};
+use super::view::{Cells, PersonRecord};
 use crate::directory::Program;
 use crate::ledger::book::Booking;
 use headwater_domain::commission::{self, Held, Kind, Payee, PostedCell, Posting, Reach, SplitPart, Terms};
 use headwater_domain::fact::{Fact, FactBody};
 use headwater_domain::ids::{CommissionId, FactId, PersonId};
-use headwater_domain::ledger::{Before, Owner, Stage, accrual};
+use headwater_domain::ledger::{Before, Origin, Owner, Share, Stage, accrual};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::{Instant, Period, Zone};
 use headwater_store::backend::{Error, Result};
@@ -26,11 +26,12 @@ struct Priced {
     qualified_at: Option<Instant>,
 }
 
-/// What brought a posting: the event, and what the fact says was sold.
-#[derive(Debug, Clone, Copy, Default)]
+/// What brought a posting: the event, what the fact says was sold, and where it comes from.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Brought {
     pub event: Option<i64>,
     pub sold: Option<(Decimal, Currency)>,
+    pub origins: Vec<Origin>,
 }
 
 /// What was sold, given back or moved by this fact.
@@ -80,7 +81,8 @@ impl Decision<'_> {
         for posting in &priced.postings {
             let event = event.filter(|_| changed.contains(&posting.fact));
             let sold = sold(&person.facts, posting.fact);
-            self.post(person.id, &mut person.cells, program, Brought { event, sold }, posting)?;
+            let origins = self.origins(Some(person), posting, changed);
+            self.post(person.id, &mut person.cells, program, Brought { event, sold, origins }, posting)?;
         }
         self.hold(person, &priced.held);
         self.view.priced.by_part += u64::from(person.part.is_some());
@@ -206,17 +208,15 @@ impl Decision<'_> {
         let today = self.zone_of(program, posting)?.day_of(self.now);
         let open = Period::holding(posting.for_period.length, today).max(posting.for_period);
         let due = posting.payable_at <= self.now;
-        let corrected = cells.last_commissions.get(&posting.cell_text).copied();
-        let before = Before {
-            posted: posting.posted_before,
-            denied: corrected.map_or(Decimal::ZERO, |last| last.denied),
-            is_last_denied: corrected.is_some_and(|last| last.is_denied),
-        };
-        let stage = Stage::posted(posting.amount, before, approved, due);
-        let is_denied = stage == Stage::Denied;
-        let denied_change = if is_denied { posting.amount } else { Decimal::ZERO };
-        let denied = before.denied.checked_add(denied_change).expect("it takes back no more than was denied");
-        cells.last_commissions.insert(posting.cell_text.clone(), LastCommission { id, is_denied, denied });
+        let shares = cells.shares.get_mut(&posting.cell_text);
+        let before = shares.as_ref().map_or(Before::NOTHING, |shares| shares.before(&brought.origins));
+        let stage = Stage::posted(before.taken_from(posting.amount), approved, due);
+        let denied_change = if stage == Stage::Denied { posting.amount } else { Decimal::ZERO };
+        let origins = Origin::to_stored(&brought.origins);
+        if let Some(shares) = shares {
+            shares.push(Share { id, amount: posting.amount, decided: stage.decided(), origins: brought.origins });
+        }
+        let corrected = cells.last_commissions.insert(posting.cell_text.clone(), id);
         let after = posting.posted_before.checked_add(posting.amount).expect("both were rounded within range");
         let posted = PostedCell {
             cell: posting.cell.clone(),
@@ -256,7 +256,7 @@ impl Decision<'_> {
             payable_at: posting.payable_at.0,
             fact_id: posting.fact.0,
             event_id: brought.event,
-            corrects: corrected.map(|last| last.id.0),
+            corrects: corrected.map(|last| last.0),
             plan: posting.plan.clone(),
             plan_number: posting.version,
             posted_before: posting.posted_before.0,
@@ -265,6 +265,7 @@ impl Decision<'_> {
             sale_amount: brought.sold.map(|(amount, _)| amount.0),
             sale_currency: brought.sold.map(|(_, currency)| currency.code().to_owned()),
             split: SplitPart::to_stored(&posting.split),
+            origins: Some(origins),
         });
         let bookings = accrual(payee, posting.amount, stage).into_iter().map(|transfer| Booking {
             account_id: program.account.0,

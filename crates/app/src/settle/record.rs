@@ -1,5 +1,5 @@
 //! Records of customers and facts: all of one command are decided together, and every person that they touch is priced
-//! once, after the last of them.
+//! once, after the last of them; but for facts of which something was denied (`origin`).
 //!
 //! Customers come before facts, whatever their order in the request. What is refused is known before anything is done, so
 //! that one refused record can refuse all (`refuse`). `account` has the customers, `revision` the facts. Invariant: an equal record changes nothing.
@@ -36,15 +36,18 @@ impl Decision<'_> {
         }
         for (answer, record) in answers.iter_mut().zip(&ingest.records) {
             if let (Record::Fact(fact), None) = (record, &answer) {
+                let is_apart = self.price_apart(ingest, &program, fact, &mut touched)?;
                 *answer = Some(self.record_fact(ingest, &program, fact, &mut touched));
+                if is_apart {
+                    self.price_now(ingest, &program, &mut touched)?;
+                }
             }
         }
-        self.follow_sales(ingest, &mut touched);
-        self.price_touched(&program, touched)?;
+        self.price_now(ingest, &program, &mut touched)?;
         Ok(Answer::Recorded(answers.into_iter().flatten().collect()))
     }
 
-    fn price_touched(&mut self, program: &Program, touched: Touched) -> Result<()> {
+    pub(super) fn price_touched(&mut self, program: &Program, touched: Touched) -> Result<()> {
         let mut standing = Touched::new();
         for (person, changed) in touched {
             standing.entry(self.view.known.standing(person)).or_default().extend(changed);

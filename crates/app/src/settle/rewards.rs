@@ -50,7 +50,6 @@ fn life(row: &NewCommission, promoter_id: Option<i64>) -> LifeRow {
         promoter_id,
         person_id: row.person_id,
         cell: row.cell.clone(),
-        corrects: row.corrects,
         unit: row.unit.clone(),
         amount: row.amount,
         status: row.status.clone(),
@@ -58,9 +57,6 @@ fn life(row: &NewCommission, promoter_id: Option<i64>) -> LifeRow {
         due_at: (row.status == "approved" && row.payable_at <= row.created_at).then_some(row.created_at),
         is_hidden: false,
         created_at: row.created_at,
-        corrects_denied: false,
-        taken_back_by: None,
-        given_up: 0,
         payout_id: None,
     }
 }

@@ -9,7 +9,7 @@ use headwater_domain::fact::{Fact, FactBody};
 use headwater_domain::ids::{
     AccountId, ClickId, CommissionId, CustomerId, EventId, FactId, KeyId, PartnerId, PersonId, ProgramId,
 };
-use headwater_domain::money::Decimal;
+use headwater_domain::ledger::Shares;
 use headwater_domain::source::Source;
 use headwater_domain::time::Instant;
 use headwater_store::inbox::{EventClaim, IdempotencyAnswer, IdempotencyClaim};
@@ -20,11 +20,14 @@ use headwater_store::settlement::{EventRow, Number};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Cells as they are posted, and the last commission of each.
+/// Cells as they are posted.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cells {
     pub posted: BTreeMap<String, PostedCell>,
-    pub last_commissions: BTreeMap<String, LastCommission>,
+    /// The last commission of each, which the next one follows.
+    pub last_commissions: BTreeMap<String, CommissionId>,
+    /// All commissions of the cells in which any was denied.
+    pub shares: BTreeMap<String, Shares>,
 }
 
 /// A client and everything its cells depend on.
@@ -53,16 +56,6 @@ pub(crate) struct PersonRecord {
     pub cells: Cells,
     /// Events that wait for a confirmation; their rows are among the view's.
     pub unverified: BTreeSet<EventId>,
-}
-
-/// What the next commission of a cell corrects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LastCommission {
-    pub id: CommissionId,
-    /// Whether it was denied.
-    pub is_denied: bool,
-    /// How much of all that was posted in the cell was denied.
-    pub denied: Decimal,
 }
 
 /// By which way a fact came, and the number of its first revision.

@@ -102,7 +102,8 @@ impl Decision<'_> {
             let owner = owner(&posting.cell.scope, &person_of_customer, program.id);
             let mut cells = std::mem::take(self.cells(owner, program.id));
             let sold = self.view.persons.get(&owner).and_then(|person| sold(&person.facts, posting.fact));
-            let done = self.post(owner, &mut cells, program, Brought { event, sold }, &posting);
+            let origins = self.origins(None, &posting, &dirty.changed);
+            let done = self.post(owner, &mut cells, program, Brought { event, sold, origins }, &posting);
             *self.cells(owner, program.id) = cells;
             done?;
         }

@@ -7,16 +7,16 @@ use headwater_app::ledger::BalanceFilter;
 use headwater_app::ledger::book::{Booking, book};
 use headwater_app::statement::StatementRequest;
 use headwater_domain::ids::{AccountId, CommissionId, CustomerId, PartnerId, ProgramId};
-use headwater_domain::ledger::{Before, Owner, Stage, accrual, statement};
+use headwater_domain::ledger::{Origin, Owner, Stage, TakenFrom, accrual, statement};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
-use headwater_store::outcome::{NewCommission, Outcome, outcome_write};
+use headwater_store::outcome::{CellPut, NewCommission, Outcome, outcome_write};
 use headwater_store::partner::{NewPartner, partner_insert};
 use headwater_store::tenant::{account_insert, program_insert};
 use headwater_testkit::count::{Figure, count};
 use headwater_testkit::database::TestStore;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Where the manual clock starts.
 pub const NOW: Instant = Instant::from_seconds(1_790_000_000);
@@ -29,7 +29,15 @@ pub struct Books {
     pub account: AccountId,
     pub program: ProgramId,
     pub partners: Vec<PartnerId>,
+    cells: Mutex<Cells>,
     _store: TestStore,
+}
+
+/// The cell of each posting, by its first one; and the last posting and the sum of each cell.
+#[derive(Debug, Default)]
+struct Cells {
+    first: BTreeMap<i64, i64>,
+    last: BTreeMap<i64, (i64, i64)>,
 }
 
 /// A commission to post.
@@ -97,13 +105,29 @@ impl Books {
             egress_allow: Vec::new(),
         };
         let app = App::start(store.store.clone(), start).await.expect("starts");
-        Self { app, account: AccountId(account), program: ProgramId(program), partners, _store: store }
+        Self {
+            app,
+            account: AccountId(account),
+            program: ProgramId(program),
+            partners,
+            cells: Mutex::default(),
+            _store: store,
+        }
     }
 
-    /// Posts a commission as a settlement does; gives its number.
+    /// Posts a commission as a settlement does, in the cell of what it corrects; gives its number.
     pub async fn post(&self, posting: Posting) -> i64 {
         let now = self.app.clock.now();
         let id = self.app.next_id(now);
+        let (first, last, posted_before) = {
+            let mut cells = self.cells.lock().expect("nobody panicked with it");
+            let first = posting.corrects.map_or(id, |corrected| cells.first[&corrected]);
+            cells.first.insert(id, first);
+            let (last, sum) = cells.last.get(&first).copied().unzip();
+            let sum = sum.unwrap_or(0);
+            cells.last.insert(first, (id, sum + posting.amount));
+            (first, last, sum)
+        };
         let payable_at = now.plus_seconds(posting.hold_seconds);
         let (account_id, program_id) = (self.account.0, self.program.0);
         let commission = NewCommission {
@@ -115,33 +139,44 @@ impl Books {
             person_id: 1,
             rule: "cpa".into(),
             level: 0,
-            cell: "c".into(),
+            cell: format!("c{first}"),
             status: if posting.approved { "approved" } else { "pending" }.into(),
             unit: posting.unit.into(),
             amount: posting.amount,
             period: "2026-09".into(),
             for_period: "2026-09".into(),
             payable_at: payable_at.0,
-            // As one that was made by hand: it needs no fact and no cell.
+            // As one that was made by hand: it needs no fact.
             fact_id: 0,
             event_id: None,
-            corrects: posting.corrects,
+            corrects: last,
             plan: "ib".into(),
             plan_number: 1,
-            posted_before: 0,
+            posted_before,
             explanation: "{}".into(),
             created_at: now.0,
             sale_amount: None,
             sale_currency: None,
             split: None,
+            origins: Some(Origin::to_stored(&[Origin::of(&first.to_string())])),
+        };
+        let cell = CellPut {
+            person_id: 1,
+            cell: commission.cell.clone(),
+            posted: posted_before + posting.amount,
+            last_commission_id: id,
+            cut_off: 0,
+            payee_id: None,
+            denied_change: 0,
+            first_day: String::new(),
         };
         let owner = posting.customer.map_or(Owner::Partner(posting.partner), Owner::Customer);
         let amount = Decimal(posting.amount);
-        let stage = Stage::posted(amount, Before::NOTHING, posting.approved, payable_at <= now);
+        let stage = Stage::posted(TakenFrom::Owed, posting.approved, payable_at <= now);
         let transfer = accrual(owner, amount, stage).remove(0);
         let unit = posting.unit.to_owned();
         let booking = Booking { account_id, program_id, unit, transfer, commission: Some(id), payout: None };
-        let outcome = Outcome { commissions: vec![commission], ..Outcome::default() };
+        let outcome = Outcome { commissions: vec![commission], cells: vec![cell], ..Outcome::default() };
         let app = Arc::clone(&self.app);
         let written = self.app.store.money.write(async move |tx| {
             outcome_write(tx, &outcome).await?;

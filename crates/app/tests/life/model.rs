@@ -61,6 +61,26 @@ impl Model {
         self.commissions.iter().filter(|(_, life)| life.status == status).map(|(id, _)| *id).collect()
     }
 
+    /// The first commission of the cell that this one is in.
+    fn first(&self, id: i64) -> i64 {
+        self.commissions[&id].posting.corrects.map_or(id, |corrected| self.first(corrected))
+    }
+
+    /// What the payee would owe of the cell of a commission although nothing was posted that says so: what takes back and
+    /// was approved, without what earns and was not denied.
+    fn debt(&self, id: i64) -> i64 {
+        let cell = self.first(id);
+        let (mut posted, mut stands) = (0, 0);
+        for (_, life) in self.commissions.iter().filter(|(other, _)| self.first(**other) == cell) {
+            let amount = life.posting.amount;
+            posted += amount;
+            let counts =
+                if amount > 0 { life.status != "denied" } else { !matches!(life.status, "denied" | "pending") };
+            stands += if counts { amount } else { 0 };
+        }
+        (posted.min(0) - stands).max(0)
+    }
+
     /// What is due in each (owner, unit): the commissions.
     fn due(&self, now: i64) -> BTreeMap<(String, &'static str), BTreeSet<i64>> {
         let mut due: BTreeMap<_, BTreeSet<i64>> = BTreeMap::new();
@@ -184,24 +204,26 @@ async fn decide(books: &Books, model: &mut Model, random: &mut Random) -> String
     let decided = books.app.commissions_decide(books.account, asked, verdict, "key:1".into()).await.expect("known");
     let status = if verdict == Verdict::Deny { "denied" } else { "approved" };
     let mut done = BTreeSet::new();
-    // In the order of their numbers: a denial in the same call is not seen by another row of it.
-    let before: BTreeMap<i64, &str> = model.commissions.iter().map(|(id, life)| (*id, life.status)).collect();
-    let stands = |status: &str| !matches!(status, "pending" | "denied");
-    let taken_back: BTreeSet<i64> = model
-        .commissions
-        .values()
-        .filter(|life| life.posting.amount < 0 && stands(life.status))
-        .filter_map(|life| life.posting.corrects)
-        .collect();
-    for id in &ids {
-        let life = model.commissions.get_mut(id).expect("one of them");
-        let takes_back_denied =
-            life.posting.amount < 0 && life.posting.corrects.is_some_and(|corrected| before[&corrected] == "denied");
-        let refused = if verdict == Verdict::Deny { taken_back.contains(id) } else { takes_back_denied };
-        let allowed = life.status == "pending" && !refused;
-        if life.status == status || allowed {
-            life.status = status;
-            done.insert(*id);
+    // What takes back goes first where it is denied, and last where it is approved.
+    let mut in_order: Vec<i64> = ids.iter().copied().collect();
+    in_order.sort_by_key(|id| (model.commissions[id].posting.amount < 0) != (verdict == Verdict::Deny));
+    for id in in_order {
+        let life = &model.commissions[&id];
+        if life.status == status {
+            done.insert(id);
+            continue;
+        }
+        let (was, amount) = (life.status, life.posting.amount);
+        if was != "pending" {
+            continue;
+        }
+        let debt = model.debt(id);
+        model.commissions.get_mut(&id).expect("one of them").status = status;
+        let lessens = (amount > 0) == (verdict == Verdict::Deny);
+        if lessens && model.debt(id) > debt {
+            model.commissions.get_mut(&id).expect("one of them").status = was;
+        } else {
+            done.insert(id);
         }
     }
     assert_eq!(decided.done.iter().map(|row| row.id).collect::<BTreeSet<_>>(), done, "{verdict:?} {ids:?}");

@@ -154,16 +154,16 @@ async fn a_bank_reads_amounts_in_the_digits_of_their_currency(store: TestStore) 
 static LOCK: Statement = Statement::new("SELECT id FROM commission WHERE id = $1 FOR UPDATE");
 static LOCK_FREE: Statement = Statement::new("SELECT id FROM commission WHERE id = $1 FOR UPDATE SKIP LOCKED");
 
-/// What a due commission corrects has a smaller number. A run that locked the due ones first, and then what they correct,
-/// would wait for a decision that waits for it.
+/// Of what is due each is locked after those with smaller numbers: a run that locked in another order would wait for a
+/// decision that waits for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_payout_run_locks_in_the_order_of_numbers() {
     let store = postgres().await;
     let third = Store::open(&store.place, |error| panic!("the store stopped: {error}")).await.expect("opens");
     let books = heard(store).await;
     let partner = books.partners[0];
-    let first = books.post(Posting::pending(partner)).await;
-    let due = books.post(Posting { corrects: Some(first), ..Posting::new(partner) }).await;
+    let first = books.post(Posting::new(partner)).await;
+    let due = books.post(Posting::new(partner)).await;
     let (app, account, program) = (Arc::clone(&books.app), books.account, books.program);
     let (begins, begun) = tokio::sync::oneshot::channel::<()>();
     let run = tokio::spawn(async move {

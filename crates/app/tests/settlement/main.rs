@@ -5,6 +5,7 @@ mod batches;
 mod brokers;
 mod circles;
 mod confirmation;
+mod denials;
 mod denied;
 mod events;
 mod fixture;

@@ -37,12 +37,12 @@ fn record(customer: &str, key: &str, at: Instant, body: FactBody) -> FactRecord 
     }
 }
 
-fn sale(customer: &str, key: &str, dollars: i64) -> FactRecord {
+pub fn sale(customer: &str, key: &str, dollars: i64) -> FactRecord {
     let (amount, currency) = (Decimal(dollars * 1_000_000), Currency::parse("USD").expect("known"));
     record(customer, key, AT, FactBody::Sale { amount, currency, product: None, billing_period: None })
 }
 
-fn refund(customer: &str, key: &str, of: &str, dollars: i64) -> FactRecord {
+pub fn refund(customer: &str, key: &str, of: &str, dollars: i64) -> FactRecord {
     let (amount, currency) = (Decimal(dollars * 1_000_000), Currency::parse("USD").expect("known"));
     record(customer, key, AT.plus_seconds(86_400), FactBody::Refund { amount, currency, sale: of.into() })
 }

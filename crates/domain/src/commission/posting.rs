@@ -9,7 +9,7 @@ use super::sum::Worth;
 use crate::ids::{FactId, made_at};
 use crate::money::{Decimal, Exact};
 use crate::time::{Instant, Period, PeriodLength, Zone};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A cell as the ledger has it.
@@ -51,6 +51,8 @@ pub struct Posting<'e> {
     pub amount: Decimal,
     /// The latest fact that changed in the cell.
     pub fact: FactId,
+    /// The facts that changed and count in the cell; where none changed and nothing was posted before, all that count.
+    pub brought_by: Vec<FactId>,
     /// The period it is for.
     pub for_period: Period,
     /// When an approved amount is payable.
@@ -103,6 +105,7 @@ impl Posting<'_> {
             cell_text: self.cell_text,
             amount: self.amount,
             fact: self.fact,
+            brought_by: self.brought_by,
             for_period: self.for_period,
             payable_at: self.payable_at,
             auto_approve: self.auto_approve,
@@ -170,15 +173,19 @@ fn difference<'e>(
         let claim = &evaluation.claims[part.claim];
         std::iter::once(&claim.counted).chain(&claim.also_counted)
     });
-    let latest_changed = counted.filter(|counted| changed.binary_search(&counted.fact).is_ok());
-    let latest = latest_changed.max_by_key(|counted| (counted.at, counted.fact));
-    let (fact, at) = latest.map_or((worth.fact, worth.fact_at), |counted| (counted.fact, counted.at));
+    let has_changed = |fact: &FactId| changed.binary_search(fact).is_ok();
+    let is_new = changed.is_empty() && before == Decimal::ZERO;
+    let brought = counted.filter(|counted| is_new || has_changed(&counted.fact));
+    let brought: BTreeSet<_> = brought.map(|counted| (counted.at, counted.fact)).collect();
+    let latest = brought.last().filter(|_| !is_new).copied();
+    let (at, fact) = latest.unwrap_or((worth.fact_at, worth.fact));
     let version = &worth.priced_by;
     Posting {
         cell: worth.cell.clone(),
         cell_text: text.to_owned(),
         amount,
         fact,
+        brought_by: brought.into_iter().map(|(_, fact)| fact).collect(),
         for_period: worth.for_period,
         payable_at: at.plus_seconds(version.plan.hold_seconds()),
         auto_approve: version.plan.auto_approve,
@@ -221,6 +228,7 @@ fn taken_back<'e>(evaluation: &'e Evaluation<'_>, text: &str, posted: &PostedCel
         cell_text: text.to_owned(),
         amount: posted.amount.negated(),
         fact,
+        brought_by: Vec::new(),
         for_period,
         payable_at: at.plus_seconds(version.map_or(0, |version| version.plan.hold_seconds())),
         auto_approve: version.is_none_or(|version| version.plan.auto_approve),
@@ -247,6 +255,7 @@ fn taken_back_as_posted<'e>(
         cell_text: text.to_owned(),
         amount: posted.amount.negated(),
         fact: last.fact,
+        brought_by: Vec::new(),
         for_period: last.for_period,
         payable_at: last.payable_at,
         auto_approve: evaluation.fallback.as_ref().is_none_or(|version| version.plan.auto_approve),

@@ -4,8 +4,8 @@
 //! One pure function says what may follow what and where the amount goes; whoever moves a commission asks it, and the store
 //! repeats its guard in each UPDATE. No entry is ever edited: a move back is another entry.
 
+use super::denial::{Decided, TakenFrom};
 use super::posting::AccountName;
-use crate::money::Decimal;
 
 /// Where a commission stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,22 +62,6 @@ pub enum Act {
     },
 }
 
-/// What a cell had before a new commission is posted in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Before {
-    /// The sum of its commissions.
-    pub posted: Decimal,
-    /// How much of that was denied.
-    pub denied: Decimal,
-    /// Whether the last of them was.
-    pub is_last_denied: bool,
-}
-
-impl Before {
-    /// A cell in which nothing was posted.
-    pub const NOTHING: Self = Self { posted: Decimal::ZERO, denied: Decimal::ZERO, is_last_denied: false };
-}
-
 /// The stage does not allow the act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a commission that is {} cannot be changed like this", .0.status())]
@@ -112,29 +96,26 @@ impl Stage {
 
     /// What has been decided about it, whatever became of it since: `pending`, `approved` or `denied`.
     pub fn decision(self) -> &'static str {
+        self.decided().name()
+    }
+
+    /// The same.
+    pub fn decided(self) -> Decided {
         match self {
-            Self::Pending => "pending",
-            Self::Denied => "denied",
-            Self::Held | Self::Payable | Self::InPayout | Self::Paid | Self::Fulfilled { .. } => "approved",
+            Self::Pending => Decided::Pending,
+            Self::Denied => Decided::Denied,
+            Self::Held | Self::Payable | Self::InPayout | Self::Paid | Self::Fulfilled { .. } => Decided::Approved,
         }
     }
 
-    /// Where a new commission stands. One that takes back what was denied was never owed, and is denied with it. It takes
-    /// back the latest first: where that was owed, only what is left beyond it was denied. Where it takes back of both,
-    /// somebody has to look.
-    pub fn posted(amount: Decimal, before: Before, approved: bool, due: bool) -> Self {
-        let covers = |sum: Decimal| amount.0.checked_add(sum.0).is_some_and(|left| left >= 0);
-        let owed = Decimal(before.posted.0.saturating_sub(before.denied.0));
-        let takes_back_of_denied =
-            amount < Decimal::ZERO && (before.is_last_denied || (before.denied > Decimal::ZERO && !covers(owed)));
-        if takes_back_of_denied {
-            let is_all_denied = before.is_last_denied || owed <= Decimal::ZERO;
-            return if is_all_denied && covers(before.denied) { Self::Denied } else { Self::Pending };
-        }
-        match (approved, due) {
-            (true, true) => Self::Payable,
-            (true, false) => Self::Held,
-            (false, _) => Self::Pending,
+    /// Where a new commission stands. One that takes back what was denied was never owed, and is denied with it. Where it
+    /// takes back of both, somebody has to look.
+    pub fn posted(taken_from: TakenFrom, approved: bool, due: bool) -> Self {
+        match (taken_from, approved, due) {
+            (TakenFrom::Denied, ..) => Self::Denied,
+            (TakenFrom::Both, ..) | (TakenFrom::Owed, false, _) => Self::Pending,
+            (TakenFrom::Owed, true, true) => Self::Payable,
+            (TakenFrom::Owed, true, false) => Self::Held,
         }
     }
 
@@ -167,6 +148,7 @@ impl Stage {
 mod tests {
     use super::*;
     use crate::ledger::{Owner, Transfer};
+    use crate::money::Decimal;
 
     const STAGES: [Stage; 8] = [
         Stage::Pending,
@@ -242,37 +224,6 @@ mod tests {
                     None => assert!(matches!(act, Act::Take | Act::Release | Act::Pay | Act::Unpay), "{act:?}"),
                 }
             }
-        }
-    }
-
-    #[test]
-    fn what_takes_back_a_denied_commission_is_denied_with_it() {
-        let before = |posted, denied, is_last_denied| Before {
-            posted: Decimal(posted),
-            denied: Decimal(denied),
-            is_last_denied,
-        };
-        for (amount, before, approved, due, expected) in [
-            (400, Before::NOTHING, true, true, Stage::Payable),
-            (400, Before::NOTHING, true, false, Stage::Held),
-            (400, Before::NOTHING, false, true, Stage::Pending),
-            (-400, before(400, 0, false), true, true, Stage::Payable),
-            (-400, before(400, 400, true), true, true, Stage::Denied),
-            (-100, before(400, 400, true), false, true, Stage::Denied),
-            (-401, before(400, 400, true), true, true, Stage::Pending),
-            (-300, before(-100, -100, true), true, true, Stage::Pending),
-            (50, before(400, 400, true), true, true, Stage::Payable),
-            // Two that were denied, taken back at once.
-            (-600, before(600, 600, true), true, true, Stage::Denied),
-            // The last was owed: it is taken back first, and alone where it is enough.
-            (-200, before(600, 400, false), true, true, Stage::Payable),
-            (-300, before(600, 400, false), true, true, Stage::Pending),
-            (-600, before(600, 400, false), true, true, Stage::Pending),
-            // The last was owed and is taken back already: only what was denied is left.
-            (-400, before(400, 400, false), true, true, Stage::Denied),
-        ] {
-            let stage = Stage::posted(Decimal(amount), before, approved, due);
-            assert_eq!(stage, expected, "{amount} {before:?} {approved} {due}");
         }
     }
 

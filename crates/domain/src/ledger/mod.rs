@@ -2,9 +2,11 @@
 //!
 //! Each transaction adds up to nothing per unit; a mistake is corrected by another transaction. Balances are what the
 //! entries add up to: positive in `accrued`, `held`, `payable` is what the program owes, negative in `receivable` what a
-//! partner owes. `life` moves a commission, `netting` keeps one side of a debt, `statement` lets a partner check it all,
+//! partner owes. `life` moves a commission, `denial` tells what a
+//! denied one concerns, `netting` keeps one side of a debt, `statement` lets a partner check it all,
 //! `payout_statement` one payout.
 
+mod denial;
 mod hash;
 mod life;
 mod netting;
@@ -12,7 +14,8 @@ pub mod payout_statement;
 mod posting;
 pub mod statement;
 
+pub use denial::{Before, Contradiction, Decided, Origin, Share, Shares, TakenFrom};
 pub use hash::{GENESIS, entry_hash};
-pub use life::{Act, Before, NotAllowed, Stage};
+pub use life::{Act, NotAllowed, Stage};
 pub use netting::netting;
 pub use posting::{AccountName, Owner, Transfer, accrual};

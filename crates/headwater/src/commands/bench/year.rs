@@ -263,6 +263,7 @@ impl<'a> Year<'a> {
             sale_amount: None,
             sale_currency: None,
             split: None,
+            origins: None,
             created_at: at,
         });
     }
