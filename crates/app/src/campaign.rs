@@ -5,6 +5,9 @@
 //! a reward pays to `reward_plan`. Invariant: the plan in force pays what the lists say, from the moment of the change.
 
 mod products;
+mod upgrade;
+
+pub use upgrade::{Upgrade, UpgradeMetric};
 
 use crate::app::App;
 use crate::directory::Program;
@@ -37,9 +40,11 @@ const HAS_TIERS: &str = "has_reward_tiers";
 const ATTEMPT: &str = "attempt";
 /// For so long the same attempt finds what it made (`conventions.md` §6).
 const ATTEMPT_SECONDS: i64 = 72 * 3600;
+/// What becomes of clicks of paid advertisements.
+const AD_TRAFFIC: &str = "track_ad_traffic";
+const BLOCK: &str = "block";
 /// What is kept as it was said.
-const KEPT: [&str; 6] =
-    ["ref_token_param", "auto_approve_promoters", "is_private", "color", "track_ad_traffic", "description"];
+const KEPT: [&str; 6] = ["ref_token_param", "auto_approve_promoters", "is_private", "color", AD_TRAFFIC, "description"];
 
 /// A plan as it is to be saved.
 #[derive(Debug, Clone)]
@@ -60,6 +65,11 @@ struct Listed {
 /// Whether a program still is a campaign.
 pub fn is_archived(program: &Program) -> bool {
     program.settings.campaign.contains_key(ARCHIVED)
+}
+
+/// Whether clicks of paid advertisements bring a campaign nobody.
+pub(crate) fn blocks_advertisements(campaign: &Map<String, Value>) -> bool {
+    campaign.get(AD_TRAFFIC).is_some_and(|said| said == BLOCK)
 }
 
 impl App {
@@ -88,6 +98,7 @@ impl App {
             }
         }
         own_currency(&Settings::default().currency, asked)?;
+        upgrade::check(self, account, None, asked)?;
         let (mut fields, _) = fields_of(&Map::new(), asked)?;
         self.lists_check(account, &Map::new(), asked).await?;
         // What cannot be paid is refused before anything is made.
@@ -131,6 +142,7 @@ impl App {
     ) -> Result<Arc<Program>, RewardFailure> {
         let before = self.campaign_read(account, id)?;
         stays(&before, asked)?;
+        upgrade::check(self, account, Some(id), asked)?;
         let (fields, changes_lists) = fields_of(&before.settings.campaign, asked)?;
         if changes_lists {
             self.lists_check(account, &before.settings.campaign, asked).await?;
@@ -417,14 +429,18 @@ fn fields_of(
     if let Some(value) = asked.get("auto_approve") {
         fields.insert("auto_approve".into(), value.clone());
     }
-    if let Some(value) = given("upgrade_details").filter(|value| **value != json!({})) {
-        return Err(RewardFailure::cannot("upgrade_details", &format!("cannot be carried out: {value}")));
+    if upgrade::is_ended(asked) {
+        campaign.remove(upgrade::UPGRADE);
+    } else if let Some(value) = given(upgrade::UPGRADE) {
+        campaign.insert(upgrade::UPGRADE.into(), value.clone());
     }
-    if given("track_ad_traffic").is_some_and(|value| value != "allow") {
-        return Err(RewardFailure::cannot(
-            "track_ad_traffic",
-            "must be allow: clicks of advertisements are not told apart",
-        ));
+    match given(AD_TRAFFIC).map(Value::as_str) {
+        None | Some(Some("allow" | BLOCK)) => {}
+        Some(Some("pending")) => {
+            let message = "must be allow or block: nothing waits for a decision because of where its click came from";
+            return Err(RewardFailure::cannot(AD_TRAFFIC, message));
+        }
+        Some(_) => return Err(RewardFailure::wrong(AD_TRAFFIC, "must be one of pending, allow, block")),
     }
     if given("ref_token_param").is_some_and(|value| !value.as_str().is_some_and(is_parameter)) {
         return Err(RewardFailure::wrong(

@@ -353,7 +353,7 @@ pub struct ClickQuery {
 /// Where the visitor lands, and whether the click's own page was refused.
 fn landing_page(visit: &Visit, resolved: &Resolved) -> (LandingPage, bool) {
     let program = &resolved.program;
-    if resolved.reject.is_some() {
+    if resolved.reject.is_some_and(|reason| !reason.keeps_landing_page()) {
         return (program.default_landing_page.clone(), false);
     }
     match visit.query.iter().find(|(name, _)| name == "landingpage") {

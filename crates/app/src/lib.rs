@@ -58,5 +58,6 @@ pub mod tenant;
 pub mod track;
 pub mod tracking;
 pub mod tree;
+pub mod upgrade;
 pub mod verify;
 pub mod webhook;

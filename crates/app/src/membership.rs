@@ -4,6 +4,8 @@
 //! by hand, changing, and barring. Invariant: a rejected or blocked member is barred from that moment on: it brings no new
 //! clients and earns nothing in that program, as a suspended partner does in all of them.
 
+pub(crate) mod transfer;
+
 use crate::announce::{Told, announce};
 use crate::app::App;
 use crate::directory::Directory;
@@ -103,13 +105,14 @@ pub(crate) struct Memberships {
 impl Memberships {
     /// Puts in what changed.
     pub(crate) fn apply(&mut self, rows: Vec<MembershipRow>, statuses: &[MembershipStatusRow]) {
+        // All of them first: one may have the token now that another one had.
+        for known in rows.iter().filter_map(|row| self.all.get(&MembershipId(row.id))) {
+            self.tokens.remove(&(known.row.ref_token.clone(), known.account));
+        }
         for row in rows {
             let (id, account) = (MembershipId(row.id), AccountId(row.account_id));
             let (program, partner) = (ProgramId(row.program_id), PartnerId(row.partner_id));
             let known = self.all.get(&id);
-            if let Some(known) = known {
-                self.tokens.remove(&(known.row.ref_token.clone(), account));
-            }
             let barred = known.map(|known| known.barred.clone()).unwrap_or_default();
             let Some(state) = MemberState::parse(&row.state) else {
                 tracing::error!(membership = row.id, "the stored state of a membership cannot be read");

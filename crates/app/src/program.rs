@@ -3,6 +3,7 @@
 //! Invariant: what is stored parses as [`Settings`], and the plan that it names exists.
 
 use crate::app::App;
+use crate::campaign::Upgrade;
 use crate::directory::Program;
 use crate::error::{Error, Result};
 use crate::keep::Keep;
@@ -15,6 +16,7 @@ use headwater_store::backend::Tx;
 use headwater_store::directory::ProgramRow;
 use headwater_store::repricing::mark_program;
 use headwater_store::tenant::{program_insert, program_update};
+use headwater_store::upgrade::upgrade_checks_of_program;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -60,6 +62,7 @@ impl App {
     ) -> Result<Arc<Program>> {
         let reprices =
             ["plan", "time_zone", "auto_approve", "sources", "plan_of"].iter().any(|key| fields.contains_key(*key));
+        let asks_more = fields.get("campaign").and_then(Value::as_object).is_some_and(|c| Upgrade::of(c).is_some());
         let mark = self.next_id(self.clock.now());
         let (app, fields) = (Arc::clone(self), fields.clone());
         let update = async move |tx: &Tx<'_>| {
@@ -72,6 +75,9 @@ impl App {
             program_update(tx, account.0, id.0, &name, &site_url, &settings).await?;
             if reprices {
                 mark_program(tx, id.0, mark).await?;
+            }
+            if asks_more {
+                upgrade_checks_of_program(tx, account.0, id.0, mark).await?;
             }
             Ok(Ok(()))
         };

@@ -3,12 +3,15 @@
 //! What a partner has no column for stands in its metadata under `promoter`. Figures are counted from clicks, customers and
 //! facts when they are asked for. Invariant: figures of two units or currencies are never added up.
 
+use crate::announce::announce;
 use crate::app::App;
 use crate::directory::Partner;
 use crate::error::{Error, Result};
 use crate::keep::Keep;
+use crate::membership::transfer::{Transfer, transfer};
 use crate::membership::{MemberState, Membership, MembershipChange};
 use crate::partner::{Joins, PartnerRequest};
+use crate::reprice::Mark;
 use headwater_domain::fact::FactBody;
 use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
@@ -234,15 +237,31 @@ impl App {
             PromoterAct::Archive => self.archive(account, &partner, self.clock.now().iso8601().into()).await?,
             PromoterAct::Restore => self.archive(account, &partner, Value::Null).await?,
             PromoterAct::Move(from, to) => {
-                let left = self.membership_of(account, *from, id)?;
-                self.membership_create(account, *to, id, MemberState::Accepted).await?;
-                let change = MembershipChange { state: Some(MemberState::Inactive), ..MembershipChange::default() };
-                self.membership_patch(account, left.id, change).await?;
+                self.promoter_transfer(Transfer { account, partner: id, from: *from, to: *to }).await?;
             }
             PromoterAct::Under(parent) => {
                 let parent = self.promoter_by_id(account, *parent)?;
                 self.partner_move(account, &partner.row.external_id, Some(&parent.row.external_id), None).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// It leaves one campaign for another.
+    async fn promoter_transfer(self: &Arc<Self>, moving: Transfer) -> Result<()> {
+        let (app, now) = (Arc::clone(self), self.clock.now());
+        let write = async move |tx: &Tx<'_>| {
+            Mark::begin(tx).await?;
+            app.refresh_in(tx).await?;
+            match transfer(tx, &app, moving, Map::new(), now).await? {
+                Ok(done) => Ok(Ok(announce(tx, &app, &done.told, now).await?)),
+                Err(refused) => Ok(Err(refused)),
+            }
+        };
+        let delivers = self.store.money.write(write).await?;
+        self.refresh_committed().await;
+        if delivers? {
+            self.outbox.ring();
         }
         Ok(())
     }
@@ -277,6 +296,17 @@ impl App {
 
     /// What each membership of one partner, or of all, brought.
     pub async fn figures(
+        &self,
+        account: AccountId,
+        partner: Option<PartnerId>,
+    ) -> Result<BTreeMap<(PartnerId, ProgramId), Figures>> {
+        let mut figures = self.sales_figures(account, partner).await?;
+        self.clicks_of(account, partner, &mut figures).await?;
+        Ok(figures)
+    }
+
+    /// The same but for clicks.
+    pub(crate) async fn sales_figures(
         &self,
         account: AccountId,
         partner: Option<PartnerId>,
@@ -334,7 +364,6 @@ impl App {
             let of = figures.entry((PartnerId(row.partner_id), ProgramId(row.program_id))).or_default();
             of.suspicions.insert(row.fraud_check);
         }
-        self.clicks_of(account, partner, &mut figures).await?;
         Ok(figures)
     }
 

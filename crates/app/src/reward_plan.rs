@@ -5,6 +5,7 @@
 //! Pure. What a plan cannot say is refused with the field that says it, never left out. Invariant: what is made here lints.
 
 mod conditions;
+mod target;
 
 pub use conditions::AppliesTo;
 
@@ -15,6 +16,7 @@ use serde_json::{Map, Value, json};
 pub const RULE_PREFIX: &str = "reward:";
 /// The name in documents of whatever the plan's currency is.
 const CASH: &str = "cash";
+const TARGET: &str = "target";
 const DISCOUNT_PERCENT: &str = "discount_per";
 const UNITS: [&str; 6] = [CASH, "points", "credits", "free_months", "mon_discount", DISCOUNT_PERCENT];
 
@@ -98,7 +100,7 @@ fn make_one(
         // It makes no rule: somebody gives it.
         "custom" if reward.applies_to.is_all() => drop(given_by_hand(reward, currency)?),
         "custom" => return cannot("apply_on", "of a custom reward must be all: it is given by hand, for no sale"),
-        _ => return rules_of(reward, recipient, currency),
+        kind => return rules_of(reward, kind == TARGET, recipient, currency),
     }
     Ok(Vec::new())
 }
@@ -108,17 +110,13 @@ pub fn check(reward: &RewardTerms<'_>, currency: Currency) -> Result<()> {
     match kind_of(reward)? {
         "tier" => tier(reward).map(drop),
         "custom" => given_by_hand(reward, currency).map(drop),
-        _ => rules_of(reward, Recipient::Promoter, currency).map(drop),
+        kind => rules_of(reward, kind == TARGET, Recipient::Promoter, currency).map(drop),
     }
 }
 
 fn kind_of<'a>(reward: &RewardTerms<'a>) -> Result<&'a str> {
     let is_promoters = reward.document.get("is_promoter_reward").and_then(Value::as_bool).unwrap_or(true);
-    match word(reward, "promoter_reward_type", &["sale", "tier", "target", "custom"])? {
-        Some("target") => cannot(
-            "promoter_reward_type",
-            "target is not carried out: nothing says what a target is, or what reaching it pays",
-        ),
+    match word(reward, "promoter_reward_type", &["sale", "tier", TARGET, "custom"])? {
         Some(kind) if is_promoters => Ok(kind),
         _ => Ok("sale"),
     }
@@ -190,8 +188,13 @@ fn schema_of(index: usize, schema: &Value) -> Result<Schema> {
     Ok(Schema { unit: unit.to_owned(), amount, is_flat, rules })
 }
 
-fn rules_of(reward: &RewardTerms<'_>, recipient: Recipient, currency: Currency) -> Result<Vec<Value>> {
-    let of_all_schemas = conditions::of_reward(reward)?;
+fn rules_of(reward: &RewardTerms<'_>, is_target: bool, recipient: Recipient, currency: Currency) -> Result<Vec<Value>> {
+    let of_all_schemas = if is_target {
+        target::check(reward)?;
+        Map::new()
+    } else {
+        conditions::of_reward(reward)?
+    };
     let mut rules = Vec::new();
     for (index, schema) in schemas(reward)?.into_iter().enumerate() {
         let pays = if recipient == Recipient::Promoter { "partner" } else { "customer" };
@@ -200,7 +203,11 @@ fn rules_of(reward: &RewardTerms<'_>, recipient: Recipient, currency: Currency) 
             rule["unit"] = schema.unit.clone().into();
         }
         let mut sales = of_all_schemas.clone();
-        if !schema.rules.is_empty() {
+        if is_target {
+            // Whoever is above the promoter has targets of its own.
+            rule["tiers"] = false.into();
+            sales.insert("conditions".into(), target::of_schema(index, &schema, currency)?.into());
+        } else if !schema.rules.is_empty() {
             sales.insert("conditions".into(), conditions::of_schema(index, &schema.rules, currency)?.into());
         }
         let is_of_sales = !sales.is_empty();
@@ -333,7 +340,9 @@ fn tiers(mut levels: Vec<(i64, &'static str, Decimal)>, rules: &mut [Value]) -> 
             json!({"method": method, "pass_up": percents})
         }
         _ => {
-            let is_money = |rule: &&mut Value| rule["pays"] == "partner" && rule.get("unit").is_none();
+            let is_money = |rule: &&mut Value| {
+                rule["pays"] == "partner" && rule.get("unit").is_none() && rule.get("tiers").is_none()
+            };
             let mut money: Vec<_> = rules.iter_mut().filter(is_money).collect();
             let [direct] = &mut money[..] else {
                 return cannot("tier_reward_mode", "tier_commission_mode goes with exactly one cash reward for sales");
@@ -474,7 +483,7 @@ mod tests {
             (json!({"schemas": schema, "duration": "repeating", "duration_in_months": 0}), "duration_in_months"),
             (json!({"schemas": schema, "max_redemptions": 0}), "max_redemptions"),
             (json!({"schemas": schema, "new_customers_only": "yes"}), "new_customers_only"),
-            (json!({"schemas": schema, "promoter_reward_type": "target"}), "promoter_reward_type"),
+            (json!({"schemas": schema, "promoter_reward_type": "target"}), "schemas[0].rules"),
             (
                 json!({"schemas": schema, "promoter_reward_type": "tier", "tier_level": 2, "tier_reward_mode": "tier_override_mode"}),
                 "schemas[0].unit",

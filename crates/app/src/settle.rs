@@ -37,6 +37,7 @@ mod view;
 mod wide;
 mod window;
 
+pub(crate) use books::Concerned;
 pub(crate) use deliver::event_of;
 pub(crate) use persons::{common_cells, people, people_unposted};
 pub(crate) use queue::{Queue, queue, run};

@@ -18,6 +18,7 @@ on_both_stores! {
     first_click_stands_for_the_window,
     last_click_moves_to_the_new_one,
     clicks_that_do_not_count_attribute_nothing,
+    a_click_of_an_advertisement_brings_nobody_where_the_campaign_blocks_them,
     a_ref_alone_belongs_to_the_partners_default_link,
     a_bad_landing_page_keeps_the_attribution,
     lists_narrow_by_partner_and_count_per_link,
@@ -203,6 +204,23 @@ async fn clicks_that_do_not_count_attribute_nothing(store: TestStore) {
     assert_eq!(world.click_of(&world.go(&visit_of(&hidden, ""), day(0)).await), None);
     assert_eq!(world.rows(None).await[0].reject_reason.as_deref(), Some("blocked_partner"));
     assert!(world.click_of(&world.go(&visit_of(&hidden, ""), day(-1)).await).is_some(), "not blocked before");
+}
+
+async fn a_click_of_an_advertisement_brings_nobody_where_the_campaign_blocks_them(store: TestStore) {
+    let world = world(store, r#"{"campaign":{"track_ad_traffic":"block"}}"#).await;
+    let link = world.link("ib_1", false).await;
+    let first = world.go(&visit_of(&link, ""), day(0)).await;
+    assert!(world.click_of(&first).is_some(), "by hand");
+    for query in ["&gclid=Cj0K", "&utm_medium=cpc"] {
+        let redirect = world.go(&visit_of(&link, query), day(0)).await;
+        assert_eq!((world.click_of(&redirect), redirect.stamp.clone()), (None, None), "{query}");
+        assert_eq!(parameter(&redirect, "partner-id"), None, "{query}");
+        assert_eq!(redirect.location.path(), "/en/open-account", "the visitor lands where the link leads");
+        assert_eq!(world.rows(None).await[0].reject_reason.as_deref(), Some("advertisement"), "{query}");
+    }
+    let later = world.go(&again(&visit_of(&link, "&gclid=Cj0K"), &first), day(1)).await;
+    let kept = (later.stamp.is_none(), later.session);
+    assert_eq!(kept, (true, first.session), "its session and its cookie stand for the click before");
 }
 
 async fn a_ref_alone_belongs_to_the_partners_default_link(store: TestStore) {

@@ -3,6 +3,7 @@
 //! Leaves to others: where rows are kept (`store::click`), the redirect itself (`web::visitor`). Keys, nonces, random
 //! bytes and the time are arguments.
 
+pub mod advertisement;
 mod base32;
 pub mod formx;
 pub mod keys;

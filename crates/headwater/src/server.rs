@@ -93,6 +93,7 @@ impl Server {
         };
         tokio::spawn(headwater_app::settle::sweep::run(Arc::downgrade(&app)));
         tokio::spawn(headwater_app::reprice::run(Arc::downgrade(&app)));
+        tokio::spawn(headwater_app::upgrade::run(Arc::downgrade(&app)));
         let worker = headwater_outbound::delivery::run(Arc::clone(&app), egress, stopping);
         Ok(Self { app, url, stop, listening, delivering: tokio::spawn(worker) })
     }

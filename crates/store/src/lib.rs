@@ -53,6 +53,7 @@ pub mod seal_check;
 pub mod settlement;
 pub mod simulation;
 pub mod tenant;
+pub mod upgrade;
 pub mod webhook;
 
 pub use open::{Place, Store};

@@ -6,6 +6,8 @@
 
 use super::Visit;
 use super::directory::{ClickDirectory, ClickPartner, ClickProgram};
+use crate::campaign::blocks_advertisements;
+use headwater_domain::click::advertisement::is_advertisement;
 use headwater_domain::click::formx::FormxClaim;
 use headwater_domain::click::keys::ClickKeys;
 use headwater_domain::click::visitor::RejectReason;
@@ -104,11 +106,20 @@ pub fn resolve(directory: &ClickDirectory, keys: &ClickKeys, visit: &Visit, now:
         }
         let barred = directory.is_barred(program.id, partner.id, now).then_some(RejectReason::BlockedPartner);
         reject = reject.or(barred).or_else(|| reason_against(partner, link.as_ref().map(|entry| &entry.1), now));
+        let is_blocked =
+            blocks_advertisements(&program.settings.campaign) && is_bought(visit, link.as_ref().map(|entry| &entry.1));
+        reject = reject.or(is_blocked.then_some(RejectReason::Advertisement));
     }
     let hidden = link.as_ref().and_then(|entry| entry.1.formx.clone());
     let partner_shown =
         formx.map(str::to_owned).or(hidden).or_else(|| partner.map(|partner| partner.external_id.clone()));
     Some(Resolved { program, partner: partner.map(|p| p.id), partner_shown, link, reject, needs_default_link })
+}
+
+/// Whether the visitor comes from a paid advertisement.
+fn is_bought(visit: &Visit, link: Option<&Link>) -> bool {
+    let query = visit.query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    is_advertisement(query, link.and_then(|link| link.utm.medium.as_deref()))
 }
 
 fn reason_against(partner: &ClickPartner, link: Option<&Link>, now: Instant) -> Option<RejectReason> {

@@ -5,15 +5,19 @@ use super::view::View;
 use super::{referrals, rewards};
 use crate::app::App;
 use crate::ledger::book::book;
-use headwater_domain::ids::{FactId, PartnerId, PersonId};
+use crate::upgrade;
+use headwater_domain::ids::{FactId, PartnerId, PersonId, ProgramId};
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Result, Tx};
 use headwater_store::inbox::{event_claims_free, idempotency_finish};
 use headwater_store::membership::membership_ensure;
-use headwater_store::outcome::{HeldFact, HeldPerson, PersonUpdate, outcome_write};
+use headwater_store::outcome::{HeldFact, HeldPerson, NewFact, PersonUpdate, outcome_write};
 use headwater_store::repricing::marks_served;
 use headwater_store::settlement::person_unclaim;
 use std::collections::BTreeSet;
+
+/// Members of programs.
+pub(crate) type Concerned = BTreeSet<(ProgramId, PartnerId)>;
 
 /// Writes everything; gives whether rewards were announced.
 pub(super) async fn commit(tx: &Tx<'_>, app: &App, mut view: View, now: Instant) -> Result<bool> {
@@ -26,6 +30,7 @@ pub(super) async fn commit(tx: &Tx<'_>, app: &App, mut view: View, now: Instant)
     view.outcome.held = std::mem::take(&mut view.held).into_values().flatten().collect();
     last_of_each(&mut view.outcome.persons);
     outcome_write(tx, &view.outcome).await?;
+    upgrade::look_at(tx, app, &concerned(&view), app.next_id(now)).await?;
     join(tx, &view, now).await?;
     event_claims_free(tx, &view.unused_claims()).await?;
     person_unclaim(tx, &view.unused_persons()).await?;
@@ -34,6 +39,16 @@ pub(super) async fn commit(tx: &Tx<'_>, app: &App, mut view: View, now: Instant)
     let is_told = book(tx, app, &view.bookings, now).await?;
     let is_told = referrals::announce_referrals(tx, app, &view, now).await? || is_told;
     Ok(rewards::follow(tx, app, &view.outcome.commissions, now).await? || is_told)
+}
+
+/// Whose figures may be others now: of sales and refunds, of who became somebody's client, and of who was given to another.
+fn concerned(view: &View) -> Concerned {
+    let is_bought = |row: &&NewFact| matches!(row.kind.as_str(), "sale" | "refund");
+    let sold = view.outcome.facts.iter().filter(is_bought).map(|row| row.person_id);
+    let bound = view.outcome.attributions.iter().map(|row| row.person_id);
+    let persons = sold.chain(bound).chain(view.served.iter().map(|served| served.person_id));
+    let records = persons.filter_map(|person| view.persons.get(&PersonId(person)));
+    records.flat_map(|record| record.bindings.values().map(|binding| (record.program, binding.partner))).collect()
 }
 
 /// Whoever gets a customer is a member of its program.

@@ -311,7 +311,11 @@ fn sales(random: &mut Random) -> Value {
             "partner_customers_count",
             "partner_revenue",
         ]);
-        let is = random.pick(&["less_than", "at_most", "equal_to", "at_least", "more_than", "multiple_of"]);
+        let mut kinds = vec!["less_than", "at_most", "equal_to", "at_least", "more_than", "multiple_of"];
+        if metric.starts_with("partner_") {
+            kinds.push("reaching");
+        }
+        let is = random.pick(&kinds);
         let value = if metric == "partner_revenue" { ["90", "200", "300"] } else { ["1", "2", "3"] };
         let mut condition = json!({ "metric": metric, "is": is, "value": value[random.below(3)] });
         if random.chance(25) {

@@ -100,8 +100,10 @@ fn is_rewarded_alone(world: &World, plan: &Value, rule: &Value, sales: &[Sale]) 
     let mut together = true;
     let mut results = Vec::new();
     for condition in list(asked, "conditions") {
-        let figure = figure(world, plan, condition, sales)?;
-        results.push((condition["join"] == "or", compares(condition, figure)));
+        let reached = figure(world, plan, condition, sales, sales.len())?;
+        let is_first = condition["is"] != "reaching"
+            || !compares(condition, figure(world, plan, condition, sales, sales.len() - 1)?);
+        results.push((condition["join"] == "or", compares(condition, reached) && is_first));
     }
     for (index, (is_or, holds)) in results.into_iter().enumerate() {
         together = match (index, is_or) {
@@ -113,8 +115,10 @@ fn is_rewarded_alone(world: &World, plan: &Value, rule: &Value, sales: &[Sale]) 
     Ok(together)
 }
 
-fn figure(world: &World, plan: &Value, condition: &Value, sales: &[Sale]) -> Result<Fraction, Reason> {
+/// What a figure is that looks at so many of the sales; the one that is asked about is the last of all.
+fn figure(world: &World, plan: &Value, condition: &Value, sales: &[Sale], count: usize) -> Result<Fraction, Reason> {
     let sale = sales.last().unwrap();
+    let sales = &sales[..count];
     let is_alike = |other: &&Sale| condition["same_product"] != true || other.product() == sale.product();
     let own: Vec<&Sale> =
         sales.iter().filter(|other| other.customer.person == sale.customer.person).filter(is_alike).collect();
@@ -150,7 +154,7 @@ fn compares(condition: &Value, figure: Fraction) -> bool {
         "less_than" => figure < value,
         "at_most" => figure <= value,
         "equal_to" => figure == value,
-        "at_least" => figure >= value,
+        "at_least" | "reaching" => figure >= value,
         "more_than" => figure > value,
         "multiple_of" => figure > Fraction::ZERO && (figure / value).floor_to_minor(0).1 == Fraction::ZERO,
         other => panic!("the comparison {other}"),

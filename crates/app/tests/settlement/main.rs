@@ -22,5 +22,6 @@ mod simulate;
 mod sources;
 mod splits;
 mod together;
+mod upgrades;
 mod verified;
 mod wide;

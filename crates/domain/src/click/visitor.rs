@@ -14,7 +14,8 @@ pub const PARAMS_MAX: usize = 50;
 /// How many bytes of names and values they may have together.
 pub const PARAMS_BYTES_MAX: usize = 4096;
 
-/// Why a click is stored as rejected: it attributes nothing, and the visitor goes to the default landing page.
+/// Why a click is stored as rejected: it attributes nothing, and the visitor goes to the default landing page, unless the link
+/// itself is in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RejectReason {
     /// No partner of this account has this id, or none was named.
@@ -29,16 +30,19 @@ pub enum RejectReason {
     LinkOfAnotherPartner,
     /// The link is paused.
     PausedLink,
+    /// It is of a paid advertisement, which the program takes from nobody.
+    Advertisement,
 }
 
 impl RejectReason {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::UnknownPartner,
         Self::BlockedPartner,
         Self::BadFormx,
         Self::UnknownLink,
         Self::LinkOfAnotherPartner,
         Self::PausedLink,
+        Self::Advertisement,
     ];
 
     /// The word on the wire.
@@ -50,7 +54,12 @@ impl RejectReason {
             Self::UnknownLink => "unknown_link",
             Self::LinkOfAnotherPartner => "link_of_another_partner",
             Self::PausedLink => "paused_link",
+            Self::Advertisement => "advertisement",
         }
+    }
+    /// Whether the visitor lands where the link leads all the same: nothing is wrong with it.
+    pub fn keeps_landing_page(self) -> bool {
+        self == Self::Advertisement
     }
     /// Parses [`Self::name`].
     pub fn parse(name: &str) -> Option<Self> {

@@ -72,6 +72,8 @@ pub enum Comparison {
     MoreThan,
     /// Once, twice, three times … the value.
     MultipleOf,
+    /// The value or above, for the first time: below it without the sale. Of figures of a partner alone, which only rise.
+    Reaching,
 }
 
 /// One thing that was looked at, for the explanation.
@@ -118,7 +120,7 @@ impl SaleMetric {
 
 impl Comparison {
     /// Every comparison, as documents name them.
-    pub const NAMES: &str = "less_than, at_most, equal_to, at_least, more_than or multiple_of";
+    pub const NAMES: &str = "less_than, at_most, equal_to, at_least, more_than, multiple_of or reaching";
 
     /// Its name in documents.
     pub fn name(self) -> &'static str {
@@ -129,23 +131,32 @@ impl Comparison {
             Self::AtLeast => "at_least",
             Self::MoreThan => "more_than",
             Self::MultipleOf => "multiple_of",
+            Self::Reaching => "reaching",
         }
     }
 
     /// Reads [`Self::name`].
     pub fn parse(name: &str) -> Option<Self> {
-        let all = [Self::LessThan, Self::AtMost, Self::EqualTo, Self::AtLeast, Self::MoreThan, Self::MultipleOf];
+        let all = [
+            Self::LessThan,
+            Self::AtMost,
+            Self::EqualTo,
+            Self::AtLeast,
+            Self::MoreThan,
+            Self::MultipleOf,
+            Self::Reaching,
+        ];
         all.into_iter().find(|comparison| comparison.name() == name)
     }
 
-    /// Whether the figure compares so with the value.
+    /// Whether the figure compares so with the value; what the figure was before the sale is for the book to ask.
     pub(super) fn holds(self, figure: &Exact, value: Decimal) -> Result<bool, OutOfRange> {
         let value = value.exact();
         Ok(match self {
             Self::LessThan => *figure < value,
             Self::AtMost => *figure <= value,
             Self::EqualTo => *figure == value,
-            Self::AtLeast => *figure >= value,
+            Self::AtLeast | Self::Reaching => *figure >= value,
             Self::MoreThan => *figure > value,
             Self::MultipleOf if value.is_zero() || figure.is_zero() => false,
             Self::MultipleOf => {

@@ -115,7 +115,7 @@ async fn what_a_plan_cannot_say_is_refused_with_its_field(engine: Engine) {
     let target = json!({"name": "x", "is_promoter_reward": true, "promoter_reward_type": "target",
         "schemas": [{"unit": "points", "amount": 5, "flat_amount": true}]});
     let (status, error) = company(&broker, Method::POST, "rewards", target).await;
-    assert_eq!((status, error["errors"]["promoter_reward_type"].is_array()), (422, true), "{error}");
+    assert_eq!((status, error["errors"]["schemas[0].rules"].is_array()), (422, true), "{error}");
     let changed = |changes: Value| {
         let mut body = campaign(&[share], &[]);
         let changes = changes.as_object().expect("an object").clone();
@@ -130,7 +130,13 @@ async fn what_a_plan_cannot_say_is_refused_with_its_field(engine: Engine) {
         ),
         (json!({"rewards_for_promoters": [{"reward_id": 99}]}), 400, "rewards_for_promoters[0].reward_id"),
         (json!({"rewards_for_promoters": [{"reward_id": for_referrals}]}), 422, "rewards_for_promoters[0].reward_id"),
-        (json!({"upgrade_details": {"campaign_id": 1, "amount": 3, "metric": "customers"}}), 422, "upgrade_details"),
+        (
+            json!({"upgrade_details": {"campaign_id": 1, "amount": 3, "metric": "customers"}}),
+            400,
+            "upgrade_details.campaign_id",
+        ),
+        (json!({"track_ad_traffic": "pending"}), 422, "track_ad_traffic"),
+        (json!({"track_ad_traffic": true}), 400, "track_ad_traffic"),
         (json!({"ref_token_param": "?who"}), 400, "ref_token_param"),
         (json!({"landing_url": "ftp://x"}), 400, "landing_url"),
         (json!({"visitor_cookie_life": 0}), 400, "visitor_cookie_life"),

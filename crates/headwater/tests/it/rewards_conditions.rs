@@ -204,6 +204,39 @@ async fn why_a_sale_paid_what_it_did_is_told(engine: Engine) {
     assert_eq!(shown, Some(&expected), "{told:#}");
 }
 
+async fn a_target_pays_the_promoter_once_it_is_reached(engine: Engine) {
+    let broker = Broker::start(engine).await;
+    let step = |unit: &str, amount: i64, metric: &str, value: i64| {
+        json!({"unit": unit, "amount": amount, "flat_amount": true, "rules": [
+            {"type": metric, "condition": "greater than or equal to", "value": value, "operator": "and", "filter_by": null}]})
+    };
+    let mut target = reward("cash", 1, true, json!([]), json!({"promoter_reward_type": "target", "duration": "once"}));
+    target["schemas"] = json!([
+        step("points", 500, "promoter_campaign_customers_count", 2),
+        step("points", 700, "promoter_campaign_customers_count", 3),
+        step("cash", 5000, "promoter_campaign_revenue", 2500),
+    ]);
+    let token = campaign(&broker, vec![(target, json!({"apply_on": "all"}))], Vec::new()).await;
+    let sale = |who: &str, key: &str| json!({"email": format!("{who}@buyer.example"), "event_id": key, "amount": 1000, "ref_id": token});
+    for (who, key, owes) in [
+        ("a", "1", expected(&[])),
+        ("b", "2", expected(&[("promoter", "points", 500)])),
+        ("b", "3", expected(&[("promoter", "cash", 5000), ("promoter", "points", 500)])),
+        ("c", "4", expected(&[("promoter", "cash", 5000), ("promoter", "points", 1200)])),
+        ("d", "5", expected(&[("promoter", "cash", 5000), ("promoter", "points", 1200)])),
+    ] {
+        track(&broker, "sale", sale(who, key)).await;
+        assert_eq!(owed(&broker).await, owes, "{key}");
+    }
+    // Two customers and 20.00 are left.
+    for (key, who, of) in [("r1", "a", "1"), ("r2", "c", "4"), ("r3", "b", "3")] {
+        let refund =
+            json!({"email": format!("{who}@buyer.example"), "event_id": key, "amount": 1000, "sale_event_id": of});
+        track(&broker, "refund", refund).await;
+    }
+    assert_eq!(owed(&broker).await, expected(&[("promoter", "points", 500)]));
+}
+
 async fn what_says_nothing_is_refused_with_its_field(engine: Engine) {
     let broker = Broker::start(engine).await;
     let nameless = made(&broker, "products", json!({"name": "Nameless"})).await["id"].clone();
@@ -211,7 +244,7 @@ async fn what_says_nothing_is_refused_with_its_field(engine: Engine) {
         (reward("cash", 5, false, json!([]), json!({"duration": "repeating"})), 400, "duration_in_months"),
         (reward("cash", 5, false, json!([]), json!({"max_redemptions": 0})), 400, "max_redemptions"),
         (reward("cash", 5, false, rule("sales", "equal to", 1), json!({})), 400, "schemas[0].rules[0].type"),
-        (reward("cash", 5, false, json!([]), json!({"promoter_reward_type": "target"})), 422, "promoter_reward_type"),
+        (reward("cash", 5, false, json!([]), json!({"promoter_reward_type": "target"})), 422, "schemas[0].flat_amount"),
     ] {
         let (got, error) = company(&broker, Method::POST, "rewards", body.clone()).await;
         assert_eq!((got, error["errors"][field].is_array()), (status, true), "{body}: {error}");
@@ -235,6 +268,7 @@ async fn what_says_nothing_is_refused_with_its_field(engine: Engine) {
 }
 
 on_both_engines! {
+    a_target_pays_the_promoter_once_it_is_reached,
     each_reward_is_for_the_sales_that_it_says,
     a_sale_by_hand_is_asked_the_same_questions,
     why_a_sale_paid_what_it_did_is_told,

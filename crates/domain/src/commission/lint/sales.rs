@@ -73,5 +73,13 @@ fn read_condition(condition: &Object<'_>, index: usize, mistakes: &mut Mistakes)
     if is == Some(Comparison::MultipleOf) && value == Some(Decimal::ZERO) {
         mistakes.wrong(condition.at("value"), "must be above 0: nothing is a multiple of 0");
     }
+    if is == Some(Comparison::Reaching) {
+        if metric.is_some_and(|metric| !metric.is_of_partner()) {
+            mistakes.wrong(condition.at("is"), "reaching goes with partner_customers_count and partner_revenue alone");
+        }
+        if value == Some(Decimal::ZERO) {
+            mistakes.wrong(condition.at("value"), "must be above 0: 0 is reached before the first sale");
+        }
+    }
     Some(SaleCondition { metric: metric?, is: is?, value: value?, same_product, or_before: or_before.unwrap_or(false) })
 }

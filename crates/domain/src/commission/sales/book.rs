@@ -3,7 +3,7 @@
 //! Made once an evaluation, and only where a plan asks. A sale is asked about as it stands among all sales that are known now, so
 //! neither their arrival nor a batch decides anything. Leaves money to `percent`, and what is rewarded to the claims.
 
-use super::{SaleCondition, SaleMetric, SaleState, Sales, hold_together};
+use super::{Comparison, SaleCondition, SaleMetric, SaleState, Sales, hold_together};
 use crate::commission::held::HeldReason;
 use crate::commission::percent::{Revenue, Unsummed};
 use crate::commission::person::Person;
@@ -116,7 +116,7 @@ impl<'a> SalesBook<'a> {
         let count = self.redeemed[&key].get(&fact.id).copied().unwrap_or(max.saturating_add(1));
         let state = SaleState {
             name: "max_redemptions",
-            is: super::Comparison::AtMost,
+            is: Comparison::AtMost,
             needed: Decimal(max.saturating_mul(MICROS)),
             value: Exact::whole(count),
             is_met: count <= max,
@@ -183,7 +183,7 @@ impl<'a> SalesBook<'a> {
             let age = self.age(sold, false, &rule_of.0);
             let state = SaleState {
                 name: "within_months",
-                is: super::Comparison::LessThan,
+                is: Comparison::LessThan,
                 needed: Decimal(months.saturating_mul(MICROS)),
                 value: Exact::whole(age),
                 is_met: age < months,
@@ -195,10 +195,7 @@ impl<'a> SalesBook<'a> {
         }
         let mut judged = Vec::new();
         for condition in &sales.conditions {
-            let known = self.figure(sold, condition, &rule_of.0, terms).and_then(|figure| {
-                let is_met = condition.is.holds(&figure, condition.value).map_err(out_of_range)?;
-                Ok((figure, is_met))
-            });
+            let known = self.compare(sold, condition, &rule_of.0, terms);
             match known {
                 Ok((value, is_met)) => judged.push(SaleState {
                     name: condition.metric.name(),
@@ -219,6 +216,39 @@ impl<'a> SalesBook<'a> {
         }
         states.extend(judged);
         Judged::Rewarded(states)
+    }
+
+    /// The figure at the sale, and whether the condition holds.
+    fn compare(
+        &mut self,
+        sold: &Sold<'a>,
+        condition: &SaleCondition,
+        version: &Arc<PlanVersion>,
+        terms: &Terms<'a>,
+    ) -> Result<(Exact, bool), (HeldReason, String)> {
+        let figure = self.figure(sold, condition, version, terms)?;
+        let holds = |figure: &Exact| condition.is.holds(figure, condition.value).map_err(out_of_range);
+        let mut is_met = holds(&figure)?;
+        if is_met && condition.is == Comparison::Reaching {
+            is_met = !holds(&self.figure_before(sold, condition, version, terms)?)?;
+        }
+        Ok((figure, is_met))
+    }
+
+    /// What a figure of the partner was at the sale before; nothing at the first one.
+    fn figure_before(
+        &mut self,
+        sold: &Sold<'a>,
+        condition: &SaleCondition,
+        version: &Arc<PlanVersion>,
+        terms: &Terms<'a>,
+    ) -> Figure {
+        let group = sold.partner.map(|partner| (partner, condition.same_product.then_some(sold.product)));
+        let before = group.and_then(|group| {
+            let last = self.last_until(sold, group)?.checked_sub(1)?;
+            self.of_partners.get(&group)?.get(last).cloned()
+        });
+        before.map_or_else(|| Ok(Exact::zero()), |before| self.figure(&before, condition, version, terms))
     }
 
     fn figure(

@@ -125,7 +125,7 @@ fn to_wire(program: &Program) -> Value {
         "visitor_cookie_life": program.settings.window_days,
         "auto_approve": program.settings.auto_approve,
         "auto_approve_promoters": kept("auto_approve_promoters", true.into()), "is_private": kept("is_private", false.into()),
-        "track_ad_traffic": "allow", "upgrade_details": null, "color": kept("color", Value::Null),
+        "track_ad_traffic": kept("track_ad_traffic", "allow".into()), "upgrade_details": kept("upgrade_details", Value::Null), "color": kept("color", Value::Null),
         "description": kept("description", Value::Null), "currency": program.settings.currency,
         "plan": program.settings.plan, "archived_at": kept("archived_at", Value::Null),
         "created_at": Instant(program.row.created_at).iso8601(),

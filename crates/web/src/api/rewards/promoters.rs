@@ -188,7 +188,7 @@ pub async fn restore(State(state): State<WebState>, headers: HeaderMap, body: Bo
 
 /// Move promoters to another campaign
 ///
-/// Their referrals stay in the campaign that they are in.
+/// Their referrals stay in the campaign that they are in; their token goes with them.
 #[utoipa::path(post, path = "/api/v2/company/promoters/move_to_campaign", operation_id = "rewards_promoter_move", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
 pub async fn move_to_campaign(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {

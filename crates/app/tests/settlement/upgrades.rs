@@ -1,0 +1,146 @@
+//! A member that has brought what its campaign asks moves on to the next one: once, whichever node looks, with its token.
+
+use crate::brokers::{account, customer, deposit, fact, usd};
+use crate::fixture::{CPA, Fixture, fixture_with, node};
+use headwater_app::audit::DeedFilter;
+use headwater_app::campaign::is_archived;
+use headwater_app::ingest::{FactRecord, Record};
+use headwater_app::membership::{MemberState, Membership};
+use headwater_domain::fact::FactBody;
+use headwater_domain::ids::ProgramId;
+use headwater_domain::money::Decimal;
+use headwater_store::Store;
+use headwater_testkit::database::{TestStore, postgres};
+use headwater_testkit::on_both_stores;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+on_both_stores! {
+    who_brings_enough_moves_on_once_with_its_token,
+    revenue_counts_without_what_was_given_back,
+    who_has_enough_already_moves_when_the_campaign_says_so,
+    who_is_barred_there_stays,
+}
+
+fn sale(customer: &str, key: &str, dollars: i64) -> Record {
+    let amount = Decimal(dollars * 1_000_000);
+    let body = FactBody::Sale { amount, currency: usd(), product: None, billing_period: None };
+    fact(FactRecord { body, ..deposit(customer, key, 0) })
+}
+
+fn refund(customer: &str, key: &str, of: &str, dollars: i64) -> Record {
+    let body = FactBody::Refund { amount: Decimal(dollars * 1_000_000), currency: usd(), sale: of.into() };
+    fact(FactRecord { body, ..deposit(customer, key, 0) })
+}
+
+async fn next_campaign(fixture: &Fixture) -> ProgramId {
+    let asked = json!({"name": "Gold", "landing_url": "https://www.broker.example/gold", "ref_token_param": "?fpr",
+        "visitor_cookie_life": 60});
+    let asked = asked.as_object().expect("an object");
+    fixture.app.campaign_create(fixture.account, asked).await.expect("creates").id
+}
+
+async fn asks(fixture: &Fixture, to: ProgramId, amount: i64, metric: &str) {
+    let asked = json!({"upgrade_details": {"campaign_id": to.0, "amount": amount, "metric": metric}});
+    let asked = asked.as_object().expect("an object");
+    let after = fixture.app.campaign_patch(fixture.account, fixture.program, asked).await.expect("patches");
+    assert!(!is_archived(&after) && after.settings.campaign["upgrade_details"]["amount"] == amount);
+}
+
+fn member(fixture: &Fixture, program: ProgramId) -> Option<Arc<Membership>> {
+    fixture.app.membership_of(fixture.account, program, fixture.partner).ok()
+}
+
+fn state(fixture: &Fixture, program: ProgramId) -> Option<MemberState> {
+    member(fixture, program).map(|member| member.state)
+}
+
+async fn look(fixture: &Fixture) -> usize {
+    fixture.app.upgrade_members().await.expect("looks")
+}
+
+async fn deeds(fixture: &Fixture) -> Vec<Value> {
+    let filter = DeedFilter { action: Some("promoter_campaign.upgraded".into()), ..DeedFilter::default() };
+    let deeds = fixture.app.deed_list(fixture.account, filter, 100).await.expect("lists");
+    deeds.iter().map(|deed| serde_json::from_str(&deed.detail).expect("JSON")).collect()
+}
+
+async fn who_brings_enough_moves_on_once_with_its_token(store: TestStore) {
+    let fixture = fixture_with(store, CPA).await;
+    let gold = next_campaign(&fixture).await;
+    asks(&fixture, gold, 2, "customers").await;
+    fixture.push(vec![account(customer(&fixture, "c1")), account(customer(&fixture, "c2"))]).await;
+    fixture.push(vec![sale("c1", "s1", 10), sale("c1", "s2", 10)]).await;
+    assert_eq!((look(&fixture).await, member(&fixture, gold).map(|m| m.id)), (0, None), "one customer, twice");
+    let token = member(&fixture, fixture.program).expect("a member").row.ref_token.clone();
+
+    fixture.push(vec![sale("c2", "s3", 10)]).await;
+    assert_eq!(look(&fixture).await, 1);
+    assert_eq!(state(&fixture, fixture.program), Some(MemberState::Inactive));
+    let there = member(&fixture, gold).expect("moved");
+    assert_eq!((there.state, &there.row.ref_token), (MemberState::Accepted, &token), "its link goes with it");
+    let named = fixture.app.directory().membership_by_token(fixture.account, &token).map(|member| member.program);
+    assert_eq!(named, Some(gold));
+    let deeds_then = deeds(&fixture).await;
+    assert_eq!((deeds_then.len(), &deeds_then[0]["to_campaign_id"]), (1, &gold.0.into()));
+
+    // Put back by hand, it stays, whatever it brings.
+    let back = headwater_app::promoter::PromoterAct::Move(gold, fixture.program);
+    fixture.app.promoter_act(fixture.account, fixture.partner, &back).await.expect("moves");
+    fixture.push(vec![sale("c2", "s4", 10)]).await;
+    assert_eq!((look(&fixture).await, deeds(&fixture).await.len()), (0, 1));
+    let back = member(&fixture, fixture.program).expect("a member");
+    assert_eq!((back.state, &back.row.ref_token), (MemberState::Accepted, &token));
+    assert_eq!(state(&fixture, gold), Some(MemberState::Inactive));
+    fixture.sound().await;
+}
+
+async fn revenue_counts_without_what_was_given_back(store: TestStore) {
+    let fixture = fixture_with(store, CPA).await;
+    let gold = next_campaign(&fixture).await;
+    asks(&fixture, gold, 10_000, "revenue").await;
+    fixture.push(vec![account(customer(&fixture, "c1")), sale("c1", "s1", 100), refund("c1", "r1", "s1", 1)]).await;
+    assert_eq!((look(&fixture).await, state(&fixture, gold)), (0, None), "99.00 of 100.00");
+    fixture.push(vec![sale("c1", "s2", 1)]).await;
+    assert_eq!((look(&fixture).await, state(&fixture, gold)), (1, Some(MemberState::Accepted)));
+}
+
+async fn who_has_enough_already_moves_when_the_campaign_says_so(store: TestStore) {
+    let fixture = fixture_with(store, CPA).await;
+    let gold = next_campaign(&fixture).await;
+    fixture.push(vec![account(customer(&fixture, "c1")), sale("c1", "s1", 100), refund("c1", "r1", "s1", 100)]).await;
+    asks(&fixture, gold, 1, "active_customers").await;
+    assert_eq!(look(&fixture).await, 0, "all of it was given back");
+    asks(&fixture, gold, 1, "customers").await;
+    assert_eq!((look(&fixture).await, state(&fixture, gold)), (1, Some(MemberState::Accepted)));
+}
+
+async fn who_is_barred_there_stays(store: TestStore) {
+    let fixture = fixture_with(store, CPA).await;
+    let gold = next_campaign(&fixture).await;
+    let barred = fixture.app.membership_create(fixture.account, gold, fixture.partner, MemberState::Blocked).await;
+    barred.expect("makes");
+    fixture.push(vec![account(customer(&fixture, "c1")), sale("c1", "s1", 100)]).await;
+    asks(&fixture, gold, 1, "customers").await;
+    assert_eq!((look(&fixture).await, deeds(&fixture).await.len()), (0, 0));
+    assert_eq!(state(&fixture, fixture.program), Some(MemberState::Accepted));
+    assert_eq!(state(&fixture, gold), Some(MemberState::Blocked));
+}
+
+fn stop(error: &str) {
+    panic!("the store stopped: {error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_that_look_at_once_move_it_once() {
+    let fixture = fixture_with(postgres().await, CPA).await;
+    let other = node(Store::open(&fixture.store.place, stop).await.expect("opens")).await;
+    let gold = next_campaign(&fixture).await;
+    fixture.push(vec![account(customer(&fixture, "c1")), sale("c1", "s1", 100)]).await;
+    asks(&fixture, gold, 1, "customers").await;
+    other.refresh().await.expect("refreshes");
+    let (one, two) = tokio::join!(fixture.app.upgrade_members(), other.upgrade_members());
+    assert_eq!(one.expect("looks") + two.expect("looks"), 1);
+    fixture.app.refresh().await.expect("refreshes");
+    assert_eq!((deeds(&fixture).await.len(), state(&fixture, gold)), (1, Some(MemberState::Accepted)));
+}
