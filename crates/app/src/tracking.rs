@@ -89,6 +89,8 @@ pub struct Tracked {
     pub at: Instant,
     /// What was sold or given back, and in what.
     pub amount: Option<(Decimal, Currency)>,
+    /// What the caller said of that, in minor units: of a refund it may be more than its sale had left.
+    pub said_minor: Option<i64>,
     /// What it posted.
     pub commissions: Vec<CommissionRow>,
 }
@@ -219,7 +221,8 @@ impl App {
         self.told(account, sale.customer, &facts, at, Some((&bought, amount, currency))).await
     }
 
-    /// A sale, or a part of it, is given back; `None` where the referral has no sale that it could be of.
+    /// A sale, or a part of it, is given back; `None` where nothing was done: there is no sale that it could be of, or the one
+    /// that it names is not known yet, and it waits for it.
     pub async fn track_refund(self: &Arc<Self>, account: AccountId, bought: Bought) -> Outcome<Option<Tracked>> {
         if bought.named.is_blank() {
             return Err(TrackFailure::Blank);
@@ -284,7 +287,9 @@ impl App {
         }
         let Some(refund) = recorded.first() else { return Ok(None) };
         let facts: Vec<&Recorded> = recorded.iter().collect();
-        self.told(account, refund.customer, &facts, self.clock.now(), Some((&bought, amount, currency))).await.map(Some)
+        let told =
+            self.told(account, refund.customer, &facts, self.clock.now(), Some((&bought, amount, currency))).await?;
+        Ok(Some(told).filter(|told| of.is_some() || !told.commissions.is_empty()))
     }
 
     /// A referral stops buying; under a key it does so once.
@@ -393,7 +398,8 @@ impl App {
         let id = facts.first().and_then(|recorded| recorded.fact).ok_or(TrackFailure::UnknownReferral)?;
         let amount = sold.map(|(_, amount, currency)| (amount, currency));
         let event_id = sold.map(|(bought, ..)| bought.event_id.clone());
-        Ok(Tracked { id, referral, event_id, at, amount, commissions })
+        let said_minor = sold.map(|(bought, ..)| bought.amount_minor);
+        Ok(Tracked { id, referral, event_id, at, amount, said_minor, commissions })
     }
 
     /// The amount in its currency's minor units.

@@ -37,7 +37,7 @@ async fn next_campaign(fixture: &Fixture) -> ProgramId {
     let asked = json!({"name": "Gold", "landing_url": "https://www.broker.example/gold", "ref_token_param": "?fpr",
         "visitor_cookie_life": 60});
     let asked = asked.as_object().expect("an object");
-    fixture.app.campaign_create(fixture.account, asked).await.expect("creates").id
+    fixture.app.campaign_create(fixture.account, asked, None).await.expect("creates").id
 }
 
 async fn asks(fixture: &Fixture, to: ProgramId, amount: i64, metric: &str) {

@@ -134,7 +134,16 @@ async fn each_reward_is_for_the_sales_that_it_says(engine: Engine) {
 
     // The first sale is none any more: the second is the first, and no longer the second.
     let refund = json!({"email": "a@buyer.example", "event_id": "r1", "amount": 1000, "sale_event_id": "1"});
-    track(&broker, "refund", refund).await;
+    let back = track(&broker, "refund", refund).await;
+    let named: Vec<_> = back["commissions"].as_array().expect("a list").iter().map(|row| &row["event_id"]).collect();
+    assert!(!named.is_empty() && named.iter().all(|key| **key == "r1" || **key == "1"), "{back}");
+    let refunded = company(&broker, Method::GET, "commissions?per_page=100&filters[refunded]=yes", json!({})).await.1;
+    let refunded = refunded.as_array().expect("a list").iter().map(|row| (&row["event_id"], row["amount"].as_i64()));
+    let refunded: Vec<_> = refunded.collect();
+    assert!(
+        !refunded.is_empty() && refunded.iter().all(|(key, amount)| **key == "1" && *amount > Some(0)),
+        "{refunded:?}"
+    );
     let after = [
         ("promoter", "cash", 400),
         ("promoter", "mon_discount", 50),

@@ -111,6 +111,11 @@ async fn a_refund_is_at_most_its_sale(engine: Engine) {
     assert_eq!(paid(&part), [("cash".to_owned(), -10)]);
     let (status, rest) = track(&broker, "refund", refund("ref_2", 5000)).await;
     assert_eq!(status, 200, "{rest}");
+    assert_eq!(
+        (&rest["sale_amount"], &rest["original_sale_amount"]),
+        (&json!(900), &json!(5000)),
+        "what counts, and what was said"
+    );
     assert_eq!(paid(&rest), [("cash".to_owned(), -90), ("points".to_owned(), -250)], "the rest of the sale: {rest}");
     let (status, _) = track(&broker, "refund", refund("ref_3", 1)).await;
     assert_eq!(status, 204, "nothing is left");
@@ -167,7 +172,8 @@ async fn a_refund_before_its_sale_takes_back_all_of_it(engine: Engine) {
         // The next round's refund comes before its sale.
         let body = json!({"email": "client@example.org", "event_id": format!("{key}_early_r"), "amount": 1000,
             "sale_event_id": format!("{key}_early")});
-        assert_eq!(track(&broker, "refund", body).await.0, 200);
+        assert_eq!(track(&broker, "refund", body.clone()).await.0, 204, "nothing to do yet");
+        assert_eq!(track(&broker, "refund", body).await.0, 409, "but it is kept");
         sale(&broker, &member, &format!("{key}_early"), 1000, "USD").await;
     }
     nothing_is_earned(&broker).await;

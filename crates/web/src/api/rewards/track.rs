@@ -79,7 +79,8 @@ pub async fn sale(State(state): State<WebState>, headers: HeaderMap, body: Body)
 
 /// Track a refund
 ///
-/// Of the sale that `sale_event_id` names, else of the latest one that has so much left. 204 where there is none.
+/// Of the sale that `sale_event_id` names, else of the latest one that has so much left. 204 where nothing is done: there is no
+/// such sale, or nothing is left of it; a refund of a sale that is named and not known yet waits for it.
 #[utoipa::path(post, path = "/api/v2/track/refund", operation_id = "rewards_track_refund", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value,
     responses((status = 200, description = "The event and its commissions", body = Value),
@@ -249,7 +250,7 @@ async fn event(
     };
     let commissions: Vec<Value> = commissions.iter().map(CommissionEntity::to_json).collect();
     Ok(json!({
-        "id": made.id.0, "etype": kind, "sale_amount": minor, "original_sale_amount": minor,
+        "id": made.id.0, "etype": kind, "sale_amount": minor, "original_sale_amount": made.said_minor,
         "original_sale_currency": foreign.map(|currency| currency.code().to_owned()), "event_id": made.event_id,
         "plan_id": attributes.get(PLAN), "billing_period": attributes.get(BILLING_PERIOD),
         "created_at": made.at.iso8601(), "referral": referral_named(&made.referral), "commissions": commissions,
