@@ -21,8 +21,8 @@ record! {
     pub struct FactRow { id: i64, person_id: i64, customer_id: i64, kind: String, fact_key: String, revision: Option<i64>, at: i64, body: String, source: String }
 }
 record! {
-    /// What a cell has posted; `denied`: how much of that was denied; `last_is_denied`: whether its last commission was.
-    pub struct CellRow { person_id: i64, cell: String, posted: i64, last_commission_id: i64, cut_off: i64, denied: i64, last_is_denied: bool,
+    /// What a cell has posted, and the terms of its last commission.
+    pub struct CellRow { person_id: i64, cell: String, posted: i64, last_commission_id: i64, cut_off: i64,
         last_fact: i64, last_period: String, last_payable_at: i64, last_plan: String, last_plan_number: i64,
     }
 }
@@ -55,7 +55,7 @@ macro_rules! facts_where {
 macro_rules! cells_where {
     ($condition:literal) => {
         concat!(
-            "SELECT c.person_id, c.cell, c.posted, c.last_commission_id, c.cut_off, c.denied, m.status = 'denied', \
+            "SELECT c.person_id, c.cell, c.posted, c.last_commission_id, c.cut_off, \
              m.fact_id, m.for_period, m.payable_at, m.plan, m.plan_number \
              FROM {batch} CROSS JOIN cell c CROSS JOIN commission m \
              WHERE m.id = c.last_commission_id AND m.account_id = batch.account_id AND ",

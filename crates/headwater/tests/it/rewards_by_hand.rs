@@ -108,7 +108,7 @@ async fn a_custom_reward_is_given_by_hand(engine: Engine) {
     let campaign = format!("/campaigns/{}", broker.program());
     let monthly = json!({"rewards_for_promoters": [{"reward_id": custom, "apply_on": "monthly"}]});
     let (status, error) = company(&broker, Method::PUT, &campaign, &monthly).await;
-    assert_eq!((status, error["errors"]["apply_on"].is_array()), (422, true), "{error}");
+    assert_eq!((status, error["errors"]["rewards_for_promoters[0].apply_on"].is_array()), (422, true), "{error}");
     let list = [&custom, &earned, &both].map(|id| json!({"reward_id": id, "apply_on": "all"}));
     let (status, changed) = company(&broker, Method::PUT, &campaign, &json!({"rewards_for_promoters": list})).await;
     assert_eq!(status, 200, "{changed}");
