@@ -11,9 +11,10 @@ use crate::app::App;
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::reprice::Mark;
+use crate::upgrade::look_at_member;
 use headwater_domain::ids::{AccountId, MembershipId, PartnerId, ProgramId};
 use headwater_domain::time::Instant;
-use headwater_store::backend::Tx;
+use headwater_store::backend::{Result as StoreResult, Tx};
 use headwater_store::directory::{MembershipRow, MembershipStatusRow};
 use headwater_store::membership::{first_token, membership_insert, membership_status_put, membership_update};
 use serde_json::{Map, Value, json};
@@ -256,48 +257,67 @@ impl App {
         id: MembershipId,
         change: MembershipChange,
     ) -> Result<Arc<Membership>> {
-        let before = self.membership_read(account, id)?;
-        let state = change.state.unwrap_or(before.state);
-        let token = change.ref_token.unwrap_or_else(|| before.row.ref_token.clone());
-        if token != before.row.ref_token {
-            check_token(&token)?;
-        }
-        let mut data = before.data();
-        for (key, value) in change.data {
-            if value.is_null() {
-                data.remove(&key);
-            } else {
-                data.insert(key, value);
-            }
-        }
-        let data = Value::Object(data).to_string();
-        if (state, &token, &data) == (before.state, &before.row.ref_token, &before.row.data) {
-            return Ok(before);
-        }
         let now = self.clock.now();
-        let barred = state.is_barred();
-        let mark = (barred != before.is_barred_at(now)).then(|| self.mark_from(account, now));
-        let told = changed(&self.directory(), &before, state, &token);
         let app = Arc::clone(self);
         let update = async move |tx: &Tx<'_>| {
             Mark::begin(tx).await?;
-            if !membership_update(tx, account.0, id.0, state.name(), &token, &data).await? {
-                return Ok(None);
-            }
-            if let Some(mark) = mark {
-                membership_status_put(tx, id.0, now.0, barred).await?;
-                mark.set(tx).await?;
-            }
-            Ok(Some(announce(tx, &app, std::slice::from_ref(&told), now).await?))
+            app.refresh_in(tx).await?;
+            patch(tx, &app, (account, id), &change, now).await
         };
         let delivers = self.store.money.write(update).await?;
         self.refresh_committed().await;
-        let delivers = delivers.ok_or_else(|| Error::invalid("ref_token", "has already been taken"))?;
-        if delivers {
+        if delivers? {
             self.outbox.ring();
         }
         self.membership_read(account, id)
     }
+}
+
+/// Does it, as the directory stands: to be refreshed in this transaction, behind the lock of dated changes. Gives whether there is
+/// something to deliver.
+async fn patch(
+    tx: &Tx<'_>,
+    app: &App,
+    (account, id): (AccountId, MembershipId),
+    change: &MembershipChange,
+    now: Instant,
+) -> StoreResult<Result<bool>> {
+    let before = match app.membership_read(account, id) {
+        Ok(before) => before,
+        Err(unknown) => return Ok(Err(unknown)),
+    };
+    let state = change.state.unwrap_or(before.state);
+    let token = change.ref_token.as_ref().unwrap_or(&before.row.ref_token);
+    if *token != before.row.ref_token
+        && let Err(refused) = check_token(token)
+    {
+        return Ok(Err(refused));
+    }
+    let mut data = before.data();
+    for (key, value) in &change.data {
+        if value.is_null() {
+            data.remove(key);
+        } else {
+            data.insert(key.clone(), value.clone());
+        }
+    }
+    let data = Value::Object(data).to_string();
+    if (state, token, &data) == (before.state, &before.row.ref_token, &before.row.data) {
+        return Ok(Ok(false));
+    }
+    if !membership_update(tx, account.0, id.0, state.name(), token, &data).await? {
+        return Ok(Err(Error::invalid("ref_token", "has already been taken")));
+    }
+    let barred = state.is_barred();
+    if barred != before.is_barred_at(now) {
+        membership_status_put(tx, id.0, now.0, barred).await?;
+        app.mark_from(account, now).set(tx).await?;
+    }
+    if state != before.state {
+        look_at_member(tx, app, &before, state).await?;
+    }
+    let told = changed(&app.directory(), &before, state, token);
+    Ok(Ok(announce(tx, app, &[told], now).await?))
 }
 
 /// A membership that was changed: under `updated`, and under the name of a new state.

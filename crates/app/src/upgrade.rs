@@ -1,6 +1,6 @@
 //! Members that have brought what their campaign asks move on to the campaign that it names (`upgrade_details`).
 //!
-//! Whatever may have changed a member's figures puts a mark in its own transaction (a settlement, a change of the campaign);
+//! Whatever may let a member move on puts a mark in its own transaction (a settlement, a change of the campaign or of the member);
 //! a round here looks at the figures that the member's `stats` show, and takes the mark away in the transaction that moves it.
 //! Leaves the move to `membership::transfer`. Invariant: a membership moves on once, whatever node looks, and however often: it
 //! keeps when it did, and who is put back by hand stays.
@@ -8,7 +8,7 @@
 use crate::announce::announce;
 use crate::app::App;
 use crate::campaign::Upgrade;
-use crate::directory::Directory;
+use crate::directory::{Directory, Program};
 use crate::error::{Error, Result};
 use crate::membership::transfer::{Transfer, transfer};
 use crate::membership::{MemberState, Membership};
@@ -48,7 +48,7 @@ pub(crate) async fn look_at(tx: &Tx<'_>, app: &App, concerned: &Concerned, mark:
     let mut checks = Vec::new();
     for (program, partner) in concerned {
         let asks = || {
-            let asking = directory.programs_of_all_accounts().find(|known| known.id == *program);
+            let asking = directory.program_of_any_account(*program);
             asking.filter(|known| Upgrade::of(&known.settings.campaign).is_some()).map(|known| known.account)
         };
         let account = match directory.membership_in(*program, *partner) {
@@ -60,6 +60,29 @@ pub(crate) async fn look_at(tx: &Tx<'_>, app: &App, concerned: &Concerned, mark:
             checks.push(UpgradeCheck { program_id: program.0, partner_id: partner.0, account_id: account.0, mark });
         }
     }
+    if checks.is_empty() { Ok(()) } else { upgrade_checks_put(tx, &checks).await }
+}
+
+/// Lets a member be looked at whose state changes to `state`: where it is accepted now, in its campaign; where it is barred no
+/// longer, in those that would have moved it here. Their marks went while it could not move.
+pub(crate) async fn look_at_member(tx: &Tx<'_>, app: &App, before: &Membership, state: MemberState) -> StoreResult<()> {
+    let (account, directory) = (before.account, app.directory());
+    let mark = app.next_id(app.clock.now());
+    let waits = |program: &Program| {
+        let upgrade = Upgrade::of(&program.settings.campaign);
+        upgrade.is_some_and(|upgrade| match program.id == before.program {
+            true => state == MemberState::Accepted,
+            false => upgrade.to == before.program && before.state.is_barred() && !state.is_barred(),
+        })
+    };
+    let waiting = directory.programs(account).filter(|program| waits(program));
+    let check = |program: &Arc<Program>| UpgradeCheck {
+        program_id: program.id.0,
+        partner_id: before.partner.0,
+        account_id: account.0,
+        mark,
+    };
+    let checks: Vec<_> = waiting.map(check).collect();
     if checks.is_empty() { Ok(()) } else { upgrade_checks_put(tx, &checks).await }
 }
 
@@ -151,10 +174,6 @@ impl App {
                 detail: Value::to_string(&detail),
             };
             audit_insert(tx, &[deed]).await?;
-            // Perhaps it has been in the next campaign before, and has brought enough there, too.
-            let (program_id, partner_id, account_id) = (to.0, partner.0, account.0);
-            let next = UpgradeCheck { program_id, partner_id, account_id, mark: app.next_id(now) };
-            upgrade_checks_put(tx, &[next]).await?;
             Ok(Some(announce(tx, &app, &done.told, now).await?))
         };
         let delivers = self.store.money.write(write).await?;

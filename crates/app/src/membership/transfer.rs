@@ -9,6 +9,7 @@ use crate::announce::Told;
 use crate::app::App;
 use crate::campaign::is_archived;
 use crate::error::Error;
+use crate::upgrade::look_at_member;
 use headwater_domain::ids::{AccountId, MembershipId, PartnerId, ProgramId};
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Result as StoreResult, Tx};
@@ -85,6 +86,10 @@ pub(crate) async fn transfer(
     data.extend(note);
     put(tx, &there, accepted, token, &there.row.data).await?;
     put(tx, left, MemberState::Inactive, left_token, &Value::Object(data).to_string()).await?;
+    if known.is_none_or(|known| known.state != accepted) {
+        // It may have brought there before what the other campaign asks.
+        look_at_member(tx, app, &there, accepted).await?;
+    }
     let mut told = Vec::new();
     if known.is_none() {
         let mut new = there.clone();

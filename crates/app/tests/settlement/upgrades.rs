@@ -5,7 +5,7 @@ use crate::fixture::{CPA, Fixture, fixture_with, node};
 use headwater_app::audit::DeedFilter;
 use headwater_app::campaign::is_archived;
 use headwater_app::ingest::{FactRecord, Record};
-use headwater_app::membership::{MemberState, Membership};
+use headwater_app::membership::{MemberState, Membership, MembershipChange};
 use headwater_domain::fact::FactBody;
 use headwater_domain::ids::ProgramId;
 use headwater_domain::money::Decimal;
@@ -20,6 +20,8 @@ on_both_stores! {
     revenue_counts_without_what_was_given_back,
     who_has_enough_already_moves_when_the_campaign_says_so,
     who_is_barred_there_stays,
+    who_has_enough_moves_once_it_is_let_in,
+    who_is_let_in_again_there_moves,
 }
 
 fn sale(customer: &str, key: &str, dollars: i64) -> Record {
@@ -127,6 +129,35 @@ async fn who_is_barred_there_stays(store: TestStore) {
     assert_eq!(state(&fixture, gold), Some(MemberState::Blocked));
 }
 
+async fn becomes(fixture: &Fixture, program: ProgramId, state: MemberState) {
+    let change = MembershipChange { state: Some(state), ..MembershipChange::default() };
+    let id = member(fixture, program).expect("a member").id;
+    fixture.app.membership_patch(fixture.account, id, change).await.expect("patches");
+}
+
+async fn who_has_enough_moves_once_it_is_let_in(store: TestStore) {
+    let fixture = fixture_with(store, CPA).await;
+    let gold = next_campaign(&fixture).await;
+    asks(&fixture, gold, 1, "customers").await;
+    becomes(&fixture, fixture.program, MemberState::Pending).await;
+    fixture.push(vec![account(customer(&fixture, "c1")), sale("c1", "s1", 100)]).await;
+    assert_eq!((look(&fixture).await, state(&fixture, gold)), (0, None), "it waits to be let in");
+    becomes(&fixture, fixture.program, MemberState::Accepted).await;
+    assert_eq!((look(&fixture).await, state(&fixture, gold)), (1, Some(MemberState::Accepted)));
+}
+
+async fn who_is_let_in_again_there_moves(store: TestStore) {
+    let fixture = fixture_with(store, CPA).await;
+    let gold = next_campaign(&fixture).await;
+    let barred = fixture.app.membership_create(fixture.account, gold, fixture.partner, MemberState::Blocked).await;
+    barred.expect("makes");
+    asks(&fixture, gold, 1, "customers").await;
+    fixture.push(vec![account(customer(&fixture, "c1")), sale("c1", "s1", 100)]).await;
+    assert_eq!(look(&fixture).await, 0, "it is barred there");
+    becomes(&fixture, gold, MemberState::Inactive).await;
+    assert_eq!((look(&fixture).await, state(&fixture, gold)), (1, Some(MemberState::Accepted)));
+}
+
 fn stop(error: &str) {
     panic!("the store stopped: {error}");
 }
@@ -143,4 +174,21 @@ async fn two_nodes_that_look_at_once_move_it_once() {
     assert_eq!(one.expect("looks") + two.expect("looks"), 1);
     fixture.app.refresh().await.expect("refreshes");
     assert_eq!((deeds(&fixture).await.len(), state(&fixture, gold)), (1, Some(MemberState::Accepted)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_by_a_node_that_has_not_seen_the_move_does_not_undo_it() {
+    let fixture = fixture_with(postgres().await, CPA).await;
+    let gold = next_campaign(&fixture).await;
+    fixture.push(vec![account(customer(&fixture, "c1")), sale("c1", "s1", 100)]).await;
+    asks(&fixture, gold, 1, "customers").await;
+    let other = node(Store::open(&fixture.store.place, stop).await.expect("opens")).await;
+    let left = member(&fixture, fixture.program).expect("a member").id;
+    assert_eq!(look(&fixture).await, 1);
+
+    let data = serde_json::Map::from_iter([("coupon".to_owned(), "NORTH".into())]);
+    let change = MembershipChange { data, ..MembershipChange::default() };
+    let after = other.membership_patch(fixture.account, left, change).await.expect("patches");
+    assert_eq!((after.state, after.data()["coupon"].as_str()), (MemberState::Inactive, Some("NORTH")));
+    assert_eq!(after.data()["upgraded"]["campaign_id"], gold.0, "it does not move twice");
 }
