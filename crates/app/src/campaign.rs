@@ -99,26 +99,23 @@ impl App {
         }
         own_currency(&Settings::default().currency, asked)?;
         upgrade::check(self, account, None, asked)?;
-        let (mut fields, _) = fields_of(&Map::new(), asked)?;
+        let (mut fields, said) = fields_of(asked)?;
         self.lists_check(account, &Map::new(), asked).await?;
         // What cannot be paid is refused before anything is made.
-        let mut campaign = fields.get("campaign").and_then(Value::as_object).cloned().unwrap_or_default();
+        let mut campaign = merged(&Map::new(), &said);
         let rewards = self.rewards_of(account, &campaign, None).await?;
         let terms = terms(&rewards);
         let made = make(&terms, currency_of(&Settings::default().currency)?);
         made.map_err(|refused| of_lists(&rewards, refused.into()))?;
-        let begun = attempt.as_ref().and_then(|attempt| self.campaign_begun(account, attempt));
-        let program = match begun {
-            Some(program) if program.settings.plan.as_deref() == Some(&plan_name(program.id)) => return Ok(program),
-            Some(program) => program,
-            None => {
-                if let Some(attempt) = attempt {
-                    campaign.insert(ATTEMPT.into(), attempt.into());
-                    fields.insert("campaign".into(), Value::Object(campaign));
-                }
-                self.program_create(account, &fields, Keep::nothing()).await.map_err(renamed)?
-            }
-        };
+        if let Some(attempt) = attempt.clone() {
+            campaign.insert(ATTEMPT.into(), attempt.into());
+        }
+        fields.insert("campaign".into(), Value::Object(campaign));
+        let begun = move |app: &App| app.campaign_begun(account, attempt.as_ref()?);
+        let program = self.program_create_unless(account, &fields, Keep::nothing(), begun).await.map_err(renamed)?;
+        if program.settings.plan.as_deref() == Some(&plan_name(program.id)) {
+            return Ok(program);
+        }
         if LISTS.iter().any(|(list, _)| program.settings.campaign.get(*list).is_some_and(|list| *list != json!([]))) {
             self.campaign_plan_save(account, program.id).await?;
         }
@@ -126,11 +123,12 @@ impl App {
     }
 
     /// The program that an attempt made before it was cut short.
-    fn campaign_begun(&self, account: AccountId, attempt: &str) -> Option<Arc<Program>> {
+    fn campaign_begun(&self, account: AccountId, attempt: &str) -> Option<ProgramId> {
         let since = self.clock.now().plus_seconds(-ATTEMPT_SECONDS).0;
         let directory = self.directory();
         let mut own = directory.programs(account).filter(|program| program.row.created_at >= since);
-        own.find(|program| program.settings.campaign.get(ATTEMPT).and_then(Value::as_str) == Some(attempt)).cloned()
+        let is_its = |program: &&Arc<Program>| program.settings.campaign.get(ATTEMPT).is_some_and(|of| of == attempt);
+        own.find(is_its).map(|program| program.id)
     }
 
     /// Changes what is given; new lists are a new version of the plan, in force at once.
@@ -143,14 +141,14 @@ impl App {
         let before = self.campaign_read(account, id)?;
         stays(&before, asked)?;
         upgrade::check(self, account, Some(id), asked)?;
-        let (fields, changes_lists) = fields_of(&before.settings.campaign, asked)?;
+        let (fields, said) = fields_of(asked)?;
+        let changes_lists = LISTS.iter().any(|(list, _)| said.contains_key(*list));
         if changes_lists {
             self.lists_check(account, &before.settings.campaign, asked).await?;
-            let campaign = fields.get("campaign").and_then(Value::as_object).cloned().unwrap_or_default();
-            let rewards = self.rewards_of(account, &campaign, None).await?;
+            let rewards = self.rewards_of(account, &merged(&before.settings.campaign, &said), None).await?;
             self.plan_of(&before, &rewards).map_err(|failure| of_lists(&rewards, failure))?;
         }
-        self.program_patch(account, id, &fields).await.map_err(renamed)?;
+        self.program_patch_saying(account, id, &fields, &said).await.map_err(renamed)?;
         if changes_lists {
             self.campaign_plan_save(account, id).await?;
         }
@@ -159,15 +157,13 @@ impl App {
 
     /// Takes a campaign off the lists. Its members, customers and books stay: nothing that money points to goes.
     pub async fn campaign_archive(self: &Arc<Self>, account: AccountId, id: ProgramId) -> Result<Arc<Program>, Error> {
-        let before = self.campaign_read(account, id)?;
+        self.campaign_read(account, id)?;
         if self.campaign_list(account).len() == 1 {
             let message = "The only campaign of an account cannot be deleted.".into();
             return Err(Error::Conflict { code: "last_campaign", param: None, message });
         }
-        let mut campaign = before.settings.campaign.clone();
-        campaign.insert(ARCHIVED.into(), self.clock.now().iso8601().into());
-        let fields = Map::from_iter([("campaign".to_owned(), Value::Object(campaign))]);
-        self.program_patch(account, id, &fields).await
+        let said = Map::from_iter([(ARCHIVED.to_owned(), self.clock.now().iso8601().into())]);
+        self.program_patch_saying(account, id, &Map::new(), &said).await
     }
 
     /// The plan that the campaign's lists make, perhaps with a reward as it is to become; nothing is written.
@@ -188,21 +184,32 @@ impl App {
         account: AccountId,
         id: ProgramId,
     ) -> Result<(), RewardFailure> {
-        let program = self.program_read(account, id)?;
-        let plan = self.campaign_plan(account, id, None).await?;
+        loop {
+            let program = self.program_read(account, id)?;
+            self.plan_of_lists_save(&program).await?;
+            self.refresh().await?;
+            // Another request may have changed a list meanwhile, and saved before this one the plan with both changes.
+            let (before, now) = (&program.settings.campaign, &self.program_read(account, id)?.settings.campaign);
+            if LISTS.iter().all(|(list, _)| before.get(*list) == now.get(*list)) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn plan_of_lists_save(self: &Arc<Self>, program: &Program) -> Result<(), RewardFailure> {
+        let (account, id) = (program.account, program.id);
+        let rewards = self.rewards_of(account, &program.settings.campaign, None).await?;
+        let plan = self.plan_of(program, &rewards)?;
         let name = plan_name(id);
-        if program.settings.plan.as_deref() != Some(&name) {
-            self.history_copy(account, &program, &name).await?;
+        let has_own = program.settings.plan.as_deref() == Some(&name);
+        if !has_own {
+            self.history_copy(account, program, &name).await?;
         }
         self.version_save(account, plan.document, self.clock.now()).await?;
-        let mut campaign = program.settings.campaign.clone();
-        campaign.insert(HAS_TIERS.into(), plan.has_tiers.into());
-        let fields =
-            Map::from_iter([("plan".to_owned(), name.into()), ("campaign".to_owned(), Value::Object(campaign))]);
-        if program.settings.plan.as_deref() != fields["plan"].as_str()
-            || program.settings.campaign.get(HAS_TIERS) != fields["campaign"].get(HAS_TIERS)
-        {
-            self.program_patch(account, id, &fields).await?;
+        let said = Map::from_iter([(HAS_TIERS.to_owned(), plan.has_tiers.into())]);
+        if !has_own || program.settings.campaign.get(HAS_TIERS) != said.get(HAS_TIERS) {
+            let fields = Map::from_iter([("plan".to_owned(), name.into())]);
+            self.program_patch_saying(account, id, &fields, &said).await?;
         }
         Ok(())
     }
@@ -413,14 +420,23 @@ fn own_currency(own: &str, asked: &Map<String, Value>) -> Result<(), RewardFailu
     }
 }
 
-/// The fields of the program, and whether the lists change.
-fn fields_of(
-    before: &Map<String, Value>,
-    asked: &Map<String, Value>,
-) -> Result<(Map<String, Value>, bool), RewardFailure> {
-    let given = |name: &str| asked.get(name).filter(|value| !value.is_null());
-    let mut fields = Map::new();
+/// What a campaign says, with what a request says of it: `null` clears a key.
+pub(crate) fn merged(before: &Map<String, Value>, said: &Map<String, Value>) -> Map<String, Value> {
     let mut campaign = before.clone();
+    for (name, value) in said {
+        if value.is_null() {
+            campaign.remove(name);
+        } else {
+            campaign.insert(name.clone(), value.clone());
+        }
+    }
+    campaign
+}
+
+/// The fields of the program, and what the campaign is to say beside what it says already, for [`merged`].
+fn fields_of(asked: &Map<String, Value>) -> Result<(Map<String, Value>, Map<String, Value>), RewardFailure> {
+    let given = |name: &str| asked.get(name).filter(|value| !value.is_null());
+    let (mut fields, mut campaign) = (Map::new(), Map::new());
     for (from, to) in [("name", "name"), ("landing_url", "site_url"), ("visitor_cookie_life", "window_days")] {
         if let Some(value) = given(from) {
             fields.insert(to.into(), value.clone());
@@ -430,7 +446,7 @@ fn fields_of(
         fields.insert("auto_approve".into(), value.clone());
     }
     if upgrade::is_ended(asked) {
-        campaign.remove(upgrade::UPGRADE);
+        campaign.insert(upgrade::UPGRADE.into(), Value::Null);
     } else if let Some(value) = given(upgrade::UPGRADE) {
         campaign.insert(upgrade::UPGRADE.into(), value.clone());
     }
@@ -460,10 +476,8 @@ fn fields_of(
         return Err(RewardFailure::cannot("links", "are not kept here: promoters make links of their own; send []"));
     }
     for name in KEPT {
-        match asked.get(name) {
-            Some(Value::Null) => drop(campaign.remove(name)),
-            Some(value) => drop(campaign.insert(name.into(), value.clone())),
-            None => {}
+        if let Some(value) = asked.get(name) {
+            campaign.insert(name.into(), value.clone());
         }
     }
     for (list, _) in LISTS {
@@ -473,9 +487,7 @@ fn fields_of(
             campaign.insert(list.into(), kept.unwrap_or_else(|| entries.clone()));
         }
     }
-    let changes_lists = LISTS.iter().any(|(list, _)| given(list).is_some());
-    fields.insert("campaign".into(), Value::Object(campaign));
-    Ok((fields, changes_lists))
+    Ok((fields, campaign))
 }
 
 fn is_parameter(text: &str) -> bool {

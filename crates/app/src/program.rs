@@ -3,7 +3,7 @@
 //! Invariant: what is stored parses as [`Settings`], and the plan that it names exists.
 
 use crate::app::App;
-use crate::campaign::Upgrade;
+use crate::campaign::{Upgrade, merged};
 use crate::directory::Program;
 use crate::error::{Error, Result};
 use crate::keep::Keep;
@@ -23,16 +23,33 @@ use std::sync::Arc;
 impl App {
     /// Creates a program: `name`, `site_url` and any settings.
     pub async fn program_create(
-        &self,
+        self: &Arc<Self>,
         account: AccountId,
         fields: &Map<String, Value>,
         keep: Keep<Program>,
     ) -> Result<Arc<Program>> {
+        self.program_create_unless(account, fields, keep, |_| None).await
+    }
+
+    /// The same, unless `made` finds the program when its turn has come, whichever node made it.
+    pub(crate) async fn program_create_unless(
+        self: &Arc<Self>,
+        account: AccountId,
+        fields: &Map<String, Value>,
+        keep: Keep<Program>,
+        made: impl Fn(&App) -> Option<ProgramId> + Send + Sync + 'static,
+    ) -> Result<Arc<Program>> {
         let name = text(fields, "name")?.ok_or_else(|| Error::invalid("name", "is required"))?;
         let site_url = text(fields, "site_url")?.ok_or_else(|| Error::invalid("site_url", "is required"))?;
-        let settings = self.settings(account, &Settings::default(), fields, &site_url)?;
+        let settings = stored(&self.settings(account, &Settings::default(), fields, &site_url)?);
         let now = self.clock.now().0;
+        let app = Arc::clone(self);
         let insert = async move |tx: &Tx<'_>| {
+            Mark::begin(tx).await?;
+            app.refresh_in(tx).await?;
+            if let Some(known) = made(&app) {
+                return Ok(known.0);
+            }
             let id = program_insert(tx, account.0, &name, &site_url, &settings, now).await?;
             let (name, site_url, settings) = (name.clone(), site_url.clone(), settings.clone());
             let row = ProgramRow {
@@ -60,23 +77,33 @@ impl App {
         id: ProgramId,
         fields: &Map<String, Value>,
     ) -> Result<Arc<Program>> {
+        self.program_patch_saying(account, id, fields, &Map::new()).await
+    }
+
+    /// The same, where the campaign also says something else beside what it says then (`campaign::merged`).
+    pub(crate) async fn program_patch_saying(
+        self: &Arc<Self>,
+        account: AccountId,
+        id: ProgramId,
+        fields: &Map<String, Value>,
+        said: &Map<String, Value>,
+    ) -> Result<Arc<Program>> {
         let reprices =
             ["plan", "time_zone", "auto_approve", "sources", "plan_of"].iter().any(|key| fields.contains_key(*key));
-        let asks_more = fields.get("campaign").and_then(Value::as_object).is_some_and(|c| Upgrade::of(c).is_some());
         let mark = self.next_id(self.clock.now());
-        let (app, fields) = (Arc::clone(self), fields.clone());
+        let (app, fields, said) = (Arc::clone(self), fields.clone(), said.clone());
         let update = async move |tx: &Tx<'_>| {
             Mark::begin(tx).await?;
             app.refresh_in(tx).await?;
-            let (name, site_url, settings) = match app.program_change(account, id, &fields) {
+            let (name, site_url, settings, asks_other) = match app.program_change(account, id, &fields, &said) {
                 Ok(change) => change,
                 Err(refused) => return Ok(Err(refused)),
             };
-            program_update(tx, account.0, id.0, &name, &site_url, &settings).await?;
+            program_update(tx, account.0, id.0, &name, &site_url, &stored(&settings)).await?;
             if reprices {
                 mark_program(tx, id.0, mark).await?;
             }
-            if asks_more {
+            if asks_other {
                 upgrade_checks_of_program(tx, account.0, id.0, mark).await?;
             }
             Ok(Ok(()))
@@ -86,18 +113,23 @@ impl App {
         self.program_read(account, id)
     }
 
-    /// The name, the site and the settings that a request makes of a program as it is now.
+    /// The name, the site and the settings that a request makes of a program as it is now, and whether its members are to be looked
+    /// at because it asks something else of them.
     fn program_change(
         &self,
         account: AccountId,
         id: ProgramId,
         fields: &Map<String, Value>,
-    ) -> Result<(String, String, String)> {
+        said: &Map<String, Value>,
+    ) -> Result<(String, String, Settings, bool)> {
         let before = self.program_read(account, id)?;
         let name = text(fields, "name")?.unwrap_or_else(|| before.row.name.clone());
         let site_url = text(fields, "site_url")?.unwrap_or_else(|| before.row.site_url.clone());
-        let settings = self.settings(account, &before.settings, fields, &site_url)?;
-        Ok((name, site_url, settings))
+        let mut settings = self.settings(account, &before.settings, fields, &site_url)?;
+        settings.campaign = merged(&settings.campaign, said);
+        let asks = Upgrade::of(&settings.campaign);
+        let asks_other = asks.is_some() && asks != Upgrade::of(&before.settings.campaign);
+        Ok((name, site_url, settings, asks_other))
     }
 
     /// A new token for inbound postbacks; the one before it opens nothing any more. The only time that its text is known.
@@ -119,7 +151,7 @@ impl App {
         before: &Settings,
         fields: &Map<String, Value>,
         site_url: &str,
-    ) -> Result<String> {
+    ) -> Result<Settings> {
         check_site_url(site_url).map_err(|message| Error::invalid("site_url", message))?;
         let known = before.to_json();
         let changes: Map<_, _> =
@@ -133,8 +165,12 @@ impl App {
         }
         let settings = before.with(&changes).map_err(|error| Error::invalid(error.key, error.message))?;
         self.plan_must_exist(account, settings.plan.as_deref())?;
-        Ok(Value::Object(settings.to_json()).to_string())
+        Ok(settings)
     }
+}
+
+fn stored(settings: &Settings) -> String {
+    Value::Object(settings.to_json()).to_string()
 }
 
 fn own((key, value): (&String, &Value)) -> (String, Value) {

@@ -10,6 +10,8 @@ use headwater_domain::fact::FactBody;
 use headwater_domain::ids::ProgramId;
 use headwater_domain::money::Decimal;
 use headwater_store::Store;
+use headwater_store::backend::Tx;
+use headwater_store::upgrade::upgrades_due;
 use headwater_testkit::database::{TestStore, postgres};
 use headwater_testkit::on_both_stores;
 use serde_json::{Value, json};
@@ -21,6 +23,7 @@ on_both_stores! {
     who_has_enough_already_moves_when_the_campaign_says_so,
     who_is_barred_there_stays,
     who_has_enough_moves_once_it_is_let_in,
+    a_change_of_a_colour_lets_nobody_be_looked_at,
     who_is_let_in_again_there_moves,
 }
 
@@ -146,6 +149,25 @@ async fn who_has_enough_moves_once_it_is_let_in(store: TestStore) {
     assert_eq!((look(&fixture).await, state(&fixture, gold)), (1, Some(MemberState::Accepted)));
 }
 
+async fn a_change_of_a_colour_lets_nobody_be_looked_at(store: TestStore) {
+    let fixture = fixture_with(store, CPA).await;
+    let gold = next_campaign(&fixture).await;
+    fixture.push(vec![account(customer(&fixture, "c1"))]).await;
+    let waiting = async || {
+        let read = async |tx: &Tx<'_>| upgrades_due(tx, i64::MAX, 10).await;
+        fixture.store.store.money.read(read).await.expect("reads").len()
+    };
+    asks(&fixture, gold, 5, "customers").await;
+    assert_eq!((waiting().await, look(&fixture).await, waiting().await), (1, 0, 0));
+    let colour = json!({"color": "#102030"});
+    let colour = colour.as_object().expect("an object");
+    fixture.app.campaign_patch(fixture.account, fixture.program, colour).await.expect("patches");
+    asks(&fixture, gold, 5, "customers").await;
+    assert_eq!(waiting().await, 0, "it asks what it asked");
+    asks(&fixture, gold, 4, "customers").await;
+    assert_eq!(waiting().await, 1);
+}
+
 async fn who_is_let_in_again_there_moves(store: TestStore) {
     let fixture = fixture_with(store, CPA).await;
     let gold = next_campaign(&fixture).await;
@@ -191,4 +213,28 @@ async fn a_change_by_a_node_that_has_not_seen_the_move_does_not_undo_it() {
     let after = other.membership_patch(fixture.account, left, change).await.expect("patches");
     assert_eq!((after.state, after.data()["coupon"].as_str()), (MemberState::Inactive, Some("NORTH")));
     assert_eq!(after.data()["upgraded"]["campaign_id"], gold.0, "it does not move twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_of_a_campaign_by_two_nodes_do_not_undo_each_other() {
+    let fixture = fixture_with(postgres().await, CPA).await;
+    let gold = next_campaign(&fixture).await;
+    let other = node(Store::open(&fixture.store.place, stop).await.expect("opens")).await;
+    asks(&fixture, gold, 5, "customers").await;
+    let colour = json!({"color": "#102030"});
+    let colour = colour.as_object().expect("an object");
+    let after = other.campaign_patch(fixture.account, fixture.program, colour).await.expect("patches");
+    let said = &after.settings.campaign;
+    assert_eq!((&said["color"], &said["upgrade_details"]["amount"]), (&"#102030".into(), &5.into()));
+
+    // An attempt that the other node made is found here, however short ago it was.
+    let asked = json!({"name": "Iron", "landing_url": "https://www.broker.example", "ref_token_param": "?fpr",
+        "visitor_cookie_life": 60});
+    let asked = asked.as_object().expect("an object");
+    let attempt = || Some("once-1".to_owned());
+    let (one, two) = tokio::join!(
+        other.campaign_create(fixture.account, asked, attempt()),
+        fixture.app.campaign_create(fixture.account, asked, attempt())
+    );
+    assert_eq!(one.expect("makes").id, two.expect("finds").id);
 }
