@@ -2,7 +2,9 @@
 //! revenue in the campaign. Each schema is a step, paid at the sale that reaches it (`reaching`, `docs/plans.md`).
 //!
 //! Pure. Nothing public says more of a target than its name, so what could be meant in two ways is refused with its field.
-//! Invariant: of all sales of a promoter one at most reaches a step, also where several things are to be reached.
+//! Invariant: while a step asks the same, one at most of all standing sales of a promoter reaches it, also where several things are
+//! to be reached. A step that is changed is another one: raised, it is paid again to who was paid before; lowered below what a
+//! promoter has by then, it is not paid to it.
 
 use super::{Result, RewardTerms, Schema, cannot, conditions, is_set, word, wrong};
 use headwater_domain::money::Currency;

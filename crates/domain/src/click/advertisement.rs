@@ -2,19 +2,17 @@
 //!
 //! Leaves what such a click is worth to the program. A parameter that is there without a value says nothing.
 
-/// The click ids that ad networks put into a link.
-const CLICK_IDS: [&str; 15] = [
+/// The click ids that ad networks put into links of advertisements alone. Those that a network also puts into what its users share
+/// (`fbclid`, `twclid`, `epik`) say nothing: with them it is the medium that tells.
+const CLICK_IDS: [&str; 12] = [
     "gclid",
     "gbraid",
     "wbraid",
     "dclid",
     "gad_source",
     "msclkid",
-    "fbclid",
     "ttclid",
     "li_fat_id",
-    "twclid",
-    "epik",
     "rdt_cid",
     "sccid",
     "qclid",
@@ -59,6 +57,9 @@ mod tests {
             (vec![("fpr", "p1c1"), ("gclid", "Cj0K")], None, true),
             (vec![("MSCLKID", "a")], None, true),
             (vec![("gclid", "")], None, false),
+            (vec![("fbclid", "IwAR0"), ("twclid", "2"), ("epik", "dj0")], None, false),
+            (vec![("fbclid", "IwAR0"), ("utm_medium", "social")], None, false),
+            (vec![("fbclid", "IwAR0"), ("utm_medium", "paid_social")], None, true),
             (vec![("utm_medium", "CPC")], None, true),
             (vec![("utm_medium", "email")], Some("cpc"), false),
             (vec![("utm_source", "google")], Some("paid_social"), true),
