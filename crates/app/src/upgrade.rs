@@ -133,8 +133,8 @@ impl App {
             };
             (upgrade, currency)
         };
-        let figures = self.sales_figures(account, Some(partner)).await?;
-        Ok(figures.get(&(partner, program)).is_some_and(|figures| upgrade.is_reached(figures, currency)))
+        let figures = self.sales_figures(account, program, partner).await?;
+        Ok(upgrade.is_reached(&figures, currency))
     }
 
     /// Moves a member on, unless its figures changed since they were looked at, or another node was first.

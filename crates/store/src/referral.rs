@@ -183,6 +183,18 @@ pub async fn referrals_bound(tx: &Tx<'_>, account_id: i64, partner_id: Option<i6
     tx.all(statement, &[&account_id, &partner_id]).await
 }
 
+/// The customers that a partner brought a program, and has now. Costs what these are, however many the account has.
+pub async fn referrals_of_member(tx: &Tx<'_>, program_id: i64, partner_id: i64) -> Result<Vec<BoughtRow>> {
+    // `bound` has every person that was ever bound to a partner; a `CROSS JOIN` keeps SQLite from starting elsewhere.
+    let statement = sql!(
+        "SELECT c.id, c.program_id, b.partner_id FROM bound b CROSS JOIN customer c JOIN person p ON p.id = c.person_id \
+         WHERE b.program_id = $1 AND b.partner_id = $2 AND c.person_id = b.person_id AND c.program_id = $1 AND NOT c.is_placeholder \
+         AND p.email_key NOT LIKE ' erased:%' AND (SELECT a.partner_id FROM attribution a WHERE a.person_id = c.person_id \
+         AND a.customer_id = c.id ORDER BY a.from_at DESC LIMIT 1) = $2"
+    );
+    tx.all(statement, &[&program_id, &partner_id]).await
+}
+
 record! {
     /// A suspicion that some customer of a partner is under.
     pub struct SuspicionRow { partner_id: i64, program_id: i64, fraud_check: String }

@@ -1,11 +1,13 @@
 //! A member that has brought what its campaign asks moves on to the next one: once, whichever node looks, with its token.
 
 use crate::brokers::{account, customer, deposit, fact, usd};
-use crate::fixture::{CPA, Fixture, fixture_with, node};
+use crate::fixture::{CPA, Fixture, NOW, fixture_with, node};
 use headwater_app::audit::DeedFilter;
 use headwater_app::campaign::is_archived;
 use headwater_app::ingest::{FactRecord, Record};
+use headwater_app::keep::Keep;
 use headwater_app::membership::{MemberState, Membership, MembershipChange};
+use headwater_app::partner::PartnerRequest;
 use headwater_domain::fact::FactBody;
 use headwater_domain::ids::ProgramId;
 use headwater_domain::money::Decimal;
@@ -20,6 +22,7 @@ use std::sync::Arc;
 on_both_stores! {
     who_brings_enough_moves_on_once_with_its_token,
     revenue_counts_without_what_was_given_back,
+    a_customer_counts_for_whose_it_is_now,
     who_has_enough_already_moves_when_the_campaign_says_so,
     who_is_barred_there_stays,
     who_has_enough_moves_once_it_is_let_in,
@@ -108,6 +111,20 @@ async fn revenue_counts_without_what_was_given_back(store: TestStore) {
     assert_eq!((look(&fixture).await, state(&fixture, gold)), (0, None), "99.00 of 100.00");
     fixture.push(vec![sale("c1", "s2", 1)]).await;
     assert_eq!((look(&fixture).await, state(&fixture, gold)), (1, Some(MemberState::Accepted)));
+}
+
+async fn a_customer_counts_for_whose_it_is_now(store: TestStore) {
+    let fixture = fixture_with(store, CPA).await;
+    let gold = next_campaign(&fixture).await;
+    let asked = PartnerRequest { id: Some("ib2".into()), name: Some("Two".into()), ..PartnerRequest::default() };
+    let second = fixture.app.partner_create(fixture.account, asked, Keep::nothing()).await.expect("creates").id;
+    fixture.push(vec![account(customer(&fixture, "c1")), sale("c1", "s1", 100)]).await;
+    let id = fixture.app.customer_named(fixture.account, "c1").await.expect("known");
+    fixture.app.customer_attribute(fixture.account, id, "ib2", Some(NOW), "wrong link").await.expect("moves");
+    asks(&fixture, gold, 1, "customers").await;
+    assert_eq!((look(&fixture).await, state(&fixture, gold)), (1, None), "it is the first one's no more");
+    let moved = fixture.app.membership_of(fixture.account, gold, second).expect("moved");
+    assert_eq!(moved.state, MemberState::Accepted);
 }
 
 async fn who_has_enough_already_moves_when_the_campaign_says_so(store: TestStore) {
