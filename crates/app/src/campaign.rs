@@ -420,6 +420,9 @@ fn own_currency(own: &str, asked: &Map<String, Value>) -> Result<(), RewardFailu
     }
 }
 
+/// What a request says by its fields' names.
+type Said = Map<String, Value>;
+
 /// What a campaign says, with what a request says of it: `null` clears a key.
 pub(crate) fn merged(before: &Map<String, Value>, said: &Map<String, Value>) -> Map<String, Value> {
     let mut campaign = before.clone();
@@ -434,7 +437,7 @@ pub(crate) fn merged(before: &Map<String, Value>, said: &Map<String, Value>) -> 
 }
 
 /// The fields of the program, and what the campaign is to say beside what it says already, for [`merged`].
-fn fields_of(asked: &Map<String, Value>) -> Result<(Map<String, Value>, Map<String, Value>), RewardFailure> {
+fn fields_of(asked: &Said) -> Result<(Said, Said), RewardFailure> {
     let given = |name: &str| asked.get(name).filter(|value| !value.is_null());
     let (mut fields, mut campaign) = (Map::new(), Map::new());
     for (from, to) in [("name", "name"), ("landing_url", "site_url"), ("visitor_cookie_life", "window_days")] {

@@ -70,9 +70,12 @@ pub(crate) async fn look_at_member(tx: &Tx<'_>, app: &App, before: &Membership, 
     let mark = app.next_id(app.clock.now());
     let waits = |program: &Program| {
         let upgrade = Upgrade::of(&program.settings.campaign);
-        upgrade.is_some_and(|upgrade| match program.id == before.program {
-            true => state == MemberState::Accepted,
-            false => upgrade.to == before.program && before.state.is_barred() && !state.is_barred(),
+        upgrade.is_some_and(|upgrade| {
+            if program.id == before.program {
+                state == MemberState::Accepted
+            } else {
+                upgrade.to == before.program && before.state.is_barred() && !state.is_barred()
+            }
         })
     };
     let waiting = directory.programs(account).filter(|program| waits(program));
