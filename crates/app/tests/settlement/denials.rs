@@ -273,10 +273,10 @@ async fn nobody_is_paid_more_than_the_facts_say(store: TestStore) {
             // A refund that is more than its sale is held.
             let back = if backs[number] <= prices[number] { backs[number] } else { 0 };
             let worth = (prices[number] - back) * 100_000;
-            let story: Vec<_> = rows.iter().filter(|row| sale_of[&row.id] == number).collect();
+            let lives: Vec<_> = rows.iter().filter(|row| sale_of[&row.id] == number).collect();
             assert!(
                 paid[number] <= worth,
-                "HEADWATER_DENIALS_SEED={seed}, step {step}: sale {number} is worth {worth}: {story:?}"
+                "HEADWATER_DENIALS_SEED={seed}, step {step}: sale {number} is worth {worth}: {lives:?}"
             );
         }
     }
