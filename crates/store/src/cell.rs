@@ -4,6 +4,7 @@
 //! what the facts do not take from it. Who decides is told so by `app`; here the statement holds it once more.
 
 use crate::backend::{Error, Result, Tx};
+use crate::person_state::PersonOf;
 use crate::settlement::Number;
 use crate::{batch, batch_sql, record};
 
@@ -16,27 +17,47 @@ record! {
 }
 batch! {
     /// A posting of an account.
-    pub(crate) struct PostingOf { account_id: i64 = "int8", id: i64 = "int8" }
+    pub struct PostingOf { account_id: i64 = "int8", id: i64 = "int8" }
+}
+batch! {
+    /// A cell of an account by its owner: a person, or a program by its number, negated.
+    pub struct CellOf { account_id: i64 = "int8", owner_id: i64 = "int8", cell: String = "text" }
 }
 batch! {
     /// By how much more of a cell is denied.
     struct CellDenied { person_id: i64 = "int8", cell: String = "text", change: i64 = "int8" }
 }
 
-/// Who has cells in which something was denied, and which.
-pub async fn cells_denied(tx: &Tx<'_>, owners: &[Number]) -> Result<Vec<(i64, String)>> {
+/// Which of these persons have cells in which something was denied, and which cells.
+pub async fn cells_denied(tx: &Tx<'_>, persons: &[PersonOf]) -> Result<Vec<(i64, String)>> {
     let statement = batch_sql!(
-        Number,
+        PersonOf,
         0,
         "SELECT DISTINCT m.person_id, m.cell FROM {batch} CROSS JOIN commission m \
-         WHERE m.person_id = batch.id AND m.status = 'denied'"
+         WHERE m.person_id = batch.id AND m.account_id = batch.account_id AND m.status = 'denied'"
     );
-    tx.batch_all(statement, &[], owners).await
+    tx.batch_all(statement, &[], persons).await
+}
+
+/// In which of these cells something was denied.
+pub async fn cells_denied_among(tx: &Tx<'_>, cells: &[CellOf]) -> Result<Vec<(i64, String)>> {
+    let statement = batch_sql!(
+        CellOf,
+        0,
+        "SELECT DISTINCT m.person_id, m.cell FROM {batch} CROSS JOIN commission m WHERE m.person_id = batch.owner_id \
+         AND m.cell = batch.cell AND m.account_id = batch.account_id AND m.status = 'denied'"
+    );
+    tx.batch_all(statement, &[], cells).await
 }
 
 /// The last commissions of the cells that these are in, of which it has to be asked whether they can be denied, or else
 /// approved. What was made by hand is in no cell.
-pub async fn cells_last(tx: &Tx<'_>, account_id: i64, commissions: &[Number], is_denial: bool) -> Result<Vec<Number>> {
+pub async fn cells_last(
+    tx: &Tx<'_>,
+    account_id: i64,
+    commissions: &[Number],
+    is_denial: bool,
+) -> Result<Vec<PostingOf>> {
     let statement = batch_sql!(
         Number,
         2,
@@ -45,19 +66,20 @@ pub async fn cells_last(tx: &Tx<'_>, account_id: i64, commissions: &[Number], is
          AND CASE WHEN CAST($2 AS BOOLEAN) THEN m.amount > 0 ELSE m.amount < 0 OR m.status = 'denied' END"
     );
     let last: Vec<(i64,)> = tx.batch_all(statement, &[&account_id, &is_denial], commissions).await?;
-    Ok(last.into_iter().map(|(id,)| Number { id }).collect())
+    Ok(last.into_iter().map(|(id,)| PostingOf { account_id, id }).collect())
 }
 
 /// All commissions of the cells of which these are the last, the oldest first.
-pub async fn cell_shares(tx: &Tx<'_>, last: &[Number]) -> Result<Vec<CellShare>> {
+pub async fn cell_shares(tx: &Tx<'_>, last: &[PostingOf]) -> Result<Vec<CellShare>> {
     // Every commission of a cell is reached from its last one, each by what it corrects.
     let statement = batch_sql!(
-        Number,
+        PostingOf,
         0,
-        "WITH RECURSIVE chain (id) AS (SELECT id FROM {batch} UNION SELECT c.corrects FROM chain \
-         JOIN commission c ON c.id = chain.id WHERE c.corrects IS NOT NULL) \
+        "WITH RECURSIVE chain (account_id, id) AS (SELECT account_id, id FROM {batch} UNION SELECT c.account_id, c.corrects \
+         FROM chain JOIN commission c ON c.id = chain.id AND c.account_id = chain.account_id WHERE c.corrects IS NOT NULL) \
          SELECT c.id, c.person_id, c.cell, c.amount, c.status, c.origins, COALESCE(f.of_sale, f.fact_key) FROM chain \
-         JOIN commission c ON c.id = chain.id LEFT JOIN fact f ON f.id = c.fact_id ORDER BY c.id"
+         JOIN commission c ON c.id = chain.id AND c.account_id = chain.account_id \
+         LEFT JOIN fact f ON f.id = c.fact_id AND f.account_id = c.account_id ORDER BY c.id"
     );
     tx.batch_all(statement, &[], last).await
 }

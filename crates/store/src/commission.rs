@@ -9,11 +9,11 @@ use crate::settlement::Number;
 use crate::{batch, batch_sql, record, sql};
 
 record! {
-    /// A posting; `explanation` is JSON. `has_issues`: nobody confirmed that the reward of its payout was delivered.
+    /// A posting; `explanation` is JSON.
     pub struct CommissionRow {
         id: i64, account_id: i64, program_id: i64, partner_id: Option<i64>, customer_id: Option<i64>, person_id: i64, rule: String, level: i64,
         status: String, unit: String, amount: i64, period: String, for_period: String, payable_at: i64, fact_id: i64, corrects: Option<i64>,
-        plan: String, plan_number: i64, explanation: String, created_at: i64, has_issues: bool,
+        plan: String, plan_number: i64, explanation: String, created_at: i64,
     }
 }
 
@@ -43,9 +43,7 @@ pub async fn commission_list(
 ) -> Result<Vec<CommissionRow>> {
     let statement = sql!(
         "SELECT id, account_id, program_id, partner_id, customer_id, person_id, rule, level, status, unit, amount, period, for_period, \
-         payable_at, fact_id, corrects, plan, plan_number, explanation, created_at, \
-         EXISTS (SELECT 1 FROM payout_item i JOIN payout o ON o.id = i.payout_id \
-         WHERE i.commission_id = commission.id AND i.live AND o.has_issues) FROM commission WHERE account_id = $1 \
+         payable_at, fact_id, corrects, plan, plan_number, explanation, created_at FROM commission WHERE account_id = $1 \
          AND (CAST($2 AS BIGINT) IS NULL OR partner_id = CAST($2 AS BIGINT)) \
          AND (CAST($3 AS BIGINT) IS NULL OR customer_id = CAST($3 AS BIGINT) OR person_id = CAST($3 AS BIGINT)) \
          AND (CAST($4 AS TEXT) IS NULL OR rule = CAST($4 AS TEXT)) \
@@ -79,9 +77,7 @@ pub async fn commission_list(
 pub async fn commission_by_id(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<Option<CommissionRow>> {
     let statement = sql!(
         "SELECT id, account_id, program_id, partner_id, customer_id, person_id, rule, level, status, unit, amount, period, for_period, \
-         payable_at, fact_id, corrects, plan, plan_number, explanation, created_at, \
-         EXISTS (SELECT 1 FROM payout_item i JOIN payout o ON o.id = i.payout_id \
-         WHERE i.commission_id = commission.id AND i.live AND o.has_issues) FROM commission WHERE account_id = $1 AND id = $2"
+         payable_at, fact_id, corrects, plan, plan_number, explanation, created_at FROM commission WHERE account_id = $1 AND id = $2"
     );
     tx.maybe(statement, &[&account_id, &id]).await
 }
@@ -92,9 +88,7 @@ pub async fn commissions_by_id(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> 
         Number,
         1,
         "SELECT id, account_id, program_id, partner_id, customer_id, person_id, rule, level, status, unit, amount, period, for_period, \
-         payable_at, fact_id, corrects, plan, plan_number, explanation, created_at, \
-         EXISTS (SELECT 1 FROM payout_item i JOIN payout o ON o.id = i.payout_id \
-         WHERE i.commission_id = commission.id AND i.live AND o.has_issues) FROM commission \
+         payable_at, fact_id, corrects, plan, plan_number, explanation, created_at FROM commission \
          WHERE account_id = $1 AND id IN (SELECT id FROM {batch}) ORDER BY id"
     );
     tx.batch_all(statement, &[&account_id], ids).await

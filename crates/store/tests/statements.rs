@@ -70,6 +70,6 @@ async fn what_is_read_of_persons_is_found_by_all_that_is_said_of_it() {
         assert!(further.clone().all(|step| step.contains("(rowid=?)")), "{steps:?}: {text}");
         tables.extend(text.split(" CROSS JOIN ").nth(1).and_then(|rest| rest.split(' ').next()).map(str::to_owned));
     }
-    let expected = ["attribution", "cell", "customer", "event", "fact", "held"];
+    let expected = ["attribution", "cell", "commission", "customer", "event", "fact", "held"];
     assert_eq!(tables, expected.map(str::to_owned).into(), "this looks at what it is about");
 }

@@ -54,10 +54,6 @@ impl Moves<'_> {
         let due = row.payable_at <= now.0;
         let is_final = finality == Finality::Final && stage != Stage::Pending;
         let with = if is_final { Vec::new() } else { self.may_be_decided(&row, verdict)? };
-        // What nobody sees any more cannot come back with another.
-        if with.iter().any(|id| self.commission(*id).is_none_or(|row| row.is_hidden)) {
-            return Err(refusal("given_up", "A posting that takes it back was deleted."));
-        }
         let act = match (verdict, stage, finality) {
             (Verdict::Approve, Stage::Pending, _) => Act::Approve { due },
             (Verdict::Deny, Stage::Pending, _) => Act::Deny,
@@ -85,7 +81,10 @@ impl Moves<'_> {
         self.act(row.id, act)?;
         let next = self.stage(row.id)?;
         self.deed("commission", row.id, next.status(), &json!({}));
-        self.tell(Told::commission_decided(row.account_id, row.program_id, row.id, stage, next));
+        // What was deleted was told to be gone, and stays out of sight.
+        if !row.is_hidden {
+            self.tell(Told::commission_decided(row.account_id, row.program_id, row.id, stage, next));
+        }
         self.reward(row.id)
     }
 

@@ -1,7 +1,7 @@
 //! Where commissions come from, so that what takes back finds what it takes back, and what was denied of a cell stays so.
 //!
 //! Leaves to `ledger::Shares` what that means. What every commission of a cell came from is read only for cells in which
-//! something was denied. Invariant: a fact whose commissions in such a cell are known is priced apart from all others.
+//! something was denied. Invariant: a record of a fact whose commissions in such a cell are known is priced apart from all others.
 
 use super::decide::Decision;
 use super::names::fact_key;
@@ -15,9 +15,10 @@ use headwater_domain::fact::{Fact, FactBody};
 use headwater_domain::ids::{FactId, PersonId, ProgramId};
 use headwater_domain::ledger::Origin;
 use headwater_store::backend::{Result, Tx};
-use headwater_store::cell::{cell_shares, cells_denied};
-use headwater_store::settlement::Number;
+use headwater_store::cell::{CellOf, PostingOf, cell_shares, cells_denied, cells_denied_among};
+use headwater_store::person_state::PersonOf;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Of more than this many at once it is not kept where a commission comes from: a whole history that is priced at once is
 /// denied or owed as one.
@@ -25,18 +26,27 @@ const ORIGINS_MAX: usize = 1000;
 
 /// Reads all commissions of the cells in which something was denied, of those that were read.
 pub(super) async fn read_shares(tx: &Tx<'_>, view: &mut View) -> Result<()> {
-    let persons = view.persons.values().filter(|person| !person.cells.posted.is_empty()).map(|person| person.id.0);
-    let programs = view.common_cells.iter().filter(|(_, cells)| !cells.posted.is_empty()).map(|(id, _)| -id.0);
-    let owners: Vec<Number> = persons.chain(programs).map(|id| Number { id }).collect();
-    if owners.is_empty() {
-        return Ok(());
-    }
-    let denied = cells_denied(tx, &owners).await?;
-    let last = denied.iter().filter_map(|(owner, cell)| {
-        let cells = cells_of(view, *owner)?;
-        cells.last_commissions.get(cell).map(|last| Number { id: last.0 })
+    let persons = view.persons.values().filter(|person| !person.cells.posted.is_empty());
+    let persons: Vec<_> = persons.map(|person| PersonOf { account_id: person.account.0, id: person.id.0 }).collect();
+    let mut denied = if persons.is_empty() { Vec::new() } else { cells_denied(tx, &persons).await? };
+    let directory = Arc::clone(&view.directory);
+    let account_of = |program| directory.program_of_any_account(program).map(|program| program.account.0);
+    let common = view.common_cells.iter().filter_map(|(program, cells)| Some((account_of(*program)?, program, cells)));
+    let common = common.flat_map(|(account_id, program, cells)| {
+        let owner_id = -program.0;
+        cells.posted.keys().map(move |cell| CellOf { account_id, owner_id, cell: cell.clone() })
     });
-    let last: Vec<Number> = last.collect();
+    let common: Vec<_> = common.collect();
+    if !common.is_empty() {
+        denied.extend(cells_denied_among(tx, &common).await?);
+    }
+    let mut last = Vec::new();
+    for (owner, cell) in denied {
+        let account_id = if owner < 0 { account_of(ProgramId(-owner)) } else { None };
+        let account_id = account_id.or_else(|| view.persons.get(&PersonId(owner)).map(|person| person.account.0));
+        let id = cells_of(view, owner).and_then(|cells| cells.last_commissions.get(&cell));
+        last.extend(account_id.zip(id).map(|(account_id, id)| PostingOf { account_id, id: id.0 }));
+    }
     if last.is_empty() {
         return Ok(());
     }
@@ -62,29 +72,45 @@ fn origin_of(fact: &Fact) -> Origin {
     }
 }
 
+/// What brought a posting, as far as taking back is concerned.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sources {
+    pub origins: Vec<Origin>,
+    /// Whether all of it is new: no refund, and no revision of what was known.
+    pub is_new: bool,
+}
+
 impl Decision<'_> {
-    /// Where a posting comes from: the facts that changed and count in its cell, else all that changed.
-    pub(super) fn origins(
+    /// Where a posting comes from: the facts that changed and count in its cell, else all that changed. `person_of` finds with
+    /// whom a fact stands.
+    pub(super) fn sources<'p>(
         &self,
-        person: Option<&PersonRecord>,
         posting: &Posting<'_>,
         changed: &[FactId],
-    ) -> Vec<Origin> {
+        person_of: impl Fn(FactId) -> Option<&'p PersonRecord>,
+    ) -> Sources {
         let brought = if posting.brought_by.is_empty() { changed } else { &posting.brought_by };
-        if brought.len() > ORIGINS_MAX {
-            return Vec::new();
+        if brought.is_empty() || brought.len() > ORIGINS_MAX {
+            return Sources::default();
         }
-        let origins: BTreeSet<Origin> = brought.iter().filter_map(|fact| self.origin(person, *fact)).collect();
-        origins.into_iter().collect()
+        let (mut origins, mut is_new) = (BTreeSet::new(), true);
+        for fact in brought {
+            let person = person_of(*fact);
+            let standing = person.and_then(|person| person.facts.get(person.place_of(*fact)?));
+            let first = person.and_then(|person| person.arrivals.get(fact)).map(|arrival| arrival.first);
+            let is_refund = standing.is_some_and(|fact| matches!(fact.body, FactBody::Refund { .. }));
+            is_new &= first == Some(*fact) && !is_refund;
+            origins.extend(standing.map(origin_of).or_else(|| self.origin_of_gone(*fact)));
+        }
+        Sources { origins: origins.into_iter().collect(), is_new }
     }
 
-    /// Of a fact that stands with this person or another one, or that was taken in by this settlement.
-    fn origin(&self, person: Option<&PersonRecord>, fact: FactId) -> Option<Origin> {
-        let persons = person.into_iter().chain(self.view.persons.values());
-        let mut standing = persons.filter_map(|person| person.facts.get(person.place_of(fact)?));
-        standing.next().map(origin_of).or_else(|| {
-            let row = self.view.outcome.facts.iter().rev().find(|row| row.id == fact.0)?;
-            Some(Origin::of(row.of_sale.as_ref().unwrap_or(&row.fact_key)))
+    /// Of a fact that left the person: for another one, or because a later record of the same request took its place.
+    fn origin_of_gone(&self, fact: FactId) -> Option<Origin> {
+        let fresh = self.view.outcome.facts.iter().rev().find(|row| row.id == fact.0);
+        fresh.map(|row| Origin::of(row.of_sale.as_ref().unwrap_or(&row.fact_key))).or_else(|| {
+            let mut standing = self.view.persons.values().filter_map(|person| person.facts.get(person.place_of(fact)?));
+            standing.next().map(origin_of)
         })
     }
 
@@ -102,11 +128,12 @@ impl Decision<'_> {
             _ => fact_key(record),
         };
         let Some(origin) = key.map(|key| Origin::of(&key)) else { return Ok(false) };
-        // A program that is priced as a whole is priced once for the whole batch.
-        let is_known = !self.directory.is_wide(program.id)
-            && self.view.persons.values().any(|person| person.cells.shares.values().any(|shares| shares.knows(origin)));
+        let of_persons = self.view.persons.values().map(|person| &person.cells);
+        let mut cells = of_persons.chain(self.view.common_cells.get(&program.id));
+        let is_known = cells.any(|cells| cells.shares.values().any(|shares| shares.knows(origin)));
         if is_known {
             self.price_now(ingest, program, touched)?;
+            self.price_programs()?;
         }
         Ok(is_known)
     }

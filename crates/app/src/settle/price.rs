@@ -5,6 +5,7 @@
 
 use super::decide::Decision;
 use super::load::unreadable;
+use super::origin::Sources;
 use super::part::partners_of;
 use super::view::{Cells, PersonRecord};
 use crate::directory::Program;
@@ -31,7 +32,7 @@ struct Evaluated {
 pub(super) struct Brought {
     pub event: Option<i64>,
     pub sold: Option<(Decimal, Currency)>,
-    pub origins: Vec<Origin>,
+    pub sources: Sources,
 }
 
 /// What was sold, given back or moved by this fact.
@@ -81,8 +82,9 @@ impl Decision<'_> {
         for posting in &priced.postings {
             let event = event.filter(|_| changed.contains(&posting.fact));
             let sold = sold(&person.facts, posting.fact);
-            let origins = self.origins(Some(person), posting, changed);
-            self.post(person.id, &mut person.cells, program, Brought { event, sold, origins }, posting)?;
+            let stands = |fact: FactId| person.arrivals.contains_key(&fact).then_some(&*person);
+            let sources = self.sources(posting, changed, stands);
+            self.post(person.id, &mut person.cells, program, Brought { event, sold, sources }, posting)?;
         }
         self.hold(person, &priced.held);
         self.view.priced.by_part += u64::from(person.part.is_some());
@@ -205,12 +207,15 @@ impl Decision<'_> {
         let open = Period::holding(posting.for_period.length, today).max(posting.for_period);
         let due = posting.payable_at <= self.now;
         let shares = cells.shares.get_mut(&posting.cell_text);
-        let before = shares.as_ref().map_or(Before::NOTHING, |shares| shares.before(&brought.origins));
+        let before = shares
+            .as_ref()
+            .map_or(Before::NOTHING, |shares| shares.before(&brought.sources.origins, brought.sources.is_new));
         let stage = Stage::posted(before.taken_from(posting.amount), approved, due);
         let denied_change = if stage == Stage::Denied { posting.amount } else { Decimal::ZERO };
-        let origins = Origin::to_stored(&brought.origins);
+        let origins = brought.sources.origins;
+        let stored_origins = Origin::to_stored(&origins);
         if let Some(shares) = shares {
-            shares.push(Share { id, amount: posting.amount, decided: stage.decided(), origins: brought.origins });
+            shares.push(Share { id, amount: posting.amount, decided: stage.decided(), origins });
         }
         let corrected = cells.last_commissions.insert(posting.cell_text.clone(), id);
         let after = posting.posted_before.checked_add(posting.amount).expect("both were rounded within range");
@@ -261,7 +266,7 @@ impl Decision<'_> {
             sale_amount: brought.sold.map(|(amount, _)| amount.0),
             sale_currency: brought.sold.map(|(_, currency)| currency.code().to_owned()),
             split: SplitPart::to_stored(&posting.split),
-            origins: Some(origins),
+            origins: Some(stored_origins),
         });
         let bookings = accrual(payee, posting.amount, stage).into_iter().map(|transfer| Booking {
             account_id: program.account.0,

@@ -40,6 +40,7 @@ impl Decision<'_> {
                 *answer = Some(self.record_fact(ingest, &program, fact, &mut touched));
                 if is_apart {
                     self.price_now(ingest, &program, &mut touched)?;
+                    self.price_programs()?;
                 }
             }
         }

@@ -102,8 +102,9 @@ impl Decision<'_> {
             let owner = owner(&posting.cell.scope, &person_of_customer, program.id);
             let mut cells = std::mem::take(self.cells(owner, program.id));
             let sold = self.view.persons.get(&owner).and_then(|person| sold(&person.facts, posting.fact));
-            let origins = self.origins(None, &posting, &dirty.changed);
-            let done = self.post(owner, &mut cells, program, Brought { event, sold, origins }, &posting);
+            let stands = |fact: FactId| self.view.persons.get(person_of_fact.get(&fact)?);
+            let sources = self.sources(&posting, &dirty.changed, stands);
+            let done = self.post(owner, &mut cells, program, Brought { event, sold, sources }, &posting);
             *self.cells(owner, program.id) = cells;
             done?;
         }

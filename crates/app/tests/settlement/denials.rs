@@ -22,6 +22,10 @@ on_both_stores! {
     what_came_at_once_is_taken_back_together,
     what_changes_in_one_request_is_priced_apart_where_something_was_denied,
     a_sale_that_was_denied_and_given_back_in_part_is_owed_for_the_rest,
+    nobody_is_paid_more_than_the_facts_say,
+    what_comes_again_is_as_denied_as_it_was,
+    what_waits_together_is_priced_apart_where_all_are_priced_together,
+    a_history_that_was_denied_as_one_takes_nothing_from_others,
 }
 
 const WAITING: &str = r#"{"name":"ib","currency":"USD","auto_approve":false,"rules":[
@@ -218,4 +222,98 @@ async fn a_sale_that_was_denied_and_given_back_in_part_is_owed_for_the_rest(stor
     let refused = act(&fixture, BatchAction::CommissionApprove, first).await;
     assert!(refused.len() == 1 && refused[0].contains("was taken back while it was denied"), "{refused:?}");
     check(&fixture, &[(10, "denied"), (10, "approved"), (-4, "denied"), (-6, "denied")]).await;
+}
+
+/// Sales that approve themselves are denied and approved again, change, are given back and come again.
+async fn nobody_is_paid_more_than_the_facts_say(store: TestStore) {
+    let fixture = with_customers(store, APPROVED).await;
+    let seed = u64::from(std::process::id()) ^ u64::from_le_bytes(headwater_app::secrets::random::<8>());
+    println!("HEADWATER_DENIALS_SEED={seed}");
+    let mut random = Random(seed);
+    let (mut prices, mut backs) = ([0; SALES], [0; SALES]);
+    let mut sale_of = BTreeMap::new();
+    for step in 0..STEPS {
+        let number = random.below(SALES);
+        let key = format!("s{number}");
+        let dollars = i64::try_from(random.below(20) + 1).expect("small") * 10;
+        let rows = posted(&fixture).await;
+        match random.below(6) {
+            0 | 1 => {
+                prices[number] = dollars;
+                fixture.push(vec![fact(sale("all", &key, dollars))]).await;
+            }
+            2 | 3 if prices[number] > 0 => {
+                backs[number] = dollars.min(prices[number]);
+                fixture.push(vec![fact(refund("all", &format!("{key}-back"), &key, backs[number]))]).await;
+            }
+            4 => {
+                // Nobody gives what was taken back to the partner all the same, nor approves what cannot be told.
+                let earns: Vec<i64> = rows.iter().filter(|row| row.amount > 0).map(|row| row.id).collect();
+                if !earns.is_empty() {
+                    act(&fixture, BatchAction::CommissionDeny, earns[random.below(earns.len())]).await;
+                }
+            }
+            _ => {
+                let denied: Vec<i64> = rows.iter().filter(|row| row.status == "denied").map(|row| row.id).collect();
+                if !denied.is_empty() {
+                    act(&fixture, BatchAction::CommissionApprove, denied[random.below(denied.len())]).await;
+                }
+            }
+        }
+        let rows = posted(&fixture).await;
+        for row in &rows {
+            sale_of.entry(row.id).or_insert(number);
+        }
+        let mut paid = [0; SALES];
+        for row in &rows {
+            let is_paid = row.status == "approved" || (row.status == "pending" && row.amount < 0);
+            paid[sale_of[&row.id]] += if is_paid { row.amount } else { 0 };
+        }
+        for number in 0..SALES {
+            // A refund that is more than its sale is held.
+            let back = if backs[number] <= prices[number] { backs[number] } else { 0 };
+            let worth = (prices[number] - back) * 100_000;
+            let lives: Vec<_> = rows.iter().filter(|row| sale_of[&row.id] == number).collect();
+            assert!(
+                paid[number] <= worth,
+                "HEADWATER_DENIALS_SEED={seed}, step {step}: sale {number} is worth {worth}: {lives:?}"
+            );
+        }
+    }
+}
+
+async fn what_comes_again_is_as_denied_as_it_was(store: TestStore) {
+    let fixture = with_customers(store, APPROVED).await;
+    fixture.push(vec![fact(sale("all", "s1", 100))]).await;
+    fixture.push(vec![fact(sale("all", "s2", 100))]).await;
+    let first = posted(&fixture).await[0].id;
+    assert_eq!(act(&fixture, BatchAction::CommissionDeny, first).await, [""; 0]);
+    for dollars in [0, 100, 80, 100, 150] {
+        fixture.push(vec![fact(sale("all", "s1", dollars))]).await;
+    }
+    let expected = [(-10, "denied"), (10, "denied"), (-2, "denied"), (2, "denied"), (5, "approved")];
+    check(&fixture, &[&[(10, "denied"), (10, "approved")], &expected[..]].concat()).await;
+}
+
+async fn what_waits_together_is_priced_apart_where_all_are_priced_together(store: TestStore) {
+    let fixture = with_customers(store, STEPPED).await;
+    fixture.push(vec![fact(sale("all", "s1", 100))]).await;
+    let first = posted(&fixture).await[0].id;
+    assert_eq!(act(&fixture, BatchAction::CommissionDeny, first).await, [""; 0]);
+    fixture
+        .push(vec![fact(sale("all", "s2", 200)), fact(refund("all", "r1", "s1", 100)), fact(sale("all", "s3", 50))])
+        .await;
+    check(&fixture, &[(10, "denied"), (20, "pending"), (-10, "denied"), (5, "pending")]).await;
+}
+
+/// So many facts at once that it is not kept where their commission comes from.
+async fn a_history_that_was_denied_as_one_takes_nothing_from_others(store: TestStore) {
+    let fixture = with_customers(store, APPROVED).await;
+    let history = (0..1001).map(|number| fact(sale("all", &format!("h{number}"), 10)));
+    fixture.push(history.collect()).await;
+    fixture.push(vec![fact(sale("all", "s1", 100))]).await;
+    let first = posted(&fixture).await[0].id;
+    assert_eq!(act(&fixture, BatchAction::CommissionDeny, first).await, [""; 0]);
+    fixture.push(vec![fact(refund("all", "r1", "h7", 10))]).await;
+    check(&fixture, &[(1001, "denied"), (10, "approved"), (-1, "pending")]).await;
 }

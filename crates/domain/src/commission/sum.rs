@@ -110,11 +110,17 @@ impl Cells {
 
     /// What the direct partner earned without a split is rounded with what is shared: the sum is what it alone would have been
     /// paid for all of it.
-    fn join_unshared(&mut self, level: &mut Level) -> Result<(), OutOfRange> {
-        let Some(cell) = self.places.get(&level.key).map(|place| &mut self.all[*place]) else { return Ok(()) };
+    fn join_unshared(&self, level: &mut Level) -> Result<(), OutOfRange> {
+        let Some(cell) = self.places.get(&level.key).map(|place| &self.all[*place]) else { return Ok(()) };
         level.exact = level.exact.plus(&cell.alone)?;
-        cell.alone = Exact::zero();
         Ok(())
+    }
+
+    /// It was given out with what is shared.
+    fn was_joined(&mut self, key: &CellKey) {
+        if let Some(place) = self.places.get(key) {
+            self.all[*place].alone = Exact::zero();
+        }
     }
 
     /// Gives a cell what came of rounding it together with others.
@@ -220,8 +226,10 @@ pub(super) fn cells(claims: &mut Claims<'_>, shares: Vec<Share>) -> BTreeMap<Str
 
 /// Rounds a path once, and gives each of its cells its part; all of them, or none where a part leaves the range.
 fn give_out(cells: &mut Cells, together: &Together, mut levels: Vec<Level>, unit: Unit) -> Result<(), OutOfRange> {
+    let mut joined = Vec::new();
     if matches!(together, Together::Direct(_, false)) {
         levels.iter_mut().try_for_each(|level| cells.join_unshared(level))?;
+        joined.extend(levels.iter().map(|level| level.key.clone()));
     }
     let parts: Arc<[Exact]> = levels.iter().map(|level| level.exact.clone()).collect();
     let mut gifts = Vec::new();
@@ -238,6 +246,9 @@ fn give_out(cells: &mut Cells, together: &Together, mut levels: Vec<Level>, unit
             let path = PathPart { levels: Arc::clone(&parts), index, portions };
             gifts.push((key, is_withheld, amount, path));
         }
+    }
+    for key in &joined {
+        cells.was_joined(key);
     }
     for (key, is_withheld, amount, path) in gifts {
         cells.give(&key, is_withheld, amount, path);

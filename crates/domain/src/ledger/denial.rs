@@ -82,6 +82,8 @@ pub struct Sums {
     /// What earns and was not denied, less what takes back and was approved.
     standing: i128,
     is_last_denied: bool,
+    /// The most that was denied at a time.
+    denied_most: i128,
 }
 
 /// What a cell had before a new commission is posted in it.
@@ -93,8 +95,8 @@ pub struct Before {
     is_one: bool,
     /// Of everything else in the cell.
     rest: Sums,
-    /// Whether any fact brought the new commission.
-    is_brought: bool,
+    /// Whether all that brought the new commission is new.
+    is_new: bool,
 }
 
 /// Whose what is taken back was.
@@ -133,10 +135,18 @@ impl Sums {
         self.posted += amount;
         self.is_last_denied = share.decided == Decided::Denied;
         match share.decided {
-            Decided::Denied => self.denied += amount,
+            Decided::Denied => {
+                self.denied += amount;
+                self.denied_most = self.denied_most.max(self.denied);
+            }
             Decided::Approved => self.standing += amount,
             Decided::Pending => self.standing += amount.max(0),
         }
+    }
+
+    /// What was denied and then taken back from that: where it is given again it is denied again.
+    fn gone(self) -> i128 {
+        self.denied_most - self.denied
     }
 
     fn owed(self) -> i128 {
@@ -157,15 +167,16 @@ impl Sums {
 impl Before {
     /// A cell in which nothing was posted, or nothing denied.
     pub const NOTHING: Self = {
-        let nothing = Sums { posted: 0, denied: 0, standing: 0, is_last_denied: false };
-        Self { same: nothing, is_one: true, rest: nothing, is_brought: true }
+        let nothing = Sums { posted: 0, denied: 0, standing: 0, is_last_denied: false, denied_most: 0 };
+        Self { same: nothing, is_one: true, rest: nothing, is_new: true }
     };
 
-    /// Whose it is that this amount takes back: first of what it belongs to, then of the rest.
+    /// Whose it is that this amount takes back: first of what it belongs to, then of the rest. What gives again what was
+    /// denied and taken back is denied like that.
     pub fn taken_from(&self, amount: Decimal) -> TakenFrom {
         let taken = -i128::from(amount.0);
         if taken <= 0 {
-            return TakenFrom::Owed;
+            return self.given_again(-taken);
         }
         let of_same = taken.min(self.same.posted.max(0));
         let beyond = taken - of_same;
@@ -175,6 +186,14 @@ impl Before {
             (Some(same), Some(rest)) if same != rest => TakenFrom::Both,
             (Some(from), _) | (None, Some(from)) => from,
             (None, None) => TakenFrom::Owed,
+        }
+    }
+
+    fn given_again(&self, given: i128) -> TakenFrom {
+        match self.same.gone() {
+            gone if gone <= 0 => TakenFrom::Owed,
+            gone if self.is_one && given <= gone => TakenFrom::Denied,
+            _ => TakenFrom::Both,
         }
     }
 
@@ -193,14 +212,13 @@ impl Before {
     }
 
     fn of_rest(&self, taken: i128, goes_beyond: bool) -> TakenFrom {
-        let Sums { denied, .. } = self.rest;
-        let owed = self.rest.owed();
+        let (denied, owed) = (self.rest.denied, self.rest.owed());
         if denied <= 0 {
             TakenFrom::Owed
         } else if owed <= 0 {
             // More than was ever earned is nobody's denied amount.
             if denied >= taken { TakenFrom::Denied } else { TakenFrom::Both }
-        } else if self.is_brought && !goes_beyond && owed >= taken {
+        } else if self.is_new && !goes_beyond && owed >= taken {
             // A new fact that earns less than nothing lessens what is owed.
             TakenFrom::Owed
         } else {
@@ -232,8 +250,8 @@ impl Shares {
         }
     }
 
-    /// What a commission that these facts bring finds.
-    pub fn before(&self, origins: &[Origin]) -> Before {
+    /// What a commission finds that comes from there; `is_new`: by new facts alone, neither refunds nor revisions.
+    pub fn before(&self, origins: &[Origin], is_new: bool) -> Before {
         let groups = self.groups();
         let is_named = |share: &Share| share.origins.iter().any(|origin| origins.contains(origin));
         let of_groups: BTreeSet<usize> =
@@ -245,7 +263,7 @@ impl Shares {
             same: self.sums(is_same),
             is_one: all_of_same.len() <= 1,
             rest: self.sums(|place| !is_same(place)),
-            is_brought: !origins.is_empty(),
+            is_new: is_new && !origins.is_empty(),
         }
     }
 

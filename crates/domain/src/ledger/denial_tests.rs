@@ -18,9 +18,11 @@ fn cell(shares: &[(i64, char, &[i64])]) -> Shares {
     Shares::of(shares.collect())
 }
 
+/// Origins from 100 on are of new facts.
 fn taken_from(shares: &[(i64, char, &[i64])], amount: i64, origins: &[i64]) -> TakenFrom {
+    let is_new = origins.iter().all(|origin| *origin >= 100);
     let origins: Vec<Origin> = origins.iter().map(|origin| Origin::of(&origin.to_string())).collect();
-    cell(shares).before(&origins).taken_from(Decimal(amount))
+    cell(shares).before(&origins, is_new).taken_from(Decimal(amount))
 }
 
 #[test]
@@ -52,8 +54,10 @@ fn what_takes_back_follows_what_it_belongs_to() {
         (&[(20, 'd', &[1, 2]), (10, 'a', &[3])], -10, [3].as_slice(), Owed),
         (&[(20, 'd', &[1, 2]), (5, 'a', &[1])], -5, [2].as_slice(), Both),
         // A new fact that earns less than nothing lessens what is owed, else what was denied.
-        (two, -10, [3].as_slice(), Owed),
-        (two, -11, [3].as_slice(), Both),
+        (two, -10, [100].as_slice(), Owed),
+        (two, -11, [100].as_slice(), Both),
+        // A refund or a revision of what is not known here could be of either.
+        (two, -10, [3].as_slice(), Both),
         (&[(10, 'd', &[1])], -10, [2].as_slice(), Denied),
         (&[(10, 'd', &[1])], -11, [2].as_slice(), Both),
         // It takes back its own and more: of whose that is, is not known.
@@ -63,6 +67,13 @@ fn what_takes_back_follows_what_it_belongs_to() {
         (two, -2, [].as_slice(), Both),
         (&[(10, 'd', &[1]), (10, 'd', &[2])], -2, [].as_slice(), Denied),
         (&[(10, 'a', &[1]), (10, 'a', &[2])], -2, [].as_slice(), Owed),
+        // What was denied and taken back is given again: it is as denied as it was.
+        (&[(10, 'd', &[1]), (-10, 'd', &[1])], 10, [1].as_slice(), Denied),
+        (&[(10, 'd', &[1]), (-10, 'd', &[1]), (6, 'd', &[1])], 4, [1].as_slice(), Denied),
+        (&[(10, 'd', &[1]), (-4, 'd', &[1])], 5, [1].as_slice(), Both),
+        (&[(10, 'd', &[1]), (-4, 'd', &[1])], 5, [2].as_slice(), Owed),
+        (&[(10, 'a', &[1]), (-10, 'a', &[1])], 10, [1].as_slice(), Owed),
+        (&[(20, 'd', &[1, 2]), (-10, 'd', &[1])], 10, [1].as_slice(), Both),
         // What takes back was denied although what it took back was not: a benefit, and no denial to follow.
         (&[(10, 'a', &[1]), (-4, 'd', &[1])], -6, [1].as_slice(), Owed),
     ] {

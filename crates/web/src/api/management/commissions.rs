@@ -160,7 +160,6 @@ pub(super) fn to_wire(state: &WebState, row: &CommissionRow) -> Value {
         "fact": Some(row.fact_id).filter(|fact| *fact != 0),
         "corrects": row.corrects,
         "created": Instant(row.created_at).iso8601(),
-        "has_issues": row.has_issues,
     })
 }
 

@@ -13,7 +13,7 @@ pages! {
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"id": 7101, "partner": "ib_2044", "customer": 512, "rule": "cpa", "level": 0, "status": "pending",
     "unit": "USD", "amount": "400.00", "period": "2026-02", "for_period": "2026-02", "payable_at": "2026-02-03T10:15:00Z",
-    "fact": 90418, "corrects": null, "created": "2026-02-03T10:15:00Z", "has_issues": false}))]
+    "fact": 90418, "corrects": null, "created": "2026-02-03T10:15:00Z"}))]
 pub struct Commission {
     /// Its number.
     pub id: i64,
@@ -45,8 +45,6 @@ pub struct Commission {
     pub corrects: Option<i64>,
     /// ISO 8601, UTC.
     pub created: String,
-    /// Whether nobody confirmed that the reward of its payout was delivered.
-    pub has_issues: bool,
 }
 
 /// Why a commission is what it is. Beside these it has what its rule looked at.
