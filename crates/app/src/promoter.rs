@@ -392,10 +392,10 @@ fn counted(
     for row in sales {
         let body = FactBody::from_json(&row.kind, &serde_json::from_str(&row.body).unwrap_or_default());
         let Some(body) = body else { continue };
-        standing.insert((row.customer_id, row.kind, row.fact_key), body);
+        standing.insert((row.customer_id, row.kind, row.fact_key), (body, row.waits));
     }
     let mut left: BTreeMap<i64, (i64, Decimal)> = BTreeMap::new();
-    for ((customer, ..), body) in &standing {
+    for ((customer, ..), (body, _)) in standing.iter().filter(|(_, (_, waits))| !waits) {
         let Some(place) = places.get(customer) else { continue };
         let own = directory.program(account, place.1).and_then(|p| Currency::parse(&p.settings.currency));
         let of = figures.entry(*place).or_default();

@@ -68,13 +68,21 @@ impl Moves<'_> {
             }
         };
         self.decide_one(&row, stage, act)?;
-        // What took a part of it back was denied only because it was: it comes back with it, and the rest is owed.
+        self.decide_with(with, verdict, now)?;
+        Ok(true)
+    }
+
+    /// What takes a part of it back goes the same way: denied with it, nothing is owed; approved with it, the rest is.
+    fn decide_with(&mut self, with: Vec<i64>, verdict: Verdict, now: Instant) -> Result<(), Refusal> {
         for id in with {
             let row = self.commission(id).cloned().ok_or_else(not_found)?;
-            let act = Act::Reconsider { due: row.payable_at <= now.0 };
+            let act = match verdict {
+                Verdict::Approve => Act::Reconsider { due: row.payable_at <= now.0 },
+                Verdict::Deny => Act::Deny,
+            };
             self.decide_one(&row, self.stage(id)?, act)?;
         }
-        Ok(true)
+        Ok(())
     }
 
     fn decide_one(&mut self, row: &LifeRow, stage: Stage, act: Act) -> Result<(), Refusal> {
@@ -157,10 +165,12 @@ impl Moves<'_> {
             Stage::Paid | Stage::Fulfilled { .. } => return Err(refusal("already_paid", "already paid")),
             Stage::Denied => {}
             Stage::Pending | Stage::Held | Stage::Payable | Stage::InPayout => {
-                self.may_be_decided(&row, Verdict::Deny)?;
+                let with = self.may_be_decided(&row, Verdict::Deny)?;
                 let act = if stage == Stage::Pending { Act::Deny } else { Act::Withdraw };
                 self.release(&row)?;
                 self.act(id, act)?;
+                // `destroy` has no moment of its own: what is denied is due to nobody at any.
+                self.decide_with(with, Verdict::Deny, Instant(row.payable_at))?;
             }
         }
         self.hide(id)?;

@@ -77,6 +77,9 @@ impl App {
         if custom.amount == Decimal::ZERO || custom.amount.0 % unit.minor_unit().0 != 0 {
             return Err(Error::invalid("amount", "must be whole minor units of its unit, and not 0"));
         }
+        if unit.name() == "discount_per" && custom.amount.0.abs() > 100 * headwater_domain::money::MICROS {
+            return Err(Error::invalid("amount", "of discount_per must be at most 100"));
+        }
         let now = self.clock.now();
         let zone = Zone::parse(&program.settings.time_zone).unwrap_or(Zone::UTC);
         let today = zone.day_of(now);

@@ -33,12 +33,12 @@ impl Cells {
         self.0.into_iter()
     }
 
-    /// What is approved together with this one, where it may be decided so.
+    /// What is decided like this one together with it, where it may be decided so.
     pub(super) fn may_be_decided(&self, row: &LifeRow, verdict: Verdict) -> Result<Vec<i64>, Refusal> {
         let Some(cell) = self.0.get(&(row.person_id, row.cell.clone())) else { return Ok(Vec::new()) };
         let id = CommissionId(row.id);
         let judged = match verdict {
-            Verdict::Deny => cell.deny(id).map(|()| Vec::new()),
+            Verdict::Deny => cell.deny(id),
             Verdict::Approve => cell.approve(id),
         };
         let judged = judged.map(|with| with.into_iter().map(|id| id.0).collect());

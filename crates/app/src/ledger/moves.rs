@@ -85,7 +85,7 @@ impl<'a> Moves<'a> {
     }
 
     /// Locks commissions of the account that are to be decided so, after whoever's cells they are in, as [`Self::load`] does,
-    /// with those that may have to be approved together with them.
+    /// with those that may have to be decided together with them.
     pub(crate) async fn load_to_decide(
         &mut self,
         tx: &Tx<'_>,
@@ -97,8 +97,12 @@ impl<'a> Moves<'a> {
         lock_owners(tx, account_id, &commissions).await?;
         let last = cells_last(tx, account_id, &commissions, verdict == Verdict::Deny).await?;
         let shares = cell_shares(tx, &last).await?;
-        let gave_up = |share: &&CellShare| share.amount < 0 && share.status == Stage::Denied.status();
-        let with = shares.iter().filter(|_| verdict == Verdict::Approve).filter(gave_up).map(|share| share.id);
+        let takes_back_in = match verdict {
+            Verdict::Approve => Stage::Denied,
+            Verdict::Deny => Stage::Pending,
+        };
+        let follows = |share: &&CellShare| share.amount < 0 && share.status == takes_back_in.status();
+        let with = shares.iter().filter(follows).map(|share| share.id);
         let all = ids.iter().copied().chain(with).collect();
         self.cells = Cells::of(shares)?;
         self.load(tx, account_id, &all).await
@@ -164,7 +168,7 @@ impl<'a> Moves<'a> {
             .ok_or_else(|| refusal("commission_unreadable", format!("It has the unknown status {}.", row.status)))
     }
 
-    /// Whether it leaves no debt that the facts know nothing of when this commission is decided so; gives what is approved
+    /// Whether it leaves no debt that the facts know nothing of when this commission is decided so; gives what is decided
     /// together with it.
     pub(crate) fn may_be_decided(&self, row: &LifeRow, verdict: Verdict) -> Result<Vec<i64>, Refusal> {
         self.cells.may_be_decided(row, verdict)

@@ -66,23 +66,24 @@ impl App {
     pub(super) async fn sales(&self, customer: CustomerId, refund_key: &str) -> Outcome<(Vec<Sold>, bool)> {
         let customers = [Number { id: customer.0 }];
         let rows = self.store.money.read(async move |tx: &Tx<'_>| sales_of(tx, &customers).await).await;
-        let mut standing: BTreeMap<(String, String), (i64, FactBody)> = BTreeMap::new();
+        let mut standing: BTreeMap<(String, String), (i64, FactBody, bool)> = BTreeMap::new();
         for row in rows.map_err(Error::from)? {
             let value = serde_json::from_str(&row.body).unwrap_or_default();
             let Some(body) = FactBody::from_json(&row.kind, &value) else { continue };
-            let first = standing.get(&(row.kind.clone(), row.fact_key.clone())).map_or(row.id, |(first, _)| *first);
-            standing.insert((row.kind, row.fact_key), (first, body));
+            let first = standing.get(&(row.kind.clone(), row.fact_key.clone())).map_or(row.id, |(first, ..)| *first);
+            standing.insert((row.kind, row.fact_key), (first, body, row.waits));
         }
         let is_repeated = standing.contains_key(&("refund".to_owned(), refund_key.to_owned()));
         let mut sales = Vec::new();
-        for ((_, key), (first, body)) in &standing {
+        for ((_, key), (first, body, _)) in &standing {
             let FactBody::Sale { amount, currency, .. } = body else { continue };
-            let refunds = standing.values().filter_map(|(_, body)| match body {
-                FactBody::Refund { amount, sale, .. } if sale == key => Some(*amount),
+            // One that waits does not count, here as in what is paid.
+            let refunds = standing.values().filter_map(|(_, body, waits)| match body {
+                FactBody::Refund { amount, sale, .. } if sale == key && !waits => Some(*amount),
                 _ => None,
             });
             let refunded = refunds.fold(Decimal::ZERO, |sum, amount| sum.checked_add(amount).unwrap_or(sum));
-            let event = standing.get(&("event".to_owned(), key.clone())).map(|(_, body)| body.clone());
+            let event = standing.get(&("event".to_owned(), key.clone())).map(|(_, body, _)| body.clone());
             sales.push((*first, Sold { key: key.clone(), currency: *currency, amount: *amount, refunded, event }));
         }
         sales.sort_by_key(|(first, _)| *first);

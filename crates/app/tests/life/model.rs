@@ -81,6 +81,24 @@ impl Model {
         (posted.min(0) - stands).max(0)
     }
 
+    /// Of a cell of which nothing is left that earns, what takes back and waits is denied; but where it takes back more than
+    /// was ever there.
+    fn deny_what_waits_for(&mut self, id: i64) {
+        let cell = self.first(id);
+        let of_cell: Vec<i64> = self.commissions.keys().copied().filter(|other| self.first(*other) == cell).collect();
+        let lives: Vec<&Life> = of_cell.iter().map(|id| &self.commissions[id]).collect();
+        let is_left = lives.iter().any(|life| life.posting.amount > 0 && life.status != "denied");
+        if is_left || lives.iter().map(|life| life.posting.amount).sum::<i64>() < 0 {
+            return;
+        }
+        for id in of_cell {
+            let life = self.commissions.get_mut(&id).expect("one of them");
+            if life.posting.amount < 0 && life.status == "pending" {
+                life.status = "denied";
+            }
+        }
+    }
+
     /// What is due in each (owner, unit): the commissions.
     fn due(&self, now: i64) -> BTreeMap<(String, &'static str), BTreeSet<i64>> {
         let mut due: BTreeMap<_, BTreeSet<i64>> = BTreeMap::new();
@@ -222,8 +240,11 @@ async fn decide(books: &Books, model: &mut Model, random: &mut Random) -> String
         let lessens = (amount > 0) == (verdict == Verdict::Deny);
         if lessens && model.debt(id) > debt {
             model.commissions.get_mut(&id).expect("one of them").status = was;
-        } else {
-            done.insert(id);
+            continue;
+        }
+        done.insert(id);
+        if amount > 0 && verdict == Verdict::Deny {
+            model.deny_what_waits_for(id);
         }
     }
     assert_eq!(decided.done.iter().map(|row| row.id).collect::<BTreeSet<_>>(), done, "{verdict:?} {ids:?}");

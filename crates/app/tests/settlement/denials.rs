@@ -26,6 +26,7 @@ on_both_stores! {
     what_comes_again_is_as_denied_as_it_was,
     what_waits_together_is_priced_apart_where_all_are_priced_together,
     a_history_that_was_denied_as_one_takes_nothing_from_others,
+    what_waits_to_give_back_is_denied_with_its_sale,
 }
 
 const WAITING: &str = r#"{"name":"ib","currency":"USD","auto_approve":false,"rules":[
@@ -316,4 +317,22 @@ async fn a_history_that_was_denied_as_one_takes_nothing_from_others(store: TestS
     assert_eq!(act(&fixture, BatchAction::CommissionDeny, first).await, [""; 0]);
     fixture.push(vec![fact(refund("all", "r1", "h7", 10))]).await;
     check(&fixture, &[(1001, "denied"), (10, "approved"), (-1, "pending")]).await;
+}
+
+async fn what_waits_to_give_back_is_denied_with_its_sale(store: TestStore) {
+    let fixture = with_customers(store, WAITING).await;
+    for key in ["s1", "s2"] {
+        fixture.push(vec![fact(sale("all", key, 100))]).await;
+    }
+    fixture.push(vec![fact(refund("all", "r1", "s1", 40))]).await;
+    let first = posted(&fixture).await[0].id;
+    assert_eq!(act(&fixture, BatchAction::CommissionDeny, first).await, [""; 0]);
+    check(&fixture, &[(10, "denied"), (10, "pending"), (-4, "denied")]).await;
+    assert_eq!(act(&fixture, BatchAction::CommissionApprove, first).await, [""; 0]);
+    check(&fixture, &[(10, "approved"), (10, "pending"), (-4, "approved")]).await;
+    // What is deleted leaves nothing behind either.
+    fixture.push(vec![fact(refund("all", "r2", "s2", 100))]).await;
+    let second = posted(&fixture).await[1].id;
+    assert_eq!(act(&fixture, BatchAction::CommissionDestroy, second).await, [""; 0]);
+    check(&fixture, &[(10, "approved"), (10, "denied"), (-4, "approved"), (-10, "denied")]).await;
 }

@@ -7,33 +7,10 @@
 //! approved) less than what the facts say, of what belongs together or of the whole cell, nor what was denied less than
 //! what was taken back of it.
 
+use super::origin::Origin;
 use crate::ids::CommissionId;
 use crate::money::Decimal;
-use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Where a commission comes from: the key of a fact, of a refund that of its sale, as a number that stands for it within a
-/// cell. All revisions of a fact have one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Origin(u64);
-
-impl Origin {
-    /// The origin of facts with this key.
-    pub fn of(key: &str) -> Self {
-        let hash = Sha256::digest(key.as_bytes());
-        Self(hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)))
-    }
-
-    /// As a commission is stored with them.
-    pub fn to_stored(origins: &[Self]) -> String {
-        origins.iter().map(|origin| format!("{:016x}", origin.0)).collect::<Vec<_>>().join(" ")
-    }
-
-    /// Those of a stored commission; `None`: the text is none of [`Self::to_stored`].
-    pub fn from_stored(text: &str) -> Option<Vec<Self>> {
-        text.split_ascii_whitespace().map(|word| u64::from_str_radix(word, 16).ok().map(Self)).collect()
-    }
-}
 
 /// What was decided about a commission, whatever became of it since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -267,15 +244,17 @@ impl Shares {
         }
     }
 
-    /// Whether a commission can be denied.
+    /// Whether a commission can be denied, and which others of the cell with it: what takes it back and waits, where nothing
+    /// else is left of what it belongs to.
     ///
     /// # Errors
     /// [`Contradiction::TakenBack`]
-    pub fn deny(&self, id: CommissionId) -> Result<(), Contradiction> {
-        let Some(place) = self.place(id).filter(|place| self.0[*place].amount > Decimal::ZERO) else { return Ok(()) };
+    pub fn deny(&self, id: CommissionId) -> Result<Vec<CommissionId>, Contradiction> {
+        let earns = |place: &usize| self.0[*place].amount > Decimal::ZERO;
+        let Some(place) = self.place(id).filter(earns) else { return Ok(Vec::new()) };
         let (debt, within) = self.new_debt(place, Decided::Denied);
         if debt <= 0 {
-            return Ok(());
+            return Ok(self.waiting_with(place));
         }
         let takes_back = |place: &&usize| {
             let share = &self.0[**place];
@@ -321,6 +300,20 @@ impl Shares {
         }
         let is_covered = then.sums(|place| is_same(&place)).denied >= 0 && then.approvable(&groups) >= 0;
         if is_covered && (with.is_empty() || left > 0) { Ok(with) } else { Err(Contradiction::GivenUp) }
+    }
+
+    fn waiting_with(&self, denied: usize) -> Vec<CommissionId> {
+        let groups = self.groups();
+        let same =
+            || self.0.iter().enumerate().filter(|(place, _)| *place != denied && groups[*place] == groups[denied]);
+        let is_left = same().any(|(_, share)| share.amount > Decimal::ZERO && share.decided != Decided::Denied);
+        let waits = |share: &Share| share.amount < Decimal::ZERO && share.decided == Decided::Pending;
+        let gone = self.sums(|place| place == denied || groups[place] == groups[denied]);
+        // More than was earned was taken from others.
+        if is_left || gone.posted < 0 {
+            return Vec::new();
+        }
+        same().filter(|(_, share)| waits(share)).map(|(_, share)| share.id).collect()
     }
 
     /// Approves what takes back and was denied; gives its amount.

@@ -86,18 +86,28 @@ fn what_was_taken_back_is_not_denied_but_its_neighbour_is() {
     let cell = cell(&[(10, 'a', &[1]), (10, 'a', &[2]), (-10, 'a', &[1])]);
     let by = Some(CommissionId(3));
     assert_eq!(cell.deny(CommissionId(1)), Err(Contradiction::TakenBack { by, debt: Decimal(10) }));
-    assert_eq!(cell.deny(CommissionId(2)), Ok(()));
-    assert_eq!(cell.deny(CommissionId(3)), Ok(()), "nothing is taken from anybody by this");
-    assert_eq!(cell.deny(CommissionId(9)), Ok(()), "what was made by hand is in no cell");
+    assert_eq!(cell.deny(CommissionId(2)), Ok(vec![]));
+    assert_eq!(cell.deny(CommissionId(3)), Ok(vec![]), "nothing is taken from anybody by this");
+    assert_eq!(cell.deny(CommissionId(9)), Ok(vec![]), "what was made by hand is in no cell");
 }
 
 #[test]
 fn a_new_fact_that_took_from_all_keeps_all_from_being_denied() {
     let shares = cell(&[(10, 'a', &[1]), (10, 'a', &[2]), (-15, 'a', &[3])]);
     let refused = Err(Contradiction::TakenBack { by: Some(CommissionId(3)), debt: Decimal(5) });
-    assert_eq!((shares.deny(CommissionId(1)), shares.deny(CommissionId(2))), (refused, refused));
+    assert_eq!((shares.deny(CommissionId(1)), shares.deny(CommissionId(2))), (refused.clone(), refused));
     let shares = cell(&[(10, 'a', &[1]), (10, 'a', &[2]), (-10, 'a', &[3])]);
-    assert_eq!(shares.deny(CommissionId(1)), Ok(()), "as much is left");
+    assert_eq!(shares.deny(CommissionId(1)), Ok(vec![]), "as much is left");
+}
+
+#[test]
+fn what_waits_to_take_back_is_denied_with_the_last_that_is_left() {
+    let deny = |shares: &[(i64, char, &[i64])], id| cell(shares).deny(CommissionId(id));
+    assert_eq!(deny(&[(10, 'p', &[1]), (10, 'p', &[2]), (-4, 'p', &[1])], 1), Ok(vec![CommissionId(3)]));
+    assert_eq!(deny(&[(10, 'p', &[1]), (10, 'p', &[2]), (-4, 'p', &[1])], 2), Ok(vec![]));
+    assert_eq!(deny(&[(10, 'p', &[1]), (5, 'p', &[1]), (-4, 'p', &[1])], 2), Ok(vec![]), "it may be of either");
+    assert_eq!(deny(&[(10, 'd', &[1]), (5, 'p', &[1]), (-4, 'p', &[1])], 2), Ok(vec![CommissionId(3)]));
+    assert_eq!(deny(&[(10, 'p', &[1]), (-12, 'p', &[1])], 1), Ok(vec![]), "it takes from others too");
 }
 
 #[test]
@@ -127,14 +137,4 @@ fn what_was_denied_is_approved_with_what_takes_it_back() {
     assert_eq!(approve(&[(10, 'd', &[1]), (-10, 'd', &[2])]), Err(Contradiction::GivenUp));
     // A benefit that was given elsewhere is no reason to refuse.
     assert_eq!(approve(&[(10, 'd', &[1]), (7, 'a', &[2]), (-7, 'd', &[2])]), ids(&[]));
-}
-
-#[test]
-fn origins_are_read_as_they_were_stored() {
-    let origins = [Origin::of("sale-1"), Origin::of("sale-2")];
-    let stored = Origin::to_stored(&origins);
-    assert_eq!(stored.len(), 33);
-    assert_eq!(Origin::from_stored(&stored).as_deref(), Some(origins.as_slice()));
-    assert_eq!(Origin::from_stored(""), Some(vec![]));
-    assert_eq!(Origin::from_stored("sale-1"), None);
 }

@@ -10,12 +10,14 @@ mod denial;
 mod hash;
 mod life;
 mod netting;
+mod origin;
 pub mod payout_statement;
 mod posting;
 pub mod statement;
 
-pub use denial::{Before, Contradiction, Decided, Origin, Share, Shares, TakenFrom};
+pub use denial::{Before, Contradiction, Decided, Share, Shares, TakenFrom};
 pub use hash::{GENESIS, entry_hash};
 pub use life::{Act, NotAllowed, Stage};
 pub use netting::netting;
+pub use origin::Origin;
 pub use posting::{AccountName, Owner, Transfer, accrual};

@@ -177,6 +177,18 @@ async fn a_refund_before_its_sale_takes_back_all_of_it(engine: Engine) {
         sale(&broker, &member, &format!("{key}_early"), 1000, "USD").await;
     }
     nothing_is_earned(&broker).await;
+    // Of those that waited one fits and one does not: the rest of the sale stands, and can be given back.
+    let refund = |key: &str, amount: i64| {
+        let body = json!({"email": "client@example.org", "event_id": key, "amount": amount, "sale_event_id": "inv_3"});
+        track(&broker, "refund", body)
+    };
+    assert_eq!([refund("w1", 400).await.0, refund("w2", 900).await.0], [204, 204]);
+    sale(&broker, &member, "inv_3", 1000, "USD").await;
+    let (_, referrals) = company(&broker, Method::GET, "referrals", Value::Null).await;
+    assert_eq!(referrals[0]["state"], "active", "{referrals}");
+    let (status, back) = refund("w3", 600).await;
+    assert_eq!((status, paid(&back)), (200, vec![("cash".to_owned(), -60), ("points".to_owned(), -250)]), "{back}");
+    nothing_is_earned(&broker).await;
 }
 
 async fn what_is_approved_by_itself_is_told_in_order(engine: Engine) {
