@@ -185,7 +185,7 @@ fn schema_of(index: usize, schema: &Value) -> Result<Schema> {
     let amount = schema.get("amount").filter(|amount| amount.is_number()).map(Value::to_string);
     let amount = amount.and_then(|text| Decimal::parse(&text).ok()).filter(|amount| *amount > Decimal::ZERO);
     let Some(amount) = amount else { return wrong(at("amount"), "must be a number above 0") };
-    if unit == DISCOUNT_PERCENT && amount.0 > 100 * headwater_domain::money::MICROS {
+    if unit == DISCOUNT_PERCENT && !Unit::PercentDiscount.admits(amount) {
         return wrong(at("amount"), "of discount_per must be at most 100");
     }
     Ok(Schema { unit: unit.to_owned(), amount, is_flat, rules })

@@ -128,6 +128,10 @@ impl Unit {
     pub fn minor_unit(self) -> Decimal {
         Decimal(MICROS / 10_i64.pow(self.minor_digits()))
     }
+    /// Whether so much of it means anything: a percent of discount is at most 100 (`conventions.md` §5).
+    pub fn admits(self, amount: Decimal) -> bool {
+        self != Self::PercentDiscount || amount.0.unsigned_abs() <= 100 * MICROS.unsigned_abs()
+    }
     /// The name on the wire. A monetary discount does not name its currency there.
     pub fn name(self) -> String {
         match self {

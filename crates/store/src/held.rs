@@ -4,6 +4,15 @@ use crate::backend::{Result, Tx};
 use crate::fact::HeldRow;
 use crate::sql;
 
+/// Whether a fact `f` is a refund that does not count: its sale is not known, has not so much left, or is in another currency.
+macro_rules! is_waiting_refund {
+    () => {
+        "(f.type = 'refund' AND EXISTS (SELECT 1 FROM held h WHERE h.fact_id = f.id \
+         AND h.reason IN ('over_refund', 'unknown_sale', 'not_evaluable')))"
+    };
+}
+pub(crate) use is_waiting_refund;
+
 /// Where a list of held facts goes on: after this one.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "each field is the column of its own name")]

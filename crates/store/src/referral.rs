@@ -5,6 +5,7 @@
 //! customer has one row, that of the binding that holds; `moved` asks for those that held before, one row for each partner.
 
 use crate::backend::{Result, Tx};
+use crate::held::is_waiting_refund;
 use crate::settlement::Number;
 use crate::{batch, batch_sql, record, sql};
 
@@ -21,8 +22,8 @@ record! {
     }
 }
 record! {
-    /// A revision of a sale, a refund or an event of a customer; `body` and `data` are JSON. `waits`: a refund that does not count,
-    /// because its sale is not known or has not so much left.
+    /// A revision of a sale, a refund or an event of a customer; `body` and `data` are JSON. `waits`: a refund that does not
+    /// count yet.
     pub struct SaleRow {
         id: i64, program_id: i64, customer_id: i64, kind: String, fact_key: String, at: i64, body: String, data: Option<String>, waits: bool,
     }
@@ -161,11 +162,12 @@ pub async fn sales_of(tx: &Tx<'_>, customers: &[Number]) -> Result<Vec<SaleRow>>
     let statement = batch_sql!(
         Number,
         0,
-        "SELECT f.id, f.program_id, f.customer_id, f.type, f.fact_key, f.at, f.body, f.data, \
-         f.type = 'refund' AND EXISTS (SELECT 1 FROM held h WHERE h.fact_id = f.id \
-         AND h.reason IN ('over_refund', 'unknown_sale', 'not_evaluable')) FROM {batch} \
-         JOIN customer c ON c.id = batch.id JOIN fact f ON f.person_id = c.person_id AND f.customer_id = c.id \
-         WHERE f.type IN ('sale', 'refund', 'event') ORDER BY f.id"
+        concat!(
+            "SELECT f.id, f.program_id, f.customer_id, f.type, f.fact_key, f.at, f.body, f.data, ",
+            is_waiting_refund!(),
+            " FROM {batch} JOIN customer c ON c.id = batch.id JOIN fact f ON f.person_id = c.person_id AND f.customer_id = c.id \
+             WHERE f.type IN ('sale', 'refund', 'event') ORDER BY f.id"
+        )
     );
     tx.batch_all(statement, &[], customers).await
 }

@@ -5,6 +5,7 @@
 //! numbers. Leaves names and sums over programs to `app::report`.
 
 use crate::backend::{Result, Tx};
+use crate::held::is_waiting_refund;
 use crate::settlement::Number;
 use crate::{batch, batch_sql, record};
 
@@ -123,9 +124,9 @@ pub async fn report_rows(
             bound!("JOIN", "f", "f.customer_id"),
             "WHERE (CAST($2 AS BIGINT) IS NULL OR a.partner_id = $2) AND (f.type <> 'event' OR f.body LIKE '%\"CANCELLATION\"%') \
              AND NOT EXISTS (SELECT 1 FROM fact n WHERE n.person_id = f.person_id AND n.customer_id = f.customer_id \
-               AND n.type = f.type AND n.fact_key = f.fact_key AND n.id > f.id) \
-             AND NOT (f.type = 'refund' AND EXISTS (SELECT 1 FROM held h WHERE h.fact_id = f.id \
-               AND h.reason IN ('over_refund', 'unknown_sale', 'not_evaluable')))), \
+               AND n.type = f.type AND n.fact_key = f.fact_key AND n.id > f.id) AND NOT ",
+            is_waiting_refund!(),
+            "), \
              figures AS (SELECT number, program_id, partner_id, origin, type AS kind, body AS what, CAST(0 AS BIGINT) AS amount, \
              CAST(0 AS BIGINT) AS paid, COUNT(*) AS count FROM sold WHERE type <> 'event' \
              GROUP BY number, program_id, partner_id, origin, type, body",

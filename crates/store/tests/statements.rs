@@ -2,17 +2,22 @@
 
 use headwater_store::Place;
 use headwater_store::backend::{Database, Registered, connect};
-use headwater_testkit::database;
+use headwater_testkit::database::{self, TestStore};
 use std::collections::BTreeSet;
+
+/// The files of an embedded store as one connection.
+fn both_files(fresh: &TestStore) -> rusqlite::Connection {
+    let Place::Folder(folder) = &fresh.place else { panic!("a folder") };
+    let money = connect(&folder.join("money.sqlite")).expect("opens");
+    let clicks = folder.join("clicks.sqlite").display().to_string();
+    money.execute("ATTACH DATABASE ?1 AS clicks", [clicks]).expect("attaches");
+    money
+}
 
 #[tokio::test]
 async fn sqlite_prepares_every_statement() {
     let fresh = database::sqlite().await;
-    let Place::Folder(folder) = &fresh.place else { panic!("a folder") };
-    let money = connect(&folder.join("money.sqlite")).expect("opens");
-    money
-        .execute("ATTACH DATABASE ?1 AS clicks", [folder.join("clicks.sqlite").display().to_string()])
-        .expect("attaches");
+    let money = both_files(&fresh);
     let mut count = 0;
     for registered in inventory::iter::<Registered> {
         let text = match registered {
@@ -43,11 +48,7 @@ async fn postgres_prepares_every_statement() {
 #[tokio::test]
 async fn what_is_read_of_persons_is_found_by_all_that_is_said_of_it() {
     let fresh = database::sqlite().await;
-    let Place::Folder(folder) = &fresh.place else { panic!("a folder") };
-    let money = connect(&folder.join("money.sqlite")).expect("opens");
-    money
-        .execute("ATTACH DATABASE ?1 AS clicks", [folder.join("clicks.sqlite").display().to_string()])
-        .expect("attaches");
+    let money = both_files(&fresh);
     let mut tables = BTreeSet::new();
     for registered in inventory::iter::<Registered> {
         let Registered::Batch(statement) = registered else { continue };

@@ -68,19 +68,18 @@ impl Moves<'_> {
             }
         };
         self.decide_one(&row, stage, act)?;
-        self.decide_with(with, verdict, now)?;
+        self.decide_with(with, |row| match verdict {
+            Verdict::Approve => Act::Reconsider { due: row.payable_at <= now.0 },
+            Verdict::Deny => Act::Deny,
+        })?;
         Ok(true)
     }
 
     /// What takes a part of it back goes the same way: denied with it, nothing is owed; approved with it, the rest is.
-    fn decide_with(&mut self, with: Vec<i64>, verdict: Verdict, now: Instant) -> Result<(), Refusal> {
+    fn decide_with(&mut self, with: Vec<i64>, act: impl Fn(&LifeRow) -> Act) -> Result<(), Refusal> {
         for id in with {
             let row = self.commission(id).cloned().ok_or_else(not_found)?;
-            let act = match verdict {
-                Verdict::Approve => Act::Reconsider { due: row.payable_at <= now.0 },
-                Verdict::Deny => Act::Deny,
-            };
-            self.decide_one(&row, self.stage(id)?, act)?;
+            self.decide_one(&row, self.stage(id)?, act(&row))?;
         }
         Ok(())
     }
@@ -169,8 +168,7 @@ impl Moves<'_> {
                 let act = if stage == Stage::Pending { Act::Deny } else { Act::Withdraw };
                 self.release(&row)?;
                 self.act(id, act)?;
-                // `destroy` has no moment of its own: what is denied is due to nobody at any.
-                self.decide_with(with, Verdict::Deny, Instant(row.payable_at))?;
+                self.decide_with(with, |_| Act::Deny)?;
             }
         }
         self.hide(id)?;

@@ -77,7 +77,7 @@ impl App {
         if custom.amount == Decimal::ZERO || custom.amount.0 % unit.minor_unit().0 != 0 {
             return Err(Error::invalid("amount", "must be whole minor units of its unit, and not 0"));
         }
-        if unit.name() == "discount_per" && custom.amount.0.abs() > 100 * headwater_domain::money::MICROS {
+        if !unit.admits(custom.amount) {
             return Err(Error::invalid("amount", "of discount_per must be at most 100"));
         }
         let now = self.clock.now();

@@ -2,9 +2,8 @@
 //!
 //! Each transaction adds up to nothing per unit; a mistake is corrected by another transaction. Balances are what the
 //! entries add up to: positive in `accrued`, `held`, `payable` is what the program owes, negative in `receivable` what a
-//! partner owes. `life` moves a commission, `denial` tells what a
-//! denied one concerns, `netting` keeps one side of a debt, `statement` lets a partner check it all,
-//! `payout_statement` one payout.
+//! partner owes. `life` moves a commission, `origin` says where it comes from, `denial` what a denied one concerns;
+//! `netting` keeps one side of a debt, `statement` lets a partner check it all, `payout_statement` one payout.
 
 mod denial;
 mod hash;

@@ -1,30 +1,16 @@
 //! Commissions by hand over HTTP: what was said of one is shown and found again, and a reward that nothing earns is given by one.
 
 use crate::broker::Broker;
-use crate::rewards_payouts::selling;
+use crate::rewards_payouts::{company, ids, read, selling};
 use crate::rewards_track::rewards;
 use crate::server::Engine;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-async fn company(broker: &Broker, method: Method, path: &str, body: &Value) -> (u16, Value) {
-    rewards(broker, method, &format!("/api/v2/company{path}"), body).await
-}
-
-async fn read(broker: &Broker, path: &str) -> Value {
-    let (status, body) = company(broker, Method::GET, path, &Value::Null).await;
-    assert_eq!(status, 200, "{path}: {body}");
-    body
-}
-
 async fn made(broker: &Broker, path: &str, body: &Value) -> Value {
     let (status, made) = company(broker, Method::POST, path, body).await;
     assert!(matches!(status, 200 | 201), "{path} {body}: {status} {made}");
     made
-}
-
-fn ids(rows: &Value) -> Vec<i64> {
-    rows.as_array().expect("a bare array").iter().map(|row| row["id"].as_i64().expect("a number")).collect()
 }
 
 async fn what_was_said_is_shown_and_found(engine: Engine) {

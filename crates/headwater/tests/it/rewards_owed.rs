@@ -1,21 +1,11 @@
 //! What is owed and how it is paid, over HTTP: the method of the moment, debts in balances, and sums that count what is there.
 
 use crate::broker::Broker;
-use crate::rewards_payouts::selling;
+use crate::rewards_payouts::{company, ids, read, selling};
 use crate::rewards_track::rewards;
 use crate::server::Engine;
 use reqwest::Method;
 use serde_json::{Value, json};
-
-async fn company(broker: &Broker, method: Method, path: &str, body: &Value) -> (u16, Value) {
-    rewards(broker, method, &format!("/api/v2/company{path}"), body).await
-}
-
-async fn read(broker: &Broker, path: &str) -> Value {
-    let (status, body) = company(broker, Method::GET, path, &Value::Null).await;
-    assert_eq!(status, 200, "{path}: {body}");
-    body
-}
 
 async fn done(broker: &Broker, path: &str, body: &Value) -> Value {
     let (status, made) = company(broker, Method::POST, path, body).await;
@@ -25,10 +15,6 @@ async fn done(broker: &Broker, path: &str, body: &Value) -> Value {
 
 async fn paid_by(broker: &Broker, method: &str) {
     broker.done(Method::PATCH, "/api/v1/partners/ib_2044", &json!({"payout": {"method": method}})).await;
-}
-
-fn ids(rows: &Value) -> Vec<i64> {
-    rows.as_array().expect("a bare array").iter().map(|row| row["id"].as_i64().expect("a number")).collect()
 }
 
 /// One payout for each commission in money, oldest first.

@@ -6,11 +6,11 @@ use crate::server::Engine;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-async fn company(broker: &Broker, method: Method, path: &str, body: &Value) -> (u16, Value) {
+pub async fn company(broker: &Broker, method: Method, path: &str, body: &Value) -> (u16, Value) {
     rewards(broker, method, &format!("/api/v2/company{path}"), body).await
 }
 
-async fn read(broker: &Broker, path: &str) -> Value {
+pub async fn read(broker: &Broker, path: &str) -> Value {
     let (status, body) = company(broker, Method::GET, path, &Value::Null).await;
     assert_eq!(status, 200, "{path}: {body}");
     body
@@ -34,7 +34,7 @@ pub async fn selling(engine: Engine) -> Broker {
     broker
 }
 
-fn ids(rows: &Value) -> Vec<i64> {
+pub fn ids(rows: &Value) -> Vec<i64> {
     rows.as_array().expect("a bare array").iter().map(|row| row["id"].as_i64().expect("a number")).collect()
 }
 

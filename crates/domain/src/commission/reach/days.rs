@@ -51,11 +51,11 @@ impl Days {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use jiff::civil::date;
 
-    fn days(ranges: &[(Date, Date)]) -> Days {
+    pub fn days(ranges: &[(Date, Date)]) -> Days {
         let mut days = Days::default();
         for (from, to) in ranges {
             days.insert(*from, *to);

@@ -1,5 +1,6 @@
 //! Which days a change is felt on, and which are read for it, by what plans say.
 
+use super::days::tests::days;
 use super::*;
 use crate::commission::{PlanVersion, lint};
 use jiff::civil::date;
@@ -22,14 +23,6 @@ fn plan(period: &str, zone: &str, rule: Value) -> Value {
 
 fn linear() -> Value {
     json!({ "kind": "per_lot", "rate": "5" })
-}
-
-fn days(ranges: &[(Date, Date)]) -> Days {
-    let mut days = Days::default();
-    for (from, to) in ranges {
-        days.insert(*from, *to);
-    }
-    days
 }
 
 #[test]
