@@ -150,7 +150,7 @@ impl App {
             self.outbox.ring();
         }
         if !is_paid {
-            let message = "The payments failed: gather the payouts again.".into();
+            let message = "The payments failed: mark their payouts as unpaid, and gather them again.".into();
             return Err(Error::Conflict { code: "payments_failed", param: None, message });
         }
         self.payments_read(account, id).await
