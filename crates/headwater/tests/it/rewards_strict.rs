@@ -174,8 +174,15 @@ async fn a_refund_before_its_sale_takes_back_all_of_it(engine: Engine) {
             "sale_event_id": format!("{key}_early")});
         assert_eq!(track(&broker, "refund", body.clone()).await.0, 204, "nothing to do yet");
         assert_eq!(track(&broker, "refund", body).await.0, 409, "but it is kept");
-        sale(&broker, &member, &format!("{key}_early"), 1000, "USD").await;
+        let event = sale(&broker, &member, &format!("{key}_early"), 1000, "USD").await;
+        assert_eq!(paid(&event), [], "what was given back before is neither paid nor taken back: {event}");
     }
+    // By hand as well.
+    let (_, referrals) = company(&broker, Method::GET, "referrals", Value::Null).await;
+    let body = json!({"email": "client@example.org", "event_id": "hand_r", "amount": 1000, "sale_event_id": "hand"});
+    assert_eq!(track(&broker, "refund", body).await.0, 204);
+    let body = json!({"commission_type": "sale", "referral_id": referrals[0]["id"], "sale_amount": 1000, "event_id": "hand"});
+    assert_eq!(company(&broker, Method::POST, "commissions", body).await, (200, json!([])));
     nothing_is_earned(&broker).await;
     // Of those that waited one fits and one does not: the rest of the sale stands, and can be given back.
     let refund = |key: &str, amount: i64| {
@@ -183,7 +190,8 @@ async fn a_refund_before_its_sale_takes_back_all_of_it(engine: Engine) {
         track(&broker, "refund", body)
     };
     assert_eq!([refund("w1", 400).await.0, refund("w2", 900).await.0], [204, 204]);
-    sale(&broker, &member, "inv_3", 1000, "USD").await;
+    let event = sale(&broker, &member, "inv_3", 1000, "USD").await;
+    assert_eq!(paid(&event), [("cash".to_owned(), 60), ("points".to_owned(), 250)], "{event}");
     let (_, referrals) = company(&broker, Method::GET, "referrals", Value::Null).await;
     assert_eq!(referrals[0]["state"], "active", "{referrals}");
     let (status, back) = refund("w3", 600).await;
