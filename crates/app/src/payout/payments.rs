@@ -84,8 +84,8 @@ impl App {
             Ok(Some((made, crate::announce::announce(tx, &app, &[told], now).await?)))
         };
         let made = self.store.money.write(create).await?;
-        let (made, delivers) =
-            made.ok_or_else(|| Error::invalid("method", "pays nobody now: there is no pending payout of this method"))?;
+        let nobody = || Error::invalid("method", "pays nobody now: there is no pending payout of money by this method");
+        let (made, delivers) = made.ok_or_else(nobody)?;
         if delivers {
             self.outbox.ring();
         }
