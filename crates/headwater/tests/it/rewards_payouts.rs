@@ -65,6 +65,26 @@ async fn money_is_gathered_sent_and_paid(engine: Engine) {
     );
     let due = read(&broker, "/payouts/due_stats").await;
     assert_eq!(due["data"]["custom"]["amounts"]["cash"], 1960, "{due}");
+    for (query, cash, points) in [
+        ("filters[status]=pending", 1960, 500),
+        ("filters[status]=processing", 0, 0),
+        (&format!("filters[campaign_id]={}", broker.program()), 1960, 500),
+        ("filters[campaign_id][]=4711", 0, 0),
+        ("q=alpha", 1960, 500),
+        ("q=nobody", 0, 0),
+    ] {
+        let due = read(&broker, &format!("/payouts/due_stats?{query}")).await;
+        let sum = |period: &str, unit: &str| due["data"][period]["amounts"][unit].as_i64().unwrap_or(0);
+        assert_eq!((sum("custom", "cash"), sum("next", "points")), (cash, points), "{query}: {due}");
+        if query.starts_with("q=") {
+            continue;
+        }
+        let all = read(&broker, &format!("/payouts/stats?{query}")).await;
+        for (name, group) in [("by_status", "pending"), ("by_payout_method", "bank")] {
+            let sum = |unit: &str| all["data"][name][group]["amounts"][unit].as_i64().unwrap_or(0);
+            assert_eq!((sum("cash"), sum("points")), (cash, points), "{query}: {all}");
+        }
+    }
     // What of it was given back since is found by the payout.
     let refunded = format!("/commissions?filters[payout_id]={}&filters[refunded]=true", payout["id"]);
     assert_eq!(read(&broker, &refunded).await, json!([]));

@@ -67,7 +67,9 @@ async fn what_is_not_read_is_refused(engine: Engine) {
         "payouts?filters[fraud_suspicions][]=odd",
         "payouts?filters[min_payment]=5",
         "payouts?filters[promoter_id]=1&filters[group_ref]=2",
-        "payouts/due_stats?filters[status]=pending",
+        "payouts/due_stats?filters[promoter_id]=1",
+        "payouts/due_stats?filters[status]=due",
+        "payouts/stats?filters[due_period]=next",
         "referrals?filters[promoter_id][]=1&filters[promoter_id][]=2",
     ] {
         let (status, error) = company(&broker, Method::GET, query, Value::Null).await;
@@ -181,7 +183,8 @@ async fn a_refund_before_its_sale_takes_back_all_of_it(engine: Engine) {
     let (_, referrals) = company(&broker, Method::GET, "referrals", Value::Null).await;
     let body = json!({"email": "client@example.org", "event_id": "hand_r", "amount": 1000, "sale_event_id": "hand"});
     assert_eq!(track(&broker, "refund", body).await.0, 204);
-    let body = json!({"commission_type": "sale", "referral_id": referrals[0]["id"], "sale_amount": 1000, "event_id": "hand"});
+    let body =
+        json!({"commission_type": "sale", "referral_id": referrals[0]["id"], "sale_amount": 1000, "event_id": "hand"});
     assert_eq!(company(&broker, Method::POST, "commissions", body).await, (200, json!([])));
     nothing_is_earned(&broker).await;
     // Of those that waited one fits and one does not: the rest of the sale stands, and can be given back.

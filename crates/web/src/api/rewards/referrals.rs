@@ -69,6 +69,7 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
             since_to: number(since.1),
             cancelled_from: number(cancelled.0),
             cancelled_to: number(cancelled.1),
+            order: None,
         };
         let (rows, total) = state.app.referral_list(filter, page.per_page, page.offset()).await?;
         Ok(page.answer(&address, rows.iter().map(|row| to_wire(&state.app, row)).collect(), total))
