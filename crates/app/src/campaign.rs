@@ -472,7 +472,7 @@ fn fields_of(asked: &Said) -> Result<(Said, Said), RewardFailure> {
             return Err(RewardFailure::wrong(name, "must be true or false"));
         }
     }
-    for name in ["color", "description"] {
+    for name in ["name", "color", "description"] {
         accepted::campaign_label(asked, name)?;
     }
     if given("links").is_some_and(|links| *links != json!([])) {

@@ -78,6 +78,38 @@ async fn what_is_not_read_is_refused(engine: Engine) {
     for query in ["commissions?status[]=approved", "commissions?filters[status][]=approved&status=approved"] {
         assert_eq!(company(&broker, Method::GET, query, Value::Null).await.0, 200, "{query}");
     }
+    let of_member =
+        json!({"commission_type": "custom", "promoter_campaign_id": 1, "amount": 1, "internal_note": "a\u{0}"});
+    let odd = "a\u{1b}[2Jb";
+    for (path, body, field) in [
+        ("company/promoters", json!({"email": "a\u{7}@b.example"}), "email"),
+        ("company/promoters", json!({"email": "a@b.example", "name": odd}), "name"),
+        ("company/promoters", json!({"email": "a@b.example", "cust_id": odd}), "cust_id"),
+        ("company/promoters", json!({"email": "a@b.example", "note": odd}), "note"),
+        ("company/promoters", json!({"email": "a@b.example", "profile": {"first_name": "a\nb"}}), "profile.first_name"),
+        (
+            "company/campaigns",
+            json!({"name": odd, "landing_url": "https://a.example", "ref_token_param": "?via", "visitor_cookie_life": 60}),
+            "name",
+        ),
+        ("company/rewards", json!({"name": odd, "is_promoter_reward": true}), "name"),
+        ("track/signup", json!({"email": "a@b.example", "uid": "u\n1", "tid": "x"}), "uid"),
+        ("track/sale", json!({"email": odd, "event_id": "1", "amount": 1}), "email"),
+        ("track/sale", json!({"uid": "u", "event_id": odd, "amount": 1}), "event_id"),
+    ] {
+        let (status, error) = rewards(&broker, Method::POST, &format!("/api/v2/{path}"), &body).await;
+        assert_eq!((status, error["errors"][field].is_array()), (400, true), "{path} {body}: {error}");
+    }
+    let member = campaign(&broker).await;
+    let noted = |note: &str| {
+        let mut body = of_member.clone();
+        (body["promoter_campaign_id"], body["internal_note"]) = (member["id"].clone(), note.into());
+        body
+    };
+    let (status, error) = company(&broker, Method::POST, "commissions", noted(odd)).await;
+    assert_eq!((status, error["errors"]["internal_note"].is_array()), (400, true), "{error}");
+    let (status, made) = company(&broker, Method::POST, "commissions", noted("by phone\n\tat noon")).await;
+    assert_eq!((status, &made[0]["internal_note"]), (200, &"by phone\n\tat noon".into()), "a note has lines: {made}");
     let many: Vec<i64> = (4711..4717).collect();
     for path in ["promoters/archive", "commissions/approve"] {
         let (status, batch) = company(&broker, Method::POST, path, json!({ "ids": many })).await;
