@@ -72,12 +72,12 @@ record! {
 }
 batch! {
     /// A payout goes from these payments into those; `None`: none. `settings`: how it is paid by them.
-    pub struct PayoutSent { id: i64 = "int8", was: Option<i64> = "int8", next: Option<i64> = "int8", settings: Option<String> = "text" }
+    pub struct PayoutSent { account_id: i64 = "int8", id: i64 = "int8", was: Option<i64> = "int8", next: Option<i64> = "int8", settings: Option<String> = "text" }
 }
 batch! {
     /// A move of payments; `payouts`: how many they send.
     pub struct PaymentsPut {
-        id: i64 = "int8", was: String = "text", status: String = "text", payouts: i64 = "int8", error: Option<String> = "text", processing_started_at: Option<i64> = "int8",
+        account_id: i64 = "int8", id: i64 = "int8", was: String = "text", status: String = "text", payouts: i64 = "int8", error: Option<String> = "text", processing_started_at: Option<i64> = "int8",
         completed_at: Option<i64> = "int8",
     }
 }
@@ -297,7 +297,7 @@ pub async fn payouts_send(tx: &Tx<'_>, payouts: &[PayoutSent]) -> Result<()> {
         PayoutSent,
         0,
         "UPDATE payout SET payments_batch_id = batch.next, settings = COALESCE(batch.settings, payout.settings) FROM {batch} \
-         WHERE payout.id = batch.id AND payout.payments_batch_id IS NOT DISTINCT FROM batch.was"
+         WHERE payout.id = batch.id AND payout.account_id = batch.account_id AND payout.payments_batch_id IS NOT DISTINCT FROM batch.was"
     );
     let sent = tx.batch(statement, &[], payouts).await?;
     if sent == payouts.len() as u64 {
@@ -343,7 +343,8 @@ pub async fn payments_move(tx: &Tx<'_>, rows: &[PaymentsPut]) -> Result<u64> {
         PaymentsPut,
         0,
         "UPDATE payments_batch SET status = batch.status, payouts = batch.payouts, error = batch.error, processing_started_at = batch.processing_started_at, \
-         completed_at = batch.completed_at FROM {batch} WHERE payments_batch.id = batch.id AND payments_batch.status = batch.was"
+         completed_at = batch.completed_at FROM {batch} WHERE payments_batch.id = batch.id \
+         AND payments_batch.account_id = batch.account_id AND payments_batch.status = batch.was"
     );
     tx.batch(statement, &[], rows).await
 }

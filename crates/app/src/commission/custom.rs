@@ -155,7 +155,7 @@ impl App {
             }
             outcome_write(tx, &outcome).await?;
             commission_notes(tx, account.0, id, internal.as_deref(), external.as_deref()).await?;
-            commission_made_by(tx, id, &made_by, event_key.as_deref()).await?;
+            commission_made_by(tx, account.0, id, &made_by, event_key.as_deref()).await?;
             let is_told = book(tx, &app, &bookings, now).await?;
             audit_insert(tx, std::slice::from_ref(&deed)).await?;
             let delivers = rewards::follow(tx, &app, std::slice::from_ref(&posted), now).await?;
