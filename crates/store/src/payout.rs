@@ -239,8 +239,8 @@ pub async fn payout_items_live(tx: &Tx<'_>, account_id: i64, payouts: &[Number],
     let statement = batch_sql!(
         Number,
         2,
-        "UPDATE payout_item SET live = $2 FROM {batch} JOIN payout p ON p.id = batch.id AND p.account_id = $1 \
-         WHERE payout_item.payout_id = batch.id"
+        "UPDATE payout_item SET live = $2 FROM {batch} WHERE payout_item.payout_id = batch.id \
+         AND EXISTS (SELECT 1 FROM payout p WHERE p.id = payout_item.payout_id AND p.account_id = $1)"
     );
     tx.batch(statement, &[&account_id, &live], payouts).await?;
     Ok(())
