@@ -43,7 +43,7 @@ fn what_changes_commissions_and_payouts_names_the_account() {
         for table in tables.iter().filter(|table| text.contains(&format!("UPDATE {table} SET"))) {
             // Persons that become one are locked, and both of one program.
             let merges = text.contains("SET person_id = chain.into_id");
-            let condition = text.rsplit_once(" FROM ").map_or(text, |(_, rest)| rest);
+            let condition = text.split_once(" WHERE ").map_or(text, |(_, rest)| rest);
             assert!(merges || condition.contains("account_id"), "{text}");
             seen.insert(*table);
         }
