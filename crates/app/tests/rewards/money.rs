@@ -9,7 +9,7 @@ use headwater_app::error::Error;
 use headwater_app::keep::Keep;
 use headwater_app::payout::PayoutFilter;
 use headwater_app::payout::payments::Payments;
-use headwater_app::payout::shown::PayoutGrouping;
+use headwater_app::payout::shown::{PayoutGrouping, PayoutSummed};
 use headwater_domain::money::{Decimal, Unit};
 use headwater_domain::payout::{PayoutSettings, PayoutStatus};
 use headwater_store::Store;
@@ -90,7 +90,12 @@ async fn payments_end_with_their_payouts(store: TestStore) {
     act(&books, BatchAction::PayoutMarkAsPaid, &payouts).await;
     let over = books.app.payments_read(books.account, id).await.expect("there").batch;
     assert_eq!((over.status.as_str(), over.completed_at), ("completed", Some(now.0)));
-    let sums = books.app.payout_sums(books.account, None, PayoutGrouping::Status).await.expect("adds up").sums;
+    let sums = books
+        .app
+        .payout_sums(books.account, PayoutSummed::default(), PayoutGrouping::Status)
+        .await
+        .expect("adds up")
+        .sums;
     assert_eq!(
         (sums.len(), sums[0].group.as_str(), sums[0].amount, sums[0].promoters),
         (1, "completed", Decimal(200 * ONE), 2)
