@@ -28,6 +28,12 @@ const EMAIL_PREFIX: &str = "email:";
 const UID: &str = "uid";
 /// Where a state stands that somebody gave it: `denied` or `pending`.
 pub const STATE: &str = "referral_state";
+/// Nothing that it buys is tracked.
+pub(crate) const DENIED: &str = "denied";
+/// Nothing that is earned of it is approved before it is (`settle::waiting`).
+pub(crate) const PENDING: &str = "pending";
+/// Where it stands what a referral is suspected of.
+pub(crate) const FRAUD_CHECK: &str = "fraud_check";
 
 /// By what a caller names a human.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -124,7 +130,7 @@ impl Referral {
     }
     /// Whether somebody disabled it.
     pub fn is_denied(&self) -> bool {
-        self.row.state == "denied"
+        self.row.state == DENIED
     }
     /// Whether it, or who brought it, earns nothing at `at`.
     pub fn is_barred_at(&self, app: &App, at: Instant) -> bool {
