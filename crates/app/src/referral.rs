@@ -356,11 +356,13 @@ impl App {
 
     /// Changes what stands in its record.
     async fn referral_record(&self, account: AccountId, before: &Referral, change: ReferralChange) -> Result<()> {
-        let customer =
-            before.row.external_id.clone().ok_or_else(|| {
-                Error::invalid("id", "is a client of events, which has no record of its own to change")
-            })?;
         let named = Named::new(change.email.as_deref(), change.uid.as_deref());
+        // Who is known by events alone has its first record under its email.
+        let first = || before.row.email.as_deref().filter(|_| named.is_blank());
+        let known = before.row.external_id.clone().map(|id| (id, None));
+        let known = known.or_else(|| first().map(|email| (format!("{EMAIL_PREFIX}{email}"), Some(email.to_owned()))));
+        let (customer, first_email) = known
+            .ok_or_else(|| Error::invalid("id", "is a client of events, which has no record of its own to change"))?;
         named.email_check(before.row.email.as_deref())?;
         if !named.is_blank()
             && let Some(other) = self.referral_named(account, Some(ProgramId(before.row.program_id)), &named).await?
@@ -373,6 +375,9 @@ impl App {
         }
         let mut record = named.record(customer, Referrer::Unsaid);
         record.name = change.name.map_or(Field::Keep, Field::Set);
+        if let Some(email) = first_email {
+            record.email = Field::Set(email);
+        }
         record.attributes.extend(change.attributes);
         self.customer_record(account, ProgramId(before.row.program_id), record).await.map(drop)
     }
