@@ -12,7 +12,7 @@ use crate::ingest::{CustomerRecord, Field, Ingest, Record, Referrer, Source};
 use crate::membership::Membership;
 use crate::partner::is_email;
 use headwater_domain::commission::{Split, SplitPart};
-use headwater_domain::ids::{AccountId, CustomerId, MembershipId, PartnerId, ProgramId};
+use headwater_domain::ids::{AccountId, CustomerId, MembershipId, PartnerId, PersonId, ProgramId};
 use headwater_domain::money::Decimal;
 use headwater_domain::postback::entity::SplitPartner;
 use headwater_domain::time::Instant;
@@ -87,6 +87,7 @@ impl Named {
         }
         CustomerRecord {
             customer,
+            number: None,
             revision: None,
             registered_at: None,
             email: self.email.clone().map_or(Field::Keep, Field::Set),
@@ -357,12 +358,10 @@ impl App {
     /// Changes what stands in its record.
     async fn referral_record(&self, account: AccountId, before: &Referral, change: ReferralChange) -> Result<()> {
         let named = Named::new(change.email.as_deref(), change.uid.as_deref());
-        // Who is known by events alone has its first record under its email.
-        let first = || before.row.email.as_deref().filter(|_| named.is_blank());
-        let known = before.row.external_id.clone().map(|id| (id, None));
-        let known = known.or_else(|| first().map(|email| (format!("{EMAIL_PREFIX}{email}"), Some(email.to_owned()))));
-        let (customer, first_email) = known
-            .ok_or_else(|| Error::invalid("id", "is a client of events, which has no record of its own to change"))?;
+        let number = before.row.external_id.is_none().then_some((PersonId(before.row.person_id), before.id()));
+        if number.is_some() && !named.is_blank() {
+            return Err(Error::invalid("id", "is a client of events, which has no record of its own to change"));
+        }
         named.email_check(before.row.email.as_deref())?;
         if !named.is_blank()
             && let Some(other) = self.referral_named(account, Some(ProgramId(before.row.program_id)), &named).await?
@@ -373,11 +372,9 @@ impl App {
         if named.uid.is_some() && before.uid().is_some() && before.uid() != named.uid {
             return Err(Error::invalid("uid", "stands for this referral in its facts, and cannot become another one"));
         }
-        let mut record = named.record(customer, Referrer::Unsaid);
+        let mut record = named.record(before.row.external_id.clone().unwrap_or_default(), Referrer::Unsaid);
         record.name = change.name.map_or(Field::Keep, Field::Set);
-        if let Some(email) = first_email {
-            record.email = Field::Set(email);
-        }
+        record.number = number;
         record.attributes.extend(change.attributes);
         self.customer_record(account, ProgramId(before.row.program_id), record).await.map(drop)
     }

@@ -31,6 +31,9 @@ impl Decision<'_> {
         record: &CustomerRecord,
         touched: &mut Touched,
     ) -> Recorded {
+        if let Some((_, customer)) = record.number {
+            return self.record_numbered(customer, record, touched);
+        }
         let name = (program.id, record.customer.clone());
         let known = self.view.known.customers.get(&name).copied();
         let stored = known.and_then(|id| self.view.known.accounts.get(&id)).cloned();
@@ -73,6 +76,22 @@ impl Decision<'_> {
         };
         let warning = if is_locked { Some(RecordWarning::AttributionLocked) } else { warning };
         Recorded { warnings: warning.into_iter().collect(), ..told(status, customer) }
+    }
+
+    /// Changes an account that no caller has named.
+    fn record_numbered(&mut self, customer: CustomerId, record: &CustomerRecord, touched: &mut Touched) -> Recorded {
+        let Some(stored) = self.view.known.accounts.get(&customer).cloned() else {
+            return told(RecordStatus::Unchanged, customer);
+        };
+        let person = self.view.known.standing(PersonId(stored.person_id));
+        let mut next = stored.clone();
+        change(&mut next, record, self.is_locked(person, &stored, record));
+        if next == stored {
+            return told(RecordStatus::Unchanged, customer);
+        }
+        self.put_account(person, next);
+        touched.entry(person).or_default();
+        told(RecordStatus::Updated, customer)
     }
 
     /// Whether the record says otherwise what brought an account that is somebody's already.

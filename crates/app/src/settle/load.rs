@@ -6,10 +6,11 @@
 use super::foreseen::{Foreseen, Reading};
 use super::names::Names;
 use super::same_click::Clicks;
-use super::view::{Claimed, Remembered, View};
+use super::view::{Claimed, PersonRecord, Remembered, View};
 use super::window;
 use super::{Command, Track, again, circle, origin, wide};
 use crate::app::App;
+use crate::ingest::Record;
 use headwater_domain::click::token::Traffic;
 use headwater_domain::ids::{CustomerId, EventId, KeyId, PartnerId, PersonId, ProgramId};
 use headwater_domain::time::Instant;
@@ -57,7 +58,9 @@ pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], reading: 
     names.read_accounts(tx, &view.person_by_email, &mut view.known).await?;
     let foreseen = Foreseen { commands, facts: &names.facts, reading, now };
     window::read_persons(tx, persons, &foreseen, &mut view).await?;
-    for row in accounts_of_persons(tx, &may_wait(&view, &tracks)).await? {
+    let mut changed = may_wait(&view, &tracks);
+    changed.extend(of_numbered(&view, commands));
+    for row in accounts_of_persons(tx, &changed).await? {
         view.known.accounts.entry(CustomerId(row.id)).or_insert(row);
     }
     origin::read_shares(tx, &mut view).await?;
@@ -87,6 +90,24 @@ fn may_wait(view: &View, tracks: &[&Track]) -> Vec<Number> {
     }
     persons.extend(view.events.values().filter(|event| event.is_advertised).filter_map(|event| event.person_id));
     persons.into_iter().map(|id| Number { id }).collect()
+}
+
+/// Whose the accounts are that records name by our own numbers, whoever it was when that was looked up.
+fn of_numbered(view: &View, commands: &[Command]) -> Vec<Number> {
+    let ingests = commands.iter().filter_map(|command| match command {
+        Command::Record(ingest) => Some(&ingest.records),
+        Command::Track(_) | Command::Confirm { .. } | Command::Reject { .. } | Command::Reprice { .. } => None,
+    });
+    let numbers: BTreeSet<CustomerId> = ingests
+        .flatten()
+        .filter_map(|record| match record {
+            Record::Customer(customer) => customer.number.map(|(_, customer)| customer),
+            Record::Fact(_) => None,
+        })
+        .collect();
+    let is_named = |person: &&PersonRecord| person.customers.iter().any(|one| numbers.contains(&one.customer));
+    let persons = view.persons.values().filter(|_| !numbers.is_empty()).filter(is_named);
+    persons.map(|person| Number { id: person.id.0 }).collect()
 }
 
 fn track_of(command: &Command) -> Option<&Track> {

@@ -359,6 +359,7 @@ impl World {
         });
         Record::Customer(Box::new(CustomerRecord {
             customer: text(value, "id").to_owned(),
+            number: None,
             revision: None,
             registered_at: Some(word(value, "registered_at").map_or(Instant(0), |at| instant(&at))),
             email: set("email"),

@@ -6,7 +6,7 @@ use headwater_app::commission::{CommissionFilter, Verdict};
 use headwater_app::history::History;
 use headwater_app::ingest::{CustomerRecord, FactKey, FactRecord, Field, Ingest, OnRepeat, Record, Referrer, Source};
 use headwater_app::keep::Keep;
-use headwater_app::referral::{Named, Referral, ReferralChange, STATE};
+use headwater_app::referral::{Named, Referral, ReferralChange, ReferralFilter, STATE};
 use headwater_app::settle::Track;
 use headwater_app::track::{ClickSignal, Signals};
 use headwater_app::tracking::{Bought, Visitor};
@@ -103,10 +103,13 @@ fn waiting() -> (String, Option<String>) {
 
 /// Becomes `null` (approved, enabled) or a word.
 async fn become_state(fixture: &Fixture, email: &str, state: Value) {
-    let id = referral(fixture, email).await.id();
+    become_of(fixture, &referral(fixture, email).await, state).await;
+}
+
+async fn become_of(fixture: &Fixture, referral: &Referral, state: Value) {
     let attributes = Map::from_iter([(STATE.to_owned(), state)]);
     let change = ReferralChange { attributes, ..ReferralChange::default() };
-    fixture.app.referral_patch(fixture.account, id, change).await.expect("changes");
+    fixture.app.referral_patch(fixture.account, referral.id(), change).await.expect("changes");
 }
 
 fn bought(key: &str, session: &str) -> Bought {
@@ -323,8 +326,13 @@ async fn a_client_of_a_click_and_its_name_wait_together(store: TestStore) {
     fixture.settle(Track { touch: Some(touch), ..fixture.track("SUBSCRIPTION") }).await;
     assert_eq!(state(&fixture, WHO).await, waiting());
     assert_eq!(commissions(&fixture).await, are(&[("USD", "3", "pending"); 2]));
-    become_state(&fixture, WHO, Value::Null).await;
-    assert_eq!(commissions(&fixture).await, are(&[("USD", "3", "approved"); 2]));
+    let filter = ReferralFilter { account_id: fixture.account.0, ..ReferralFilter::default() };
+    let (all, _) = fixture.app.referral_list(filter, 9, 0).await.expect("lists");
+    for referral in &all {
+        assert_eq!((referral.row.state.as_str(), fraud_check(referral).as_deref()), ("pending", Some("ad_source")));
+        become_of(&fixture, referral, Value::Null).await;
+    }
+    assert_eq!((all.len(), commissions(&fixture).await), (2, are(&[("USD", "3", "approved"); 2])));
     holds(&fixture).await;
 }
 
@@ -333,6 +341,7 @@ async fn a_state_that_a_record_says_keeps_waiting_as_well(store: TestStore) {
     let record = async |state: Value, key: &str| {
         let customer = CustomerRecord {
             customer: "c1".into(),
+            number: None,
             revision: None,
             registered_at: None,
             email: Field::Keep,
