@@ -320,19 +320,28 @@ async fn an_event_of_a_browser_that_is_confirmed_later_waits_too(store: TestStor
 
 async fn a_client_of_a_click_and_its_name_wait_together(store: TestStore) {
     let fixture = asking(store).await;
-    let touch = touch_of(&fixture, "&gclid=Cj0K", 1).await;
-    let of_click = Some(format!(" click:{}", touch.click));
-    fixture.settle(Track { touch: Some(touch), email_key: of_click, ..fixture.track("SUBSCRIPTION") }).await;
-    fixture.settle(Track { touch: Some(touch), ..fixture.track("SUBSCRIPTION") }).await;
-    assert_eq!(state(&fixture, WHO).await, waiting());
-    assert_eq!(commissions(&fixture).await, are(&[("USD", "3", "pending"); 2]));
-    let filter = ReferralFilter { account_id: fixture.account.0, ..ReferralFilter::default() };
-    let (all, _) = fixture.app.referral_list(filter, 9, 0).await.expect("lists");
-    for referral in &all {
-        assert_eq!((referral.row.state.as_str(), fraud_check(referral).as_deref()), ("pending", Some("ad_source")));
-        become_of(&fixture, referral, Value::Null).await;
+    let filter = || ReferralFilter { account_id: fixture.account.0, ..ReferralFilter::default() };
+    // Of whom the name is known before there is a click, there are two accounts.
+    for (random, email, is_known, accounts) in [(1, "new@example.org", false, 1), (2, "known@example.org", true, 2)] {
+        let named = |event: &str, touch| Track { touch, email_key: Some(email.into()), ..fixture.track(event) };
+        if is_known {
+            fixture.settle(named("REGISTRATION", None)).await;
+        }
+        let touch = touch_of(&fixture, "&gclid=Cj0K", random).await;
+        let of_click = Some(format!(" click:{}", touch.click));
+        fixture.settle(Track { touch: Some(touch), email_key: of_click, ..fixture.track("SUBSCRIPTION") }).await;
+        fixture.settle(named("SUBSCRIPTION", Some(touch))).await;
+        assert_eq!(state(&fixture, email).await, waiting(), "{email}");
+        let (all, _) = fixture.app.referral_list(filter(), 9, 0).await.expect("lists");
+        let pending: Vec<_> = all.iter().filter(|referral| referral.row.state == "pending").collect();
+        assert_eq!(pending.len(), accounts, "{email}");
+        for referral in pending {
+            assert_eq!(fraud_check(referral).as_deref(), Some("ad_source"));
+            become_of(&fixture, referral, Value::Null).await;
+        }
+        assert!(commissions(&fixture).await.iter().all(|(.., status)| status == "approved"), "{email}");
     }
-    assert_eq!((all.len(), commissions(&fixture).await), (2, are(&[("USD", "3", "approved"); 2])));
+    assert_eq!(commissions(&fixture).await.len(), 4);
     holds(&fixture).await;
 }
 
