@@ -51,24 +51,23 @@ pub(super) fn keep_waiting(was_waiting: bool, attributes: &mut Map<String, Value
 
 /// For which customer a posting waits, of those of the persons that it may be of.
 pub(super) fn waits_for(posting: &Posting<'_>, persons: &[&PersonRecord]) -> Option<CustomerId> {
-    let mut waiting = persons.iter().flat_map(|person| &person.waiting).copied().peekable();
-    waiting.peek()?;
-    let of_fact = || {
-        let of = |person: &&PersonRecord| Some(person.facts[person.place_of(posting.fact)?].customer);
-        persons.iter().find_map(of)
-    };
+    if persons.iter().all(|person| person.waiting.is_empty()) {
+        return None;
+    }
+    let of_fact = |person: &&PersonRecord| Some(person.facts[person.place_of(posting.fact)?].customer);
     let named = match (&posting.cell.payee, &posting.cell.scope) {
         (Payee::Customer(customer), _)
         | (_, Scope::Customer(customer) | Scope::CustomerPeriod(customer, _) | Scope::Event(customer, _)) => {
             Some(*customer)
         }
-        (Payee::Partner(_), Scope::Person(_) | Scope::Period(_)) => of_fact(),
+        (Payee::Partner(_), Scope::Period(_)) => persons.iter().find_map(of_fact),
+        (Payee::Partner(_), Scope::Person(id)) => {
+            let person = persons.iter().find(|person| person.id == *id)?;
+            // What another one's fact changes of it, or one that is gone, is of one of its accounts, and nothing tells of which.
+            of_fact(person).or_else(|| person.waiting.first().copied())
+        }
     };
-    match named {
-        Some(customer) => waiting.find(|waits| *waits == customer),
-        // The fact is gone: it was of one of them, and nothing tells of which.
-        None => waiting.next(),
-    }
+    named.filter(|customer| persons.iter().any(|person| person.waiting.contains(customer)))
 }
 
 impl Decision<'_> {

@@ -33,6 +33,7 @@ on_both_stores! {
     an_event_of_a_browser_that_is_confirmed_later_waits_too,
     a_client_of_a_click_and_its_name_wait_together,
     a_state_that_a_record_says_keeps_waiting_as_well,
+    what_another_client_changes_of_it_waits_too,
 }
 
 const PLAN: &str = r#"{"name":"ib","currency":"USD","rules":[
@@ -42,6 +43,9 @@ const PLAN: &str = r#"{"name":"ib","currency":"USD","rules":[
 static TOLD: Statement = Statement::new(
     "SELECT event_type FROM delivery WHERE event_id IS NULL AND event_type LIKE 'commission.%' ORDER BY id",
 );
+/// The second client of a month makes each of them worth more.
+const STEPS: &str = r#"{"name":"ib","currency":"USD","rules":[{"id":"cpa","kind":"cpa","amount":"10","qualify":{"min_first_deposit":"5"},
+    "brackets":{"metric":"ftd","steps":[{"from":"0","rate":"10"},{"from":"2","rate":"14"}]}}]}"#;
 const WHO: &str = "client@example.org";
 
 async fn asking(store: TestStore) -> Fixture {
@@ -388,5 +392,19 @@ async fn a_state_that_a_record_says_keeps_waiting_as_well(store: TestStore) {
     // In one settlement with the end of the waiting: what comes with it does not wait.
     record(Value::Null, "2").await;
     assert_eq!(commissions(&fixture).await, are(&[("USD", "3", "approved"); 2]));
+    holds(&fixture).await;
+}
+
+async fn what_another_client_changes_of_it_waits_too(store: TestStore) {
+    let fixture = fixture_with(store, STEPS).await;
+    say(&fixture, "pending").await;
+    let deposit = |email: &str, touch| Track { touch: Some(touch), email_key: Some(email.into()), ..fixture.deposit() };
+    fixture.settle(deposit(WHO, touch_of(&fixture, "&gclid=Cj0K", 1).await)).await;
+    assert_eq!(commissions(&fixture).await, are(&[("USD", "10", "pending")]));
+    fixture.settle(deposit("second@example.org", touch_of(&fixture, "", 2).await)).await;
+    let steps = [("USD", "10", "pending"), ("USD", "14", "approved"), ("USD", "4", "pending")];
+    assert_eq!(commissions(&fixture).await, are(&steps));
+    become_state(&fixture, WHO, Value::Null).await;
+    assert_eq!(commissions(&fixture).await, are(&steps.map(|(unit, amount, _)| (unit, amount, "approved"))));
     holds(&fixture).await;
 }
