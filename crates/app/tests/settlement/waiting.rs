@@ -33,7 +33,7 @@ on_both_stores! {
     an_event_of_a_browser_that_is_confirmed_later_waits_too,
     a_client_of_a_click_and_its_name_wait_together,
     a_state_that_a_record_says_keeps_waiting_as_well,
-    what_another_client_changes_of_it_waits_too,
+    in_a_cell_of_many_clients_a_posting_waits_where_its_fact_is_of_who_waits,
 }
 
 const PLAN: &str = r#"{"name":"ib","currency":"USD","rules":[
@@ -395,14 +395,14 @@ async fn a_state_that_a_record_says_keeps_waiting_as_well(store: TestStore) {
     holds(&fixture).await;
 }
 
-async fn what_another_client_changes_of_it_waits_too(store: TestStore) {
+async fn in_a_cell_of_many_clients_a_posting_waits_where_its_fact_is_of_who_waits(store: TestStore) {
     let fixture = fixture_with(store, STEPS).await;
     say(&fixture, "pending").await;
     let deposit = |email: &str, touch| Track { touch: Some(touch), email_key: Some(email.into()), ..fixture.deposit() };
-    fixture.settle(deposit(WHO, touch_of(&fixture, "&gclid=Cj0K", 1).await)).await;
-    assert_eq!(commissions(&fixture).await, are(&[("USD", "10", "pending")]));
-    fixture.settle(deposit("second@example.org", touch_of(&fixture, "", 2).await)).await;
-    let steps = [("USD", "10", "pending"), ("USD", "14", "approved"), ("USD", "4", "pending")];
+    fixture.settle(deposit("first@example.org", touch_of(&fixture, "", 1).await)).await;
+    fixture.settle(deposit(WHO, touch_of(&fixture, "&gclid=Cj0K", 2).await)).await;
+    fixture.settle(deposit("third@example.org", touch_of(&fixture, "", 3).await)).await;
+    let steps = [("USD", "10", "approved"), ("USD", "14", "approved"), ("USD", "18", "pending")];
     assert_eq!(commissions(&fixture).await, are(&steps));
     become_state(&fixture, WHO, Value::Null).await;
     assert_eq!(commissions(&fixture).await, are(&steps.map(|(unit, amount, _)| (unit, amount, "approved"))));
