@@ -61,13 +61,11 @@ pub(super) async fn announce_referrals(tx: &Tx<'_>, app: &App, view: &View, now:
 /// The state that somebody gave a referral, where this settlement knows of one.
 fn given(view: &View, person: i64, customer: i64) -> Option<String> {
     let customer = CustomerId(customer);
-    match view.known.accounts.get(&customer) {
-        Some(account) => attributes(account)[STATE].as_str().map(str::to_owned),
-        None => {
-            let waits = view.persons.get(&PersonId(person))?.waiting.contains(&customer);
-            waits.then(|| PENDING.to_owned())
-        }
+    if let Some(account) = view.known.accounts.get(&customer) {
+        return attributes(account)[STATE].as_str().map(str::to_owned);
     }
+    let waits = view.persons.get(&PersonId(person))?.waiting.contains(&customer);
+    waits.then(|| PENDING.to_owned())
 }
 
 fn attributes(account: &AccountRow) -> Value {
