@@ -4,7 +4,7 @@ use crate::fixture::{Fixture, NOW, fixture_with, id_of};
 use headwater_app::click::Visit;
 use headwater_app::commission::{CommissionFilter, Verdict};
 use headwater_app::history::History;
-use headwater_app::ingest::{CustomerRecord, FactKey, FactRecord, Field, Ingest, OnRepeat, Record, Referrer, Source};
+use headwater_app::ingest::{CustomerRecord, FactKey, FactRecord, Ingest, OnRepeat, Record, Source};
 use headwater_app::keep::Keep;
 use headwater_app::referral::{Named, Referral, ReferralChange, ReferralFilter, STATE};
 use headwater_app::settle::Track;
@@ -14,7 +14,7 @@ use headwater_domain::attribution::Touch;
 use headwater_domain::click::session::SessionId;
 use headwater_domain::click::token::Traffic;
 use headwater_domain::fact::FactBody;
-use headwater_domain::ids::{AccountId, ClickId};
+use headwater_domain::ids::ClickId;
 use headwater_domain::link::LINK_PREFIX;
 use headwater_domain::money::Decimal;
 use headwater_store::backend::Statement;
@@ -33,6 +33,7 @@ on_both_stores! {
     an_event_of_a_browser_that_is_confirmed_later_waits_too,
     a_client_of_a_click_and_its_name_wait_together,
     a_state_that_a_record_says_keeps_waiting_as_well,
+    who_is_forgotten_while_it_waits_goes_on_waiting,
     in_a_cell_of_many_clients_a_posting_waits_where_its_fact_is_of_who_waits,
 }
 
@@ -349,49 +350,52 @@ async fn a_client_of_a_click_and_its_name_wait_together(store: TestStore) {
     holds(&fixture).await;
 }
 
+/// A subscription of the customer `c1`, perhaps with a record of it that says a state.
+async fn push(fixture: &Fixture, state: Option<Value>, key: &str) {
+    let customer = |state| CustomerRecord {
+        attributes: Map::from_iter([(STATE.to_owned(), state)]),
+        ..crate::brokers::customer(fixture, "c1")
+    };
+    let fact = FactRecord {
+        customer: "c1".into(),
+        key: FactKey::Own(key.into()),
+        revision: None,
+        at: None,
+        body: FactBody::Event { event: "SUBSCRIPTION".into(), amount: None, currency: None },
+        attributes: Map::new(),
+        on_repeat: OnRepeat::Refuse,
+    };
+    let customer = state.map(|state| Record::Customer(Box::new(customer(state))));
+    let ingest = Ingest {
+        account: fixture.account,
+        program: fixture.program,
+        source: Source::Push,
+        all_or_nothing: true,
+        records: customer.into_iter().chain([Record::Fact(Box::new(fact))]).collect(),
+        keep: Keep::nothing(),
+    };
+    fixture.app.record(ingest).await.expect("records");
+}
+
 async fn a_state_that_a_record_says_keeps_waiting_as_well(store: TestStore) {
     let fixture = asking(store).await;
-    let record = async |state: Value, key: &str| {
-        let customer = CustomerRecord {
-            customer: "c1".into(),
-            number: None,
-            revision: None,
-            registered_at: None,
-            email: Field::Keep,
-            person: None,
-            name: Field::Keep,
-            country: Field::Keep,
-            account_type: Field::Keep,
-            campaign: Field::Keep,
-            attributes: Map::from_iter([(STATE.to_owned(), state)]),
-            referrer: Referrer::Partner(fixture.partner, None),
-            split: Vec::new(),
-        };
-        let fact = FactRecord {
-            customer: "c1".into(),
-            key: FactKey::Own(key.into()),
-            revision: None,
-            at: None,
-            body: FactBody::Event { event: "SUBSCRIPTION".into(), amount: None, currency: None },
-            attributes: Map::new(),
-            on_repeat: OnRepeat::Refuse,
-        };
-        let records = vec![Record::Customer(Box::new(customer)), Record::Fact(Box::new(fact))];
-        let ingest = Ingest {
-            account: AccountId(fixture.account.0),
-            program: fixture.program,
-            source: Source::Push,
-            all_or_nothing: true,
-            records,
-            keep: Keep::nothing(),
-        };
-        fixture.app.record(ingest).await.expect("records");
-    };
-    record("pending".into(), "1").await;
+    push(&fixture, Some("pending".into()), "1").await;
     assert_eq!(commissions(&fixture).await, are(&[("USD", "3", "pending")]));
     // In one settlement with the end of the waiting: what comes with it does not wait.
-    record(Value::Null, "2").await;
+    push(&fixture, Some(Value::Null), "2").await;
     assert_eq!(commissions(&fixture).await, are(&[("USD", "3", "approved"); 2]));
+    holds(&fixture).await;
+}
+
+async fn who_is_forgotten_while_it_waits_goes_on_waiting(store: TestStore) {
+    let fixture = asking(store).await;
+    for (key, state) in [("1", "pending"), ("2", "denied")] {
+        push(&fixture, Some(state.into()), key).await;
+    }
+    let customer = fixture.app.customer_named(fixture.account, "c1").await.expect("is known");
+    fixture.app.customer_erase(fixture.account, customer).await.expect("forgets");
+    push(&fixture, None, "3").await;
+    assert_eq!(commissions(&fixture).await, are(&[("USD", "3", "pending"); 3]));
     holds(&fixture).await;
 }
 
