@@ -55,11 +55,11 @@ impl Decision<'_> {
         self.view.known.customers.insert(name, customer);
         let is_locked = self.is_locked(person, &next, record);
         change(&mut next, record, is_locked);
-        let was_absorbed = self.absorb(person, customer);
         let is_changed = base.as_ref() != Some(&next);
         if is_changed {
             self.put_account(person, next);
         }
+        let was_absorbed = self.absorb(person, customer);
         let registered_at = record.registered_at.unwrap_or(self.now);
         let (is_bound, warning) = self.refer(program, person, customer, record.referrer, registered_at);
         if is_bound && !record.split.is_empty() {
@@ -173,7 +173,6 @@ impl Decision<'_> {
         let mut splits: BTreeMap<CustomerId, Vec<Split>> =
             record.customers.iter().filter_map(|c| Some((c.customer, splits_from_the_beginning(c)?))).collect();
         for from in &gone {
-            record.waiting.remove(from);
             record.customers.retain(|customer| customer.customer != *from);
             record.facts.iter_mut().filter(|fact| fact.customer == *from).for_each(|fact| fact.customer = into);
             let outcome = &mut self.view.outcome;

@@ -273,7 +273,7 @@ impl Decision<'_> {
             sale_currency: brought.sold.map(|(_, currency)| currency.code().to_owned()),
             split: SplitPart::to_stored(&posting.split),
             origins: Some(stored_origins),
-            waits_for: waits_for.map(|customer| customer.0),
+            waits_for: waits_for.map(|customer| self.waits_now(customer).0),
         });
         let bookings = accrual(payee, posting.amount, stage).into_iter().map(|transfer| Booking {
             account_id: program.account.0,

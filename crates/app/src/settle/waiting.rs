@@ -62,7 +62,8 @@ pub(super) fn waits_for(posting: &Posting<'_>, persons: &[&PersonRecord]) -> Opt
         }
         (Payee::Partner(_), Scope::Period(_)) => persons.iter().find_map(of_fact),
         (Payee::Partner(_), Scope::Person(id)) => {
-            let person = persons.iter().find(|person| person.id == *id)?;
+            // The cell of who turned out to be another one is of that one.
+            let person = persons.iter().find(|person| person.id == *id).or(persons.first())?;
             // What another one's fact changes of it, or one that is gone, is of one of its accounts, and nothing tells of which.
             of_fact(person).or_else(|| person.waiting.first().copied())
         }
@@ -94,6 +95,12 @@ impl Decision<'_> {
         let attributes: Option<Value> = attributes.and_then(|text| serde_json::from_str(text).ok());
         let fraud_check = attributes.and_then(|attributes| attributes.get(FRAUD_CHECK).cloned());
         Waiting { waits, fraud_check }
+    }
+
+    /// What was of an account that turned out to be another one waits for that one.
+    pub(super) fn waits_now(&self, customer: CustomerId) -> CustomerId {
+        let absorbed = self.view.outcome.absorbed.iter().find(|absorbed| absorbed.from_id == customer.0);
+        absorbed.map_or(customer, |absorbed| CustomerId(absorbed.into_id))
     }
 
     fn wait(&mut self, person: PersonId, customer: CustomerId, fraud_check: Option<&Value>) {

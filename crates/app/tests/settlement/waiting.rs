@@ -4,7 +4,7 @@ use crate::fixture::{Fixture, NOW, fixture_with, id_of};
 use headwater_app::click::Visit;
 use headwater_app::commission::{CommissionFilter, Verdict};
 use headwater_app::history::History;
-use headwater_app::ingest::{CustomerRecord, FactKey, FactRecord, Ingest, OnRepeat, Record, Source};
+use headwater_app::ingest::{CustomerRecord, FactKey, FactRecord, Field, Ingest, OnRepeat, Record, Referrer, Source};
 use headwater_app::keep::Keep;
 use headwater_app::referral::{Named, Referral, ReferralChange, ReferralFilter, STATE};
 use headwater_app::settle::Track;
@@ -33,6 +33,7 @@ on_both_stores! {
     an_event_of_a_browser_that_is_confirmed_later_waits_too,
     a_client_of_a_click_and_its_name_wait_together,
     a_state_that_a_record_says_keeps_waiting_as_well,
+    an_account_that_turns_out_to_be_a_waiting_client_waits,
     who_is_forgotten_while_it_waits_goes_on_waiting,
     in_a_cell_of_many_clients_a_posting_waits_where_its_fact_is_of_who_waits,
 }
@@ -74,6 +75,11 @@ async fn click(fixture: &Fixture, extra: &str, random: u8) -> (String, String, i
     };
     let token = parameter("clickId");
     let number = fixture.app.clicks.keys().read(&token, fixture.account).expect("it counts").click.0;
+    // On a machine that has much to do the row comes later than the redirect.
+    let row = Signals { click: Some(ClickSignal::Number(number)), session: None };
+    while fixture.app.resolve_signals(fixture.account, fixture.program, &row, NOW).await.expect("reads").0.is_none() {
+        tokio::task::yield_now().await;
+    }
     (token, parameter("sessionId"), number)
 }
 
@@ -384,6 +390,34 @@ async fn a_state_that_a_record_says_keeps_waiting_as_well(store: TestStore) {
     // In one settlement with the end of the waiting: what comes with it does not wait.
     push(&fixture, Some(Value::Null), "2").await;
     assert_eq!(commissions(&fixture).await, are(&[("USD", "3", "approved"); 2]));
+    holds(&fixture).await;
+}
+
+async fn an_account_that_turns_out_to_be_a_waiting_client_waits(store: TestStore) {
+    let fixture = asking(store).await;
+    let unbound = CustomerRecord { referrer: Referrer::Unsaid, ..crate::brokers::customer(&fixture, "c1") };
+    let record = async |record: CustomerRecord| {
+        let ingest = Ingest {
+            account: fixture.account,
+            program: fixture.program,
+            source: Source::Push,
+            all_or_nothing: true,
+            records: vec![Record::Customer(Box::new(record))],
+            keep: Keep::nothing(),
+        };
+        fixture.app.record(ingest).await.expect("records");
+    };
+    record(unbound.clone()).await;
+    let touch = Some(touch_of(&fixture, "&gclid=Cj0K", 1).await);
+    fixture.settle(Track { touch, ..fixture.track("SUBSCRIPTION") }).await;
+    record(CustomerRecord { email: Field::Set(WHO.into()), ..unbound }).await;
+    let found = referral(&fixture, WHO).await;
+    assert_eq!((found.row.external_id.as_deref(), state(&fixture, WHO).await), (Some("c1"), waiting()));
+    // What was posted for the one is taken back and posted for the other.
+    let moved = [("USD", "-3", "pending"), ("USD", "3", "pending"), ("USD", "3", "pending")];
+    assert_eq!(commissions(&fixture).await, are(&moved));
+    become_of(&fixture, &found, Value::Null).await;
+    assert_eq!(commissions(&fixture).await, are(&moved.map(|(unit, amount, _)| (unit, amount, "approved"))));
     holds(&fixture).await;
 }
 
