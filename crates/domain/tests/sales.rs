@@ -36,7 +36,7 @@ fn person(bodies: &[(&str, Value)]) -> PersonView {
         account_type: None,
         campaign: None,
         link: None,
-        bindings: vec![Binding { from: DAY.plus_seconds(7), partner: PartnerId(1), splits: Vec::new() }],
+        bindings: vec![Binding::new(DAY.plus_seconds(7), PartnerId(1))],
     };
     let fact = |(number, (type_name, body)): (i64, &(&str, Value))| Fact {
         id: FactId(number),
@@ -111,11 +111,7 @@ fn who_had_bought_before_the_partner_had_it_is_not_new_to_it() {
     let mut person = person(&[sale("pro"), sale("pro")]);
     assert_eq!(verdict(&asked, &person, 2).0, "counted");
     // The same partner again without a break: it had the customer all the time.
-    person.customers[0].bindings.push(Binding {
-        from: DAY.plus_seconds(12),
-        partner: PartnerId(1),
-        splits: Vec::new(),
-    });
+    person.customers[0].bindings.push(Binding::new(DAY.plus_seconds(12), PartnerId(1)));
     assert_eq!(verdict(&asked, &person, 2).0, "counted");
     person.facts[0].at = DAY;
     let (reason, said) = verdict(&asked, &person, 2);
