@@ -412,12 +412,14 @@ impl App {
         let partner =
             self.directory().partner_by_id(account, to.partner).map(|partner| partner.row.external_id.clone());
         let partner = partner.ok_or(Error::NotFound("promoter"))?;
-        let line = self.line(account, id).await?.filter(|line| at <= line.since());
+        let line = self.line(account, id).await?;
         if line.is_some() && before.row.partner_id == Some(to.partner.0) {
             // It was asked for before it came here, and has come since.
             return Ok(before);
         }
-        let at = line.map_or(at, |line| Instant(line.since().0.saturating_add(1)).max(self.clock.now()));
+        let at = line
+            .filter(|line| at <= line.since())
+            .map_or(at, |line| Instant(line.since().0.saturating_add(1)).max(self.clock.now()));
         self.customer_attribute(account, id, &partner, Some(at), "moved to another promoter").await?;
         self.referral_read(account, id).await
     }

@@ -6,7 +6,6 @@
 use crate::backend::{Result, Tx};
 use crate::circle::{PersonPaysTo, person_rebind, persons_pay};
 use crate::held::is_waiting_refund;
-use crate::person_state::PersonOf;
 use crate::settlement::Number;
 use crate::{batch_sql, record, sql};
 
@@ -85,17 +84,13 @@ pub async fn has_left(tx: &Tx<'_>, account_id: i64, customer_id: i64) -> Result<
     Ok(tx.maybe::<(i64,)>(statement, &[&account_id, &customer_id]).await?.is_some())
 }
 
-/// Facts that do not count: refunds that wait.
-pub async fn waiting_refunds(tx: &Tx<'_>, persons: &[PersonOf]) -> Result<Vec<(i64,)>> {
-    let statement = batch_sql!(
-        PersonOf,
-        0,
-        concat!(
-            "SELECT f.id FROM {batch} CROSS JOIN fact f WHERE f.person_id = batch.id AND f.account_id = batch.account_id AND ",
-            is_waiting_refund!()
-        )
-    );
-    tx.batch_all(statement, &[], persons).await
+/// Facts of a person that do not count: refunds that wait.
+pub async fn waiting_refunds(tx: &Tx<'_>, account_id: i64, person_id: i64) -> Result<Vec<(i64,)>> {
+    let statement = sql!(concat!(
+        "SELECT f.id FROM fact f WHERE f.person_id = $2 AND f.account_id = $1 AND ",
+        is_waiting_refund!()
+    ));
+    tx.all(statement, &[&account_id, &person_id]).await
 }
 
 /// Facts that a person brought along are replaced by later revisions.

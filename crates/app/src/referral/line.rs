@@ -97,12 +97,21 @@ impl Line {
             if customer.0 == to.customer_id {
                 continue;
             }
-            for row in standing(tx, account, from).await? {
+            let rows = standing(tx, account, from).await?;
+            let sold: BTreeMap<String, i64> =
+                rows.iter().filter(|row| row.kind == "sale").map(|row| (row.fact_key.clone(), row.at)).collect();
+            for mut row in rows {
+                let said = body_of(&row)?;
+                if let FactBody::Refund { sale, .. } = &said {
+                    // It takes back what was sold then, whenever it came.
+                    let Some(at) = sold.get(sale) else { continue };
+                    row.at = *at;
+                }
                 if row.at >= until || self.at(Instant(row.at)).customer_id != customer.0 {
                     continue;
                 }
                 let fact_key = key_there(customer, &row.fact_key);
-                let body = body_there(customer, &row)?;
+                let body = body_there(customer, said);
                 let trading_at = body.is_of_trading().then_some(row.at);
                 let body = body.to_stored();
                 let before = brought.get(&(&*row.kind, &*fact_key));
@@ -176,10 +185,10 @@ fn person(account: AccountId, of: &LineRow) -> PersonOf {
 
 /// What a customer's person did in its own program and counts there, as it stands.
 async fn standing(tx: &Tx<'_>, account: AccountId, of: &LineRow) -> StoreResult<Vec<FactRow>> {
-    let asked = [person(account, of)];
-    let waiting: BTreeSet<i64> = waiting_refunds(tx, &asked).await?.into_iter().map(|(id,)| id).collect();
+    let waiting: BTreeSet<i64> =
+        waiting_refunds(tx, account.0, of.person_id).await?.into_iter().map(|(id,)| id).collect();
     let mut standing: BTreeMap<(String, String, String), FactRow> = BTreeMap::new();
-    for row in facts_whole(tx, &asked).await? {
+    for row in facts_whole(tx, &[person(account, of)]).await? {
         if row.source == Source::Moved.name() {
             continue;
         }
@@ -197,14 +206,17 @@ fn key_there(customer: CustomerId, key: &str) -> String {
     format!(" {customer}:{key}")
 }
 
-/// What is said of it elsewhere: a refund is of the sale as it is known there, and nobody is paid whom it names.
-fn body_there(customer: CustomerId, row: &FactRow) -> StoreResult<FactBody> {
+fn body_of(row: &FactRow) -> StoreResult<FactBody> {
     let body = FactBody::from_stored(&row.kind, &row.body);
-    let mut body = body.ok_or_else(|| StoreError::Abandoned(format!("the fact {} cannot be read", row.id)))?;
+    body.ok_or_else(|| StoreError::Abandoned(format!("the fact {} cannot be read", row.id)))
+}
+
+/// What is said of it elsewhere: a refund is of the sale as it is known there, and nobody is paid whom it names.
+fn body_there(customer: CustomerId, mut body: FactBody) -> FactBody {
     match &mut body {
         FactBody::Refund { sale, .. } => *sale = key_there(customer, sale),
         FactBody::Money { payee, .. } => *payee = None,
         _ => {}
     }
-    Ok(body)
+    body
 }
