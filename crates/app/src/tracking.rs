@@ -234,7 +234,11 @@ impl App {
             Some(id) => self.take_back_whole(account, program, id, &customer).await?,
             None => Vec::new(),
         };
-        self.follow_of(account, line.as_ref(), sale.customer).await?;
+        if let (Some(line), Some(at), Some(id)) = (&line, at, sale.customer)
+            && at < line.since()
+        {
+            self.line_follow(account, id).await?;
+        }
         let facts: Vec<&Recorded> = [sale, event].into_iter().chain(&taken_back).collect();
         let at = at.unwrap_or(now);
         self.told(account, sale.customer, &facts, at, Some((&bought, amount, currency))).await
@@ -253,7 +257,7 @@ impl App {
         if is_repeated {
             // What the first time did not come to is done now.
             self.take_back_whole(account, program, id, &customer).await?;
-            self.follow_of(account, line.as_ref(), Some(id)).await?;
+            self.follow_of(account, line.as_ref(), id).await?;
             return Err(TrackFailure::Repeated);
         }
         let named = bought.sale_event_id.as_ref().and_then(|key| sales.iter().find(|sold| sold.key == *key));
@@ -299,7 +303,7 @@ impl App {
             // Refunds that come at once may be the whole sale together, though none of them saw it.
             recorded.extend(self.take_back_whole(account, program, id, &customer).await?);
         }
-        self.follow_of(account, line.as_ref(), Some(id)).await?;
+        self.follow_of(account, line.as_ref(), id).await?;
         let Some(refund) = recorded.first() else { return Ok(None) };
         let facts: Vec<&Recorded> = recorded.iter().collect();
         let told =

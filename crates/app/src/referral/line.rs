@@ -158,8 +158,8 @@ impl App {
         Ok(!self.store.money.read(read).await?.is_empty())
     }
 
-    /// After something was recorded of a customer that stands for the human no more: those that came after it know it, too, and are
-    /// priced again soon. Asked again, it changes nothing.
+    /// After something of before a move was recorded of a customer of a line: those that came after it know it, too, and are priced
+    /// again soon. Asked again, it changes nothing.
     pub(crate) async fn line_follow(self: &Arc<Self>, account: AccountId, customer: CustomerId) -> Result<()> {
         let Some(line) = self.line(account, customer).await? else { return Ok(()) };
         let (app, now) = (Arc::clone(self), self.clock.now());

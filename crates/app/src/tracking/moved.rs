@@ -135,18 +135,16 @@ impl App {
         Ok((!all.is_empty()).then(|| all.swap_remove(place)))
     }
 
-    /// Tells those that came after a customer what it did, where it is not the one that stands for the human.
+    /// Tells the others of the line what was given back: its sale may be of before any of the moves.
     pub(super) async fn follow_of(
         self: &Arc<Self>,
         account: AccountId,
         line: Option<&Line>,
-        customer: Option<CustomerId>,
+        customer: CustomerId,
     ) -> Outcome<()> {
-        match (line, customer) {
-            (Some(line), Some(customer)) if line.current().customer_id != customer.0 => {
-                Ok(self.line_follow(account, customer).await?)
-            }
-            _ => Ok(()),
+        if line.is_some() {
+            self.line_follow(account, customer).await?;
         }
+        Ok(())
     }
 }
