@@ -148,8 +148,10 @@ fn what_was_bought_in_another_program_is_nobodys_and_counts() {
     assert_eq!(is_away, [false, false, true, false]);
     with_terms(&json!({}), |terms| {
         let persons = [person.clone()];
-        let posted = postings(&evaluate(&persons, terms), &BTreeMap::new(), &[]).into_iter().map(|p| p.amount.0);
-        assert_eq!(posted.sum::<i64>(), 20_000_000, "the first and the third");
+        let evaluation = evaluate(&persons, terms);
+        let posted = postings(&evaluation, &BTreeMap::new(), &[]);
+        let sum: i64 = posted.iter().map(|posting| posting.amount.0).sum();
+        assert_eq!(sum, 20_000_000, "the first and the third");
     });
     // Gone for good: what comes after it is held, so that somebody sees it.
     person.customers[0].bindings.truncate(1);
