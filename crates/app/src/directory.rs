@@ -1,17 +1,24 @@
 //! The configuration in memory: what a click or an event needs is looked up here, never in the store.
 //!
 //! It is brought up to date by change number, after each change on this node and once a second for the others'
-//! (`store::counter`). Every look-up names its account, so nothing crosses it.
+//! (`store::counter`). Every look-up names its account, so nothing crosses it. Leaves reading plans to `plans`, and who listens to
+//! `listening`.
+
+mod listening;
+mod plans;
+
+pub use plans::PlanHistory;
 
 use crate::key::Credential;
 use crate::membership::{Membership, Memberships};
-use headwater_domain::commission::{ExchangeRates, PartnerTerms, Plan, PlanVersion, lint};
+use headwater_domain::commission::{ExchangeRates, PartnerTerms};
 use headwater_domain::ids::{AccountId, LinkId, MembershipId, PartnerId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
-use headwater_domain::postback::subscription::{EnabledEvents, EndpointStatus};
 use headwater_domain::program::Settings;
 use headwater_domain::time::{Date, Instant};
-use headwater_store::directory::{Changes, EndpointRow, LinkRow, PartnerRow, PlanVersionRow, ProgramRow};
+use headwater_store::directory::{
+    Changes, EndpointRow, LinkRow, PartnerRow, PlanActivationRow, PlanVersionRow, ProgramRow,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -78,24 +85,6 @@ impl Partner {
     pub fn parent_at(&self, at: Instant) -> Option<PartnerId> {
         self.parents.range(..=at.0).next_back().and_then(|(_, parent)| *parent)
     }
-}
-
-/// A plan's versions and the dates from which they are in force.
-#[derive(Debug, Clone, Default)]
-pub struct PlanHistory {
-    /// By number.
-    pub versions: BTreeMap<i64, PlanVersionRow>,
-    /// From when which number is in force.
-    pub activations: BTreeMap<i64, i64>,
-    /// The same, parsed and sorted, as the rules need it.
-    pub timeline: Vec<Arc<PlanVersion>>,
-    /// Whether any version that was ever saved looks further than one person. It stays: what was posted by it has to be taken
-    /// back by whatever follows.
-    pub is_wide: bool,
-    /// The same of versions by which partners of one tree share cells.
-    pub is_along_trees: bool,
-    /// The first version in force that could not be read: nothing is priced by this plan until it can be.
-    pub unreadable: Option<i64>,
 }
 
 /// Something stored that cannot be read, in words: pricing without it would make money up.
@@ -240,19 +229,11 @@ impl Directory {
         }
     }
 
-    fn apply_plans(
-        &mut self,
-        versions: Vec<PlanVersionRow>,
-        activations: Vec<headwater_store::directory::PlanActivationRow>,
-    ) {
+    fn apply_plans(&mut self, versions: Vec<PlanVersionRow>, activations: Vec<PlanActivationRow>) {
         let mut touched = BTreeSet::new();
         for row in versions {
             let name = (AccountId(row.account_id), row.name.clone());
-            let history = self.plans.entry(name.clone()).or_default();
-            let plan = serde_json::from_str(&row.document).ok().and_then(|document| lint(&document).ok());
-            history.is_wide |= plan.as_ref().is_some_and(Plan::reaches_beyond_a_person);
-            history.is_along_trees |= plan.as_ref().is_some_and(Plan::reaches_along_the_tree);
-            history.versions.insert(row.number, row);
+            self.plans.entry(name.clone()).or_default().save(row);
             touched.insert(name);
         }
         for row in activations {
@@ -261,21 +242,7 @@ impl Directory {
             touched.insert(name);
         }
         for name in touched {
-            let history = self.plans.entry(name).or_default();
-            history.timeline.clear();
-            history.unreadable = None;
-            for (from, number) in &history.activations {
-                // An activation can arrive before its version does; both are there once they are committed.
-                let Some(row) = history.versions.get(number) else { continue };
-                let plan = serde_json::from_str(&row.document).ok().and_then(|document| lint(&document).ok());
-                let Some(plan) = plan else {
-                    tracing::error!(plan = row.name, number, "a stored plan cannot be read; nothing is priced by it");
-                    history.unreadable.get_or_insert(*number);
-                    continue;
-                };
-                let version = PlanVersion { name: row.name.clone(), version: *number, from: Instant(*from), plan };
-                history.timeline.push(Arc::new(version));
-            }
+            self.plans.entry(name).or_default().read_timeline();
         }
     }
 
@@ -359,32 +326,6 @@ impl Directory {
     pub fn endpoints(&self, account: AccountId) -> impl Iterator<Item = &Arc<EndpointRow>> {
         self.endpoints.values().filter(move |e| e.account_id == account.0 && e.deleted_at.is_none())
     }
-    /// The webhooks of this account that listen to this event type in this program.
-    pub fn webhooks(
-        &self,
-        account: AccountId,
-        program: ProgramId,
-        event_type: &str,
-    ) -> impl Iterator<Item = &Arc<EndpointRow>> {
-        self.webhooks_of_account(account, event_type).filter(move |e| hears_of(&e.programs, program))
-    }
-    /// The webhooks of this account that listen to this event type, in whatever program.
-    pub fn webhooks_of_account(&self, account: AccountId, event_type: &str) -> impl Iterator<Item = &Arc<EndpointRow>> {
-        let wants = move |e: &&Arc<EndpointRow>| {
-            e.dialect == REWARDS_DIALECT
-                && EndpointStatus::parse(&e.status) == Some(EndpointStatus::Enabled)
-                && EnabledEvents::from_json(&e.enabled_events).want(event_type)
-        };
-        self.endpoints(account).filter(wants)
-    }
-    /// Whether any webhook of this account listens to anything in this program.
-    pub fn has_webhooks(&self, account: AccountId, program: ProgramId) -> bool {
-        self.endpoints(account).any(|e| {
-            e.dialect == REWARDS_DIALECT
-                && EndpointStatus::parse(&e.status) == Some(EndpointStatus::Enabled)
-                && hears_of(&e.programs, program)
-        })
-    }
     /// An endpoint of this account, deleted or not.
     pub fn endpoint(&self, account: AccountId, id: i64) -> Option<&Arc<EndpointRow>> {
         self.endpoints.get(&id).filter(|e| e.account_id == account.0)
@@ -427,12 +368,6 @@ impl Directory {
             keeps_acquired_plan: program.settings.keeps_acquired_plan,
         })
     }
-}
-
-/// Whether a webhook with this list of programs hears of this one; none named: all.
-fn hears_of(programs: &str, program: ProgramId) -> bool {
-    let programs: Vec<i64> = serde_json::from_str(programs).unwrap_or_else(|_| vec![0]);
-    programs.is_empty() || programs.contains(&program.0)
 }
 
 /// From when on either holds, and from when on neither does.

@@ -4,21 +4,22 @@
 //!
 //! Pure. What a plan cannot say is refused with the field that says it, never left out. Invariant: what is made here lints.
 
+mod by_hand;
 mod conditions;
+mod schema;
 mod target;
+mod tier;
 
+pub use by_hand::{by_hand_rule, given_by_hand};
 pub use conditions::AppliesTo;
 
-use headwater_domain::money::{Currency, Decimal, Unit};
+use headwater_domain::money::{Currency, Decimal, MICROS};
+use schema::{CASH, schemas};
 use serde_json::{Map, Value, json};
 
 /// Before the ids of rules that rewards make.
 pub const RULE_PREFIX: &str = "reward:";
-/// The name in documents of whatever the plan's currency is.
-const CASH: &str = "cash";
 const TARGET: &str = "target";
-const DISCOUNT_PERCENT: &str = "discount_per";
-const UNITS: [&str; 6] = [CASH, "points", "credits", "free_months", "mon_discount", DISCOUNT_PERCENT];
 
 /// A reward that no rule can be made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +81,7 @@ pub fn make(rewards: &[(RewardTerms<'_>, Recipient)], currency: Currency) -> Res
         let own = make_one(reward, *recipient, currency, &mut levels);
         made.rules.extend(own.map_err(|refused| Inexpressible { position: Some(position), ..refused })?);
     }
-    made.tiers = tiers(levels, &mut made.rules)?;
+    made.tiers = tier::together(levels, &mut made.rules)?;
     Ok(made)
 }
 
@@ -89,14 +90,14 @@ fn make_one(
     reward: &RewardTerms<'_>,
     recipient: Recipient,
     currency: Currency,
-    levels: &mut Vec<(i64, &'static str, Decimal)>,
+    levels: &mut Vec<tier::Level>,
 ) -> Result<Vec<Value>> {
     let is_promoters = reward.document.get("is_promoter_reward").and_then(Value::as_bool).unwrap_or(true);
     if is_promoters != (recipient == Recipient::Promoter) {
         return cannot("reward_id", "is of the other party");
     }
     match kind_of(reward)? {
-        "tier" => levels.push(tier(reward)?),
+        "tier" => levels.push(tier::level(reward)?),
         // It makes no rule: somebody gives it.
         "custom" if reward.applies_to.is_all() => drop(given_by_hand(reward, currency)?),
         "custom" => return cannot("apply_on", "of a custom reward must be all: it is given by hand, for no sale"),
@@ -108,7 +109,7 @@ fn make_one(
 /// Whether a reward can be paid at all, whatever campaign it is put into.
 pub fn check(reward: &RewardTerms<'_>, currency: Currency) -> Result<()> {
     match kind_of(reward)? {
-        "tier" => tier(reward).map(drop),
+        "tier" => tier::level(reward).map(drop),
         "custom" => given_by_hand(reward, currency).map(drop),
         kind => rules_of(reward, kind == TARGET, Recipient::Promoter, currency).map(drop),
     }
@@ -132,63 +133,6 @@ fn word<'a>(reward: &RewardTerms<'a>, name: &str, words: &[&str]) -> Result<Opti
 
 fn is_set(reward: &RewardTerms<'_>, name: &str) -> bool {
     !matches!(reward.document.get(name), None | Some(Value::Null | Value::Bool(false)))
-}
-
-/// Unit, amount, whether it is an amount rather than a share, and the conditions as they were sent.
-struct Schema {
-    unit: String,
-    amount: Decimal,
-    is_flat: bool,
-    rules: Vec<Value>,
-}
-
-/// The schemas of a reward that looks at no single sale.
-fn schemas_of_all_sales(reward: &RewardTerms<'_>, why: &str) -> Result<Vec<Schema>> {
-    for name in ["new_customers_only", "max_redemptions"] {
-        if is_set(reward, name) {
-            return cannot(name, why);
-        }
-    }
-    let schemas = schemas(reward)?;
-    match schemas.iter().position(|schema| !schema.rules.is_empty()) {
-        Some(index) => cannot(format!("schemas[{index}].rules"), why),
-        None => Ok(schemas),
-    }
-}
-
-fn schemas(reward: &RewardTerms<'_>) -> Result<Vec<Schema>> {
-    let listed = reward.document.get("schemas").and_then(Value::as_array).filter(|list| !list.is_empty());
-    let Some(listed) = listed else { return wrong("schemas", "must be a list of at least one schema") };
-    listed.iter().enumerate().map(|(index, schema)| schema_of(index, schema)).collect()
-}
-
-fn schema_of(index: usize, schema: &Value) -> Result<Schema> {
-    let at = |name: &str| format!("schemas[{index}].{name}");
-    let rules = match schema.get("rules") {
-        None | Some(Value::Null) => Vec::new(),
-        Some(Value::Array(rules)) => rules.clone(),
-        Some(_) => return wrong(at("rules"), "must be a list"),
-    };
-    let unit = schema.get("unit").and_then(Value::as_str).unwrap_or_default();
-    if !UNITS.contains(&unit) {
-        return wrong(at("unit"), &format!("must be one of {}", UNITS.join(", ")));
-    }
-    let Some(is_flat) = schema.get("flat_amount").and_then(Value::as_bool) else {
-        return wrong(at("flat_amount"), "must be true for an amount, or false for a percent of the sale");
-    };
-    if unit == DISCOUNT_PERCENT && !is_flat {
-        return wrong(
-            at("flat_amount"),
-            "must be true for discount_per: a percent of a sale is no percent of discount",
-        );
-    }
-    let amount = schema.get("amount").filter(|amount| amount.is_number()).map(Value::to_string);
-    let amount = amount.and_then(|text| Decimal::parse(&text).ok()).filter(|amount| *amount > Decimal::ZERO);
-    let Some(amount) = amount else { return wrong(at("amount"), "must be a number above 0") };
-    if unit == DISCOUNT_PERCENT && !Unit::PercentDiscount.admits(amount) {
-        return wrong(at("amount"), "of discount_per must be at most 100");
-    }
-    Ok(Schema { unit: unit.to_owned(), amount, is_flat, rules })
 }
 
 fn rules_of(reward: &RewardTerms<'_>, is_target: bool, recipient: Recipient, currency: Currency) -> Result<Vec<Value>> {
@@ -218,14 +162,7 @@ fn rules_of(reward: &RewardTerms<'_>, is_target: bool, recipient: Recipient, cur
             rule["sales"] = sales.into();
         }
         if schema.is_flat {
-            let unit =
-                if schema.unit == CASH { Some(Unit::Currency(currency)) } else { Unit::parse(&schema.unit, currency) };
-            let Some(amount) = unit.and_then(|unit| in_major(schema.amount, unit)) else {
-                return wrong(
-                    format!("schemas[{index}].amount"),
-                    "must be a whole number of the unit's smallest parts",
-                );
-            };
+            let (_, amount) = schema.given(index, currency)?;
             rule["kind"] = "flat".into();
             rule["amount"] = amount.to_string().into();
             if !is_of_sales {
@@ -233,7 +170,7 @@ fn rules_of(reward: &RewardTerms<'_>, is_target: bool, recipient: Recipient, cur
                 rule["once_per"] = "event".into();
             }
         } else {
-            if schema.amount > Decimal(100 * headwater_domain::money::MICROS) {
+            if schema.amount > Decimal(100 * MICROS) {
                 return wrong(format!("schemas[{index}].amount"), "must be at most 100 percent");
             }
             rule["kind"] = "percent".into();
@@ -245,39 +182,6 @@ fn rules_of(reward: &RewardTerms<'_>, is_target: bool, recipient: Recipient, cur
     Ok(rules)
 }
 
-/// What a reward of the type `custom` gives, by unit. Nothing earns it: a commission made by hand names it.
-pub fn given_by_hand(reward: &RewardTerms<'_>, currency: Currency) -> Result<Vec<(Unit, Decimal)>> {
-    if kind_of(reward)? != "custom" {
-        return cannot("reward_id", "must be of a custom reward: every other one is earned, not given by hand");
-    }
-    if word(reward, "duration", &["once", "forever", "repeating"])? == Some("repeating") {
-        return cannot("duration", "repeating is of sales; a custom reward is given by hand, each time for itself");
-    }
-    let mut given: Vec<(Unit, Decimal)> = Vec::new();
-    let schemas = schemas_of_all_sales(reward, "has no sale to be asked of, of a custom reward; leave it out")?;
-    for (index, schema) in schemas.into_iter().enumerate() {
-        if !schema.is_flat {
-            let field = format!("schemas[{index}].flat_amount");
-            return cannot(field, "of a custom reward must be true: there is no sale to take a percent of");
-        }
-        let unit =
-            if schema.unit == CASH { Some(Unit::Currency(currency)) } else { Unit::parse(&schema.unit, currency) };
-        let Some((unit, amount)) = unit.and_then(|unit| Some((unit, in_major(schema.amount, unit)?))) else {
-            return wrong(format!("schemas[{index}].amount"), "must be a whole number of the unit's smallest parts");
-        };
-        if given.iter().any(|(other, _)| *other == unit) {
-            return wrong(format!("schemas[{index}].unit"), "is that of another schema of this custom reward");
-        }
-        given.push((unit, amount));
-    }
-    Ok(given)
-}
-
-/// The rule that a commission made by hand names for a reward.
-pub fn by_hand_rule(reward: i64) -> String {
-    format!("{RULE_PREFIX}{reward}:custom")
-}
-
 /// Which rule a schema of a reward makes.
 fn rule_id(reward: i64, recipient: Recipient, schema: usize) -> String {
     let party = if recipient == Recipient::Promoter { "promoter" } else { "referral" };
@@ -287,84 +191,6 @@ fn rule_id(reward: i64, recipient: Recipient, schema: usize) -> String {
 /// The reward that made a rule.
 pub fn reward_of_rule(rule: &str) -> Option<i64> {
     rule.strip_prefix(RULE_PREFIX)?.split(':').next()?.parse().ok()
-}
-
-/// An amount in whole units of one that was sent in its smallest parts; `None` where it has a part of those.
-fn in_major(minor: Decimal, unit: Unit) -> Option<Decimal> {
-    let parts = 10_i64.pow(unit.minor_digits());
-    let is_whole = minor.0 % headwater_domain::money::MICROS == 0;
-    (is_whole && minor.0 % parts == 0).then_some(Decimal(minor.0 / parts))
-}
-
-/// A reward of a tier: its level from 2 on, its method and its percent.
-fn tier(reward: &RewardTerms<'_>) -> Result<(i64, &'static str, Decimal)> {
-    let modes = ["tier_commission_mode", "tier_override_mode", "tier_net_override_mode"];
-    let method = match word(reward, "tier_reward_mode", &modes)? {
-        Some("tier_commission_mode") => "ratio",
-        Some("tier_override_mode") => "override",
-        Some(_) => "share_from_below",
-        None => return wrong("tier_reward_mode", "is required for a tier"),
-    };
-    let level = reward.document.get("tier_level").and_then(Value::as_i64).filter(|level| (2..=100).contains(level));
-    let Some(level) = level else { return wrong("tier_level", "must be a whole number from 2 on") };
-    if word(reward, "duration", &["once", "forever", "repeating"])?.is_some_and(|duration| duration != "forever") {
-        return cannot("duration", "of a tier is that of the sale's reward; use forever");
-    }
-    if !reward.applies_to.is_all() {
-        return cannot("apply_on", "of a tier must be all: it is of whatever the sale's reward pays for");
-    }
-    match &schemas_of_all_sales(reward, "of a tier is that of the sale's reward; leave it out")?[..] {
-        [schema] if schema.unit != CASH => cannot("schemas[0].unit", "of a tier must be cash: tiers share money alone"),
-        [schema] if schema.is_flat => cannot("schemas[0].flat_amount", "of a tier must be false: tiers pay percents"),
-        [schema] if schema.amount > Decimal(100 * headwater_domain::money::MICROS) => {
-            wrong("schemas[0].amount", "must be at most 100 percent")
-        }
-        [schema] => Ok((level, method, schema.amount)),
-        _ => cannot("schemas", "of a tier must be one"),
-    }
-}
-
-/// The plan's tiers: one method for all levels, from the nearest parent without a gap.
-fn tiers(mut levels: Vec<(i64, &'static str, Decimal)>, rules: &mut [Value]) -> Result<Option<Value>> {
-    levels.sort_by_key(|(level, ..)| *level);
-    let Some((_, method, _)) = levels.first().copied() else { return Ok(None) };
-    if levels.iter().any(|(_, other, _)| *other != method) {
-        return cannot("tier_reward_mode", "must be the same for all tiers of a campaign");
-    }
-    if !levels.iter().zip(2..).all(|((level, ..), expected)| *level == expected) {
-        return cannot("tier_level", "must be 2, 3, 4 … without a gap, each once in a campaign");
-    }
-    let mut percents: Vec<String> = levels.iter().map(|(_, _, percent)| percent.to_string()).collect();
-    let tiers = match method {
-        "override" => json!({"method": method, "levels": percents}),
-        "share_from_below" => {
-            // The last percent repeats; after the last tier nothing is passed up.
-            percents.push("0".into());
-            json!({"method": method, "pass_up": percents})
-        }
-        _ => {
-            let is_money = |rule: &&mut Value| {
-                rule["pays"] == "partner" && rule.get("unit").is_none() && rule.get("tiers").is_none()
-            };
-            let mut money: Vec<_> = rules.iter_mut().filter(is_money).collect();
-            let [direct] = &mut money[..] else {
-                return cannot("tier_reward_mode", "tier_commission_mode goes with exactly one cash reward for sales");
-            };
-            let Some(own) = direct["percent"].as_str().map(str::to_owned) else {
-                return cannot("tier_reward_mode", "tier_commission_mode goes with a percent of the sale");
-            };
-            // Every level has its own percent of the whole sale.
-            direct["percent"] = "100".into();
-            percents.insert(0, own);
-            let sum =
-                percents.iter().filter_map(|text| Decimal::parse(text).ok()).map(|percent| percent.0).sum::<i64>();
-            if sum > 100 * headwater_domain::money::MICROS {
-                return cannot("schemas[0].amount", "makes the levels pay more than 100 percent of the sale together");
-            }
-            json!({"method": method, "percents": percents})
-        }
-    };
-    Ok(Some(tiers))
 }
 
 /// The document with the rules of these rewards in the place of those that were there.
@@ -392,6 +218,7 @@ pub fn document_with(mut document: Map<String, Value>, made: Made, had_tiers: bo
 
 #[cfg(test)]
 mod tests {
+    use super::schema::{DISCOUNT_PERCENT, UNITS};
     use super::*;
     use headwater_domain::commission::lint;
 

@@ -185,7 +185,7 @@ fn one(moves: &mut Moves<'_>, action: BatchAction, id: i64, now: Instant) -> Res
         BatchAction::CommissionDeny => moves.decide(id, Verdict::Deny, Finality::Revisable, now),
         BatchAction::CommissionMarkFulfilled => moves.fulfil(id),
         BatchAction::CommissionMarkUnfulfilled => moves.unfulfil(id),
-        BatchAction::CommissionDestroy => moves.destroy(id),
+        BatchAction::CommissionDestroy => moves.destroy(id, now),
         BatchAction::PayoutMarkAsPaid => visible(moves, id)?.payout_move(id, PayoutStatus::Completed, None),
         BatchAction::PayoutMarkAsUnpaid => match visible(moves, id)?.payout(id).map(|payout| payout.status.as_str()) {
             Some("completed") => moves.payout_move(id, PayoutStatus::Pending, None),

@@ -25,6 +25,13 @@ pub(crate) enum Finality {
     Revisable,
 }
 
+/// What is done to one commission together with another, found to be allowed.
+struct Step {
+    row: LifeRow,
+    stage: Stage,
+    act: Act,
+}
+
 impl Moves<'_> {
     fn seen(&self, id: i64) -> Result<LifeRow, Refusal> {
         self.commission(id).filter(|row| !row.is_hidden).cloned().ok_or_else(not_found)
@@ -53,7 +60,7 @@ impl Moves<'_> {
         }
         let due = row.payable_at <= now.0;
         let is_final = finality == Finality::Final && stage != Stage::Pending;
-        let with = if is_final { Vec::new() } else { self.may_be_decided(&row, verdict)? };
+        let with = if is_final { Vec::new() } else { self.decided_with(&row, verdict, now)? };
         let act = match (verdict, stage, finality) {
             (Verdict::Approve, Stage::Pending, _) => Act::Approve { due },
             (Verdict::Deny, Stage::Pending, _) => Act::Deny,
@@ -68,20 +75,30 @@ impl Moves<'_> {
             }
         };
         self.decide_one(&row, stage, act)?;
-        self.decide_with(with, |row| match verdict {
-            Verdict::Approve => Act::Reconsider { due: row.payable_at <= now.0 },
-            Verdict::Deny => Act::Deny,
-        })?;
+        self.decide_all(with)?;
         Ok(true)
     }
 
-    /// What takes a part of it back goes the same way: denied with it, nothing is owed; approved with it, the rest is.
-    fn decide_with(&mut self, with: Vec<i64>, act: impl Fn(&LifeRow) -> Act) -> Result<(), Refusal> {
-        for id in with {
+    /// What takes a part of it back goes the same way: denied with it, nothing is owed; approved with it, the rest is. Refuses
+    /// before anything moved, since what was refused is written with the rest of its transaction.
+    fn decided_with(&self, row: &LifeRow, verdict: Verdict, now: Instant) -> Result<Vec<Step>, Refusal> {
+        let mut steps = Vec::new();
+        for id in self.may_be_decided(row, verdict)? {
             let row = self.commission(id).cloned().ok_or_else(not_found)?;
-            self.decide_one(&row, self.stage(id)?, act(&row))?;
+            let stage = self.stage(id)?;
+            let act = match verdict {
+                _ if stage.decision() == verdict.status() => continue,
+                Verdict::Approve => Act::Reconsider { due: row.payable_at <= now.0 },
+                Verdict::Deny => Act::Deny,
+            };
+            stage.after(act).map_err(|error| refusal("not_allowed", error.to_string()))?;
+            steps.push(Step { row, stage, act });
         }
-        Ok(())
+        Ok(steps)
+    }
+
+    fn decide_all(&mut self, steps: Vec<Step>) -> Result<(), Refusal> {
+        steps.into_iter().try_for_each(|step| self.decide_one(&step.row, step.stage, step.act))
     }
 
     fn decide_one(&mut self, row: &LifeRow, stage: Stage, act: Act) -> Result<(), Refusal> {
@@ -154,7 +171,7 @@ impl Moves<'_> {
     }
 
     /// Denies what is not denied yet, and takes it out of sight.
-    pub(crate) fn destroy(&mut self, id: i64) -> Result<bool, Refusal> {
+    pub(crate) fn destroy(&mut self, id: i64, now: Instant) -> Result<bool, Refusal> {
         let row = self.commission(id).cloned().ok_or_else(not_found)?;
         if row.is_hidden {
             return Ok(false);
@@ -164,11 +181,11 @@ impl Moves<'_> {
             Stage::Paid | Stage::Fulfilled { .. } => return Err(refusal("already_paid", "already paid")),
             Stage::Denied => {}
             Stage::Pending | Stage::Held | Stage::Payable | Stage::InPayout => {
-                let with = self.may_be_decided(&row, Verdict::Deny)?;
+                let with = self.decided_with(&row, Verdict::Deny, now)?;
                 let act = if stage == Stage::Pending { Act::Deny } else { Act::Withdraw };
                 self.release(&row)?;
                 self.act(id, act)?;
-                self.decide_with(with, |_| Act::Deny)?;
+                self.decide_all(with)?;
             }
         }
         self.hide(id)?;

@@ -3,7 +3,8 @@
 //!
 //! Pure. A reward for every sale asks nothing. Money is compared in whole units, as plans do.
 
-use super::{Result, RewardTerms, in_major, word, wrong};
+use super::schema::in_major;
+use super::{Result, RewardTerms, word, wrong};
 use headwater_domain::money::{Currency, Decimal, MICROS, Unit};
 use serde_json::{Map, Value, json};
 

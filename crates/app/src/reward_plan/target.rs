@@ -6,7 +6,8 @@
 //! to be reached. A step that is changed is another one: raised, it is paid again to who was paid before; lowered below what a
 //! promoter has by then, it is not paid to it.
 
-use super::{Result, RewardTerms, Schema, cannot, conditions, is_set, word, wrong};
+use super::schema::Schema;
+use super::{Result, RewardTerms, cannot, conditions, is_set, word, wrong};
 use headwater_domain::money::Currency;
 use serde_json::{Value, json};
 

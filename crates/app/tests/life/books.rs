@@ -136,7 +136,8 @@ impl Books {
             program_id,
             partner_id: posting.customer.is_none().then_some(posting.partner.0),
             customer_id: posting.customer.map(|customer| customer.0),
-            person_id: 1,
+            // The program's cells, as where it is priced as a whole: who decides holds its lock.
+            person_id: -program_id,
             rule: "cpa".into(),
             level: 0,
             cell: format!("c{first}"),
@@ -161,7 +162,7 @@ impl Books {
             origins: Some(Origin::to_stored(&[Origin::of(&first.to_string())])),
         };
         let cell = CellPut {
-            person_id: 1,
+            person_id: -program_id,
             cell: commission.cell.clone(),
             posted: posted_before + posting.amount,
             last_commission_id: id,

@@ -24,6 +24,7 @@ mod external;
 mod flat;
 mod ftd;
 mod held;
+mod largest_remainder;
 mod lint;
 mod per_lot;
 mod per_million;

@@ -1,4 +1,6 @@
-//! Cells: shares added up exactly, then rounded once each; what is rounded together is shared by largest remainder.
+//! Cells: shares added up exactly, then rounded once each. Leaves what is rounded together to `levels`.
+
+mod levels;
 
 use super::cell::{CellKey, Payee, Scope};
 use super::claim::{Claim, Claims, Counted};
@@ -6,9 +8,10 @@ use super::place::period_of;
 use super::plan::{PlanVersion, Rule};
 use super::share::{Rebated, Share};
 use super::split::PortionOf;
-use crate::ids::{FactId, PartnerId};
+use crate::ids::FactId;
 use crate::money::{Decimal, Exact, OutOfRange, Unit};
 use crate::time::{Instant, Period};
+use levels::{Paths, Together, add_level, give_out};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -108,12 +111,9 @@ impl Cells {
         self.recent[slot] = Some(place);
     }
 
-    /// What the direct partner earned without a split is rounded with what is shared: the sum is what it alone would have been
-    /// paid for all of it.
-    fn join_unshared(&self, level: &mut Level) -> Result<(), OutOfRange> {
-        let Some(cell) = self.places.get(&level.key).map(|place| &self.all[*place]) else { return Ok(()) };
-        level.exact = level.exact.plus(&cell.alone)?;
-        Ok(())
+    /// What was earned in a cell by itself, rounded alone; `None` where there is no such cell.
+    fn alone(&self, key: &CellKey) -> Option<&Exact> {
+        self.places.get(key).map(|place| &self.all[*place].alone)
     }
 
     /// It was given out with what is shared.
@@ -170,29 +170,6 @@ fn is_of(key: &CellKey, share: &Share, rule: &Rule) -> bool {
         && (Arc::ptr_eq(&key.rule, &rule.id) || key.rule == rule.id)
 }
 
-/// What is rounded once, level by level.
-type Paths = BTreeMap<(Scope, Arc<str>, Unit, Together), Vec<Level>>;
-
-/// Who is rounded together.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Together {
-    /// A whole path of partners, each with whether it is suspended.
-    Path(Vec<(PartnerId, bool)>),
-    /// Who shares what this partner earns directly, and whether it is suspended.
-    Direct(PartnerId, bool),
-}
-
-/// What is rounded together with other levels.
-struct Level {
-    key: CellKey,
-    exact: Exact,
-    is_withheld: bool,
-    /// The latest fact that counts in it.
-    latest: Counted,
-    /// What others have of it.
-    portions: Vec<(CellKey, Exact, bool)>,
-}
-
 /// Every cell by its text. What leaves the range of exact numbers is held, and the cell stays without it.
 pub(super) fn cells(claims: &mut Claims<'_>, shares: Vec<Share>) -> BTreeMap<String, Worth> {
     let mut cells = Cells::default();
@@ -222,38 +199,6 @@ pub(super) fn cells(claims: &mut Claims<'_>, shares: Vec<Share>) -> BTreeMap<Str
         }
     }
     worths.into_iter().collect()
-}
-
-/// Rounds a path once, and gives each of its cells its part; all of them, or none where a part leaves the range.
-fn give_out(cells: &mut Cells, together: &Together, mut levels: Vec<Level>, unit: Unit) -> Result<(), OutOfRange> {
-    let mut joined = Vec::new();
-    if matches!(together, Together::Direct(_, false)) {
-        levels.iter_mut().try_for_each(|level| cells.join_unshared(level))?;
-        joined.extend(levels.iter().map(|level| level.key.clone()));
-    }
-    let parts: Arc<[Exact]> = levels.iter().map(|level| level.exact.clone()).collect();
-    let mut gifts = Vec::new();
-    for (index, (level, amount)) in levels.into_iter().zip(by_largest_remainder(&parts, unit)?).enumerate() {
-        if level.portions.is_empty() {
-            let path = PathPart { levels: Arc::clone(&parts), index, portions: None };
-            gifts.push((level.key, level.is_withheld, amount, path));
-            continue;
-        }
-        let portions = level.portioned(amount, unit)?;
-        let exact: Arc<[Exact]> = portions.iter().map(|(_, exact, ..)| exact.clone()).collect();
-        for (portion, (key, _, is_withheld, amount)) in portions.into_iter().enumerate() {
-            let portions = Some((Arc::clone(&exact), portion));
-            let path = PathPart { levels: Arc::clone(&parts), index, portions };
-            gifts.push((key, is_withheld, amount, path));
-        }
-    }
-    for key in &joined {
-        cells.was_joined(key);
-    }
-    for (key, is_withheld, amount, path) in gifts {
-        cells.give(&key, is_withheld, amount, path);
-    }
-    Ok(())
 }
 
 fn add(claims: &Claims<'_>, share: Share, cells: &mut Cells, paths: &mut Paths) -> Result<(), OutOfRange> {
@@ -314,95 +259,9 @@ fn add(claims: &Claims<'_>, share: Share, cells: &mut Cells, paths: &mut Paths) 
     Ok(())
 }
 
-/// Adds to the level that the share is of, or is a portion of.
-fn add_level(levels: &mut Vec<Level>, share: &Share, rule: &Rule, counted: Counted) -> Result<(), OutOfRange> {
-    let sum = levels.iter().try_fold(share.exact.clone(), |sum, level| sum.plus(&level.exact))?;
-    payable(&sum)?;
-    let (payee, is_withheld) = match share.portion {
-        Some(of) => (Payee::Partner(of.direct), of.is_direct_withheld),
-        None => (share.payee, share.is_withheld),
-    };
-    let is_of_share = |level: &Level| level.key.level == share.level && level.key.payee == payee;
-    let place = levels.iter().position(is_of_share).unwrap_or_else(|| {
-        let key = CellKey { payee, ..key_of(share, rule) };
-        levels.push(Level { key, exact: Exact::zero(), is_withheld, latest: counted, portions: Vec::new() });
-        levels.len() - 1
-    });
-    let level = &mut levels[place];
-    let sum = level.exact.plus(&share.exact)?;
-    payable(&sum)?;
-    if share.payee != payee {
-        let of_payee = |(key, _, withheld): &&mut (CellKey, Exact, bool)| {
-            key.payee == share.payee && *withheld == share.is_withheld
-        };
-        match level.portions.iter_mut().find(of_payee) {
-            Some((_, exact, _)) => *exact = exact.plus(&share.exact)?,
-            None => level.portions.push((key_of(share, rule), share.exact.clone(), share.is_withheld)),
-        }
-    }
-    level.exact = sum;
-    if (counted.at, counted.fact) > (level.latest.at, level.latest.fact) {
-        level.latest = counted;
-    }
-    Ok(())
-}
-
-impl Level {
-    /// What the level was given, shared by largest remainder; ties go to the direct partner, then by number.
-    fn portioned(mut self, given: Decimal, unit: Unit) -> Result<Vec<(CellKey, Exact, bool, Decimal)>, OutOfRange> {
-        self.portions.sort_by_key(|(key, _, is_withheld)| (key.payee, *is_withheld));
-        let others = self.portions.iter().try_fold(Exact::zero(), |sum, (_, exact, _)| sum.plus(exact))?;
-        let mut portions = vec![(self.key, self.exact.minus(&others)?, self.is_withheld)];
-        portions.append(&mut self.portions);
-        let exact: Vec<Exact> = portions.iter().map(|(_, exact, _)| exact.clone()).collect();
-        let given = share_out(given, &exact, unit)?;
-        Ok(portions
-            .into_iter()
-            .zip(given)
-            .map(|((key, exact, withheld), given)| (key, exact, withheld, given))
-            .collect())
-    }
-}
-
 /// What cannot be posted is left out, and its fact is held: the cell keeps what it is worth without it.
 fn payable(exact: &Exact) -> Result<(), OutOfRange> {
     if exact.is_payable() { Ok(()) } else { Err(OutOfRange) }
-}
-
-/// The sum, rounded once and shared out.
-pub(super) fn by_largest_remainder(parts: &[Exact], unit: Unit) -> Result<Vec<Decimal>, OutOfRange> {
-    let sum = parts.iter().try_fold(Exact::zero(), |sum, part| sum.plus(part))?;
-    share_out(sum.round(unit)?, parts, unit)
-}
-
-/// What the parts make, rounded to less than a minor unit up or down, given out in minor units: whole ones first, then one
-/// each to the largest remainders; ties go to the one nearest the client.
-fn share_out(rounded: Decimal, parts: &[Exact], unit: Unit) -> Result<Vec<Decimal>, OutOfRange> {
-    let sum = parts.iter().try_fold(Exact::zero(), |sum, part| sum.plus(part))?;
-    if sum.is_negative() {
-        let positive: Vec<Exact> = parts.iter().map(Exact::negated).collect();
-        return Ok(share_out(rounded.negated(), &positive, unit)?.into_iter().map(Decimal::negated).collect());
-    }
-    let minor = unit.minor_unit();
-    let mut given = Vec::new();
-    let mut remainders = Vec::new();
-    // Parts of both signs may add up to less than one of them.
-    let (mut left, minor_micros) = (i128::from(rounded.0), i128::from(minor.0));
-    for (index, part) in parts.iter().enumerate() {
-        let whole = part.floor(unit)?;
-        left -= i128::from(whole.0);
-        remainders.push((part.minus(&whole.exact())?, std::cmp::Reverse(index)));
-        given.push(whole);
-    }
-    remainders.sort();
-    for (_, std::cmp::Reverse(index)) in remainders.into_iter().rev() {
-        if left <= 0 {
-            break;
-        }
-        given[index] = given[index].checked_add(minor).ok_or(OutOfRange)?;
-        left -= minor_micros;
-    }
-    Ok(given)
 }
 
 impl Cell {
