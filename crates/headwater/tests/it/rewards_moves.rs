@@ -6,6 +6,7 @@ use crate::rewards_track::rewards;
 use crate::server::{Engine, text};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Enough that a kill falls between two of them, and below an account's 400 requests a minute.
@@ -217,14 +218,13 @@ async fn a_killed_move_is_finished_and_none_is_left(engine: Engine) {
     // Nobody listens there, so every message stays where it can be counted.
     let webhook = json!({"url": "http://127.0.0.1:9/hooks", "event_types": ["referral.moved"]});
     let webhook = done(&two.broker, Method::POST, "webhooks", webhook).await;
-    let there = format!("referrals?filters[campaign_id][]={}&per_page=1", two.gold);
+    let gold = two.gold.clone();
     let there = async |broker: &Broker| -> usize {
         let mut count = 0;
         for page in 1..=2 {
-            let path = format!("referrals?filters[campaign_id][]={}&per_page=100&page={page}", two.gold);
+            let path = format!("referrals?filters[campaign_id][]={gold}&per_page=100&page={page}");
             count += get(broker, &path).await.as_array().map_or(0, Vec::len);
         }
-        let _ = &there;
         count
     };
     {
@@ -252,7 +252,7 @@ async fn a_killed_move_is_finished_and_none_is_left(engine: Engine) {
         tokio::time::sleep(STEP).await;
     }
     assert_eq!(there(&two.broker).await, FOLLOWERS, "none is left");
-    let mut told = std::collections::BTreeSet::new();
+    let mut told = BTreeSet::new();
     for page in 1..=2 {
         let path = format!("webhooks/{}/webhook_deliveries?per_page=100&page={page}", webhook["id"]);
         for delivery in get(&two.broker, &path).await.as_array().expect("a bare array") {
