@@ -43,6 +43,7 @@ const ATTEMPT_SECONDS: i64 = 72 * 3600;
 /// What becomes of clicks of paid advertisements.
 const AD_TRAFFIC: &str = "track_ad_traffic";
 const BLOCK: &str = "block";
+const PENDING: &str = "pending";
 /// What is kept as it was said.
 const KEPT: [&str; 6] = ["ref_token_param", "auto_approve_promoters", "is_private", "color", AD_TRAFFIC, "description"];
 
@@ -70,6 +71,11 @@ pub fn is_archived(program: &Program) -> bool {
 /// Whether clicks of paid advertisements bring a campaign nobody.
 pub(crate) fn blocks_advertisements(campaign: &Map<String, Value>) -> bool {
     campaign.get(AD_TRAFFIC).is_some_and(|said| said == BLOCK)
+}
+
+/// Whether whom clicks of paid advertisements bring waits for a decision.
+pub(crate) fn lets_advertisements_wait(campaign: &Map<String, Value>) -> bool {
+    campaign.get(AD_TRAFFIC).is_some_and(|said| said == PENDING)
 }
 
 impl App {
@@ -158,12 +164,23 @@ impl App {
     /// Takes a campaign off the lists. Its members, customers and books stay: nothing that money points to goes.
     pub async fn campaign_archive(self: &Arc<Self>, account: AccountId, id: ProgramId) -> Result<Arc<Program>, Error> {
         self.campaign_read(account, id)?;
-        if self.campaign_list(account).len() == 1 {
-            let message = "The only campaign of an account cannot be deleted.".into();
-            return Err(Error::Conflict { code: "last_campaign", param: None, message });
-        }
         let said = Map::from_iter([(ARCHIVED.to_owned(), self.clock.now().iso8601().into())]);
         self.program_patch_saying(account, id, &Map::new(), &said).await
+    }
+
+    /// What else the account's campaigns say, when the turn of a change has come: one stays, and no upgrades go in a circle.
+    pub(crate) fn campaign_may_say(&self, account: AccountId, id: ProgramId, said: &Said) -> Result<(), Error> {
+        if said.contains_key(ARCHIVED) {
+            self.campaign_read(account, id)?;
+            if self.campaign_list(account).len() == 1 {
+                let message = "The only campaign of an account cannot be deleted.".into();
+                return Err(Error::Conflict { code: "last_campaign", param: None, message });
+            }
+        }
+        upgrade::leads_on(self, account, Some(id), said).map_err(|failure| match failure {
+            RewardFailure::Refused(refused) => Error::invalid(&refused.field, refused.message),
+            RewardFailure::Other(error) => error,
+        })
     }
 
     /// The plan that the campaign's lists make, perhaps with a reward as it is to become; nothing is written.
@@ -454,11 +471,7 @@ fn fields_of(asked: &Said) -> Result<(Said, Said), RewardFailure> {
         campaign.insert(upgrade::UPGRADE.into(), value.clone());
     }
     match given(AD_TRAFFIC).map(Value::as_str) {
-        None | Some(Some("allow" | BLOCK)) => {}
-        Some(Some("pending")) => {
-            let message = "must be allow or block: nothing waits for a decision because of where its click came from";
-            return Err(RewardFailure::cannot(AD_TRAFFIC, message));
-        }
+        None | Some(Some("allow" | BLOCK | PENDING)) => {}
         Some(_) => return Err(RewardFailure::wrong(AD_TRAFFIC, "must be one of pending, allow, block")),
     }
     if given("ref_token_param").is_some_and(|value| !value.as_str().is_some_and(is_parameter)) {
@@ -472,7 +485,7 @@ fn fields_of(asked: &Said) -> Result<(Said, Said), RewardFailure> {
             return Err(RewardFailure::wrong(name, "must be true or false"));
         }
     }
-    for name in ["color", "description"] {
+    for name in ["name", "color", "description"] {
         accepted::campaign_label(asked, name)?;
     }
     if given("links").is_some_and(|links| *links != json!([])) {

@@ -15,13 +15,13 @@ use crate::ingest::{CustomerRecord, Field, Ingest, Record, Referrer, Source};
 use crate::membership::Membership;
 use crate::partner::is_email;
 use headwater_domain::commission::{Split, SplitPart};
-use headwater_domain::ids::{AccountId, CustomerId, MembershipId, PartnerId, ProgramId};
+use headwater_domain::ids::{AccountId, CustomerId, MembershipId, PartnerId, PersonId, ProgramId};
 use headwater_domain::money::Decimal;
 use headwater_domain::postback::entity::SplitPartner;
 use headwater_domain::time::Instant;
 use headwater_store::backend::Tx;
 use headwater_store::referral::{ProgramName, referral_list, referrals_by_external_id, referrals_by_person};
-pub use headwater_store::referral::{ReferralFilter, ReferralRow};
+pub use headwater_store::referral::{ReferralFilter, ReferralOrder, ReferralRow};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -31,6 +31,12 @@ const EMAIL_PREFIX: &str = "email:";
 const UID: &str = "uid";
 /// Where a state stands that somebody gave it: `denied` or `pending`.
 pub const STATE: &str = "referral_state";
+/// Nothing that it buys is tracked.
+pub(crate) const DENIED: &str = "denied";
+/// Nothing that is earned of it is approved before it is (`settle::waiting`).
+pub(crate) const PENDING: &str = "pending";
+/// Where it stands what a referral is suspected of.
+pub(crate) const FRAUD_CHECK: &str = "fraud_check";
 
 /// By what a caller names a human.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,6 +90,7 @@ impl Named {
         }
         CustomerRecord {
             customer,
+            number: None,
             revision: None,
             registered_at: None,
             email: self.email.clone().map_or(Field::Keep, Field::Set),
@@ -127,7 +134,7 @@ impl Referral {
     }
     /// Whether somebody disabled it.
     pub fn is_denied(&self) -> bool {
-        self.row.state == "denied"
+        self.row.state == DENIED
     }
     /// Whether it, or who brought it, earns nothing at `at`.
     pub fn is_barred_at(&self, app: &App, at: Instant) -> bool {
@@ -366,11 +373,11 @@ impl App {
 
     /// Changes what stands in its record.
     async fn referral_record(&self, account: AccountId, before: &Referral, change: ReferralChange) -> Result<()> {
-        let customer =
-            before.row.external_id.clone().ok_or_else(|| {
-                Error::invalid("id", "is a client of events, which has no record of its own to change")
-            })?;
         let named = Named::new(change.email.as_deref(), change.uid.as_deref());
+        let number = before.row.external_id.is_none().then_some((PersonId(before.row.person_id), before.id()));
+        if number.is_some() && !named.is_blank() {
+            return Err(Error::invalid("id", "is a client of events, which has no record of its own to change"));
+        }
         named.email_check(before.row.email.as_deref())?;
         if !named.is_blank()
             && let Some(other) = self.referral_named(account, Some(ProgramId(before.row.program_id)), &named).await?
@@ -381,8 +388,9 @@ impl App {
         if named.uid.is_some() && before.uid().is_some() && before.uid() != named.uid {
             return Err(Error::invalid("uid", "stands for this referral in its facts, and cannot become another one"));
         }
-        let mut record = named.record(customer, Referrer::Unsaid);
+        let mut record = named.record(before.row.external_id.clone().unwrap_or_default(), Referrer::Unsaid);
         record.name = change.name.map_or(Field::Keep, Field::Set);
+        record.number = number;
         record.attributes.extend(change.attributes);
         self.customer_record(account, ProgramId(before.row.program_id), record).await.map(drop)
     }

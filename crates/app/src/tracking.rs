@@ -180,6 +180,7 @@ impl App {
         let known = self.referral_named(account, None, named).await?;
         let line = self.line_of_known(account, known.as_ref()).await?;
         let mut at = bought.at;
+        let mut known_id = known.as_ref().map(Referral::id);
         let (program, customer, mut records) = if let Some(referral) = known {
             if referral.is_denied() {
                 return Err(TrackFailure::Disabled);
@@ -190,7 +191,7 @@ impl App {
             let program = ProgramId(referral.row.program_id);
             if let Some(line) = &line {
                 let owner = self.owner_of_sale(account, line, &bought, now).await?;
-                at = owner.at;
+                (at, known_id) = (owner.at, Some(owner.id));
                 (owner.program, owner.customer, Vec::new())
             } else if let Some(customer) = referral.row.external_id {
                 (program, customer, Vec::new())
@@ -219,7 +220,13 @@ impl App {
             attributes: bought.attributes.clone(),
             on_repeat: OnRepeat::Refuse,
         };
-        let event = FactBody::Event { event: SALE.into(), amount: Some(amount), currency: Some(currency) };
+        // Its refunds may have come before it.
+        let is_gone = match known_id {
+            Some(id) => self.is_refunded_before(id, &bought.event_id, (amount, currency)).await?,
+            None => false,
+        };
+        let event = if is_gone { SALE_REFUNDED } else { SALE };
+        let event = FactBody::Event { event: event.into(), amount: Some(amount), currency: Some(currency) };
         let kept = |name: &str| bought.attributes.get(name).and_then(Value::as_str).map(str::to_owned);
         let (product, billing_period) = (kept(PLAN), kept(BILLING_PERIOD));
         records.push(Record::Fact(Box::new(record(FactBody::Sale { amount, currency, product, billing_period }))));
@@ -229,7 +236,7 @@ impl App {
         if sale.status != RecordStatus::Created {
             return Err(TrackFailure::Repeated);
         }
-        // Its refunds may have come before it.
+        // Refunds that came at the same moment may not have been seen.
         let taken_back = match sale.customer {
             Some(id) => self.take_back_whole(account, program, id, &customer).await?,
             None => Vec::new(),

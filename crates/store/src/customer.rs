@@ -165,7 +165,11 @@ pub async fn person_erase(tx: &Tx<'_>, person_id: i64) -> Result<()> {
         sql!(
             "UPDATE person SET email_key = ' erased:' || id, name = NULL WHERE id = $1 OR (merged_into IS NOT NULL AND merged_into = $1)"
         ),
-        sql!("UPDATE customer SET name = NULL, email = NULL, attributes = NULL WHERE person_id = $1"),
+        // That somebody waits says nothing of who it is, and what is posted later waits as well (`settle::waiting`).
+        sql!(
+            "UPDATE customer SET name = NULL, email = NULL, attributes = CASE WHEN attributes LIKE '%\"referral_state\":\"pending\"%' \
+             OR attributes LIKE '%\"referral_waits\":true%' THEN '{\"referral_state\":\"pending\"}' END WHERE person_id = $1"
+        ),
         sql!("UPDATE event SET metadata = NULL, data = NULL WHERE person_id = $1"),
         sql!("UPDATE fact SET data = NULL WHERE person_id = $1"),
         // What was sent of its events, and what receivers said to it. A delivery on its way still has to be sent.

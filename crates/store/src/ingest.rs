@@ -7,7 +7,7 @@ use crate::backend::{Result, Tx};
 use crate::circle::persons_join;
 use crate::outcome::SUPERSEDED_AT;
 use crate::settlement::Number;
-use crate::{batch, batch_sql, record};
+use crate::{batch, batch_sql, record, sql};
 
 batch! {
     /// A customer by the caller's id.
@@ -112,6 +112,16 @@ pub async fn persons_of_sales(tx: &Tx<'_>, sales: &[SaleKey]) -> Result<Vec<i64>
     Ok(persons.into_iter().map(|(person,)| person).collect())
 }
 
+/// Whether a sale of this key was reported to a program, in whatever way but as an event.
+pub async fn sale_is_known(tx: &Tx<'_>, account_id: i64, sale: &SaleKey) -> Result<bool> {
+    let statement = sql!(
+        "SELECT f.id FROM fact f WHERE f.program_id = $2 AND f.fact_key = $3 AND f.type = 'sale' AND f.source <> 'events' \
+         AND f.account_id = $1 LIMIT 1"
+    );
+    let known: Option<(i64,)> = tx.maybe(statement, &[&account_id, &sale.program_id, &sale.fact_key]).await?;
+    Ok(known.is_some())
+}
+
 /// Persons become names of others, which get everything that was theirs. To be done before anything else is written.
 pub async fn persons_merge(tx: &Tx<'_>, merges: &[Merge]) -> Result<()> {
     if merges.is_empty() {
@@ -203,6 +213,13 @@ pub async fn accounts_absorb(tx: &Tx<'_>, absorbed: &[Absorbed]) -> Result<()> {
             0,
             "UPDATE fact SET customer_id = batch.into_id FROM {batch} \
              WHERE fact.person_id = batch.person_id AND fact.customer_id = batch.from_id"
+        ),
+        batch_sql!(
+            Absorbed,
+            0,
+            "UPDATE commission SET waits_for = batch.into_id FROM {batch} \
+             WHERE commission.waits_for = batch.from_id AND commission.waits_for IS NOT NULL \
+             AND commission.account_id = (SELECT p.account_id FROM person p WHERE p.id = batch.person_id)"
         ),
         batch_sql!(
             Absorbed,

@@ -9,8 +9,8 @@ use crate::settlement::{EventRow, events_unverified};
 use crate::{batch, batch_sql, record};
 
 record! {
-    /// A customer of a person.
-    pub struct CustomerRow { id: i64, person_id: i64, country: Option<String>, account_type: Option<String>, registered_at: i64, campaign: Option<String>, is_placeholder: bool, is_registered: bool }
+    /// A customer of a person; `attributes`, JSON, where they say a state.
+    pub struct CustomerRow { id: i64, person_id: i64, country: Option<String>, account_type: Option<String>, registered_at: i64, campaign: Option<String>, is_placeholder: bool, is_registered: bool, attributes: Option<String> }
 }
 record! {
     /// A binding of an account to a partner.
@@ -103,7 +103,8 @@ pub(crate) async fn customers_of(tx: &Tx<'_>, persons: &[PersonOf]) -> Result<Ve
     let statement = batch_sql!(
         PersonOf,
         0,
-        "SELECT c.id, c.person_id, c.country, c.account_type, c.registered_at, c.campaign, c.is_placeholder, c.is_registered \
+        "SELECT c.id, c.person_id, c.country, c.account_type, c.registered_at, c.campaign, c.is_placeholder, c.is_registered, \
+         CASE WHEN c.attributes LIKE '%\"referral_state\":%' THEN c.attributes END \
          FROM {batch} CROSS JOIN customer c WHERE c.person_id = batch.id AND +c.account_id = batch.account_id \
          ORDER BY c.registered_at, c.id"
     );

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::membership::MemberState;
 use crate::promoter::PromoterAct;
-use crate::referral::{ReferralChange, STATE};
+use crate::referral::{DENIED, ReferralChange, STATE};
 use headwater_domain::ids::{AccountId, CustomerId, MembershipId, PartnerId, ProgramId};
 use headwater_domain::time::Instant;
 use serde_json::{Map, Value};
@@ -59,7 +59,7 @@ pub(super) async fn act(
         BatchAction::ReferralApprove | BatchAction::ReferralEnable => {
             return referral_state(app, account, customer, Value::Null).await;
         }
-        BatchAction::ReferralDisable => return referral_state(app, account, customer, "denied".into()).await,
+        BatchAction::ReferralDisable => return referral_state(app, account, customer, DENIED.into()).await,
         BatchAction::ReferralMoveToPromoter => {
             let to = app.membership_read(account, MembershipId(number(parameters, "promoter_campaign_id")?))?;
             let whole = parameters.get("move_associated_commissions").and_then(Value::as_bool).unwrap_or(false);

@@ -5,6 +5,7 @@
 
 use super::load::unreadable;
 use super::view::{Arrival, Cells, PersonRecord};
+use super::waiting::waits;
 use headwater_domain::attribution::Binding;
 use headwater_domain::commission::{self, CellKey, CustomerView, LastPosting, PostedCell, Split};
 use headwater_domain::fact::{Fact, FactBody};
@@ -41,6 +42,9 @@ fn spread(state: &PersonState, persons: &mut BTreeMap<PersonId, PersonRecord>) -
         let customer = CustomerId(row.id);
         if row.is_placeholder {
             person.placeholders.insert(customer);
+        }
+        if waits(row.attributes.as_deref()) {
+            person.waiting.insert(customer);
         }
         if row.is_registered {
             person.registered.insert(customer);

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 /// Whose a sale is, and when it was.
 pub(super) struct Owner {
+    pub id: CustomerId,
     pub program: ProgramId,
     /// The caller's id of the customer in that program.
     pub customer: String,
@@ -85,7 +86,7 @@ impl App {
         // The move may be of this very moment; what is sold after it is after it.
         let at = bought.at.or_else(|| (line.since() >= now).then(|| line.since()));
         let customer = owner.external_id.clone().ok_or(TrackFailure::UnknownReferral)?;
-        Ok(Owner { program: ProgramId(owner.program_id), customer, at })
+        Ok(Owner { id: CustomerId(owner.customer_id), program: ProgramId(owner.program_id), customer, at })
     }
 
     /// Of whose sale something is given back: the customer that has it, of those that stood for the human; `None` where the referral has no

@@ -25,4 +25,5 @@ mod splits;
 mod together;
 mod upgrades;
 mod verified;
+mod waiting;
 mod wide;

@@ -46,6 +46,7 @@ mod rewards_strict;
 mod rewards_told;
 mod rewards_track;
 mod rewards_upgrades;
+mod rewards_waiting;
 mod rewards_webhooks;
 mod same_event;
 mod same_request;
