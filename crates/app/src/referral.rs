@@ -1,8 +1,11 @@
 //! Referrals: customers as the rewards dialect sees them, found by email or by the caller's own id in any program.
 //!
 //! A referral whose caller gives no id is a customer under its email's name ([`own_id`]); an id that comes later names the
-//! same person. Leaves recording to `ingest` and forgetting and moving to `customer`. Invariant: nothing here is a second
+//! same person. Leaves recording to `ingest` and forgetting and moving within a campaign to `customer`. Invariant: nothing here is a second
 //! record of anything; a referral is its customer.
+
+pub(crate) mod line;
+mod moving;
 
 use crate::app::App;
 use crate::commission::shown::split_partners;
@@ -259,12 +262,25 @@ impl App {
         Ok((rows.into_iter().map(|row| self.referral_of(account, row)).collect(), total))
     }
 
-    /// A referral by its number.
+    /// A referral by its number; by the number of one that was moved to another campaign, the one that took its place.
     pub async fn referral_read(&self, account: AccountId, id: CustomerId) -> Result<Referral> {
+        if let Some(found) = self.referral_by_id(account, id).await? {
+            return Ok(found);
+        }
+        let line = self.line(account, id).await?;
+        let next = line.map(|line| CustomerId(line.current().customer_id)).filter(|next| *next != id);
+        let found = match next {
+            Some(next) => self.referral_by_id(account, next).await?,
+            None => None,
+        };
+        found.ok_or(Error::NotFound("referral"))
+    }
+
+    async fn referral_by_id(&self, account: AccountId, id: CustomerId) -> Result<Option<Referral>> {
         let filter =
             ReferralFilter { account_id: account.0, ids: Some(format!(",{id},")), ..ReferralFilter::default() };
         let (found, _) = self.referral_list(filter, 1, 0).await?;
-        found.into_iter().next().ok_or(Error::NotFound("referral"))
+        Ok(found.into_iter().next())
     }
 
     /// The referral that is named so, in this program or in any of the account; the oldest where several are.
@@ -350,7 +366,7 @@ impl App {
             self.referral_record(account, &before, change).await?;
         }
         if let Some(parts) = split {
-            self.customer_split(account, id, parts, None).await?;
+            self.customer_split(account, before.id(), parts, None).await?;
         }
         self.referral_read(account, id).await
     }
@@ -379,7 +395,7 @@ impl App {
         self.customer_record(account, ProgramId(before.row.program_id), record).await.map(drop)
     }
 
-    /// Gives its referral to another member of the same program, from the beginning or from `at` on.
+    /// Gives its referral to another member: of the same campaign from the beginning or from `at` on, of another one from now on.
     pub async fn referral_move(
         self: &Arc<Self>,
         account: AccountId,
@@ -389,8 +405,13 @@ impl App {
         at: Instant,
     ) -> Result<Referral> {
         let before = self.referral_read(account, id).await?;
+        let id = before.id();
+        if before.row.program_id != to.program.0 && with_commissions {
+            let message = "cannot be carried out into another campaign: what was earned stays in the books of its own";
+            return Err(Error::invalid("move_associated_commissions", message));
+        }
         if before.row.program_id != to.program.0 {
-            return Err(Error::invalid("promoter_campaign_id", "must be of the campaign that the referral is in"));
+            return self.referral_leave(account, before, to).await;
         }
         if with_commissions {
             self.customer_take_over(account, id, to.partner, "moved to another promoter").await?;
@@ -399,6 +420,14 @@ impl App {
         let partner =
             self.directory().partner_by_id(account, to.partner).map(|partner| partner.row.external_id.clone());
         let partner = partner.ok_or(Error::NotFound("promoter"))?;
+        let line = self.line(account, id).await?;
+        if line.is_some() && before.row.partner_id == Some(to.partner.0) {
+            // It was asked for before it came here, and has come since.
+            return Ok(before);
+        }
+        let at = line
+            .filter(|line| at <= line.since())
+            .map_or(at, |line| Instant(line.since().0.saturating_add(1)).max(self.clock.now()));
         self.customer_attribute(account, id, &partner, Some(at), "moved to another promoter").await?;
         self.referral_read(account, id).await
     }

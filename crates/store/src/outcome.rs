@@ -185,14 +185,7 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
     tx.batch(attributions, &[], &outcome.attributions).await?;
     persons_bind(tx, &outcome.attributions).await?;
     persons_pay(tx, &outcome.payees).await?;
-    let facts = batch_sql!(
-        NewFact,
-        0,
-        "INSERT INTO fact (id, account_id, program_id, person_id, customer_id, type, fact_key, revision, at, body, source, event_id, received_at, data, of_sale, trading_at) \
-         SELECT id, account_id, program_id, person_id, customer_id, kind, fact_key, revision, at, body, source, event_id, received_at, data, of_sale, trading_at \
-         FROM {batch} WHERE true"
-    );
-    tx.batch(facts, &[], &outcome.facts).await?;
+    facts_insert(tx, &outcome.facts).await?;
     let superseded = batch_sql!(Superseded, 1, "UPDATE fact SET trading_at = $1 FROM {batch} WHERE fact.id = batch.id");
     tx.batch(superseded, &[&SUPERSEDED_AT], &outcome.superseded).await?;
     facts_move(tx, &outcome.fact_moves).await?;
@@ -220,6 +213,19 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
     );
     tx.batch(commissions, &[], &outcome.commissions).await?;
     deliveries_insert(tx, &outcome.deliveries).await
+}
+
+/// Adds revisions of facts.
+pub async fn facts_insert(tx: &Tx<'_>, facts: &[NewFact]) -> Result<()> {
+    let statement = batch_sql!(
+        NewFact,
+        0,
+        "INSERT INTO fact (id, account_id, program_id, person_id, customer_id, type, fact_key, revision, at, body, source, event_id, received_at, data, of_sale, trading_at) \
+         SELECT id, account_id, program_id, person_id, customer_id, kind, fact_key, revision, at, body, source, event_id, received_at, data, of_sale, trading_at \
+         FROM {batch} WHERE true"
+    );
+    tx.batch(statement, &[], facts).await?;
+    Ok(())
 }
 
 /// Decides unverified events; one that was decided meanwhile undoes the whole transaction.

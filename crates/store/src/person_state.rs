@@ -14,7 +14,7 @@ record! {
 }
 record! {
     /// A binding of an account to a partner.
-    pub struct AttributionRow { person_id: i64, customer_id: i64, from_at: i64, partner_id: i64, link_id: Option<i64>, click_id: Option<i64>, splits: Option<String> }
+    pub struct AttributionRow { person_id: i64, customer_id: i64, from_at: i64, partner_id: i64, link_id: Option<i64>, click_id: Option<i64>, splits: Option<String>, until_at: Option<i64>, referred_at: Option<i64> }
 }
 record! {
     /// A revision of a fact.
@@ -115,7 +115,7 @@ pub(crate) async fn attributions_of(tx: &Tx<'_>, persons: &[PersonOf]) -> Result
     let statement = batch_sql!(
         PersonOf,
         0,
-        "SELECT a.person_id, a.customer_id, a.from_at, a.partner_id, a.link_id, a.click_id, a.splits FROM {batch} \
+        "SELECT a.person_id, a.customer_id, a.from_at, a.partner_id, a.link_id, a.click_id, a.splits, a.until_at, a.referred_at FROM {batch} \
          CROSS JOIN attribution a WHERE a.person_id = batch.id AND a.account_id = batch.account_id"
     );
     tx.batch_all(statement, &[], persons).await

@@ -85,7 +85,7 @@ impl Decision<'_> {
         let Some(record) = self.view.persons.get_mut(&person) else { return };
         record.bindings.insert(customer, binding);
         for view in record.customers.iter_mut().filter(|view| view.customer == customer) {
-            view.bindings.push(commission::Binding { from, partner: binding.partner, splits: Vec::new() });
+            view.bindings.push(commission::Binding::new(from, binding.partner));
         }
         self.view.outcome.attributions.push(NewAttribution {
             person_id: person.0,

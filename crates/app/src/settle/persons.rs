@@ -68,7 +68,13 @@ fn spread(state: &PersonState, persons: &mut BTreeMap<PersonId, PersonRecord>) -
         person.bindings.insert(customer, binding);
         for view in person.customers.iter_mut().filter(|view| view.customer == customer) {
             let splits = splits_of(row)?;
-            view.bindings.push(commission::Binding { from: Instant(row.from_at), partner, splits });
+            view.bindings.push(commission::Binding {
+                from: Instant(row.from_at),
+                partner,
+                splits,
+                until: row.until_at.map(Instant),
+                referred_at: row.referred_at.map(Instant),
+            });
         }
     }
     let mut facts: BTreeMap<i64, Vec<&FactRow>> = BTreeMap::new();

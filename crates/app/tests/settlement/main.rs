@@ -11,6 +11,7 @@ mod events;
 mod fixture;
 mod keys;
 mod money;
+mod moved;
 mod nodes;
 mod payees;
 mod programs;

@@ -213,7 +213,7 @@ pub async fn disable(State(state): State<WebState>, headers: HeaderMap, body: Bo
 
 /// Move referrals to another promoter
 ///
-/// Of the same campaign; with `move_associated_commissions` also what they earned before.
+/// Of the same campaign, with `move_associated_commissions` also what they earned before; or of another campaign, from now on.
 #[utoipa::path(post, path = "/api/v2/company/referrals/move_to_promoter", operation_id = "rewards_referral_move", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
 pub async fn move_to_promoter(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
