@@ -16,7 +16,7 @@ use headwater_store::customer::{
     customer_by_external_id, customers_of_person, person_erase, person_of_customer,
 };
 use headwater_store::membership::membership_ensure;
-use headwater_store::referral::{ReferralFilter, referral_list};
+use headwater_store::referral::{ReferralFilter, ReferralRow, referral_list};
 use headwater_store::referral_move::{arrived_at, has_left};
 use headwater_store::repricing::mark_person;
 use headwater_store::settlement::{Number, programs_lock};
@@ -92,12 +92,13 @@ impl App {
             if has_left(tx, account.0, customer.0).await? || arrived.is_some_and(|arrived| from.0 <= arrived) {
                 return Ok(Bound::Elsewhere);
             }
+            let given = Given::read(tx, &app, account, ProgramId(program), customer).await?;
             if attribution_put(tx, account.0, customer.0, from.0, partner.0, &reason, now.0).await? == 0 {
                 return Ok(Bound::No);
             }
             membership_ensure(tx, account.0, program, partner.0, now.0).await?;
             mark_person(tx, person.id, mark).await?;
-            let is_told = moved(tx, &app, account, ProgramId(program), customer, partner, now).await?;
+            let is_told = given.tell(tx, &app, partner, now).await?;
             Ok(if is_told { Bound::Told } else { Bound::No })
         };
         match self.store.money.write(bind).await? {
@@ -129,12 +130,13 @@ impl App {
             // No two persons become one meanwhile.
             programs_lock(tx, &[Number { id: program }]).await?;
             let Some(person) = person_of_customer(tx, account.0, customer.0).await? else { return Ok(false) };
+            let given = Given::read(tx, &app, account, ProgramId(program), customer).await?;
             if attribution_take_over(tx, account.0, customer.0, partner.0, &reason, now.0).await? == 0 {
                 return Ok(false);
             }
             membership_ensure(tx, account.0, program, partner.0, now.0).await?;
             mark_person(tx, person.id, mark).await?;
-            moved(tx, &app, account, ProgramId(program), customer, partner, now).await
+            given.tell(tx, &app, partner, now).await
         };
         if self.store.money.write(bind).await? {
             self.outbox.ring();
@@ -171,38 +173,48 @@ impl App {
     }
 }
 
-/// Webhooks hear that a referral is another promoter's now.
-async fn moved(
-    tx: &Tx<'_>,
-    app: &App,
+/// A referral that is given to another promoter.
+struct Given {
     account: AccountId,
     program: ProgramId,
     customer: CustomerId,
-    to: PartnerId,
-    now: Instant,
-) -> StoreResult<bool> {
-    if !listens(app, account.0, program.0) {
-        return Ok(false);
+    /// Whose it was; read where anybody listens.
+    was: Option<i64>,
+}
+
+impl Given {
+    /// Before it is given.
+    async fn read(
+        tx: &Tx<'_>,
+        app: &App,
+        account: AccountId,
+        program: ProgramId,
+        customer: CustomerId,
+    ) -> StoreResult<Self> {
+        let mut given = Self { account, program, customer, was: None };
+        if listens(app, account.0, program.0) {
+            given.was = given.shown(tx).await?.and_then(|row| row.partner_id);
+        }
+        Ok(given)
     }
-    let ids = Some(format!(",{customer},"));
-    let filter = ReferralFilter { account_id: account.0, ids, ..ReferralFilter::default() };
-    let directory = app.directory();
-    let membership = directory.membership_in(program, to);
-    let rows = referral_list(tx, &filter, 1, 0).await?;
-    let told: Vec<Told> = rows
-        .iter()
-        .map(|row| {
-            let data = entity(&directory, &Shown::of_row(row), membership);
-            let changes = json!({"promoter_id": [null, to.0]});
-            Told::other(
-                account,
-                program,
-                "referral",
-                row.id,
-                data,
-                vec![("updated", changes.clone()), ("moved", changes)],
-            )
-        })
-        .collect();
-    announce(tx, app, &told, now).await
+
+    async fn shown(&self, tx: &Tx<'_>) -> StoreResult<Option<ReferralRow>> {
+        let ids = Some(format!(",{},", self.customer));
+        let filter = ReferralFilter { account_id: self.account.0, ids, ..ReferralFilter::default() };
+        Ok(referral_list(tx, &filter, 1, 0).await?.pop())
+    }
+
+    /// Webhooks hear that it is another promoter's now.
+    async fn tell(self, tx: &Tx<'_>, app: &App, to: PartnerId, now: Instant) -> StoreResult<bool> {
+        if !listens(app, self.account.0, self.program.0) {
+            return Ok(false);
+        }
+        let Some(row) = self.shown(tx).await? else { return Ok(false) };
+        let directory = app.directory();
+        let data = entity(&directory, &Shown::of_row(&row), directory.membership_in(self.program, to));
+        let changes = json!({"promoter_id": [self.was, to.0]});
+        let names = vec![("updated", changes.clone()), ("moved", changes)];
+        let told = Told::other(self.account, self.program, "referral", row.id, data, names);
+        announce(tx, app, &[told], now).await
+    }
 }

@@ -76,8 +76,13 @@ async fn goes_on(fixture: &Fixture, action: &str, parameters: &Value, object: i6
 
 /// How often webhooks were told of this.
 async fn told(fixture: &Fixture, name: &str) -> usize {
+    bodies(fixture, name).await.len()
+}
+
+async fn bodies(fixture: &Fixture, name: &str) -> Vec<Value> {
     let rows = fixture.app.store.money.read(async |tx| tx.all::<(String, String)>(&TOLD, &[]).await).await;
-    rows.expect("the store answers").iter().filter(|(told, _)| told == name).count()
+    let of_name = rows.expect("the store answers").into_iter().filter(|(told, _)| told == name);
+    of_name.map(|(_, body)| serde_json::from_str(&body).expect("JSON")).collect()
 }
 
 async fn a_referral_is_deleted_once(store: TestStore) {
@@ -109,7 +114,7 @@ async fn second_member(fixture: &Fixture) -> (PartnerId, MembershipId) {
 
 async fn a_referral_is_moved_once(store: TestStore) {
     let (fixture, client) = with_client(store).await;
-    let (_, to) = second_member(&fixture).await;
+    let (second, to) = second_member(&fixture).await;
     for _ in 0..2 {
         let parameters = json!({"promoter_campaign_id": to.0});
         assert_eq!(goes_on(&fixture, "referral/move_to_promoter", &parameters, client.0).await, []);
@@ -118,7 +123,9 @@ async fn a_referral_is_moved_once(store: TestStore) {
     let by_hand: Vec<Instant> =
         bindings.iter().filter(|row| row.evidence == "operator").map(|row| Instant(row.from_at)).collect();
     assert_eq!(by_hand, [NOW], "it is from when the batch was asked for, however late it is done");
-    assert_eq!(told(&fixture, "referral.moved").await, 1);
+    let moved = bodies(&fixture, "referral.moved").await;
+    let changes: Vec<&Value> = moved.iter().map(|body| &body["changes"]).collect();
+    assert_eq!(changes, [&json!({"promoter_id": [fixture.partner.0, second.0]})], "once, and from whom to whom");
 }
 
 async fn what_a_move_takes_back_is_of_the_sales_that_it_was_for(store: TestStore) {

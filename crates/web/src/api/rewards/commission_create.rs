@@ -85,7 +85,7 @@ async fn of_sale(
     let attributes = said(fields)?;
     let currency = currency(fields)?;
     let at = event_date(state, caller, &referral, fields)?;
-    let event_id = track::text(fields, "event_id")?.filter(|key| !key.trim().is_empty());
+    let event_id = track::event_key(fields, "event_id")?;
     // A sale by hand without a key of its own is never the same as another, but where it is the same request.
     let of_attempt = attempt.filter(|_| event_id.is_none()).map(key_of_attempt);
     let event_id = event_id.or_else(|| of_attempt.clone());
@@ -185,7 +185,7 @@ async fn custom(
         reward_id,
         unit: Some(unit),
         amount,
-        event_id: track::text(fields, "event_id")?.filter(|key| !key.trim().is_empty()),
+        event_id: track::event_key(fields, "event_id")?,
         event_date: custom_date(fields)?,
         internal_note: note(fields, "internal_note")?,
         external_note: note(fields, "external_note")?,

@@ -175,8 +175,14 @@ fn keep(fields: &Fields<'_>, attributes: &mut Map<String, Value>, names: &[&str]
     Ok(())
 }
 
+/// The caller's id of an event, without the blanks around it: `7` and ` 7` are one event.
+pub(super) fn event_key(fields: &Fields<'_>, name: &str) -> Result<Option<String>, RewardsError> {
+    let key = text(fields, name)?.map(|key| key.trim().to_owned());
+    Ok(key.filter(|key| !key.is_empty()))
+}
+
 fn bought(fields: &Fields<'_>) -> Result<Bought, RewardsError> {
-    let event_id = text(fields, "event_id")?.filter(|key| !key.trim().is_empty());
+    let event_id = event_key(fields, "event_id")?;
     let event_id = event_id.ok_or_else(|| RewardsError::invalid("event_id", "event_id is required."))?;
     fields.optional_bool(NO_MAIL)?;
     let amount_minor = match fields.raw("amount").and_then(in_quotes) {
@@ -200,7 +206,7 @@ fn bought(fields: &Fields<'_>) -> Result<Bought, RewardsError> {
         }
     }
     let (named, visitor) = (named(fields)?, visitor(fields)?);
-    let sale_event_id = text(fields, "sale_event_id")?;
+    let sale_event_id = event_key(fields, "sale_event_id")?;
     Ok(Bought { named, visitor, event_id, amount_minor, currency, sale_event_id, at: None, attributes })
 }
 
