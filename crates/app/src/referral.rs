@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::commission::shown::split_partners;
 use crate::directory::Directory;
 use crate::error::{Error, Result};
-use crate::ingest::{CustomerRecord, Field, Ingest, Record, Referrer, Source};
+use crate::ingest::{CustomerRecord, Field, Ingest, Record, Referrer, Seen, Source};
 use crate::membership::Membership;
 use crate::partner::is_email;
 use headwater_domain::commission::{Split, SplitPart};
@@ -109,6 +109,10 @@ impl Referral {
     /// Its number.
     pub fn id(&self) -> CustomerId {
         CustomerId(self.row.id)
+    }
+    /// That it was found.
+    pub(crate) fn seen(&self) -> Seen {
+        Seen::Customer(self.id(), self.row.external_id.clone())
     }
     /// What is said of it beside what is read.
     pub fn attributes(&self) -> Map<String, Value> {
@@ -409,6 +413,7 @@ impl App {
             all_or_nothing: true,
             records,
             keep: crate::keep::Keep::nothing(),
+            seen: Seen::Anything,
         };
         let recorded = self.record(ingest).await?;
         recorded.first().and_then(|recorded| recorded.customer).ok_or(Error::NotFound("referral"))

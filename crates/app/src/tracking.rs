@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::commission::{CommissionFilter, CommissionRow};
 use crate::error::{Error, Result};
 use crate::ingest::{
-    FactKey, FactRecord, Field, Ingest, OnRepeat, Record, RecordStatus, Recorded, Referrer, Rejection, Source,
+    FactKey, FactRecord, Field, Ingest, OnRepeat, Record, RecordStatus, Recorded, Referrer, Rejection, Seen, Source,
 };
 use crate::membership::Membership;
 use crate::referral::{Named, Referral};
@@ -134,6 +134,8 @@ pub enum TrackFailure {
 }
 
 type Outcome<T> = Result<T, TrackFailure>;
+/// One attempt: what came of it, or what it was chosen on and is not so any more.
+type Attempt<T> = Outcome<Result<T, Seen>>;
 
 impl App {
     /// A visitor signs up.
@@ -145,28 +147,65 @@ impl App {
         at: Option<Instant>,
         attributes: Map<String, Value>,
     ) -> Outcome<Tracked> {
+        let at = at.unwrap_or_else(|| self.clock.now());
+        let mut overtaken = None;
+        loop {
+            match self.signup_attempt(account, named, visitor, at, &attributes, overtaken.as_ref()).await? {
+                Ok(tracked) => return Ok(tracked),
+                Err(seen) => overtaken = Some(seen),
+            }
+        }
+    }
+
+    async fn signup_attempt(
+        self: &Arc<Self>,
+        account: AccountId,
+        named: &Named,
+        visitor: &Visitor,
+        at: Instant,
+        attributes: &Map<String, Value>,
+        overtaken: Option<&Seen>,
+    ) -> Attempt<Tracked> {
         let customer = named.own_id().ok_or(TrackFailure::Blank)?;
         let (member, referrer, source) =
             self.visitor_member(account, visitor).await?.ok_or(TrackFailure::UnknownVisitor)?;
         let known = self.referral_named(account, Some(member.program), named).await?;
         named.email_check(known.as_ref().and_then(|known| known.row.email.as_deref()))?;
+        let seen = known.as_ref().map_or(Seen::Nobody, Referral::seen);
         let customer = known.and_then(|known| known.row.external_id).unwrap_or(customer);
-        let at = at.unwrap_or_else(|| self.clock.now());
-        let records = lead(named, &customer, referrer, source, at, attributes);
-        let recorded = self.record_tracked(account, member.program, records).await?;
+        let records = lead(named, &customer, referrer, source, at, attributes.clone());
+        let recorded = match self.record_tracked(account, member.program, records, seen, overtaken).await? {
+            Ok(recorded) => recorded,
+            Err(seen) => return Ok(Err(seen)),
+        };
         let [lead, registration] = &recorded[..] else { return Err(TrackFailure::UnknownReferral) };
         if !matches!(registration.status, RecordStatus::Created) {
             return Err(TrackFailure::SignedUp);
         }
-        self.told(account, lead.customer.or(registration.customer), &[registration], at, None).await
+        self.told(account, lead.customer.or(registration.customer), &[registration], at, None).await.map(Ok)
     }
 
     /// A referral buys. One that nobody knows is made together with its sale, where its visitor is named.
     pub async fn track_sale(self: &Arc<Self>, account: AccountId, bought: Bought) -> Outcome<Tracked> {
+        let mut overtaken = None;
+        loop {
+            match self.sale_attempt(account, &bought, overtaken.as_ref()).await? {
+                Ok(tracked) => return Ok(tracked),
+                Err(seen) => overtaken = Some(seen),
+            }
+        }
+    }
+
+    async fn sale_attempt(
+        self: &Arc<Self>,
+        account: AccountId,
+        bought: &Bought,
+        overtaken: Option<&Seen>,
+    ) -> Attempt<Tracked> {
         let (now, named) = (self.clock.now(), &bought.named);
         let own_id = named.own_id().ok_or(TrackFailure::Blank)?;
         let known = self.referral_named(account, None, named).await?;
-        let (program, customer, mut records) = if let Some(referral) = known {
+        let (program, customer, mut records, seen) = if let Some(referral) = known {
             if referral.is_denied() {
                 return Err(TrackFailure::Disabled);
             }
@@ -175,12 +214,12 @@ impl App {
             }
             let program = ProgramId(referral.row.program_id);
             if let Some(customer) = referral.row.external_id {
-                (program, customer, Vec::new())
+                (program, customer, Vec::new(), Seen::Anything)
             } else {
                 // Known by events alone: this is its first record.
                 named.email_check(referral.row.email.as_deref())?;
                 let record = named.record(own_id.clone(), Referrer::Unsaid);
-                (program, own_id, vec![Record::Customer(Box::new(record))])
+                (program, own_id, vec![Record::Customer(Box::new(record))], referral.seen())
             }
         } else {
             let found = self.visitor_member(account, &bought.visitor).await?;
@@ -189,9 +228,9 @@ impl App {
             let (member, referrer, source) = found.ok_or(unbrought)?;
             named.email_check(None)?;
             let records = lead(named, &own_id, referrer, source, now, Map::new());
-            (member.program, own_id, records)
+            (member.program, own_id, records, Seen::Nobody)
         };
-        let (amount, currency) = self.amount_of(account, program, &bought)?;
+        let (amount, currency) = self.amount_of(account, program, bought)?;
         let record = |body: FactBody| FactRecord {
             customer: customer.clone(),
             key: FactKey::Own(bought.event_id.clone()),
@@ -206,7 +245,10 @@ impl App {
         let (product, billing_period) = (kept(PLAN), kept(BILLING_PERIOD));
         records.push(Record::Fact(Box::new(record(FactBody::Sale { amount, currency, product, billing_period }))));
         records.push(Record::Fact(Box::new(record(event))));
-        let recorded = self.record_tracked(account, program, records).await?;
+        let recorded = match self.record_tracked(account, program, records, seen, overtaken).await? {
+            Ok(recorded) => recorded,
+            Err(seen) => return Ok(Err(seen)),
+        };
         let [.., sale, event] = &recorded[..] else { return Err(TrackFailure::UnknownReferral) };
         if sale.status != RecordStatus::Created {
             return Err(TrackFailure::Repeated);
@@ -218,7 +260,7 @@ impl App {
         };
         let facts: Vec<&Recorded> = [sale, event].into_iter().chain(&taken_back).collect();
         let at = bought.at.unwrap_or(now);
-        self.told(account, sale.customer, &facts, at, Some((&bought, amount, currency))).await
+        self.told(account, sale.customer, &facts, at, Some((bought, amount, currency))).await.map(Ok)
     }
 
     /// A sale, or a part of it, is given back; `None` where nothing was done: there is no sale that it could be of, or the one
@@ -277,7 +319,7 @@ impl App {
             records.push(record(&key, body, OnRepeat::Replace));
         }
         let is_told_whole = records.len() > 1;
-        let mut recorded = self.record_tracked(account, program, records).await?;
+        let mut recorded = self.record_unasked(account, program, records).await?;
         if recorded.first().is_none_or(|refund| refund.status != RecordStatus::Created) {
             return Err(TrackFailure::Repeated);
         }
@@ -310,7 +352,7 @@ impl App {
             None => (FactKey::None, Some(at)),
         };
         let record = event(&customer, CANCELLATION, key, at_or_stored, Map::new());
-        let recorded = self.record_tracked(account, ProgramId(found.row.program_id), vec![record]).await?;
+        let recorded = self.record_unasked(account, ProgramId(found.row.program_id), vec![record]).await?;
         let facts: Vec<&Recorded> = recorded.iter().collect();
         self.told(account, Some(found.id()), &facts, at, None).await
     }
@@ -351,13 +393,27 @@ impl App {
         }))
     }
 
-    /// Records all or nothing; a key that stands for something else is a repeated one.
-    async fn record_tracked(
+    /// Records what holds whatever is stored.
+    async fn record_unasked(
         &self,
         account: AccountId,
         program: ProgramId,
         records: Vec<Record>,
     ) -> Outcome<Vec<Recorded>> {
+        let recorded = self.record_tracked(account, program, records, Seen::Anything, None).await?;
+        Ok(recorded.expect("what holds whatever is stored is never overtaken"))
+    }
+
+    /// Records all or nothing, where things are as they were seen; a key that stands for something else is a repeated one.
+    /// What was `overtaken` and is seen unchanged is another's that no lookup finds: it is recorded whatever is stored.
+    async fn record_tracked(
+        &self,
+        account: AccountId,
+        program: ProgramId,
+        records: Vec<Record>,
+        seen: Seen,
+        overtaken: Option<&Seen>,
+    ) -> Attempt<Vec<Recorded>> {
         let is_signup = records.len() == 2 && matches!(records.first(), Some(Record::Customer(_)));
         let ingest = Ingest {
             account,
@@ -366,8 +422,9 @@ impl App {
             all_or_nothing: true,
             records,
             keep: crate::keep::Keep::nothing(),
+            seen: if overtaken == Some(&seen) { Seen::Anything } else { seen.clone() },
         };
-        let recorded = self.record(ingest).await?;
+        let Some(recorded) = self.record_as_seen(ingest).await? else { return Ok(Err(seen)) };
         for record in &recorded {
             match &record.status {
                 RecordStatus::Rejected(Rejection::Conflict) if is_signup => return Err(TrackFailure::SignedUp),
@@ -377,7 +434,7 @@ impl App {
                 _ => {}
             }
         }
-        Ok(recorded)
+        Ok(Ok(recorded))
     }
 
     async fn told(

@@ -59,7 +59,7 @@ impl App {
                 })
             })
             .collect();
-        if records.is_empty() { Ok(Vec::new()) } else { self.record_tracked(account, program, records).await }
+        if records.is_empty() { Ok(Vec::new()) } else { self.record_unasked(account, program, records).await }
     }
 
     /// The sales of a referral in the order of their first arrival, and whether it has a refund of this key.
