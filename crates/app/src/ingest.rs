@@ -231,18 +231,28 @@ impl App {
     /// # Errors
     /// [`Error::Invalid`] for too many records or attributes that are too large. A refused record is no error.
     pub async fn record(&self, ingest: Ingest) -> Result<Vec<Recorded>> {
-        let ingest = Ingest { seen: Seen::Anything, ..ingest };
-        Ok(self.record_as_seen(ingest).await?.expect("what holds whatever is stored is never overtaken"))
+        let recorded = self.record_as_seen(Ingest { seen: Seen::Anything, ..ingest }, None).await?;
+        Ok(recorded.expect("what holds whatever is stored is never overtaken"))
     }
 
-    /// The same, where things are as the sender saw them; `None`: they are not, and nothing was recorded.
+    /// The same, where things are as the sender saw them; else nothing is recorded, and the answer is what is not so any more:
+    /// the sender looks again. What was `overtaken` before and is seen unchanged is no lookup's to find, such as the name of
+    /// somebody whom nobody brought: that holds whatever is stored.
     ///
     /// # Errors
     /// Those of [`App::record`].
-    pub(crate) async fn record_as_seen(&self, ingest: Ingest) -> Result<Option<Vec<Recorded>>> {
+    pub(crate) async fn record_as_seen(
+        &self,
+        mut ingest: Ingest,
+        overtaken: Option<&Seen>,
+    ) -> Result<Result<Vec<Recorded>, Seen>> {
+        if overtaken == Some(&ingest.seen) {
+            ingest.seen = Seen::Anything;
+        }
+        let seen = ingest.seen.clone();
         match self.settle(Command::Record(Box::new(ingest))).await? {
-            Answer::Recorded(recorded) => Ok(Some(recorded)),
-            Answer::Overtaken => Ok(None),
+            Answer::Recorded(recorded) => Ok(Ok(recorded)),
+            Answer::Overtaken => Ok(Err(seen)),
             other => unreachable!("records are answered with what became of them, not {other:?}"),
         }
     }

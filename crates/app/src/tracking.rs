@@ -20,7 +20,7 @@ use headwater_domain::ids::{AccountId, CustomerId, FactId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::Instant;
 use serde_json::{Map, Value};
-use sold::Sold;
+use sold::{Sales, Sold};
 use std::sync::Arc;
 
 /// The event of a sign-up.
@@ -269,17 +269,31 @@ impl App {
         if bought.named.is_blank() {
             return Err(TrackFailure::Blank);
         }
-        let Some(referral) = self.referral_named(account, None, &bought.named).await? else { return Ok(None) };
-        let Some(customer) = referral.row.external_id.clone() else { return Ok(None) };
+        let mut overtaken = None;
+        loop {
+            match self.refund_attempt(account, bought.clone(), overtaken.as_ref()).await? {
+                Ok(tracked) => return Ok(tracked),
+                Err(seen) => overtaken = Some(seen),
+            }
+        }
+    }
+
+    async fn refund_attempt(
+        self: &Arc<Self>,
+        account: AccountId,
+        mut bought: Bought,
+        overtaken: Option<&Seen>,
+    ) -> Attempt<Option<Tracked>> {
+        let Some(referral) = self.referral_named(account, None, &bought.named).await? else { return Ok(Ok(None)) };
+        let Some(customer) = referral.row.external_id.clone() else { return Ok(Ok(None)) };
         let program = ProgramId(referral.row.program_id);
-        let (sales, is_repeated) = self.sales(referral.id(), &bought.event_id).await?;
+        let Sales { sales, last, is_repeated } = self.sales(referral.id(), &bought.event_id).await?;
         if is_repeated {
             // What the first time did not come to is done now.
             self.take_back_whole(account, program, referral.id(), &customer).await?;
             return Err(TrackFailure::Repeated);
         }
         let named = bought.sale_event_id.as_ref().and_then(|key| sales.iter().find(|sold| sold.key == *key));
-        let mut bought = bought;
         // Of a sale that is named, the currency is known.
         bought.currency = bought.currency.or(named.map(|sold| sold.currency));
         let (mut amount, currency) = self.amount_of(account, program, &bought)?;
@@ -295,11 +309,11 @@ impl App {
         };
         // A sale that is named and not known may still arrive; what is given back waits for it.
         let Some(key) = of.map(|sold| sold.key.clone()).or_else(|| bought.sale_event_id.clone()) else {
-            return Ok(None);
+            return Ok(Ok(None));
         };
         if let Some(sold) = of {
             if sold.left() <= Decimal::ZERO {
-                return Ok(None);
+                return Ok(Ok(None));
             }
             // A refund above what is left would be held, and its rewards taken back all the same: it is the rest of the sale.
             amount = amount.min(sold.left());
@@ -319,7 +333,12 @@ impl App {
             records.push(record(&key, body, OnRepeat::Replace));
         }
         let is_told_whole = records.len() > 1;
-        let mut recorded = self.record_unasked(account, program, records).await?;
+        // Of which sale it is, and how much of it counts, was chosen on what was given back so far.
+        let seen = Seen::Sales(referral.id(), last);
+        let mut recorded = match self.record_tracked(account, program, records, seen, overtaken).await? {
+            Ok(recorded) => recorded,
+            Err(seen) => return Ok(Err(seen)),
+        };
         if recorded.first().is_none_or(|refund| refund.status != RecordStatus::Created) {
             return Err(TrackFailure::Repeated);
         }
@@ -327,11 +346,11 @@ impl App {
             // Refunds that come at once may be the whole sale together, though none of them saw it.
             recorded.extend(self.take_back_whole(account, program, referral.id(), &customer).await?);
         }
-        let Some(refund) = recorded.first() else { return Ok(None) };
+        let Some(refund) = recorded.first() else { return Ok(Ok(None)) };
         let facts: Vec<&Recorded> = recorded.iter().collect();
         let told =
             self.told(account, refund.customer, &facts, self.clock.now(), Some((&bought, amount, currency))).await?;
-        Ok(Some(told).filter(|told| of.is_some() || !told.commissions.is_empty()))
+        Ok(Ok(Some(told).filter(|told| of.is_some() || !told.commissions.is_empty())))
     }
 
     /// A referral stops buying; under a key it does so once.
@@ -405,7 +424,6 @@ impl App {
     }
 
     /// Records all or nothing, where things are as they were seen; a key that stands for something else is a repeated one.
-    /// What was `overtaken` and is seen unchanged is another's that no lookup finds: it is recorded whatever is stored.
     async fn record_tracked(
         &self,
         account: AccountId,
@@ -422,9 +440,12 @@ impl App {
             all_or_nothing: true,
             records,
             keep: crate::keep::Keep::nothing(),
-            seen: if overtaken == Some(&seen) { Seen::Anything } else { seen.clone() },
+            seen,
         };
-        let Some(recorded) = self.record_as_seen(ingest).await? else { return Ok(Err(seen)) };
+        let recorded = match self.record_as_seen(ingest, overtaken).await? {
+            Ok(recorded) => recorded,
+            Err(seen) => return Ok(Err(seen)),
+        };
         for record in &recorded {
             match &record.status {
                 RecordStatus::Rejected(Rejection::Conflict) if is_signup => return Err(TrackFailure::SignedUp),

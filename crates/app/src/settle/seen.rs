@@ -54,9 +54,8 @@ impl Decision<'_> {
     /// Whether a lookup finds the person: it has an account that is more than a name in facts, and is somebody's.
     fn is_brought(&self, person: PersonId) -> bool {
         let Some(record) = self.view.persons.get(&person) else { return false };
-        let is_found = |customer: &CustomerId| {
-            record.bindings.contains_key(customer) && !record.placeholders.contains(customer)
-        };
+        let is_found =
+            |customer: &CustomerId| record.bindings.contains_key(customer) && !record.placeholders.contains(customer);
         record.customers.iter().any(|view| is_found(&view.customer))
     }
 

@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::ingest::{FactKey, FactRecord, OnRepeat, Record, Recorded};
 use headwater_domain::fact::FactBody;
-use headwater_domain::ids::{AccountId, CustomerId, ProgramId};
+use headwater_domain::ids::{AccountId, CustomerId, FactId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_store::backend::Tx;
 use headwater_store::referral::sales_of;
@@ -22,6 +22,17 @@ pub(super) struct Sold {
     pub amount: Decimal,
     pub refunded: Decimal,
     pub event: Option<FactBody>,
+}
+
+/// The sales of a referral.
+#[derive(Debug)]
+pub(super) struct Sales {
+    /// In the order of their first arrival.
+    pub sales: Vec<Sold>,
+    /// The newest of its sales and refunds.
+    pub last: Option<FactId>,
+    /// Whether it has a refund of the key that was asked for.
+    pub is_repeated: bool,
 }
 
 impl Sold {
@@ -41,7 +52,7 @@ impl App {
         referral: CustomerId,
         customer: &str,
     ) -> Outcome<Vec<Recorded>> {
-        let (sales, _) = self.sales(referral, "").await?;
+        let Sales { sales, .. } = self.sales(referral, "").await?;
         let whole = sales.into_iter().filter(|sold| sold.left() <= Decimal::ZERO);
         let records: Vec<_> = whole
             .filter_map(|sold| {
@@ -62,12 +73,16 @@ impl App {
         if records.is_empty() { Ok(Vec::new()) } else { self.record_unasked(account, program, records).await }
     }
 
-    /// The sales of a referral in the order of their first arrival, and whether it has a refund of this key.
-    pub(super) async fn sales(&self, customer: CustomerId, refund_key: &str) -> Outcome<(Vec<Sold>, bool)> {
+    /// The sales of a referral, and whether it has a refund of this key.
+    pub(super) async fn sales(&self, customer: CustomerId, refund_key: &str) -> Outcome<Sales> {
         let customers = [Number { id: customer.0 }];
         let rows = self.store.money.read(async move |tx: &Tx<'_>| sales_of(tx, &customers).await).await;
         let mut standing: BTreeMap<(String, String), (i64, FactBody, bool)> = BTreeMap::new();
+        let mut last = None;
         for row in rows.map_err(Error::from)? {
+            if row.kind != "event" {
+                last = last.max(Some(FactId(row.id)));
+            }
             let value = serde_json::from_str(&row.body).unwrap_or_default();
             let Some(body) = FactBody::from_json(&row.kind, &value) else { continue };
             let first = standing.get(&(row.kind.clone(), row.fact_key.clone())).map_or(row.id, |(first, ..)| *first);
@@ -87,6 +102,7 @@ impl App {
             sales.push((*first, Sold { key: key.clone(), currency: *currency, amount: *amount, refunded, event }));
         }
         sales.sort_by_key(|(first, _)| *first);
-        Ok((sales.into_iter().map(|(_, sold)| sold).collect(), is_repeated))
+        let sales = sales.into_iter().map(|(_, sold)| sold).collect();
+        Ok(Sales { sales, last, is_repeated })
     }
 }

@@ -12,6 +12,7 @@ mod fixture;
 mod keys;
 mod money;
 mod nodes;
+mod overtaken;
 mod payees;
 mod programs;
 mod race;
