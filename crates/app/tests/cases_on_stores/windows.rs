@@ -77,7 +77,15 @@ async fn act_out(world: &mut World, random: &mut Random, act: &Act) {
 
 async fn push(world: &World, source: Source, records: Vec<Record>) {
     let (account, program) = (world.account, world.program);
-    let ingest = Ingest { account, program, source, all_or_nothing: false, records, keep: Keep::nothing(), seen: Seen::Anything };
+    let ingest = Ingest {
+        account,
+        program,
+        source,
+        all_or_nothing: false,
+        records,
+        keep: Keep::nothing(),
+        seen: Seen::Anything,
+    };
     world.app.record(ingest).await.expect("records");
 }
 

@@ -22,6 +22,7 @@ mod rewards;
 mod simulate;
 mod sources;
 mod splits;
+mod taken;
 mod together;
 mod upgrades;
 mod verified;

@@ -4,8 +4,9 @@
 
 use crate::fixture::{Fixture, fixture_with, node};
 use headwater_app::app::App;
+use headwater_app::error::Error;
 use headwater_app::membership::MemberState;
-use headwater_app::referral::Named;
+use headwater_app::referral::{Named, NewReferral, ReferralChange};
 use headwater_app::tracking::{Bought, TrackFailure, Tracked, Visitor};
 use headwater_domain::ids::AccountId;
 use headwater_store::Place;
@@ -193,6 +194,39 @@ async fn a_client_that_signs_up_many_times_at_once_is_one(store: TestStore) {
     shop.check(&[(Figure::Customers, ROUNDS)]).await;
 }
 
+async fn referrals_made_or_renamed_at_once_share_no_name(store: TestStore) {
+    let shop = shop(store).await;
+    let (app, account) = (&shop.fixture.app, shop.fixture.account);
+    let member = app.directory().membership_by_token(account, &shop.token).cloned().expect("a member");
+    let is_taken = |error: &Error| matches!(error, Error::Invalid { param, .. } if param == "uid");
+    for round in 0..ROUNDS {
+        let calls = (0..4).map(|number| {
+            let member = Arc::clone(&member);
+            let named = Named::new(Some(&format!("made{round}-{number}@example.org")), Some(&format!("made{round}")));
+            move |app: Arc<App>, account| async move {
+                app.referral_create(account, &member, &named, NewReferral::default()).await
+            }
+        });
+        let answers = shop.at_once(calls).await;
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
+        assert!(answers.iter().filter_map(|answer| answer.as_ref().err()).all(is_taken), "{answers:?}");
+
+        let mut ids = Vec::new();
+        for number in 0..4 {
+            let named = Named::new(Some(&format!("named{round}-{number}@example.org")), None);
+            ids.push(app.referral_create(account, &member, &named, NewReferral::default()).await.expect("makes").id());
+        }
+        let calls = ids.into_iter().map(|id| {
+            let change = ReferralChange { uid: Some(format!("named{round}")), ..ReferralChange::default() };
+            move |app: Arc<App>, account| async move { app.referral_patch(account, id, change).await }
+        });
+        let answers = shop.at_once(calls).await;
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
+        assert!(answers.iter().filter_map(|answer| answer.as_ref().err()).all(is_taken), "{answers:?}");
+    }
+    shop.check(&[(Figure::Customers, 5 * ROUNDS)]).await;
+}
+
 async fn refunds_of_two_sales_at_once_take_one_each(store: TestStore) {
     let shop = shop(store).await;
     for round in 0..ROUNDS {
@@ -225,6 +259,7 @@ on_both_stores! {
     one_sale_sent_twice_at_once_is_kept_once,
     a_first_sale_beside_its_sign_ups_is_kept,
     a_client_that_signs_up_many_times_at_once_is_one,
+    referrals_made_or_renamed_at_once_share_no_name,
     refunds_of_two_sales_at_once_take_one_each,
     refunds_of_one_sale_at_once_share_it,
 }
