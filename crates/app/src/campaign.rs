@@ -158,12 +158,23 @@ impl App {
     /// Takes a campaign off the lists. Its members, customers and books stay: nothing that money points to goes.
     pub async fn campaign_archive(self: &Arc<Self>, account: AccountId, id: ProgramId) -> Result<Arc<Program>, Error> {
         self.campaign_read(account, id)?;
-        if self.campaign_list(account).len() == 1 {
-            let message = "The only campaign of an account cannot be deleted.".into();
-            return Err(Error::Conflict { code: "last_campaign", param: None, message });
-        }
         let said = Map::from_iter([(ARCHIVED.to_owned(), self.clock.now().iso8601().into())]);
         self.program_patch_saying(account, id, &Map::new(), &said).await
+    }
+
+    /// What else the account's campaigns say, when the turn of a change has come: one stays, and no upgrades go in a circle.
+    pub(crate) fn campaign_may_say(&self, account: AccountId, id: ProgramId, said: &Said) -> Result<(), Error> {
+        if said.contains_key(ARCHIVED) {
+            self.campaign_read(account, id)?;
+            if self.campaign_list(account).len() == 1 {
+                let message = "The only campaign of an account cannot be deleted.".into();
+                return Err(Error::Conflict { code: "last_campaign", param: None, message });
+            }
+        }
+        upgrade::leads_on(self, account, Some(id), said).map_err(|failure| match failure {
+            RewardFailure::Refused(refused) => Error::invalid(&refused.field, refused.message),
+            RewardFailure::Other(error) => error,
+        })
     }
 
     /// The plan that the campaign's lists make, perhaps with a reward as it is to become; nothing is written.
@@ -472,7 +483,7 @@ fn fields_of(asked: &Said) -> Result<(Said, Said), RewardFailure> {
             return Err(RewardFailure::wrong(name, "must be true or false"));
         }
     }
-    for name in ["color", "description"] {
+    for name in ["name", "color", "description"] {
         accepted::campaign_label(asked, name)?;
     }
     if given("links").is_some_and(|links| *links != json!([])) {

@@ -4,6 +4,7 @@
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::keep::Keep;
 use crate::membership::Membership;
 use headwater_domain::ids::{AccountId, MembershipId};
 use headwater_store::backend::Tx;
@@ -26,15 +27,22 @@ impl App {
         membership: MembershipId,
         code: &str,
         document: Map<String, Value>,
+        keep: Keep<PromoCodeRow>,
     ) -> Result<PromoCodeRow> {
         let membership = self.membership_read(account, membership)?;
         let document = self.promo_code_said(account, document).await?;
         let (code, document) = (checked(code)?, Value::Object(document).to_string());
         let now = self.clock.now();
-        let insert =
-            async move |tx: &Tx<'_>| promo_code_insert(tx, account.0, membership.id.0, &code, &document, now.0).await;
-        let id = self.store.money.write(insert).await?.ok_or_else(taken)?;
-        self.promo_code_read(account, id).await
+        let insert = async move |tx: &Tx<'_>| {
+            let Some(id) = promo_code_insert(tx, account.0, membership.id.0, &code, &document, now.0).await? else {
+                return Ok(None);
+            };
+            let made = promo_code_list(tx, account.0, Some(id), None, None, 1, 0).await?.pop();
+            let made = made.ok_or(headwater_store::backend::Error::Missing)?;
+            keep.keep(tx, &made).await?;
+            Ok(Some(made))
+        };
+        self.store.money.write(insert).await?.ok_or_else(taken)
     }
 
     /// Changes what is given.

@@ -34,7 +34,7 @@ fn is_of(field: &'static str) -> impl Fn(&Error) -> bool {
 impl Shop {
     async fn promoter(&self, email: &str) -> PartnerId {
         let (app, account) = (&self.fixture.app, self.fixture.account);
-        let made = app.promoter_create(account, promoter(email), None, None).await.expect("a new one");
+        let made = app.promoter_create(account, promoter(email), None, None, None).await.expect("a new one");
         for node in &self.nodes {
             node.refresh().await.expect("refreshes");
         }
@@ -54,7 +54,9 @@ async fn promoters_made_at_once_share_no_email(store: TestStore) {
     for round in 0..ROUNDS {
         let emails = ["one", "ONE", "one", "One"].map(|name| format!("{name}{round}@example.org"));
         let calls = emails.map(|email| {
-            move |app: Arc<App>, account| async move { app.promoter_create(account, promoter(&email), None, None).await }
+            move |app: Arc<App>, account| async move {
+                app.promoter_create(account, promoter(&email), None, None, None).await
+            }
         });
         one_of(&shop.at_once(calls).await, is_of("email"));
     }
@@ -71,7 +73,7 @@ async fn a_promoter_renamed_beside_a_new_one_shares_no_email(store: TestStore) {
                 if number % 2 == round % 2 {
                     app.promoter_patch(account, known, asked).await.map(|_| "renamed")
                 } else {
-                    app.promoter_create(account, asked, None, None).await.map(|_| "made")
+                    app.promoter_create(account, asked, None, None, None).await.map(|_| "made")
                 }
             }
         });
@@ -104,7 +106,7 @@ async fn promoters_share_no_id_of_the_caller(store: TestStore) {
         let found = app.promoter_find(account, FindBy::CustId, &own_id).await.expect("one has it");
         assert_eq!(cust_id(&found), Some(own_id.clone()));
         let new = PromoterRequest { cust_id: Some(own_id), ..promoter(&format!("new{round}@example.org")) };
-        let refused = app.promoter_create(account, new, None, None).await.expect_err("one has it");
+        let refused = app.promoter_create(account, new, None, None, None).await.expect_err("one has it");
         assert!(is_of("cust_id")(&refused), "{refused}");
     }
 }

@@ -9,15 +9,16 @@ use crate::api::rewards::problem::RewardsError;
 use crate::api::rewards::promo_codes::{code, member_in, missing_member, stays, stays_with, to_wire};
 use crate::asked::Path;
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
+use crate::idempotency::{Attempted, given};
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::directory::Partner;
 use headwater_app::promo_code::PromoCodeRow;
 use headwater_domain::ids::MembershipId;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
 /// Codes of one membership that are shown.
 const CODES_MAX: i64 = 1000;
@@ -40,7 +41,7 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
 /// Create a promo code of the partner's
 #[utoipa::path(post, path = "/api/v2/affiliate/promo_codes", operation_id = "affiliate_promo_code_create", tag = "Affiliate",
     security(("partner_token" = [])), request_body = Value, responses((status = 200, description = "The code", body = Value)))]
-pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+pub async fn create(State(state): State<WebState>, attempted: Attempted, headers: HeaderMap, body: Body) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
         let mut asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
         let code = code(&mut asked)?.ok_or_else(|| RewardsError::invalid("code", "code is required."))?;
@@ -49,7 +50,9 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Bod
         if member.is_barred_at(state.app.clock.now()) {
             return Err(RewardsError::operation_failed("This membership is blocked or rejected."));
         }
-        let row = state.app.promo_code_create(caller.account, member.id, &code, asked).await?;
+        let render = |row: &PromoCodeRow| given(StatusCode::OK, &to_wire(row));
+        let keep = state.app.keep(attempted.map(|Extension(attempt)| attempt), render);
+        let row = state.app.promo_code_create(caller.account, member.id, &code, asked, keep).await?;
         Ok(Json(to_wire(&row)).into_response())
     })
 }
