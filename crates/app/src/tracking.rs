@@ -294,7 +294,7 @@ impl App {
         let Some(referral) = self.referral_named(account, None, &bought.named).await? else { return Ok(Ok(None)) };
         let Some(customer) = referral.row.external_id.clone() else { return Ok(Ok(None)) };
         let program = ProgramId(referral.row.program_id);
-        let Sales { sales, last, is_repeated } = self.sales(referral.id(), &bought.event_id).await?;
+        let Sales { all: sales, last, is_repeated } = self.sales(referral.id(), &bought.event_id).await?;
         if is_repeated {
             // What the first time did not come to is done now.
             self.take_back_whole(account, program, referral.id(), &customer).await?;

@@ -28,7 +28,7 @@ pub(super) struct Sold {
 #[derive(Debug)]
 pub(super) struct Sales {
     /// In the order of their first arrival.
-    pub sales: Vec<Sold>,
+    pub all: Vec<Sold>,
     /// The newest of its sales and refunds.
     pub last: Option<FactId>,
     /// Whether it has a refund of the key that was asked for.
@@ -61,8 +61,8 @@ impl App {
         referral: CustomerId,
         customer: &str,
     ) -> Outcome<Vec<Recorded>> {
-        let Sales { sales, .. } = self.sales(referral, "").await?;
-        let whole = sales.into_iter().filter(|sold| sold.left() <= Decimal::ZERO);
+        let Sales { all, .. } = self.sales(referral, "").await?;
+        let whole = all.into_iter().filter(|sold| sold.left() <= Decimal::ZERO);
         let records: Vec<_> = whole
             .filter_map(|sold| {
                 let Some(FactBody::Event { event, amount, currency }) = sold.event else { return None };
@@ -125,8 +125,8 @@ impl App {
             sales.push((of.first, Sold { key: key.clone(), currency: *currency, amount: *amount, refunded, event }));
         }
         sales.sort_by_key(|(first, _)| *first);
-        let sales = sales.into_iter().map(|(_, sold)| sold).collect();
-        Ok(Sales { sales, last, is_repeated })
+        let all = sales.into_iter().map(|(_, sold)| sold).collect();
+        Ok(Sales { all, last, is_repeated })
     }
 
     /// The sales, refunds and events of a referral by type and key, each as it stands.
