@@ -108,7 +108,9 @@ impl Shop {
 
 /// No two calls come at the very same moment of the clock.
 fn tick(nodes: &[Arc<App>]) {
-    nodes.iter().for_each(|node| node.clock.advance_seconds(1));
+    for node in nodes {
+        node.clock.advance_seconds(1);
+    }
 }
 
 fn client(round: i64) -> Named {
