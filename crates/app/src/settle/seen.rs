@@ -9,6 +9,7 @@ use super::names::{by_email, by_person};
 use crate::ingest::{Field, Ingest, Record, Seen};
 use headwater_domain::fact::FactBody;
 use headwater_domain::ids::{CustomerId, FactId, PersonId};
+use headwater_domain::source::Source;
 use std::collections::BTreeSet;
 
 impl Decision<'_> {
@@ -61,8 +62,12 @@ impl Decision<'_> {
 
     fn last_sale_or_refund(&self, customer: CustomerId) -> Option<FactId> {
         let record = self.view.persons.get(&self.person_of_account(customer)?)?;
+        // What was brought along from another program is that program's.
+        let is_moved = |fact: FactId| record.arrivals.get(&fact).is_some_and(|arrival| arrival.source == Source::Moved);
         let own = record.facts.iter().filter(|fact| {
-            fact.customer == customer && matches!(fact.body, FactBody::Sale { .. } | FactBody::Refund { .. })
+            fact.customer == customer
+                && !is_moved(fact.id)
+                && matches!(fact.body, FactBody::Sale { .. } | FactBody::Refund { .. })
         });
         own.map(|fact| fact.id).max()
     }

@@ -187,6 +187,8 @@ pub async fn delete(State(state): State<WebState>, headers: HeaderMap, body: Bod
 }
 
 /// Approve referrals
+///
+/// Those that wait, and with each the commissions that waited for its sake alone.
 #[utoipa::path(post, path = "/api/v2/company/referrals/approve", operation_id = "rewards_referral_approve", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
 pub async fn approve(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
@@ -202,7 +204,7 @@ pub async fn enable(State(state): State<WebState>, headers: HeaderMap, body: Bod
 
 /// Disable referrals
 ///
-/// Their sales are not tracked any more.
+/// Their sales are not tracked any more, and what waits for their approval goes on waiting.
 #[utoipa::path(post, path = "/api/v2/company/referrals/disable", operation_id = "rewards_referral_disable", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
 pub async fn disable(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
@@ -211,7 +213,7 @@ pub async fn disable(State(state): State<WebState>, headers: HeaderMap, body: Bo
 
 /// Move referrals to another promoter
 ///
-/// Of the same campaign; with `move_associated_commissions` also what they earned before.
+/// Of the same campaign, with `move_associated_commissions` also what they earned before; or of another campaign, from now on.
 #[utoipa::path(post, path = "/api/v2/company/referrals/move_to_promoter", operation_id = "rewards_referral_move", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
 pub async fn move_to_promoter(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
