@@ -39,6 +39,23 @@ pub struct Ingest {
     pub records: Vec<Record>,
     /// How the caller's answer is kept with what it answers, where the caller sent an `Idempotency-Key`.
     pub keep: Keep<Vec<Recorded>>,
+    /// What the records were chosen on.
+    pub seen: Seen,
+}
+
+/// What the sender of records saw before it chose them. Where that is so no more, nothing is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// They hold whatever is stored.
+    Anything,
+    /// Nobody whom anybody brought goes by a name of theirs.
+    Nobody,
+    /// Nobody but this customer does.
+    NobodyBut(CustomerId),
+    /// This customer is there, under this id of the caller's.
+    Customer(CustomerId, Option<String>),
+    /// The newest sale or refund of this customer was this one.
+    Sales(CustomerId, Option<FactId>),
 }
 
 /// One record.
@@ -217,8 +234,28 @@ impl App {
     /// # Errors
     /// [`Error::Invalid`] for too many records or attributes that are too large. A refused record is no error.
     pub async fn record(&self, ingest: Ingest) -> Result<Vec<Recorded>> {
+        let recorded = self.record_as_seen(Ingest { seen: Seen::Anything, ..ingest }, None).await?;
+        Ok(recorded.expect("what holds whatever is stored is never overtaken"))
+    }
+
+    /// The same, where things are as the sender saw them; else nothing is recorded, and the answer is what is not so any more:
+    /// the sender looks again. What was `overtaken` before and is seen unchanged is no lookup's to find, such as the name of
+    /// somebody whom nobody brought: that holds whatever is stored.
+    ///
+    /// # Errors
+    /// Those of [`App::record`].
+    pub(crate) async fn record_as_seen(
+        &self,
+        mut ingest: Ingest,
+        overtaken: Option<&Seen>,
+    ) -> Result<Result<Vec<Recorded>, Seen>> {
+        if overtaken == Some(&ingest.seen) {
+            ingest.seen = Seen::Anything;
+        }
+        let seen = ingest.seen.clone();
         match self.settle(Command::Record(Box::new(ingest))).await? {
-            Answer::Recorded(recorded) => Ok(recorded),
+            Answer::Recorded(recorded) => Ok(Ok(recorded)),
+            Answer::Overtaken => Ok(Err(seen)),
             other => unreachable!("records are answered with what became of them, not {other:?}"),
         }
     }

@@ -9,7 +9,7 @@ use crate::directory::Partner;
 use crate::error::{Error, Result};
 use crate::keep::Keep;
 use crate::membership::{self, MemberState};
-use crate::promoter::cust_id;
+use crate::promoter::{CUST_ID, cust_id, metadata_with, promoter_must_be_alone};
 use crate::reprice::Mark;
 use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::money::Decimal;
@@ -43,6 +43,9 @@ pub struct PartnerRequest {
     pub rates: Option<BTreeMap<String, Decimal>>,
     /// JSON text.
     pub metadata: Option<String>,
+    /// What the rewards dialect says of it, put into what it said before: `null` clears a key. There the email and the caller's
+    /// id are one promoter's.
+    pub promoter: Option<Map<String, Value>>,
     /// How a new one becomes a member of `program`.
     pub joins: Joins,
 }
@@ -94,15 +97,33 @@ impl App {
             parent_id: parent.map(|p| p.0),
             plan: asked.plan.flatten(),
             rates: rates_json(&asked.rates.unwrap_or_default()),
-            metadata: asked.metadata.unwrap_or_else(|| "{}".into()),
+            metadata: match &asked.promoter {
+                Some(said) => metadata_with(asked.metadata.as_deref().unwrap_or_default(), said),
+                None => asked.metadata.unwrap_or_else(|| "{}".into()),
+            },
             created_at: self.clock.now().0,
         };
-        let (app, joins) = (Arc::clone(self), asked.joins);
+        let (app, joins, is_promoter) = (Arc::clone(self), asked.joins, asked.promoter.is_some());
         if let Some(token) = &joins.ref_token {
             membership::check_token(token)?;
         }
         let insert = async move |tx: &Tx<'_>| {
-            let Some(id) = partner_insert(tx, &new).await? else { return Ok(None) };
+            if is_promoter {
+                // Nobody else takes its names meanwhile.
+                Mark::begin(tx).await?;
+                app.refresh_in(tx).await?;
+                let (email, own_id) = (new.email.as_deref(), new.external_id.as_deref());
+                if let Err(refused) = promoter_must_be_alone(&app.directory(), account, None, email, own_id) {
+                    return Ok(Err(refused));
+                }
+            }
+            let Some(id) = partner_insert(tx, &new).await? else {
+                return Ok(Err(Error::Conflict {
+                    code: "partner_exists",
+                    param: Some("id"),
+                    message: "A partner has this id already.".into(),
+                }));
+            };
             let made = made(id, &new);
             keep.keep(tx, &made).await?;
             let names = vec![("created", json!({}))];
@@ -123,17 +144,13 @@ impl App {
                 }
                 told.push(membership::joined(&app.directory(), &member));
             }
-            Ok(Some((id, announce(tx, &app, &told, Instant(new.created_at)).await?)))
+            Ok(Ok((id, announce(tx, &app, &told, Instant(new.created_at)).await?)))
         };
-        let made = self.store.money.write(insert).await.map_err(|error| match error {
+        let made: Result<_> = self.store.money.write(insert).await.map_err(|error| match error {
             StoreError::Abandoned(why) if why == TOKEN_TAKEN => Error::invalid("ref_token", "has already been taken"),
             other => other.into(),
         })?;
-        let (id, delivers) = made.ok_or_else(|| Error::Conflict {
-            code: "partner_exists",
-            param: Some("id"),
-            message: "A partner has this id already.".into(),
-        })?;
+        let (id, delivers) = made?;
         if delivers {
             self.outbox.ring();
         }
@@ -178,6 +195,16 @@ impl App {
     fn partner_change(&self, account: AccountId, name: &str, asked: &PartnerRequest, now: Instant) -> Result<Change> {
         let before = self.partner_read(account, name)?;
         let row = &before.row;
+        let metadata = asked.metadata.as_ref().unwrap_or(&row.metadata);
+        let metadata = match &asked.promoter {
+            Some(said) => {
+                let own_id = said.get(CUST_ID).and_then(Value::as_str);
+                let email = asked.email.as_ref().and_then(Option::as_deref);
+                promoter_must_be_alone(&self.directory(), account, Some(&before), email, own_id)?;
+                metadata_with(metadata, said)
+            }
+            None => metadata.clone(),
+        };
         let next = NewPartner {
             account_id: account.0,
             external_id: Some(row.external_id.clone()),
@@ -187,7 +214,7 @@ impl App {
             parent_id: None,
             plan: asked.plan.clone().unwrap_or_else(|| row.plan.clone()),
             rates: asked.rates.as_ref().map_or_else(|| row.rates.clone(), rates_json),
-            metadata: asked.metadata.clone().unwrap_or_else(|| row.metadata.clone()),
+            metadata,
             created_at: row.created_at,
         };
         let parent = match &asked.parent {

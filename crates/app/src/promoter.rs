@@ -8,7 +8,7 @@ pub use figures::Figures;
 
 use crate::announce::announce;
 use crate::app::App;
-use crate::directory::Partner;
+use crate::directory::{Directory, Partner};
 use crate::error::{Error, Result};
 use crate::keep::Keep;
 use crate::membership::transfer::{Transfer, transfer};
@@ -27,7 +27,8 @@ const ATTEMPT: &str = "attempt";
 /// For as long as answers are kept.
 const ATTEMPT_SECONDS: i64 = 72 * 3600;
 const ARCHIVED: &str = "archived_at";
-const CUST_ID: &str = "cust_id";
+/// The caller's id of a promoter, where it has one beside the partner's.
+pub(crate) const CUST_ID: &str = "cust_id";
 
 /// By what a path names a promoter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +134,6 @@ impl App {
         {
             return Ok(made);
         }
-        self.email_must_be_free(account, &email, None).await?;
         let directory = self.directory();
         let program = match program {
             Some(program) => self
@@ -153,7 +153,7 @@ impl App {
             name: Some(asked.name.unwrap_or_else(|| email.clone())),
             email: Some(Some(email)),
             program: Some(Some(program.id)),
-            metadata: Some(serde_json::json!({PROMOTER: said}).to_string()),
+            promoter: Some(said),
             ..PartnerRequest::default()
         };
         self.partner_create(account, request, Keep::nothing()).await.map_err(|error| match error {
@@ -190,17 +190,8 @@ impl App {
         asked: PromoterRequest,
     ) -> Result<Arc<Partner>> {
         let before = self.promoter_by_id(account, id)?;
-        if let Some(email) = &asked.email {
-            self.email_must_be_free(account, email, Some(id)).await?;
-        }
         let mut changes = asked.said;
-        if let Some(cust_id) = asked.cust_id {
-            match self.promoter_find(account, FindBy::CustId, &cust_id).await {
-                Ok(other) if other.id != id => return Err(Error::invalid("cust_id", "has already been taken")),
-                Ok(_) | Err(Error::NotFound(_)) => changes.insert(CUST_ID.into(), cust_id.into()),
-                Err(error) => return Err(error),
-            };
-        }
+        changes.extend(asked.cust_id.map(|cust_id| (CUST_ID.to_owned(), cust_id.into())));
         let request = PartnerRequest {
             parent: asked
                 .parent
@@ -208,7 +199,7 @@ impl App {
                 .transpose()?,
             name: asked.name,
             email: asked.email.map(Some),
-            metadata: Some(metadata_with(&before, changes)),
+            promoter: Some(changes),
             ..PartnerRequest::default()
         };
         self.partner_patch(account, &before.row.external_id, request).await
@@ -261,22 +252,14 @@ impl App {
         if archived_at(partner).is_some() != at.is_null() {
             return Ok(());
         }
-        let metadata = metadata_with(partner, Map::from_iter([(ARCHIVED.to_owned(), at)]));
-        let request = PartnerRequest { metadata: Some(metadata), ..PartnerRequest::default() };
+        let said = Map::from_iter([(ARCHIVED.to_owned(), at)]);
+        let request = PartnerRequest { promoter: Some(said), ..PartnerRequest::default() };
         self.partner_patch(account, &partner.row.external_id, request).await?;
         Ok(())
     }
 
     fn promoter_by_id(&self, account: AccountId, id: PartnerId) -> Result<Arc<Partner>> {
         self.directory().partner_by_id(account, id).cloned().ok_or(Error::NotFound("promoter"))
-    }
-
-    async fn email_must_be_free(&self, account: AccountId, email: &str, of: Option<PartnerId>) -> Result<()> {
-        match self.promoter_find(account, FindBy::Email, email).await {
-            Ok(other) if Some(other.id) != of => Err(Error::invalid("email", "has already been taken")),
-            Ok(_) | Err(Error::NotFound(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
     }
 
     /// The memberships of a partner, oldest first.
@@ -286,16 +269,51 @@ impl App {
     }
 }
 
-fn metadata_with(partner: &Partner, changes: Map<String, Value>) -> String {
-    let mut metadata: Map<String, Value> = serde_json::from_str(&partner.row.metadata).unwrap_or_default();
-    let mut said = said(partner);
+/// A partner's metadata with what the dialect says of it now.
+pub(crate) fn metadata_with(metadata: &str, changes: &Map<String, Value>) -> String {
+    let mut metadata: Map<String, Value> = serde_json::from_str(metadata).unwrap_or_default();
+    let mut said = metadata.get(PROMOTER).and_then(Value::as_object).cloned().unwrap_or_default();
     for (key, value) in changes {
         if value.is_null() {
-            said.remove(&key);
+            said.remove(key);
         } else {
-            said.insert(key, value);
+            said.insert(key.clone(), value.clone());
         }
     }
     metadata.insert(PROMOTER.into(), Value::Object(said));
     Value::Object(metadata).to_string()
+}
+
+/// Refuses an email or an id of the caller's that another promoter has; `own`: who is changed. To be asked while nobody else
+/// changes one.
+pub(crate) fn promoter_must_be_alone(
+    directory: &Directory,
+    account: AccountId,
+    own: Option<&Partner>,
+    email: Option<&str>,
+    own_id: Option<&str>,
+) -> Result<()> {
+    let is_same_email = |p: &Partner| {
+        email.is_some_and(|email| p.row.email.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(email)))
+    };
+    // Few metadata are worth parsing: only those that may name it.
+    let text = own_id.map(|id| Value::from(id).to_string());
+    let may_be_named = |p: &Partner| {
+        own_id == Some(&p.row.external_id) || text.as_deref().is_some_and(|text| p.row.metadata.contains(text))
+    };
+    let is_same_id = |p: &Partner| may_be_named(p) && cust_id(p).as_deref() == own_id;
+    // Who kept what it has takes nothing.
+    let (asks_email, asks_id) = (!own.is_some_and(is_same_email), !own.is_some_and(is_same_id));
+    for other in directory.partners(account) {
+        if own.is_some_and(|own| own.id == other.id) {
+            continue;
+        }
+        if asks_email && is_same_email(&other) {
+            return Err(Error::invalid("email", "has already been taken"));
+        }
+        if asks_id && is_same_id(&other) {
+            return Err(Error::invalid("cust_id", "has already been taken"));
+        }
+    }
+    Ok(())
 }

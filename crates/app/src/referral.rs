@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::commission::shown::split_partners;
 use crate::directory::Directory;
 use crate::error::{Error, Result};
-use crate::ingest::{CustomerRecord, Field, Ingest, Record, Referrer, Source};
+use crate::ingest::{CustomerRecord, Field, Ingest, Record, Referrer, Seen, Source};
 use crate::membership::Membership;
 use crate::partner::is_email;
 use headwater_domain::commission::{Split, SplitPart};
@@ -119,6 +119,10 @@ impl Referral {
     /// Its number.
     pub fn id(&self) -> CustomerId {
         CustomerId(self.row.id)
+    }
+    /// That it was found.
+    pub(crate) fn seen(&self) -> Seen {
+        Seen::Customer(self.id(), self.row.external_id.clone())
     }
     /// What is said of it beside what is read.
     pub fn attributes(&self) -> Map<String, Value> {
@@ -333,19 +337,25 @@ impl App {
         let split = self.split_parts(account, member.program, member.partner, &made.split)?;
         let customer = named.own_id().ok_or_else(|| Error::invalid("email", "and uid can not be blank"))?;
         named.email_check(None)?;
-        if let Some(other) = self.referral_named(account, Some(member.program), named).await? {
-            return Err(Error::invalid(named.shared_with(&other), "has already been taken"));
-        }
-        if member.is_barred_at(self.clock.now()) {
-            return Err(Error::invalid("promoter_campaign_id", "is blocked or rejected"));
-        }
         let mut record = named.record(customer.clone(), Referrer::Partner(member.partner, None));
         record.registered_at = Some(self.clock.now());
         record.name = made.name.map_or(Field::Keep, Field::Set);
         record.attributes.insert("entry_source".into(), made.entry_source.into());
         record.split = split;
-        let id = self.customer_record(account, member.program, record).await?;
-        self.referral_read(account, id).await
+        let mut overtaken = None;
+        loop {
+            if let Some(other) = self.referral_named(account, Some(member.program), named).await? {
+                return Err(Error::invalid(named.shared_with(&other), "has already been taken"));
+            }
+            if member.is_barred_at(self.clock.now()) {
+                return Err(Error::invalid("promoter_campaign_id", "is blocked or rejected"));
+            }
+            let made = (record.clone(), Seen::Nobody);
+            match self.customer_record_as_seen(account, member.program, made, overtaken.as_ref()).await? {
+                Ok(id) => return self.referral_read(account, id).await,
+                Err(seen) => overtaken = Some(seen),
+            }
+        }
     }
 
     /// Changes what is given of a referral.
@@ -379,12 +389,14 @@ impl App {
             return Err(Error::invalid("id", "is a client of events, which has no record of its own to change"));
         }
         named.email_check(before.row.email.as_deref())?;
-        if !named.is_blank()
-            && let Some(other) = self.referral_named(account, Some(ProgramId(before.row.program_id)), &named).await?
-            && other.row.id != before.row.id
-        {
-            return Err(Error::invalid(named.shared_with(&other), "has already been taken"));
-        }
+        let program = ProgramId(before.row.program_id);
+        let must_be_free = async || match self.referral_named(account, Some(program), &named).await? {
+            Some(other) if other.row.id != before.row.id => {
+                Err(Error::invalid(named.shared_with(&other), "has already been taken"))
+            }
+            _ => Ok(()),
+        };
+        must_be_free().await?;
         if named.uid.is_some() && before.uid().is_some() && before.uid() != named.uid {
             return Err(Error::invalid("uid", "stands for this referral in its facts, and cannot become another one"));
         }
@@ -392,7 +404,15 @@ impl App {
         record.name = change.name.map_or(Field::Keep, Field::Set);
         record.number = number;
         record.attributes.extend(change.attributes);
-        self.customer_record(account, ProgramId(before.row.program_id), record).await.map(drop)
+        let mut overtaken = None;
+        loop {
+            let changed = (record.clone(), Seen::NobodyBut(before.id()));
+            match self.customer_record_as_seen(account, program, changed, overtaken.as_ref()).await? {
+                Ok(_) => return Ok(()),
+                Err(seen) => overtaken = Some(seen),
+            }
+            must_be_free().await?;
+        }
     }
 
     /// Gives its referral to another member: of the same campaign from the beginning or from `at` on, of another one from now on.
@@ -432,12 +452,24 @@ impl App {
         self.referral_read(account, id).await
     }
 
+    /// Records it whatever is stored.
     async fn customer_record(
         &self,
         account: AccountId,
         program: ProgramId,
         record: CustomerRecord,
     ) -> Result<CustomerId> {
+        let recorded = self.customer_record_as_seen(account, program, (record, Seen::Anything), None).await?;
+        Ok(recorded.expect("what holds whatever is stored is never overtaken"))
+    }
+
+    async fn customer_record_as_seen(
+        &self,
+        account: AccountId,
+        program: ProgramId,
+        (record, seen): (CustomerRecord, Seen),
+        overtaken: Option<&Seen>,
+    ) -> Result<Result<CustomerId, Seen>> {
         let records = vec![Record::Customer(Box::new(record))];
         let ingest = Ingest {
             account,
@@ -446,9 +478,13 @@ impl App {
             all_or_nothing: true,
             records,
             keep: crate::keep::Keep::nothing(),
+            seen,
         };
-        let recorded = self.record(ingest).await?;
-        recorded.first().and_then(|recorded| recorded.customer).ok_or(Error::NotFound("referral"))
+        let recorded = match self.record_as_seen(ingest, overtaken).await? {
+            Ok(recorded) => recorded,
+            Err(seen) => return Ok(Err(seen)),
+        };
+        recorded.first().and_then(|recorded| recorded.customer).map(Ok).ok_or(Error::NotFound("referral"))
     }
 
     fn referral_of(&self, account: AccountId, row: ReferralRow) -> Referral {

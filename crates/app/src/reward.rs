@@ -11,14 +11,18 @@ use crate::keep::Keep;
 use crate::reward_plan::{AppliesTo, Inexpressible, RewardTerms, check};
 use headwater_domain::ids::{AccountId, ProgramId};
 use headwater_domain::money::Currency;
-use headwater_store::backend::Tx;
+use headwater_store::backend::{Error as StoreError, Tx};
 pub use headwater_store::reward::{ProductRow, RewardRow};
-use headwater_store::reward::{product_insert, product_list, reward_insert, reward_list, reward_update};
+use headwater_store::reward::{
+    product_documents_beside, product_insert, product_list, reward_insert, reward_list, reward_update,
+};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// Rewards of one account that are looked at together.
 pub const REWARDS_MAX: i64 = 10_000;
+/// Why a new product was given up: another one has its name.
+const PRODUCT_TAKEN: &str = "the ext_id of a new product is taken";
 
 /// Why a reward or a campaign is not as it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -209,14 +213,28 @@ impl App {
         keep: Keep<ProductRow>,
     ) -> Result<ProductRow, RewardFailure> {
         let document = accepted::product(document)?;
+        let name = document.get("ext_id").and_then(product_name);
         let (text, now) = (Value::Object(document).to_string(), self.clock.now());
         let insert = async move |tx: &Tx<'_>| {
             let id = product_insert(tx, account.0, &text, now.0).await?;
+            if name.is_some() {
+                for (other,) in product_documents_beside(tx, account.0, id).await? {
+                    let other: Value = serde_json::from_str(&other).unwrap_or_default();
+                    if product_name(&other["ext_id"]) == name {
+                        return Err(StoreError::Abandoned(PRODUCT_TAKEN.into()));
+                    }
+                }
+            }
             let made = ProductRow { total: 1, id, document: text.clone(), created_at: now.0 };
             keep.keep(tx, &made).await?;
             Ok(made)
         };
-        Ok(self.store.money.write(insert).await.map_err(Error::from)?)
+        self.store.money.write(insert).await.map_err(|error| match error {
+            StoreError::Abandoned(why) if why == PRODUCT_TAKEN => {
+                RewardFailure::wrong("ext_id", "has already been taken")
+            }
+            other => Error::from(other).into(),
+        })
     }
 
     /// Products, newest first, and how many there are.
@@ -235,6 +253,15 @@ impl App {
             Ok((rows, total))
         };
         Ok(self.store.money.read(read).await?)
+    }
+}
+
+/// By what sales name a product or a price of this `ext_id`: a number as it is written.
+pub(crate) fn product_name(ext_id: &Value) -> Option<String> {
+    match ext_id {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 

@@ -30,6 +30,7 @@ mod refuse;
 mod revision;
 pub(crate) mod rewards;
 mod same_click;
+mod seen;
 mod sources;
 pub mod sweep;
 mod terms;
@@ -175,6 +176,8 @@ pub enum Answer {
     NotUnverified,
     /// What became of each record.
     Recorded(Vec<Recorded>),
+    /// Nothing was recorded: things are not as the sender saw them.
+    Overtaken,
     /// The persons are priced.
     Repriced,
 }

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::commission::{CommissionFilter, CommissionRow};
 use crate::error::{Error, Result};
 use crate::ingest::{
-    FactKey, FactRecord, Field, Ingest, OnRepeat, Record, RecordStatus, Recorded, Referrer, Rejection, Source,
+    FactKey, FactRecord, Field, Ingest, OnRepeat, Record, RecordStatus, Recorded, Referrer, Rejection, Seen, Source,
 };
 use crate::membership::Membership;
 use crate::referral::{Named, Referral};
@@ -137,6 +137,8 @@ pub enum TrackFailure {
 }
 
 type Outcome<T> = Result<T, TrackFailure>;
+/// One attempt: what came of it, or what it was chosen on and is not so any more.
+type Attempt<T> = Outcome<Result<T, Seen>>;
 
 impl App {
     /// A visitor signs up.
@@ -148,11 +150,31 @@ impl App {
         at: Option<Instant>,
         attributes: Map<String, Value>,
     ) -> Outcome<Tracked> {
+        let at = at.unwrap_or_else(|| self.clock.now());
+        let mut overtaken = None;
+        loop {
+            match self.signup_attempt(account, named, visitor, at, &attributes, overtaken.as_ref()).await? {
+                Ok(tracked) => return Ok(tracked),
+                Err(seen) => overtaken = Some(seen),
+            }
+        }
+    }
+
+    async fn signup_attempt(
+        self: &Arc<Self>,
+        account: AccountId,
+        named: &Named,
+        visitor: &Visitor,
+        at: Instant,
+        attributes: &Map<String, Value>,
+        overtaken: Option<&Seen>,
+    ) -> Attempt<Tracked> {
         let customer = named.own_id().ok_or(TrackFailure::Blank)?;
         let (member, referrer, source) =
             self.visitor_member(account, visitor).await?.ok_or(TrackFailure::UnknownVisitor)?;
         let known = self.referral_named(account, Some(member.program), named).await?;
         named.email_check(known.as_ref().and_then(|known| known.row.email.as_deref()))?;
+        let seen = known.as_ref().map_or(Seen::Nobody, Referral::seen);
         let line = self.line_of_known(account, known.as_ref()).await?;
         if let Some(line) = &line
             && self.has_signed_up(account, line).await?
@@ -162,26 +184,43 @@ impl App {
         // Who was moved from campaign to campaign signs up where it is.
         let program = line.as_ref().map_or(member.program, |line| ProgramId(line.current().program_id));
         let customer = known.and_then(|known| known.row.external_id).unwrap_or(customer);
-        let at = at.unwrap_or_else(|| self.clock.now());
         let at = line.map_or(at, |line| at.max(line.since()));
-        let records = lead(named, &customer, referrer, source, at, attributes);
-        let recorded = self.record_tracked(account, program, records).await?;
+        let records = lead(named, &customer, referrer, source, at, attributes.clone());
+        let recorded = match self.record_tracked(account, program, records, seen, overtaken).await? {
+            Ok(recorded) => recorded,
+            Err(seen) => return Ok(Err(seen)),
+        };
         let [lead, registration] = &recorded[..] else { return Err(TrackFailure::UnknownReferral) };
         if !matches!(registration.status, RecordStatus::Created) {
             return Err(TrackFailure::SignedUp);
         }
-        self.told(account, lead.customer.or(registration.customer), &[registration], at, None).await
+        self.told(account, lead.customer.or(registration.customer), &[registration], at, None).await.map(Ok)
     }
 
     /// A referral buys. One that nobody knows is made together with its sale, where its visitor is named.
     pub async fn track_sale(self: &Arc<Self>, account: AccountId, bought: Bought) -> Outcome<Tracked> {
+        let mut overtaken = None;
+        loop {
+            match self.sale_attempt(account, &bought, overtaken.as_ref()).await? {
+                Ok(tracked) => return Ok(tracked),
+                Err(seen) => overtaken = Some(seen),
+            }
+        }
+    }
+
+    async fn sale_attempt(
+        self: &Arc<Self>,
+        account: AccountId,
+        bought: &Bought,
+        overtaken: Option<&Seen>,
+    ) -> Attempt<Tracked> {
         let (now, named) = (self.clock.now(), &bought.named);
         let own_id = named.own_id().ok_or(TrackFailure::Blank)?;
         let known = self.referral_named(account, None, named).await?;
         let line = self.line_of_known(account, known.as_ref()).await?;
         let mut at = bought.at;
         let mut known_id = known.as_ref().map(Referral::id);
-        let (program, customer, mut records) = if let Some(referral) = known {
+        let (program, customer, mut records, seen) = if let Some(referral) = known {
             if referral.is_denied() {
                 return Err(TrackFailure::Disabled);
             }
@@ -190,16 +229,16 @@ impl App {
             }
             let program = ProgramId(referral.row.program_id);
             if let Some(line) = &line {
-                let owner = self.owner_of_sale(account, line, &bought, now).await?;
+                let owner = self.owner_of_sale(account, line, bought, now).await?;
                 (at, known_id) = (owner.at, Some(owner.id));
-                (owner.program, owner.customer, Vec::new())
+                (owner.program, owner.customer, Vec::new(), Seen::Anything)
             } else if let Some(customer) = referral.row.external_id {
-                (program, customer, Vec::new())
+                (program, customer, Vec::new(), Seen::Anything)
             } else {
                 // Known by events alone: this is its first record.
                 named.email_check(referral.row.email.as_deref())?;
                 let record = named.record(own_id.clone(), Referrer::Unsaid);
-                (program, own_id, vec![Record::Customer(Box::new(record))])
+                (program, own_id, vec![Record::Customer(Box::new(record))], referral.seen())
             }
         } else {
             let found = self.visitor_member(account, &bought.visitor).await?;
@@ -208,9 +247,9 @@ impl App {
             let (member, referrer, source) = found.ok_or(unbrought)?;
             named.email_check(None)?;
             let records = lead(named, &own_id, referrer, source, now, Map::new());
-            (member.program, own_id, records)
+            (member.program, own_id, records, Seen::Nobody)
         };
-        let (amount, currency) = self.amount_of(account, program, &bought)?;
+        let (amount, currency) = self.amount_of(account, program, bought)?;
         let record = |body: FactBody| FactRecord {
             customer: customer.clone(),
             key: FactKey::Own(bought.event_id.clone()),
@@ -231,7 +270,10 @@ impl App {
         let (product, billing_period) = (kept(PLAN), kept(BILLING_PERIOD));
         records.push(Record::Fact(Box::new(record(FactBody::Sale { amount, currency, product, billing_period }))));
         records.push(Record::Fact(Box::new(record(event))));
-        let recorded = self.record_tracked(account, program, records).await?;
+        let recorded = match self.record_tracked(account, program, records, seen, overtaken).await? {
+            Ok(recorded) => recorded,
+            Err(seen) => return Ok(Err(seen)),
+        };
         let [.., sale, event] = &recorded[..] else { return Err(TrackFailure::UnknownReferral) };
         if sale.status != RecordStatus::Created {
             return Err(TrackFailure::Repeated);
@@ -248,7 +290,7 @@ impl App {
         }
         let facts: Vec<&Recorded> = [sale, event].into_iter().chain(&taken_back).collect();
         let at = at.unwrap_or(now);
-        self.told(account, sale.customer, &facts, at, Some((&bought, amount, currency))).await
+        self.told(account, sale.customer, &facts, at, Some((bought, amount, currency))).await.map(Ok)
     }
 
     /// A sale, or a part of it, is given back; `None` where nothing was done: there is no sale that it could be of, or the one
@@ -257,10 +299,27 @@ impl App {
         if bought.named.is_blank() {
             return Err(TrackFailure::Blank);
         }
-        let Some(referral) = self.referral_named(account, None, &bought.named).await? else { return Ok(None) };
+        let mut overtaken = None;
+        loop {
+            match self.refund_attempt(account, bought.clone(), overtaken.as_ref()).await? {
+                Ok(tracked) => return Ok(tracked),
+                Err(seen) => overtaken = Some(seen),
+            }
+        }
+    }
+
+    async fn refund_attempt(
+        self: &Arc<Self>,
+        account: AccountId,
+        mut bought: Bought,
+        overtaken: Option<&Seen>,
+    ) -> Attempt<Option<Tracked>> {
+        let Some(referral) = self.referral_named(account, None, &bought.named).await? else { return Ok(Ok(None)) };
         let line = self.line_of_known(account, Some(&referral)).await?;
-        let Some(refunded) = self.refunded(account, &referral, line.as_ref(), &bought).await? else { return Ok(None) };
-        let Refunded { id, program, customer, sales, is_repeated } = refunded;
+        let Some(refunded) = self.refunded(account, &referral, line.as_ref(), &bought).await? else {
+            return Ok(Ok(None));
+        };
+        let Refunded { id, program, customer, sales, last, is_repeated } = refunded;
         if is_repeated {
             // What the first time did not come to is done now.
             self.take_back_whole(account, program, id, &customer).await?;
@@ -268,7 +327,6 @@ impl App {
             return Err(TrackFailure::Repeated);
         }
         let named = bought.sale_event_id.as_ref().and_then(|key| sales.iter().find(|sold| sold.key == *key));
-        let mut bought = bought;
         // Of a sale that is named, the currency is known.
         bought.currency = bought.currency.or(named.map(|sold| sold.currency));
         let (mut amount, currency) = self.amount_of(account, program, &bought)?;
@@ -278,11 +336,11 @@ impl App {
         let of = if bought.sale_event_id.is_some() { named } else { latest_that_fits(&sales, amount, currency) };
         // A sale that is named and not known may still arrive; what is given back waits for it.
         let Some(key) = of.map(|sold| sold.key.clone()).or_else(|| bought.sale_event_id.clone()) else {
-            return Ok(None);
+            return Ok(Ok(None));
         };
         if let Some(sold) = of {
             if sold.left() <= Decimal::ZERO {
-                return Ok(None);
+                return Ok(Ok(None));
             }
             // A refund above what is left would be held, and its rewards taken back all the same: it is the rest of the sale.
             amount = amount.min(sold.left());
@@ -302,7 +360,12 @@ impl App {
             records.push(record(&key, body, OnRepeat::Replace));
         }
         let is_told_whole = records.len() > 1;
-        let mut recorded = self.record_tracked(account, program, records).await?;
+        // Of which sale it is, and how much of it counts, was chosen on what was given back so far.
+        let seen = Seen::Sales(id, last);
+        let mut recorded = match self.record_tracked(account, program, records, seen, overtaken).await? {
+            Ok(recorded) => recorded,
+            Err(seen) => return Ok(Err(seen)),
+        };
         if recorded.first().is_none_or(|refund| refund.status != RecordStatus::Created) {
             return Err(TrackFailure::Repeated);
         }
@@ -311,11 +374,11 @@ impl App {
             recorded.extend(self.take_back_whole(account, program, id, &customer).await?);
         }
         self.follow_of(account, line.as_ref(), id).await?;
-        let Some(refund) = recorded.first() else { return Ok(None) };
+        let Some(refund) = recorded.first() else { return Ok(Ok(None)) };
         let facts: Vec<&Recorded> = recorded.iter().collect();
         let told =
             self.told(account, refund.customer, &facts, self.clock.now(), Some((&bought, amount, currency))).await?;
-        Ok(Some(told).filter(|told| of.is_some() || !told.commissions.is_empty()))
+        Ok(Ok(Some(told).filter(|told| of.is_some() || !told.commissions.is_empty())))
     }
 
     /// A referral stops buying; under a key it does so once.
@@ -336,7 +399,7 @@ impl App {
             None => (FactKey::None, Some(at)),
         };
         let record = event(&customer, CANCELLATION, key, at_or_stored, Map::new());
-        let recorded = self.record_tracked(account, ProgramId(found.row.program_id), vec![record]).await?;
+        let recorded = self.record_unasked(account, ProgramId(found.row.program_id), vec![record]).await?;
         let facts: Vec<&Recorded> = recorded.iter().collect();
         self.told(account, Some(found.id()), &facts, at, None).await
     }
@@ -377,13 +440,26 @@ impl App {
         }))
     }
 
-    /// Records all or nothing; a key that stands for something else is a repeated one.
-    async fn record_tracked(
+    /// Records what holds whatever is stored.
+    async fn record_unasked(
         &self,
         account: AccountId,
         program: ProgramId,
         records: Vec<Record>,
     ) -> Outcome<Vec<Recorded>> {
+        let recorded = self.record_tracked(account, program, records, Seen::Anything, None).await?;
+        Ok(recorded.expect("what holds whatever is stored is never overtaken"))
+    }
+
+    /// Records all or nothing, where things are as they were seen; a key that stands for something else is a repeated one.
+    async fn record_tracked(
+        &self,
+        account: AccountId,
+        program: ProgramId,
+        records: Vec<Record>,
+        seen: Seen,
+        overtaken: Option<&Seen>,
+    ) -> Attempt<Vec<Recorded>> {
         let is_signup = records.len() == 2 && matches!(records.first(), Some(Record::Customer(_)));
         let ingest = Ingest {
             account,
@@ -392,8 +468,12 @@ impl App {
             all_or_nothing: true,
             records,
             keep: crate::keep::Keep::nothing(),
+            seen,
         };
-        let recorded = self.record(ingest).await?;
+        let recorded = match self.record_as_seen(ingest, overtaken).await? {
+            Ok(recorded) => recorded,
+            Err(seen) => return Ok(Err(seen)),
+        };
         for record in &recorded {
             match &record.status {
                 RecordStatus::Rejected(Rejection::Conflict) if is_signup => return Err(TrackFailure::SignedUp),
@@ -403,7 +483,7 @@ impl App {
                 _ => {}
             }
         }
-        Ok(recorded)
+        Ok(Ok(recorded))
     }
 
     async fn told(

@@ -65,6 +65,12 @@ pub async fn product_insert(tx: &Tx<'_>, account_id: i64, document: &str, create
     Ok(id)
 }
 
+/// What the other products of an account say. Whoever adds one holds the counter of products, so none is added meanwhile.
+pub async fn product_documents_beside(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<Vec<(String,)>> {
+    tx.all(sql!("SELECT document FROM product WHERE account_id = $1 AND id <> $2 ORDER BY id"), &[&account_id, &id])
+        .await
+}
+
 /// Products, newest first.
 pub async fn product_list(tx: &Tx<'_>, account_id: i64, limit: i64, offset: i64) -> Result<Vec<ProductRow>> {
     let statement = sql!(

@@ -5,7 +5,7 @@
 use super::SPECIFIC;
 use crate::app::App;
 use crate::error::Error;
-use crate::reward::{ProductRow, REWARDS_MAX, RewardFailure};
+use crate::reward::{ProductRow, REWARDS_MAX, RewardFailure, product_name};
 use headwater_domain::ids::AccountId;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -60,12 +60,7 @@ impl App {
         let names_of = |document: &Value| -> Vec<String> {
             let prices = document["prices"].as_array().into_iter().flatten();
             let named = std::iter::once(document).chain(prices).map(|of| &of["ext_id"]);
-            let text = |name: &Value| match name {
-                Value::String(text) if !text.is_empty() => Some(text.clone()),
-                Value::Number(number) => Some(number.to_string()),
-                _ => None,
-            };
-            named.filter_map(text).collect()
+            named.filter_map(product_name).collect()
         };
         let row = |row: ProductRow| (row.id, names_of(&serde_json::from_str(&row.document).unwrap_or_default()));
         Ok(rows.into_iter().map(row).collect())

@@ -18,6 +18,9 @@ pub(super) type Touched = BTreeMap<PersonId, Vec<FactId>>;
 impl Decision<'_> {
     /// Decides all records of one sender.
     pub(super) fn record_all(&mut self, ingest: &Ingest) -> Result<Answer> {
+        if !self.is_as_seen(ingest) {
+            return Ok(Answer::Overtaken);
+        }
         let program = self.program(ingest.account, ingest.program)?;
         let refused = self.refusals(ingest, &program);
         if ingest.all_or_nothing && refused.iter().any(Option::is_some) {

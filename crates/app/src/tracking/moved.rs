@@ -3,12 +3,12 @@
 //! Leaves bringing it along to `referral::line`. Invariants: a sale is of the customer that stood for the human at its date, and its refund is
 //! of the same one; a key that any of them used is a repeat for all of them.
 
-use super::sold::{Sold, latest_that_fits};
+use super::sold::{Sales, Sold, latest_that_fits};
 use super::{Bought, Outcome, TrackFailure};
 use crate::app::App;
 use crate::referral::Referral;
 use crate::referral::line::Line;
-use headwater_domain::ids::{AccountId, CustomerId, ProgramId};
+use headwater_domain::ids::{AccountId, CustomerId, FactId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::Instant;
 use headwater_store::referral_move::LineRow;
@@ -29,6 +29,8 @@ pub(super) struct Refunded {
     pub program: ProgramId,
     pub customer: String,
     pub sales: Vec<Sold>,
+    /// The newest sale or refund of that customer.
+    pub last: Option<FactId>,
     pub is_repeated: bool,
 }
 
@@ -100,9 +102,9 @@ impl App {
     ) -> Outcome<Option<Refunded>> {
         let Some(line) = line else {
             let Some(customer) = referral.row.external_id.clone() else { return Ok(None) };
-            let (sales, is_repeated) = self.sales(referral.id(), &bought.event_id).await?;
+            let Sales { all: sales, last, is_repeated } = self.sales(referral.id(), &bought.event_id).await?;
             let (id, program) = (referral.id(), ProgramId(referral.row.program_id));
-            return Ok(Some(Refunded { id, program, customer, sales, is_repeated }));
+            return Ok(Some(Refunded { id, program, customer, sales, last, is_repeated }));
         };
         let mut all: Vec<Refunded> = Vec::new();
         // The one that stands for the human now comes first.
@@ -112,8 +114,8 @@ impl App {
         for row in rows {
             let Some(customer) = row.external_id.clone() else { continue };
             let id = CustomerId(row.customer_id);
-            let (sales, is_repeated) = self.sales(id, &bought.event_id).await?;
-            all.push(Refunded { id, program: ProgramId(row.program_id), customer, sales, is_repeated });
+            let Sales { all: sales, last, is_repeated } = self.sales(id, &bought.event_id).await?;
+            all.push(Refunded { id, program: ProgramId(row.program_id), customer, sales, last, is_repeated });
         }
         if let Some(place) = all.iter().position(|refunded| refunded.is_repeated) {
             return Ok(Some(all.swap_remove(place)));

@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::ingest::{FactKey, FactRecord, OnRepeat, Record, Recorded};
 use headwater_domain::fact::FactBody;
-use headwater_domain::ids::{AccountId, CustomerId, ProgramId};
+use headwater_domain::ids::{AccountId, CustomerId, FactId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_store::backend::Tx;
 use headwater_store::referral::sales_of;
@@ -26,9 +26,21 @@ pub(super) struct Sold {
     pub event: Option<FactBody>,
 }
 
-/// A fact as it stands: the number of its first revision, when it happened, and whether it is a refund that does not count.
+/// The sales of a referral.
+#[derive(Debug)]
+pub(super) struct Sales {
+    /// In the order of their first arrival.
+    pub all: Vec<Sold>,
+    /// The newest of its sales and refunds.
+    pub last: Option<FactId>,
+    /// Whether it has a refund of the key that was asked for.
+    pub is_repeated: bool,
+}
+
+/// A fact as it stands: the numbers of its first and its newest revision, when it happened, and whether it is a refund that does not count.
 struct Standing {
     first: i64,
+    newest: i64,
     at: i64,
     body: FactBody,
     waits: bool,
@@ -58,8 +70,8 @@ impl App {
         referral: CustomerId,
         customer: &str,
     ) -> Outcome<Vec<Recorded>> {
-        let (sales, _) = self.sales(referral, "").await?;
-        let whole = sales.into_iter().filter(|sold| sold.left() <= Decimal::ZERO);
+        let Sales { all, .. } = self.sales(referral, "").await?;
+        let whole = all.into_iter().filter(|sold| sold.left() <= Decimal::ZERO);
         let records: Vec<_> = whole
             .filter_map(|sold| {
                 let Some(FactBody::Event { event, amount, currency }) = sold.event else { return None };
@@ -76,7 +88,7 @@ impl App {
                 })
             })
             .collect();
-        if records.is_empty() { Ok(Vec::new()) } else { self.record_tracked(account, program, records).await }
+        if records.is_empty() { Ok(Vec::new()) } else { self.record_unasked(account, program, records).await }
     }
 
     /// Whether the refunds that wait for a sale give back all of it once it is there. Such a sale never earns anything for
@@ -103,9 +115,11 @@ impl App {
         Ok(left == Decimal::ZERO)
     }
 
-    /// The sales of a referral in the order of their first arrival, and whether it has a refund of this key.
-    pub(super) async fn sales(&self, customer: CustomerId, refund_key: &str) -> Outcome<(Vec<Sold>, bool)> {
+    /// The sales of a referral, and whether it has a refund of this key.
+    pub(super) async fn sales(&self, customer: CustomerId, refund_key: &str) -> Outcome<Sales> {
         let standing = self.standing_sales(customer).await?;
+        let counted = standing.iter().filter(|((kind, _), _)| kind != "event");
+        let last = counted.map(|(_, of)| FactId(of.newest)).max();
         let is_repeated = standing.contains_key(&("refund".to_owned(), refund_key.to_owned()));
         let mut sales = Vec::new();
         for ((_, key), of) in &standing {
@@ -127,7 +141,7 @@ impl App {
             });
         }
         sales.sort_by_key(|sold| sold.first);
-        Ok((sales, is_repeated))
+        Ok(Sales { all: sales, last, is_repeated })
     }
 
     /// The sales, refunds and events of a referral by type and key, each as it stands.
@@ -140,7 +154,7 @@ impl App {
             let Some(body) = FactBody::from_json(&row.kind, &value) else { continue };
             let name = (row.kind, row.fact_key);
             let first = standing.get(&name).map_or(row.id, |earlier| earlier.first);
-            standing.insert(name, Standing { first, at: row.at, body, waits: row.waits });
+            standing.insert(name, Standing { first, newest: row.id, at: row.at, body, waits: row.waits });
         }
         Ok(standing)
     }

@@ -10,7 +10,7 @@ use crate::model::random::Random;
 use crate::node;
 use crate::world::World;
 use headwater_app::history::History;
-use headwater_app::ingest::{Ingest, Record, Source};
+use headwater_app::ingest::{Ingest, Record, Seen, Source};
 use headwater_app::keep::Keep;
 use headwater_app::settle::{Command, Track};
 use headwater_domain::ids::KeyId;
@@ -77,7 +77,15 @@ async fn act_out(world: &mut World, random: &mut Random, act: &Act) {
 
 async fn push(world: &World, source: Source, records: Vec<Record>) {
     let (account, program) = (world.account, world.program);
-    let ingest = Ingest { account, program, source, all_or_nothing: false, records, keep: Keep::nothing() };
+    let ingest = Ingest {
+        account,
+        program,
+        source,
+        all_or_nothing: false,
+        records,
+        keep: Keep::nothing(),
+        seen: Seen::Anything,
+    };
     world.app.record(ingest).await.expect("records");
 }
 

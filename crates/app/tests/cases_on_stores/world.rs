@@ -5,7 +5,8 @@ use headwater_app::commission::{CommissionFilter, CommissionRow};
 use headwater_app::error::Error;
 use headwater_app::exchange::DayRate;
 use headwater_app::ingest::{
-    CustomerRecord, FactKey, FactRecord, Field, Ingest, OnRepeat, Record, RecordStatus, Recorded, Referrer, Source,
+    CustomerRecord, FactKey, FactRecord, Field, Ingest, OnRepeat, Record, RecordStatus, Recorded, Referrer, Seen,
+    Source,
 };
 use headwater_app::keep::Keep;
 use headwater_app::ledger::BalanceFilter;
@@ -184,7 +185,15 @@ impl World {
     /// One settlement of pushed records, none of which may be refused.
     pub async fn record(&mut self, records: Vec<Record>) -> Vec<Recorded> {
         let (account, program, source) = (self.account, self.program, Source::Push);
-        let ingest = Ingest { account, program, source, all_or_nothing: false, records, keep: Keep::nothing() };
+        let ingest = Ingest {
+            account,
+            program,
+            source,
+            all_or_nothing: false,
+            records,
+            keep: Keep::nothing(),
+            seen: Seen::Anything,
+        };
         let recorded = self.app.record(ingest).await.expect("records");
         for answer in &recorded {
             assert!(!matches!(answer.status, RecordStatus::Rejected(_)), "{answer:?}");

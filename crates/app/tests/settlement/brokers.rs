@@ -3,7 +3,8 @@
 use crate::fixture::Fixture;
 use headwater_app::history::History;
 use headwater_app::ingest::{
-    CustomerRecord, FactKey, FactRecord, Field, Ingest, OnRepeat, Record, RecordStatus, Recorded, Referrer, Source,
+    CustomerRecord, FactKey, FactRecord, Field, Ingest, OnRepeat, Record, RecordStatus, Recorded, Referrer, Seen,
+    Source,
 };
 use headwater_app::keep::Keep;
 use headwater_domain::fact::{FactBody, MoneyKind, MoneyStatus, TradingDay};
@@ -98,7 +99,15 @@ pub fn fact(record: FactRecord) -> Record {
 impl Fixture {
     pub async fn send(&self, source: Source, records: Vec<Record>) -> Vec<Recorded> {
         let (account, program) = (self.account, self.program);
-        let ingest = Ingest { account, program, source, all_or_nothing: false, records, keep: Keep::nothing() };
+        let ingest = Ingest {
+            account,
+            program,
+            source,
+            all_or_nothing: false,
+            records,
+            keep: Keep::nothing(),
+            seen: Seen::Anything,
+        };
         self.app.record(ingest).await.expect("records")
     }
 

@@ -193,6 +193,7 @@ impl Two {
             all_or_nothing: false,
             records: vec![fact(record)],
             keep: Keep::nothing(),
+            seen: headwater_app::ingest::Seen::Anything,
         };
         self.fixture.app.record(ingest).await.expect("records").remove(0).status
     }
@@ -449,6 +450,7 @@ async fn a_move_that_was_cut_short_is_done_once(store: TestStore) {
         all_or_nothing: true,
         records: vec![record],
         keep: Keep::nothing(),
+        seen: headwater_app::ingest::Seen::Anything,
     };
     two.fixture.app.record(ingest).await.expect("records");
     let parameters = json!({"from_campaign_id": two.old.program.0, "to_campaign_id": two.new.program.0,

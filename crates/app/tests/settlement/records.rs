@@ -3,7 +3,7 @@
 use crate::brokers::{AT, PERCENT, TRADING, account, customer, day, deposit, fact};
 use crate::fixture::{Fixture, fixture_with, node};
 use headwater_app::ingest::{
-    FactKey, FactRecord, Ingest, OnRepeat, RECORDS_MAX, Record, RecordStatus, Recorded, Rejection, Source,
+    FactKey, FactRecord, Ingest, OnRepeat, RECORDS_MAX, Record, RecordStatus, Recorded, Rejection, Seen, Source,
 };
 use headwater_app::keep::Keep;
 use headwater_domain::fact::{FactBody, MoneyKind, MoneyStatus};
@@ -190,7 +190,8 @@ async fn one_refused_record_refuses_all(store: TestStore) {
         fact(deposit("nobody", "d2", 300)),
     ];
     let (account, program, source) = (fixture.account, fixture.program, Source::Forex);
-    let ingest = Ingest { account, program, source, all_or_nothing: true, records, keep: Keep::nothing() };
+    let ingest =
+        Ingest { account, program, source, all_or_nothing: true, records, keep: Keep::nothing(), seen: Seen::Anything };
     let told: Vec<Recorded> = fixture.app.record(ingest).await.expect("answers");
     let told: Vec<_> = told.into_iter().map(|recorded| recorded.status).collect();
     assert_eq!(told, [Unchanged, Unchanged, Rejected(Rejection::UnknownCustomer)]);
@@ -257,7 +258,15 @@ async fn a_thousand_records_are_priced_once(store: TestStore) {
     fixture.sound().await;
     let over: Vec<_> = deposits(1).into_iter().cycle().take(RECORDS_MAX + 1).collect();
     let (account, program, source) = (fixture.account, fixture.program, Source::Push);
-    let over = Ingest { account, program, source, all_or_nothing: false, records: over, keep: Keep::nothing() };
+    let over = Ingest {
+        account,
+        program,
+        source,
+        all_or_nothing: false,
+        records: over,
+        keep: Keep::nothing(),
+        seen: Seen::Anything,
+    };
     assert!(fixture.app.record(over).await.is_err());
 }
 
@@ -274,7 +283,15 @@ async fn a_fact_is_one_customers_whichever_node_is_told() {
         sending.push(tokio::spawn(async move {
             for round in 0..20 {
                 let records = vec![fact(deposit(["c1", "c2"][round % 2], "d1", 300))];
-                let ingest = Ingest { account, program, source, all_or_nothing: false, records, keep: Keep::nothing() };
+                let ingest = Ingest {
+                    account,
+                    program,
+                    source,
+                    all_or_nothing: false,
+                    records,
+                    keep: Keep::nothing(),
+                    seen: Seen::Anything,
+                };
                 app.record(ingest).await.expect("records");
             }
         }));

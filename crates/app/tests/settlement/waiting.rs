@@ -379,6 +379,7 @@ async fn push(fixture: &Fixture, state: Option<Value>, key: &str) {
         all_or_nothing: true,
         records: customer.into_iter().chain([Record::Fact(Box::new(fact))]).collect(),
         keep: Keep::nothing(),
+        seen: headwater_app::ingest::Seen::Anything,
     };
     fixture.app.record(ingest).await.expect("records");
 }
@@ -404,6 +405,7 @@ async fn an_account_that_turns_out_to_be_a_waiting_client_waits(store: TestStore
             all_or_nothing: true,
             records: vec![Record::Customer(Box::new(record))],
             keep: Keep::nothing(),
+            seen: headwater_app::ingest::Seen::Anything,
         };
         fixture.app.record(ingest).await.expect("records");
     };

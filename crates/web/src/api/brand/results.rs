@@ -12,7 +12,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use headwater_app::ingest::{Ingest, Record, RecordStatus, RecordWarning, Recorded, Rejection, Source};
+use headwater_app::ingest::{Ingest, Record, RecordStatus, RecordWarning, Recorded, Rejection, Seen, Source};
 use headwater_app::keep::Attempt;
 use http::{HeaderMap, StatusCode};
 use serde_json::value::RawValue;
@@ -93,7 +93,15 @@ pub async fn settle(
             let (status, body) = answer(&asked, recorded);
             status.is_success().then(|| given(status, &body))
         });
-        let ingest = Ingest { account, program, source: Source::Push, all_or_nothing: false, records, keep };
+        let ingest = Ingest {
+            account,
+            program,
+            source: Source::Push,
+            all_or_nothing: false,
+            records,
+            keep,
+            seen: Seen::Anything,
+        };
         answer(&pending, &state.app.record(ingest).await?)
     };
     Ok((status, Json(body)).into_response())

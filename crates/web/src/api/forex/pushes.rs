@@ -14,7 +14,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use headwater_app::ingest::{Ingest, RecordStatus, Recorded, Rejection, Source};
+use headwater_app::ingest::{Ingest, RecordStatus, Recorded, Rejection, Seen, Source};
 use headwater_app::keep::Attempt;
 use headwater_app::oauth::Scope;
 use headwater_app::track::{ClickSignal, Signals};
@@ -201,7 +201,8 @@ async fn settle(
         let body = answer(&kept.0, &kept.1, recorded).ok()?;
         Some(given(StatusCode::OK, &body))
     });
-    let ingest = Ingest { account, program, source: Source::Forex, all_or_nothing: true, records, keep };
+    let ingest =
+        Ingest { account, program, source: Source::Forex, all_or_nothing: true, records, keep, seen: Seen::Anything };
     let recorded = state.app.record(ingest).await?;
     let body = answer(&asked.0, &asked.1, &recorded).map_err(|complaints| ForexError::refused(complaints, received))?;
     Ok(Json(body).into_response())

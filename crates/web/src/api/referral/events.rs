@@ -140,7 +140,7 @@ fn event_answer(outcome: Result<Answer, Error>) -> Result<Response, ApiError> {
             Err(ApiError::conflict("idempotency_key_reused", message).with_param("eventId"))
         }
         // Pricing again is never an answer to an event.
-        Answer::EventUnknown | Answer::Recorded(_) | Answer::Repriced => Err(unknown_event()),
+        Answer::EventUnknown | Answer::Recorded(_) | Answer::Overtaken | Answer::Repriced => Err(unknown_event()),
         Answer::NotUnverified => {
             Err(ApiError::conflict("event_not_unverified", "Only an unverified event can be confirmed or rejected."))
         }
