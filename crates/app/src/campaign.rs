@@ -2,11 +2,14 @@
 //!
 //! What a program has no setting for stands in its setting `campaign`. The rewards of its two lists are rules of a plan of
 //! its own, `campaign-<number>`: a program that had another plan keeps that one's rules and history in the copy. Leaves what
-//! a reward pays to `reward_plan`. Invariant: the plan in force pays what the lists say, from the moment of the change.
+//! a reward pays to `reward_plan`, and its end to `ending`. Invariant: the plan in force pays what the lists say, from the moment of the change.
 
+mod ending;
 mod products;
 mod upgrade;
 
+pub use ending::is_archived;
+pub(crate) use ending::{ended_at, has_ended};
 pub use upgrade::{Upgrade, UpgradeMetric};
 
 use crate::app::App;
@@ -60,11 +63,6 @@ struct Listed {
     reward: Reward,
     recipient: Recipient,
     applies_to: AppliesTo,
-}
-
-/// Whether a program still is a campaign.
-pub fn is_archived(program: &Program) -> bool {
-    program.settings.campaign.contains_key(ARCHIVED)
 }
 
 /// Whether clicks of paid advertisements bring a campaign nobody.
@@ -153,17 +151,6 @@ impl App {
             self.campaign_plan_save(account, id).await?;
         }
         Ok(self.program_read(account, id)?)
-    }
-
-    /// Takes a campaign off the lists. Its members, customers and books stay: nothing that money points to goes.
-    pub async fn campaign_archive(self: &Arc<Self>, account: AccountId, id: ProgramId) -> Result<Arc<Program>, Error> {
-        self.campaign_read(account, id)?;
-        if self.campaign_list(account).len() == 1 {
-            let message = "The only campaign of an account cannot be deleted.".into();
-            return Err(Error::Conflict { code: "last_campaign", param: None, message });
-        }
-        let said = Map::from_iter([(ARCHIVED.to_owned(), self.clock.now().iso8601().into())]);
-        self.program_patch_saying(account, id, &Map::new(), &said).await
     }
 
     /// The plan that the campaign's lists make, perhaps with a reward as it is to become; nothing is written.

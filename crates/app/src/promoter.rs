@@ -124,12 +124,11 @@ impl App {
     ) -> Result<Arc<Partner>> {
         let email = asked.email.ok_or_else(|| Error::invalid("email", "is required"))?;
         self.email_must_be_free(account, &email, None).await?;
-        let directory = self.directory();
         let program = match program {
             Some(program) => self
                 .campaign_read(account, program)
                 .map_err(|_| Error::invalid("initial_campaign_id", "must be the id of a campaign"))?,
-            None => directory.default_program(account).cloned().ok_or(Error::NotFound("campaign"))?,
+            None => self.campaign_list(account).first().cloned().ok_or(Error::NotFound("campaign"))?,
         };
         let parent =
             asked.parent.map(|parent| parent.map(|id| self.parent_named(account, id)).transpose()).transpose()?;

@@ -5,6 +5,7 @@
 //! record of anything; a referral is its customer.
 
 use crate::app::App;
+use crate::campaign::{has_ended, is_archived};
 use crate::commission::shown::split_partners;
 use crate::directory::Directory;
 use crate::error::{Error, Result};
@@ -126,15 +127,17 @@ impl Referral {
     pub fn is_denied(&self) -> bool {
         self.row.state == "denied"
     }
-    /// Whether it, or who brought it, earns nothing at `at`.
+    /// Whether it, who brought it, or the campaign that it is in, earns nothing at `at`.
     pub fn is_barred_at(&self, app: &App, at: Instant) -> bool {
         let partner = self.row.partner_id.map(PartnerId);
         let membership = self.membership.as_ref();
+        let directory = app.directory();
+        let program = directory.program_of_any_account(ProgramId(self.row.program_id));
         self.is_denied()
+            || program.is_some_and(|program| has_ended(&program.settings.campaign, at))
             || membership.is_some_and(|membership| membership.is_barred_at(at))
             || partner.is_some_and(|partner| {
                 let account = membership.map(|membership| membership.account);
-                let directory = app.directory();
                 account
                     .and_then(|account| directory.partner_by_id(account, partner).cloned())
                     .is_some_and(|partner| partner.is_suspended_at(at))
@@ -313,8 +316,11 @@ impl App {
         if let Some(other) = self.referral_named(account, Some(member.program), named).await? {
             return Err(Error::invalid(named.shared_with(&other), "has already been taken"));
         }
+        if self.program_read(account, member.program).is_ok_and(|program| is_archived(&program)) {
+            return Err(Error::NotFound("promoter_campaign"));
+        }
         if member.is_barred_at(self.clock.now()) {
-            return Err(Error::invalid("promoter_campaign_id", "is blocked or rejected"));
+            return Err(Error::invalid("promoter_campaign_id", "is pending, rejected or blocked"));
         }
         let mut record = named.record(customer.clone(), Referrer::Partner(member.partner, None));
         record.registered_at = Some(self.clock.now());

@@ -34,6 +34,7 @@ mod rewards_campaigns;
 mod rewards_conditions;
 mod rewards_fulfilment;
 mod rewards_lists;
+mod rewards_members;
 mod rewards_once;
 mod rewards_owed;
 mod rewards_payouts;

@@ -14,6 +14,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
+use headwater_app::campaign::is_archived;
 use headwater_app::membership::MembershipChange;
 use http::HeaderMap;
 
@@ -27,6 +28,7 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
         let own = state.app.memberships_of(caller.account, partner.id);
         let programs: Vec<_> =
             own.iter().filter_map(|member| directory.program(caller.account, member.program)).collect();
+        let programs: Vec<_> = programs.into_iter().filter(|program| !is_archived(program)).collect();
         Ok(page.answer_all(&address, &programs, |program| campaigns::named(program)))
     })
 }
@@ -42,7 +44,7 @@ pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id):
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
         let token = parse_object(&body)?.required_string("ref_token")?;
         if before.is_barred_at(state.app.clock.now()) {
-            return Err(RewardsError::operation_failed("This membership is blocked or rejected."));
+            return Err(RewardsError::operation_failed("This membership is pending, rejected or blocked."));
         }
         let change = MembershipChange { ref_token: Some(token), ..MembershipChange::default() };
         let membership = state.app.membership_patch(caller.account, before.id, change).await?;

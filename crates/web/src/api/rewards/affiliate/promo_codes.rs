@@ -47,7 +47,7 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Bod
         let named = member_in(&mut asked)?.ok_or_else(missing_member)?;
         let member = own_membership(&state.app, &partner, named.0)?;
         if member.is_barred_at(state.app.clock.now()) {
-            return Err(RewardsError::operation_failed("This membership is blocked or rejected."));
+            return Err(RewardsError::operation_failed("This membership is pending, rejected or blocked."));
         }
         let row = state.app.promo_code_create(caller.account, member.id, &code, asked).await?;
         Ok(Json(to_wire(&row)).into_response())
