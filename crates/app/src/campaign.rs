@@ -6,10 +6,12 @@
 
 mod ending;
 mod products;
+mod tiers;
 mod upgrade;
 
 pub use ending::is_archived;
 pub(crate) use ending::{ended_at, has_ended};
+pub(crate) use tiers::reward_of_level;
 pub use upgrade::{Upgrade, UpgradeMetric};
 
 use crate::app::App;
@@ -27,6 +29,7 @@ use headwater_store::reward::reward_list;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tiers::Levels;
 
 /// The two lists and who gets what stands in them.
 pub const LISTS: [(&str, Recipient); 2] =
@@ -54,6 +57,8 @@ const KEPT: [&str; 6] = ["ref_token_param", "auto_approve_promoters", "is_privat
 pub(crate) struct CampaignPlan {
     document: Map<String, Value>,
     has_tiers: bool,
+    /// Which reward made each level of its tiers.
+    tiers: Levels,
 }
 
 /// An entry of a campaign's lists.
@@ -192,9 +197,11 @@ impl App {
         if !has_own {
             self.history_copy(account, program, &name).await?;
         }
-        self.version_save(account, plan.document, self.clock.now()).await?;
-        let said = Map::from_iter([(HAS_TIERS.to_owned(), plan.has_tiers.into())]);
-        if !has_own || program.settings.campaign.get(HAS_TIERS) != said.get(HAS_TIERS) {
+        let from = self.clock.now();
+        let mut said = Map::from_iter([(HAS_TIERS.to_owned(), plan.has_tiers.into())]);
+        let has_others = tiers::put(&mut said, &program.settings.campaign, &plan.tiers, from);
+        self.version_save(account, plan.document, from).await?;
+        if !has_own || has_others || program.settings.campaign.get(HAS_TIERS) != said.get(HAS_TIERS) {
             let fields = Map::from_iter([("plan".to_owned(), name.into())]);
             self.program_patch_saying(account, id, &fields, &said).await?;
         }
@@ -270,7 +277,8 @@ impl App {
         let made = make(&terms, currency)?;
         let replaces_tiers = program.settings.campaign.get(HAS_TIERS) == Some(&Value::Bool(true));
         let has_tiers = made.tiers.is_some();
-        Ok(CampaignPlan { document: document_with(base, made, replaces_tiers)?, has_tiers })
+        let tiers = tiers::levels(rewards.iter().map(|listed| &listed.reward));
+        Ok(CampaignPlan { document: document_with(base, made, replaces_tiers)?, has_tiers, tiers })
     }
 
     /// The rewards of a campaign's lists, and which sales they are for.

@@ -317,7 +317,7 @@ impl App {
             return Err(Error::invalid(named.shared_with(&other), "has already been taken"));
         }
         if self.program_read(account, member.program).is_ok_and(|program| is_archived(&program)) {
-            return Err(Error::NotFound("promoter_campaign"));
+            return Err(Error::invalid("promoter_campaign_id", "is of a campaign that was deleted"));
         }
         if member.is_barred_at(self.clock.now()) {
             return Err(Error::invalid("promoter_campaign_id", "is pending, rejected or blocked"));
