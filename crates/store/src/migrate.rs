@@ -44,6 +44,7 @@ const MONEY: &[Migration] = &[
     Migration { name: "0026_origins", text: include_str!("../migrations/0026_origins.sql") },
     Migration { name: "0027_lost", text: include_str!("../migrations/0027_lost.sql") },
     Migration { name: "0028_upgrades", text: include_str!("../migrations/0028_upgrades.sql") },
+    Migration { name: "0032_promo_codes", text: include_str!("../migrations/0032_promo_codes.sql") },
 ];
 const CLICKS: &[Migration] = &[Migration { name: "0001_clicks", text: include_str!("../migrations/0001_clicks.sql") }];
 
