@@ -1,9 +1,10 @@
-//! Rewards: what may be earned, said once and put into campaigns; and products, which callers name and nothing is decided by.
+//! Rewards: what may be earned, said once and put into campaigns.
 //!
 //! A reward is stored as it was said, as far as `accepted` knows the names; what it pays are rules of its campaigns' plans (`reward_plan`), made again whenever it
-//! changes. Invariant: a stored reward can be paid.
+//! changes. Leaves what is sold to `product`. Invariant: a stored reward can be paid.
 
 pub(crate) mod accepted;
+mod product;
 
 use crate::app::App;
 use crate::error::Error;
@@ -13,7 +14,7 @@ use headwater_domain::ids::{AccountId, ProgramId};
 use headwater_domain::money::Currency;
 use headwater_store::backend::Tx;
 pub use headwater_store::reward::{ProductRow, RewardRow};
-use headwater_store::reward::{product_insert, product_list, reward_insert, reward_list, reward_update};
+use headwater_store::reward::{reward_insert, reward_list, reward_update};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -198,42 +199,6 @@ impl App {
             .filter(|program| has(&program.settings.campaign))
             .map(|program| program.id)
             .collect()
-    }
-
-    /// A new product.
-    pub async fn product_create(
-        self: &Arc<Self>,
-        account: AccountId,
-        document: Map<String, Value>,
-        keep: Keep<ProductRow>,
-    ) -> Result<ProductRow, RewardFailure> {
-        let document = accepted::product(document)?;
-        let (text, now) = (Value::Object(document).to_string(), self.clock.now());
-        let insert = async move |tx: &Tx<'_>| {
-            let id = product_insert(tx, account.0, &text, now.0).await?;
-            let made = ProductRow { total: 1, id, document: text.clone(), created_at: now.0 };
-            keep.keep(tx, &made).await?;
-            Ok(made)
-        };
-        Ok(self.store.money.write(insert).await.map_err(Error::from)?)
-    }
-
-    /// Products, newest first, and how many there are.
-    pub async fn product_list(
-        self: &Arc<Self>,
-        account: AccountId,
-        limit: i64,
-        offset: i64,
-    ) -> Result<(Vec<ProductRow>, i64), Error> {
-        let read = async move |tx: &Tx<'_>| {
-            let rows = product_list(tx, account.0, limit, offset).await?;
-            let total = match rows.first() {
-                Some(row) => row.total,
-                None => product_list(tx, account.0, 1, 0).await?.first().map_or(0, |row| row.total),
-            };
-            Ok((rows, total))
-        };
-        Ok(self.store.money.read(read).await?)
     }
 }
 

@@ -352,7 +352,8 @@ impl App {
         };
         Ok(found.filter(|(member, ..)| {
             is_open(member)
-                && !member.is_barred_at(now) && partner(member).is_some_and(|partner| !partner.is_suspended_at(now))
+                && !member.is_barred_at(now)
+                && partner(member).is_some_and(|partner| !partner.is_suspended_at(now))
         }))
     }
 

@@ -49,7 +49,8 @@ mod tests {
     #[test]
     fn a_level_keeps_the_reward_that_made_it_when_the_list_changes() {
         let mut campaign = Map::new();
-        for (levels, from) in [(Levels::from([(2, 7)]), 10), (Levels::from([(2, 7)]), 15), (Levels::from([(2, 9)]), 20)] {
+        for (levels, from) in [(Levels::from([(2, 7)]), 10), (Levels::from([(2, 7)]), 15), (Levels::from([(2, 9)]), 20)]
+        {
             let mut said = Map::new();
             assert_eq!(put(&mut said, &campaign, &levels, Instant(from)), from != 15);
             campaign.extend(said);

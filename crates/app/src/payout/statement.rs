@@ -26,7 +26,8 @@ impl App {
     pub async fn payout_statement(&self, account: AccountId, id: i64, payee: Option<PartnerId>) -> Result<String> {
         for _ in 0..READS_MAX {
             let read = self.store.money.read(async move |tx| gather(tx, account, id).await).await?;
-            let Gathered { payout, mut commissions, from_below, entries, is_settled } = read.ok_or(Error::NotFound("payout"))?;
+            let Gathered { payout, mut commissions, from_below, entries, is_settled } =
+                read.ok_or(Error::NotFound("payout"))?;
             let is_its = |payee: PartnerId| payout.partner_id == Some(payee.0) && !payout.is_hidden;
             if !payee.is_none_or(is_its) {
                 return Err(Error::NotFound("payout"));

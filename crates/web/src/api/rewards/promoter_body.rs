@@ -85,6 +85,7 @@ pub fn state_asked(
         Some(program) => app.campaign_read(account, program).ok(),
         None => app.campaign_list(account).into_iter().next(),
     };
-    let approves = found.as_ref().and_then(|program| program.settings.campaign.get("auto_approve_promoters")?.as_bool());
+    let approves =
+        found.as_ref().and_then(|program| program.settings.campaign.get("auto_approve_promoters")?.as_bool());
     Ok((approves == Some(false)).then_some(MemberState::Pending))
 }
