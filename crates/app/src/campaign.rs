@@ -158,6 +158,21 @@ impl App {
         Ok(self.program_read(account, id)?)
     }
 
+    /// What else the account's campaigns say, when the turn of a change has come: one stays, and no upgrades go in a circle.
+    pub(crate) fn campaign_may_say(&self, account: AccountId, id: ProgramId, said: &Said) -> Result<(), Error> {
+        if said.contains_key(ARCHIVED) {
+            self.campaign_read(account, id)?;
+            if self.campaign_list(account).len() == 1 {
+                let message = "The only campaign of an account cannot be deleted.".into();
+                return Err(Error::Conflict { code: "last_campaign", param: None, message });
+            }
+        }
+        upgrade::leads_on(self, account, Some(id), said).map_err(|failure| match failure {
+            RewardFailure::Refused(refused) => Error::invalid(&refused.field, refused.message),
+            RewardFailure::Other(error) => error,
+        })
+    }
+
     /// The plan that the campaign's lists make, perhaps with a reward as it is to become; nothing is written.
     pub(crate) async fn campaign_plan(
         self: &Arc<Self>,
@@ -467,7 +482,7 @@ fn fields_of(asked: &Said) -> Result<(Said, Said), RewardFailure> {
             return Err(RewardFailure::wrong(name, "must be true or false"));
         }
     }
-    for name in ["color", "description"] {
+    for name in ["name", "color", "description"] {
         accepted::campaign_label(asked, name)?;
     }
     if given("links").is_some_and(|links| *links != json!([])) {

@@ -123,6 +123,7 @@ impl App {
         said: &Map<String, Value>,
     ) -> Result<(String, String, Settings, bool)> {
         let before = self.program_read(account, id)?;
+        self.campaign_may_say(account, id, said)?;
         let name = text(fields, "name")?.unwrap_or_else(|| before.row.name.clone());
         let site_url = text(fields, "site_url")?.unwrap_or_else(|| before.row.site_url.clone());
         let mut settings = self.settings(account, &before.settings, fields, &site_url)?;

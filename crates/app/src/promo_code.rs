@@ -6,6 +6,7 @@
 use crate::app::App;
 use crate::campaign::{LISTS, is_archived};
 use crate::error::{Error, Result};
+use crate::keep::Keep;
 use crate::membership::Membership;
 use headwater_domain::ids::{AccountId, MembershipId};
 use headwater_domain::time::Instant;
@@ -65,6 +66,7 @@ impl App {
         code: &str,
         document: Map<String, Value>,
         maker: CodeMaker,
+        keep: Keep<PromoCode>,
     ) -> Result<PromoCode> {
         let membership = self.membership_read(account, membership)?;
         if self.program_read(account, membership.program).is_ok_and(|program| is_archived(&program)) {
@@ -79,9 +81,14 @@ impl App {
             created_at: self.clock.now().0,
             by_promoter: maker == CodeMaker::Promoter,
         };
-        let insert = async move |tx: &Tx<'_>| promo_code_insert(tx, &new).await;
-        let id = self.store.money.write(insert).await?.ok_or_else(taken)?;
-        self.promo_code_read(account, id).await
+        let insert = async move |tx: &Tx<'_>| {
+            let Some(id) = promo_code_insert(tx, &new).await? else { return Ok(None) };
+            let rows = promo_code_list(tx, account.0, Some(id), None, None, 1, 0).await?;
+            let made = named(tx, account, rows).await?.pop().ok_or(headwater_store::backend::Error::Missing)?;
+            keep.keep(tx, &made).await?;
+            Ok(Some(made))
+        };
+        self.store.money.write(insert).await?.ok_or_else(taken)
     }
 
     /// Changes what is given.

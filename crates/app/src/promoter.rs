@@ -22,6 +22,10 @@ use std::sync::Arc;
 
 /// Where a partner's metadata keeps what this dialect says of it.
 const PROMOTER: &str = "promoter";
+/// Under which attempt of its caller's it was made, among what is said of it.
+const ATTEMPT: &str = "attempt";
+/// For as long as answers are kept.
+const ATTEMPT_SECONDS: i64 = 72 * 3600;
 const ARCHIVED: &str = "archived_at";
 const CUST_ID: &str = "cust_id";
 
@@ -121,8 +125,14 @@ impl App {
         asked: PromoterRequest,
         program: Option<ProgramId>,
         state: Option<MemberState>,
+        attempt: Option<String>,
     ) -> Result<Arc<Partner>> {
         let email = asked.email.ok_or_else(|| Error::invalid("email", "is required"))?;
+        if let Some(attempt) = &attempt
+            && let Some(made) = self.promoter_begun(account, &email, attempt).await?
+        {
+            return Ok(made);
+        }
         self.email_must_be_free(account, &email, None).await?;
         let program = match program {
             Some(program) => self
@@ -134,6 +144,7 @@ impl App {
             asked.parent.map(|parent| parent.map(|id| self.parent_named(account, id)).transpose()).transpose()?;
         let mut said = asked.said;
         said.retain(|_, value| !value.is_null());
+        said.extend(attempt.map(|attempt| (ATTEMPT.to_owned(), attempt.into())));
         let request = PartnerRequest {
             parent,
             joins: Joins { state: state.unwrap_or(MemberState::Accepted), ref_token: asked.ref_token },
@@ -149,6 +160,19 @@ impl App {
             Error::Invalid { param, message } if param == "id" => Error::invalid("cust_id", message),
             other => other,
         })
+    }
+
+    /// The promoter of this email that the same attempt made, whose answer was lost.
+    async fn promoter_begun(&self, account: AccountId, email: &str, attempt: &str) -> Result<Option<Arc<Partner>>> {
+        let since = self.clock.now().plus_seconds(-ATTEMPT_SECONDS).0;
+        match self.promoter_find(account, FindBy::Email, email).await {
+            Ok(found) => {
+                let is_its = said(&found).get(ATTEMPT).is_some_and(|of| of == attempt);
+                Ok(Some(found).filter(|found| is_its && found.row.created_at >= since))
+            }
+            Err(Error::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// How `partner` operations name the promoter that is asked for as a parent.

@@ -19,7 +19,7 @@ use headwater_domain::postback::entity::SplitPartner;
 use headwater_domain::time::Instant;
 use headwater_store::backend::Tx;
 use headwater_store::referral::{ProgramName, referral_list, referrals_by_external_id, referrals_by_person};
-pub use headwater_store::referral::{ReferralFilter, ReferralRow};
+pub use headwater_store::referral::{ReferralFilter, ReferralOrder, ReferralRow};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 

@@ -172,10 +172,11 @@ impl App {
     }
 
     fn reward_check(&self, account: AccountId, id: i64, document: &Map<String, Value>) -> Result<(), RewardFailure> {
-        let name = document.get("name").and_then(Value::as_str).is_some_and(|name| !name.trim().is_empty());
-        if !name {
+        let name = document.get("name").and_then(Value::as_str).filter(|name| !name.trim().is_empty());
+        let Some(name) = name else {
             return Err(RewardFailure::wrong("name", "is required, a text that is not empty"));
-        }
+        };
+        accepted::line("name", name)?;
         if !document.get("is_promoter_reward").is_some_and(Value::is_boolean) {
             return Err(RewardFailure::wrong("is_promoter_reward", "must be true or false"));
         }

@@ -167,6 +167,7 @@ impl App {
         let (now, named) = (self.clock.now(), &bought.named);
         let own_id = named.own_id().ok_or(TrackFailure::Blank)?;
         let known = self.referral_named(account, None, named).await?;
+        let known_id = known.as_ref().map(Referral::id);
         let (program, customer, mut records) = if let Some(referral) = known {
             if referral.is_denied() {
                 return Err(TrackFailure::Disabled);
@@ -202,7 +203,13 @@ impl App {
             attributes: bought.attributes.clone(),
             on_repeat: OnRepeat::Refuse,
         };
-        let event = FactBody::Event { event: SALE.into(), amount: Some(amount), currency: Some(currency) };
+        // Its refunds may have come before it.
+        let is_gone = match known_id {
+            Some(id) => self.is_refunded_before(id, &bought.event_id, (amount, currency)).await?,
+            None => false,
+        };
+        let event = if is_gone { SALE_REFUNDED } else { SALE };
+        let event = FactBody::Event { event: event.into(), amount: Some(amount), currency: Some(currency) };
         let kept = |name: &str| bought.attributes.get(name).and_then(Value::as_str).map(str::to_owned);
         let (product, billing_period) = (kept(PLAN), kept(BILLING_PERIOD));
         records.push(Record::Fact(Box::new(record(FactBody::Sale { amount, currency, product, billing_period }))));
@@ -212,7 +219,7 @@ impl App {
         if sale.status != RecordStatus::Created {
             return Err(TrackFailure::Repeated);
         }
-        // Its refunds may have come before it.
+        // Refunds that came at the same moment may not have been seen.
         let taken_back = match sale.customer {
             Some(id) => self.take_back_whole(account, program, id, &customer).await?,
             None => Vec::new(),

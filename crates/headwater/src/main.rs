@@ -3,6 +3,8 @@
 //! 0: done; 1: it did not hold (a failed case, a refused plan, a store that cannot be opened); 2: used wrongly. Answers
 //! go to standard output, logs and errors to standard error. What a command does is in `commands/`.
 
+#[macro_use]
+mod output;
 mod commands;
 mod config;
 mod logging;

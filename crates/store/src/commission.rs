@@ -168,22 +168,29 @@ pub async fn commissions_move(tx: &Tx<'_>, rows: &[LifePut]) -> Result<()> {
 }
 
 /// Says of postings for customers who brought these; gives what is known.
-pub async fn commissions_promote(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<(i64, Option<i64>)>> {
+pub async fn commissions_promote(tx: &Tx<'_>, postings: &[PostingOf]) -> Result<Vec<(i64, Option<i64>)>> {
     let statement = batch_sql!(
-        Number,
+        PostingOf,
         0,
         "UPDATE commission SET promoter_id = (SELECT a.partner_id FROM attribution a JOIN customer c \
          ON c.person_id = a.person_id AND c.id = a.customer_id WHERE c.id = commission.customer_id \
-         ORDER BY a.from_at DESC LIMIT 1) FROM {batch} WHERE commission.id = batch.id AND commission.customer_id IS NOT NULL \
+         ORDER BY a.from_at DESC LIMIT 1) FROM {batch} WHERE commission.id = batch.id AND commission.account_id = batch.account_id \
+         AND commission.customer_id IS NOT NULL \
          RETURNING commission.id, commission.promoter_id"
     );
-    tx.batch_all(statement, &[], ids).await
+    tx.batch_all(statement, &[], postings).await
 }
 
 /// Names who made a posting by hand, and the caller's own id of it.
-pub async fn commission_made_by(tx: &Tx<'_>, id: i64, made_by: &str, event_key: Option<&str>) -> Result<()> {
-    let statement = sql!("UPDATE commission SET made_by = $2, event_key = $3 WHERE id = $1");
-    tx.execute(statement, &[&id, &made_by, &event_key]).await?;
+pub async fn commission_made_by(
+    tx: &Tx<'_>,
+    account_id: i64,
+    id: i64,
+    made_by: &str,
+    event_key: Option<&str>,
+) -> Result<()> {
+    let statement = sql!("UPDATE commission SET made_by = $3, event_key = $4 WHERE account_id = $1 AND id = $2");
+    tx.execute(statement, &[&account_id, &id, &made_by, &event_key]).await?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use crate::backend::{Result, Tx};
 use crate::circle::persons_join;
 use crate::outcome::SUPERSEDED_AT;
 use crate::settlement::Number;
-use crate::{batch, batch_sql, record};
+use crate::{batch, batch_sql, record, sql};
 
 batch! {
     /// A customer by the caller's id.
@@ -110,6 +110,16 @@ pub async fn persons_of_sales(tx: &Tx<'_>, sales: &[SaleKey]) -> Result<Vec<i64>
     );
     let persons: Vec<(i64,)> = tx.batch_all(statement, &[], sales).await?;
     Ok(persons.into_iter().map(|(person,)| person).collect())
+}
+
+/// Whether a sale of this key was reported to a program, in whatever way but as an event.
+pub async fn sale_is_known(tx: &Tx<'_>, account_id: i64, sale: &SaleKey) -> Result<bool> {
+    let statement = sql!(
+        "SELECT f.id FROM fact f WHERE f.program_id = $2 AND f.fact_key = $3 AND f.type = 'sale' AND f.source <> 'events' \
+         AND f.account_id = $1 LIMIT 1"
+    );
+    let known: Option<(i64,)> = tx.maybe(statement, &[&account_id, &sale.program_id, &sale.fact_key]).await?;
+    Ok(known.is_some())
 }
 
 /// Persons become names of others, which get everything that was theirs. To be done before anything else is written.

@@ -41,7 +41,7 @@ record! {
 batch! {
     /// A move of a payout: the status it was made on, the new one, and when what happened.
     pub struct PayoutPut {
-        id: i64 = "int8", was: String = "text", status: String = "text", error: Option<String> = "text", processing_started_at: Option<i64> = "int8",
+        account_id: i64 = "int8", id: i64 = "int8", was: String = "text", status: String = "text", error: Option<String> = "text", processing_started_at: Option<i64> = "int8",
         paid_at: Option<i64> = "int8", failed_at: Option<i64> = "int8", finished_at: Option<i64> = "int8", hidden_at: Option<i64> = "int8",
         has_issues: bool = "bool",
     }
@@ -213,7 +213,7 @@ pub async fn payouts_move(tx: &Tx<'_>, rows: &[PayoutPut]) -> Result<()> {
          paid_at = batch.paid_at, failed_at = batch.failed_at, finished_at = batch.finished_at, \
          hidden_at = COALESCE(batch.hidden_at, payout.hidden_at), has_issues = batch.has_issues, settings = ",
             settings!(),
-            " FROM {batch} WHERE payout.id = batch.id AND payout.status = batch.was"
+            " FROM {batch} WHERE payout.id = batch.id AND payout.account_id = batch.account_id AND payout.status = batch.was"
         )
     );
     let moved = tx.batch(statement, &[], rows).await?;
@@ -227,7 +227,7 @@ pub async fn payouts_move(tx: &Tx<'_>, rows: &[PayoutPut]) -> Result<()> {
         0,
         "UPDATE delivery SET status = 'cancelled', reason = 'payout_moved', \
          finished_at = COALESCE(batch.finished_at, delivery.due_at) FROM {batch} \
-         WHERE delivery.payout_id = batch.id AND batch.status <> 'pending' AND delivery.status = 'pending' \
+         WHERE delivery.payout_id = batch.id AND delivery.account_id = batch.account_id AND batch.status <> 'pending' AND delivery.status = 'pending' \
          AND delivery.lease_token IS NULL"
     );
     tx.batch(unasked, &[], rows).await?;
@@ -235,10 +235,14 @@ pub async fn payouts_move(tx: &Tx<'_>, rows: &[PayoutPut]) -> Result<()> {
 }
 
 /// Gives up the claim of payouts on their commissions, or takes it again.
-pub async fn payout_items_live(tx: &Tx<'_>, payouts: &[Number], live: bool) -> Result<()> {
-    let statement =
-        batch_sql!(Number, 1, "UPDATE payout_item SET live = $1 FROM {batch} WHERE payout_item.payout_id = batch.id");
-    tx.batch(statement, &[&live], payouts).await?;
+pub async fn payout_items_live(tx: &Tx<'_>, account_id: i64, payouts: &[Number], live: bool) -> Result<()> {
+    let statement = batch_sql!(
+        Number,
+        2,
+        "UPDATE payout_item SET live = $2 FROM {batch} WHERE payout_item.payout_id = batch.id \
+         AND EXISTS (SELECT 1 FROM payout p WHERE p.id = payout_item.payout_id AND p.account_id = $1)"
+    );
+    tx.batch(statement, &[&account_id, &live], payouts).await?;
     Ok(())
 }
 

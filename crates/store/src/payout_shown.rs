@@ -72,12 +72,12 @@ record! {
 }
 batch! {
     /// A payout goes from these payments into those; `None`: none. `settings`: how it is paid by them.
-    pub struct PayoutSent { id: i64 = "int8", was: Option<i64> = "int8", next: Option<i64> = "int8", settings: Option<String> = "text" }
+    pub struct PayoutSent { account_id: i64 = "int8", id: i64 = "int8", was: Option<i64> = "int8", next: Option<i64> = "int8", settings: Option<String> = "text" }
 }
 batch! {
     /// A move of payments; `payouts`: how many they send.
     pub struct PaymentsPut {
-        id: i64 = "int8", was: String = "text", status: String = "text", payouts: i64 = "int8", error: Option<String> = "text", processing_started_at: Option<i64> = "int8",
+        account_id: i64 = "int8", id: i64 = "int8", was: String = "text", status: String = "text", payouts: i64 = "int8", error: Option<String> = "text", processing_started_at: Option<i64> = "int8",
         completed_at: Option<i64> = "int8",
     }
 }
@@ -205,7 +205,21 @@ impl PayoutGrouping {
     }
 }
 
-/// Payouts with the group that each is in; what was cancelled or failed was paid by no method, and may be in another payout.
+/// What payouts are narrowed by before they are added up; `None`: not narrowed.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "each field is the column of its own name, or explained")]
+pub struct PayoutSummed {
+    /// What one partner is paid, and nothing that goes to its referrals.
+    pub payee_id: Option<i64>,
+    pub status: Option<String>,
+    /// Numbers between commas: `,1,2,`.
+    pub campaign_ids: Option<String>,
+    /// Numbers between commas: `,1,2,`.
+    pub promoter_ids: Option<String>,
+}
+
+/// Payouts with the group that each is in; what was cancelled or failed was paid by no method, and may be in another payout: it
+/// counts there only where that status is asked for.
 macro_rules! kinds {
     () => {
         concat!(
@@ -215,17 +229,19 @@ macro_rules! kinds {
             due_period!("CAST($3 AS BIGINT)"),
             " END AS kind, unit, CASE WHEN unit = 'mon_discount' THEN program_id ELSE 0 END AS currency_of, program_id, amount, \
              COALESCE(partner_id, promoter_id, -customer_id) AS promoter FROM payout WHERE account_id = $1 AND hidden_at IS NULL \
-             AND (CAST($4 AS BIGINT) IS NULL OR partner_id = $4) \
-             AND ($2 <> 'settings' OR status NOT IN ('cancelled', 'failed'))) AS kinds "
+             AND (CAST($4 AS BIGINT) IS NULL OR partner_id = $4) AND (CAST($5 AS TEXT) IS NULL OR status = $5) \
+             AND (CAST($6 AS TEXT) IS NULL OR $6 LIKE '%,' || CAST(program_id AS TEXT) || ',%') \
+             AND (CAST($7 AS TEXT) IS NULL OR $7 LIKE '%,' || CAST(COALESCE(partner_id, promoter_id) AS TEXT) || ',%') \
+             AND ($2 <> 'settings' OR $5 IS NOT NULL OR status NOT IN ('cancelled', 'failed'))) AS kinds "
         )
     };
 }
 
-/// What payouts add up to, by group and unit; perhaps those of one partner.
+/// What the payouts that fit add up to, by group and unit.
 pub async fn payout_figures(
     tx: &Tx<'_>,
     account_id: i64,
-    payee_id: Option<i64>,
+    narrowed: &PayoutSummed,
     grouping: PayoutGrouping,
     overdue_before: i64,
 ) -> Result<Vec<PayoutFigure>> {
@@ -235,20 +251,24 @@ pub async fn payout_figures(
         kinds!(),
         "GROUP BY kind, unit, currency_of, whose ORDER BY kind, unit, currency_of, whose"
     ));
-    tx.all(statement, &[&account_id, &grouping.name(), &overdue_before, &payee_id]).await
+    let n = narrowed;
+    let (name, overdue) = (grouping.name(), &overdue_before);
+    tx.all(statement, &[&account_id, &name, overdue, &n.payee_id, &n.status, &n.campaign_ids, &n.promoter_ids]).await
 }
 
-/// How many promoters have payouts in each group; perhaps one partner alone.
+/// How many promoters have payouts that fit in each group.
 pub async fn payout_promoters(
     tx: &Tx<'_>,
     account_id: i64,
-    payee_id: Option<i64>,
+    narrowed: &PayoutSummed,
     grouping: PayoutGrouping,
     overdue_before: i64,
 ) -> Result<Vec<PayoutPromoters>> {
     let statement =
         sql!(concat!("SELECT kind, COUNT(DISTINCT promoter) FROM ", kinds!(), "GROUP BY kind ORDER BY kind"));
-    tx.all(statement, &[&account_id, &grouping.name(), &overdue_before, &payee_id]).await
+    let n = narrowed;
+    let (name, overdue) = (grouping.name(), &overdue_before);
+    tx.all(statement, &[&account_id, &name, overdue, &n.payee_id, &n.status, &n.campaign_ids, &n.promoter_ids]).await
 }
 
 record! {
@@ -277,7 +297,7 @@ pub async fn payouts_send(tx: &Tx<'_>, payouts: &[PayoutSent]) -> Result<()> {
         PayoutSent,
         0,
         "UPDATE payout SET payments_batch_id = batch.next, settings = COALESCE(batch.settings, payout.settings) FROM {batch} \
-         WHERE payout.id = batch.id AND payout.payments_batch_id IS NOT DISTINCT FROM batch.was"
+         WHERE payout.id = batch.id AND payout.account_id = batch.account_id AND payout.payments_batch_id IS NOT DISTINCT FROM batch.was"
     );
     let sent = tx.batch(statement, &[], payouts).await?;
     if sent == payouts.len() as u64 {
@@ -323,7 +343,8 @@ pub async fn payments_move(tx: &Tx<'_>, rows: &[PaymentsPut]) -> Result<u64> {
         PaymentsPut,
         0,
         "UPDATE payments_batch SET status = batch.status, payouts = batch.payouts, error = batch.error, processing_started_at = batch.processing_started_at, \
-         completed_at = batch.completed_at FROM {batch} WHERE payments_batch.id = batch.id AND payments_batch.status = batch.was"
+         completed_at = batch.completed_at FROM {batch} WHERE payments_batch.id = batch.id \
+         AND payments_batch.account_id = batch.account_id AND payments_batch.status = batch.was"
     );
     tx.batch(statement, &[], rows).await
 }

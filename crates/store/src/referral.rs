@@ -51,6 +51,16 @@ pub struct ReferralFilter {
     pub since_to: Option<i64>,
     pub cancelled_from: Option<i64>,
     pub cancelled_to: Option<i64>,
+    /// And whether the greatest comes first; `None`: newest first.
+    pub order: Option<(ReferralOrder, bool)>,
+}
+
+/// By what referrals are put in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the column of its own name")]
+pub enum ReferralOrder {
+    State,
+    Email,
 }
 
 /// The customers of these ids of the callers' own.
@@ -101,7 +111,7 @@ macro_rules! looked_at {
     };
 }
 
-/// Referrals that fit, newest first: at most `limit` after leaving out `offset`.
+/// Referrals that fit, in their order: at most `limit` after leaving out `offset`.
 pub async fn referral_list(tx: &Tx<'_>, filter: &ReferralFilter, limit: i64, offset: i64) -> Result<Vec<ReferralRow>> {
     let statement = sql!(concat!(
         "WITH dated AS (",
@@ -130,8 +140,16 @@ pub async fn referral_list(tx: &Tx<'_>, filter: &ReferralFilter, limit: i64, off
          AND (CAST($10 AS BIGINT) IS NULL OR customer_since >= $10) AND (CAST($11 AS BIGINT) IS NULL OR customer_since < $11) \
          AND (CAST($12 AS BIGINT) IS NULL OR cancelled_at >= $12) AND (CAST($13 AS BIGINT) IS NULL OR cancelled_at < $13)) \
          SELECT (SELECT COUNT(*) FROM fits), id, program_id, person_id, external_id, email, name, attributes, registered_at, created_at, \
-         partner_id, evidence, customer_since, cancelled_at, state, splits FROM fits ORDER BY id DESC LIMIT $14 OFFSET $15"
+         partner_id, evidence, customer_since, cancelled_at, state, splits FROM fits \
+         ORDER BY CASE WHEN CAST($18 AS BOOLEAN) THEN NULL WHEN $17 = 'state' THEN state WHEN $17 = 'email' THEN COALESCE(email, '') END, \
+         CASE WHEN NOT $18 THEN NULL WHEN $17 = 'state' THEN state WHEN $17 = 'email' THEN COALESCE(email, '') END DESC, \
+         id DESC LIMIT $14 OFFSET $15"
     ));
+    let (order, is_descending) = match filter.order {
+        Some((ReferralOrder::State, is_descending)) => ("state", is_descending),
+        Some((ReferralOrder::Email, is_descending)) => ("email", is_descending),
+        None => ("", false),
+    };
     let is_moved = filter.state.as_deref() == Some("moved");
     tx.all(
         statement,
@@ -152,6 +170,8 @@ pub async fn referral_list(tx: &Tx<'_>, filter: &ReferralFilter, limit: i64, off
             &limit,
             &offset,
             &is_moved,
+            &order,
+            &is_descending,
         ],
     )
     .await

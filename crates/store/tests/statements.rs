@@ -30,6 +30,27 @@ async fn sqlite_prepares_every_statement() {
     assert!(count > 0, "no statement is registered, so this test would prove nothing");
 }
 
+/// Whatever number it is given, it changes nothing of another account's.
+#[test]
+fn what_changes_commissions_and_payouts_names_the_account() {
+    let tables = ["commission", "payout", "payout_item", "payments_batch"];
+    let mut seen = BTreeSet::new();
+    for registered in inventory::iter::<Registered> {
+        let text = match registered {
+            Registered::Single(s) => s.text,
+            Registered::Batch(s) => s.postgres(),
+        };
+        for table in tables.iter().filter(|table| text.contains(&format!("UPDATE {table} SET"))) {
+            // Persons that become one are locked, and both of one program.
+            let merges = text.contains("SET person_id = chain.into_id");
+            let condition = text.split_once(" WHERE ").map_or(text, |(_, rest)| rest);
+            assert!(merges || condition.contains("account_id"), "{text}");
+            seen.insert(*table);
+        }
+    }
+    assert_eq!(seen, tables.into(), "this looks at what it is about");
+}
+
 #[tokio::test]
 async fn postgres_prepares_every_statement() {
     let fresh = database::postgres().await;

@@ -23,8 +23,9 @@ use headwater_domain::ids::KeyId;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Longer keys are refused (`conventions.md` §6).
@@ -70,28 +71,55 @@ pub fn key_of(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     Ok(text)
 }
 
-/// SHA-256 over the body's canonical JSON (sorted keys, no insignificant space; numbers keep their text) and the query.
+/// SHA-256 over the body's canonical JSON (sorted keys, no insignificant space, numbers by their value) and the query.
 pub fn fingerprint(body: &[u8], query: Option<&str>) -> String {
-    let canonical = match serde_json::from_slice::<Value>(body) {
-        Ok(value) => canonical(&value).into_bytes(),
-        Err(_) => body.to_vec(),
-    };
+    // Read as a whole first: that bounds its depth.
+    let is_json = serde_json::from_slice::<Value>(body).is_ok();
+    let canonical = std::str::from_utf8(body).ok().filter(|_| is_json).and_then(canonical);
+    let canonical = canonical.map_or_else(|| body.to_vec(), String::into_bytes);
     let mut hash = Sha256::new();
     hash.update(Sha256::digest(canonical));
     hash.update(query.unwrap_or_default().as_bytes());
     hex::encode(hash.finalize())
 }
 
-/// The text of a value that does not depend on the order of its keys.
-pub fn canonical(value: &Value) -> String {
-    match value {
-        Value::Object(map) => {
-            let sorted: std::collections::BTreeMap<_, _> = map.iter().collect();
-            let members = sorted.into_iter().map(|(k, v)| format!("{}:{}", Value::from(k.as_str()), canonical(v)));
+/// The text of a value that depends neither on the order of its keys, nor on how its numbers and texts are written.
+fn canonical(text: &str) -> Option<String> {
+    Some(match text.trim_start().as_bytes().first()? {
+        b'{' => {
+            let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
+            let member = |(name, value): (String, &RawValue)| Some((Value::from(name), canonical(value.get())?));
+            let members: Option<Vec<_>> = members.into_iter().map(member).collect();
+            let members = members?.into_iter().map(|(name, value)| format!("{name}:{value}"));
             format!("{{{}}}", members.collect::<Vec<_>>().join(","))
         }
-        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
-        other => other.to_string(),
+        b'[' => {
+            let items: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+            let items: Option<Vec<_>> = items.into_iter().map(|item| canonical(item.get())).collect();
+            format!("[{}]", items?.join(","))
+        }
+        b'-' | b'0'..=b'9' => number(text.trim()),
+        _ => serde_json::from_str::<Value>(text).ok()?.to_string(),
+    })
+}
+
+/// A number by its value, with all of its digits: `1111.0`, `1111` and `1.111e3` are one.
+fn number(text: &str) -> String {
+    let (written, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (sign, unsigned) = written.strip_prefix('-').map_or(("", written), |unsigned| ("-", unsigned));
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_end_matches('0');
+    let moved = i64::try_from(digits.len() - significant.len())
+        .ok()
+        .zip(i64::try_from(fraction.len()).ok())
+        .and_then(|(zeros, places)| zeros.checked_sub(places));
+    let exponent = exponent.parse::<i64>().ok().zip(moved).and_then(|(exponent, moved)| exponent.checked_add(moved));
+    match (significant.trim_start_matches('0'), exponent) {
+        ("", _) => "0".to_owned(),
+        (digits, Some(exponent)) => format!("{sign}{digits}e{exponent}"),
+        // No number that anybody reads: as it is written.
+        (_, None) => text.to_owned(),
     }
 }
 
@@ -198,7 +226,25 @@ mod tests {
     fn equal_requests_have_one_fingerprint() {
         let of = |text: &str| fingerprint(text.as_bytes(), None);
         assert_eq!(of(r#"{"a":1,"b":[{"c":2,"d":3}]}"#), of(" {\"b\": [{\"d\":3,\"c\":2}], \"a\":1}"));
-        for (one, other) in [("{}", ""), (r#"{"a":1}"#, r#"{"a":2}"#), ("[1,2]", "[2,1]"), ("x", "y")] {
+        for same in ["1111.0", "1111.00", "1.111e3", "11110E-1", "1111e+0"] {
+            assert_eq!(of(&format!(r#"{{"amount":{same}}}"#)), of(r#"{"amount": 1111}"#), "{same}");
+        }
+        assert_eq!(of("[-0, 0.00, 0e9]"), of("[0,0,0]"));
+        assert_eq!(of(r#"["\u00e9"]"#), of("[\"é\"]"));
+        let differ = [
+            ("{}", ""),
+            (r#"{"a":1}"#, r#"{"a":2}"#),
+            ("[1,2]", "[2,1]"),
+            ("x", "y"),
+            ("[1]", "[-1]"),
+            ("[1]", "[10]"),
+            ("[0.1]", "[0.01]"),
+            (r#"["1"]"#, "[1]"),
+            ("[9007199254740993]", "[9007199254740992.0]"),
+            ("[0.12345678901234567890]", "[0.12345678901234567891]"),
+            ("[1e99999999999999999999]", "[2e99999999999999999999]"),
+        ];
+        for (one, other) in differ {
             assert_ne!(of(one), of(other), "{one} {other}");
         }
         assert_ne!(fingerprint(b"{}", None), fingerprint(b"{}", Some("a=1")));

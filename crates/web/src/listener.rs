@@ -11,6 +11,7 @@ mod guarded;
 #[cfg(test)]
 mod tests;
 pub mod tls;
+mod unread;
 
 pub use framing::HeadLimits;
 pub use guarded::Deadlines;
@@ -252,12 +253,24 @@ async fn answer(
             metrics::counter!("headwater_http_refused_heads_total").increment(1);
             plain(refusal.status())
         }
-        None => without_panic(router.oneshot(request.map(Body::new))).await,
+        None => {
+            let (request, rest) = unread::watched(request);
+            let mut response = without_panic(router.oneshot(request)).await;
+            if !rest.is_read().await {
+                close(&mut response);
+            }
+            response
+        }
     };
     if exchange.finish_call() {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        close(&mut response);
     }
     Ok(response)
+}
+
+/// Says that no request can follow on this connection.
+fn close(response: &mut Response<Body>) {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
 }
 
 async fn without_panic(respond: impl Future<Output = Result<Response<Body>, Infallible>>) -> Response<Body> {
@@ -278,8 +291,7 @@ async fn without_panic(respond: impl Future<Output = Result<Response<Body>, Infa
 fn plain(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::from(format!("{status}\n")));
     *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    close(&mut response);
     response
 }

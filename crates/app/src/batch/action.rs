@@ -188,7 +188,8 @@ fn one(moves: &mut Moves<'_>, action: BatchAction, id: i64, now: Instant) -> Res
         BatchAction::CommissionDestroy => moves.destroy(id, now),
         BatchAction::PayoutMarkAsPaid => visible(moves, id)?.payout_move(id, PayoutStatus::Completed, None),
         BatchAction::PayoutMarkAsUnpaid => match visible(moves, id)?.payout(id).map(|payout| payout.status.as_str()) {
-            Some("completed") => moves.payout_move(id, PayoutStatus::Pending, None),
+            // What failed was not paid either, and waits to be paid again.
+            Some("completed" | "failed") => moves.payout_move(id, PayoutStatus::Pending, None),
             Some("pending") => Ok(false),
             _ => Err(refusal("not_paid", "not paid")),
         },

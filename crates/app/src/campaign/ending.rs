@@ -8,7 +8,7 @@ use super::ARCHIVED;
 use crate::announce::announce;
 use crate::app::App;
 use crate::directory::Program;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::membership::{MemberState, changed};
 use crate::program::stored;
 use crate::reprice::Mark;
@@ -42,9 +42,6 @@ impl App {
         let end = async move |tx: &Tx<'_>| {
             Mark::begin(tx).await?;
             app.refresh_in(tx).await?;
-            if let Err(refused) = may_end(&app, account, id) {
-                return Ok(Err(refused));
-            }
             let said = Map::from_iter([(ARCHIVED.to_owned(), now.iso8601().into())]);
             let (name, site_url, settings, _) = match app.program_change(account, id, &Map::new(), &said) {
                 Ok(change) => change,
@@ -69,13 +66,4 @@ impl App {
         }
         self.program_read(account, id)
     }
-}
-
-fn may_end(app: &App, account: AccountId, id: ProgramId) -> Result<()> {
-    app.campaign_read(account, id)?;
-    if app.campaign_list(account).len() > 1 {
-        return Ok(());
-    }
-    let message = "The only campaign of an account cannot be deleted.".into();
-    Err(Error::Conflict { code: "last_campaign", param: None, message })
 }

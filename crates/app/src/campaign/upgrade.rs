@@ -112,6 +112,21 @@ pub(super) fn check(
         }
         Some(_) => return Err(RewardFailure::wrong(&at(KEYS[3]), "must be true or false")),
     }
+    leads_on(app, account, own, asked)
+}
+
+/// Refuses another campaign that is not there, and a circle. Holds for what the account says now: whoever writes asks again when
+/// its turn has come.
+pub(crate) fn leads_on(
+    app: &App,
+    account: AccountId,
+    own: Option<ProgramId>,
+    asked: &Map<String, Value>,
+) -> Result<(), RewardFailure> {
+    let Some(said) = asked.get(UPGRADE).and_then(Value::as_object).filter(|said| !said.is_empty()) else {
+        return Ok(());
+    };
+    let at = |name: &str| format!("{UPGRADE}.{name}");
     let directory = app.directory();
     let campaign = |id| directory.program(account, id).filter(|program| !is_archived(program));
     let to = said.get("campaign_id").and_then(Value::as_i64).map(ProgramId).filter(|id| campaign(*id).is_some());

@@ -23,7 +23,9 @@ use headwater_store::backend::{Error as StoreError, Tx};
 use headwater_store::commission::{commission_made_by, commissions_made_by};
 use headwater_store::commission_shown::{commission_notes, commissions_shown_by_id};
 use headwater_store::inbox::{EventClaim, event_claim};
+use headwater_store::ingest::{SaleKey, sale_is_known};
 use headwater_store::outcome::{NewCommission, Outcome, outcome_write};
+use headwater_store::pricing_lock::changing_prices;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -32,6 +34,11 @@ pub const CUSTOM_RULE: &str = "custom";
 
 /// Before the caller's id, among the ids of events. An event whose own id begins like this would be refused as a conflict.
 const CLAIM_PREFIX: &str = " commission:";
+
+/// What is claimed for a commission by hand, so that its id is no other one's and no sale's.
+pub(crate) fn claimed_by_hand(event_id: &str) -> String {
+    format!("{CLAIM_PREFIX}{event_id}")
+}
 
 /// A commission to make by hand.
 #[derive(Debug, Clone)]
@@ -45,7 +52,7 @@ pub struct CustomCommission {
     pub unit: Option<Unit>,
     /// Not nothing; below it takes back.
     pub amount: Decimal,
-    /// The caller's id: of a program, each makes one commission, however often it is asked for.
+    /// The caller's id: of a program, each makes one commission or one sale, however often it is asked for.
     pub event_id: Option<String>,
     /// The day that it is for, which says in which month it counts; `None`: today.
     pub event_date: Option<Date>,
@@ -59,7 +66,7 @@ impl App {
     /// Makes a commission by hand; `actor` is written down as its maker.
     ///
     /// # Errors
-    /// [`Error::Conflict`] where a commission was made under its `event_id` before.
+    /// [`Error::Conflict`] where a commission was made, or a sale reported, under its `event_id` before.
     pub async fn commission_custom(
         self: &Arc<Self>,
         account: AccountId,
@@ -131,19 +138,24 @@ impl App {
         let event_key = custom.event_id;
         let claim = event_key.as_ref().map(|event_id| EventClaim {
             program_id: program.id.0,
-            event_key: format!("{CLAIM_PREFIX}{event_id}"),
+            event_key: claimed_by_hand(event_id),
             event_id: id,
             fingerprint: String::new(),
         });
+        let sale = event_key.clone().map(|fact_key| SaleKey { program_id: program.id.0, fact_key });
         let write = async move |tx: &Tx<'_>| {
-            if let Some(claim) = &claim
-                && event_claim(tx, std::slice::from_ref(claim)).await?.is_empty()
-            {
-                return Ok(None);
+            if let (Some(claim), Some(sale)) = (&claim, &sale) {
+                // No sale of this id is settled meanwhile: it would not see the claim.
+                changing_prices(tx).await?;
+                if sale_is_known(tx, account.0, sale).await?
+                    || event_claim(tx, std::slice::from_ref(claim)).await?.is_empty()
+                {
+                    return Ok(None);
+                }
             }
             outcome_write(tx, &outcome).await?;
             commission_notes(tx, account.0, id, internal.as_deref(), external.as_deref()).await?;
-            commission_made_by(tx, id, &made_by, event_key.as_deref()).await?;
+            commission_made_by(tx, account.0, id, &made_by, event_key.as_deref()).await?;
             let is_told = book(tx, &app, &bookings, now).await?;
             audit_insert(tx, std::slice::from_ref(&deed)).await?;
             let delivers = rewards::follow(tx, &app, std::slice::from_ref(&posted), now).await?;
@@ -159,7 +171,7 @@ impl App {
         let is_repeated = || Error::Conflict {
             code: "event_id_seen",
             param: Some("event_id"),
-            message: "There is a commission with this event_id already.".into(),
+            message: "This event_id was seen already.".into(),
         };
         let (made, delivers) = self.store.money.write(write).await?.ok_or_else(is_repeated)?;
         if delivers {

@@ -279,12 +279,11 @@ impl<'a> Moves<'a> {
     pub(crate) async fn write(mut self, tx: &Tx<'_>) -> StoreResult<bool> {
         let puts: Vec<_> = self.puts.values().cloned().collect();
         commissions_move(tx, &puts).await?;
-        let of = |live| numbers(self.claims.iter().filter(move |(_, is)| **is == live).map(|(id, _)| *id));
-        payout_items_live(tx, &of(false), false).await?;
+        self.write_claims(tx, false).await?;
         payouts_insert(tx, &self.new, &self.new_items).await?;
         let payout_puts: Vec<_> = self.payout_puts.values().cloned().collect();
         payouts_move(tx, &payout_puts).await?;
-        payout_items_live(tx, &of(true), true).await?;
+        self.write_claims(tx, true).await?;
         self.write_payments(tx).await?;
         let is_told = book(tx, self.app, &self.bookings, self.now).await?;
         audit_insert(tx, &self.deeds).await?;
@@ -293,6 +292,20 @@ impl<'a> Moves<'a> {
 }
 
 impl Moves<'_> {
+    /// Claims on commissions that are given up, or taken again: of each account its own.
+    async fn write_claims(&self, tx: &Tx<'_>, takes_again: bool) -> StoreResult<()> {
+        let mut accounts: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+        for (id, _) in self.claims.iter().filter(|(_, again)| **again == takes_again) {
+            if let Some(row) = self.payouts.get(id) {
+                accounts.entry(row.account_id).or_default().push(*id);
+            }
+        }
+        for (account, ids) in accounts {
+            payout_items_live(tx, account, &numbers(ids), takes_again).await?;
+        }
+        Ok(())
+    }
+
     /// Payments stand where their payouts do; one that can be sent again is in none.
     async fn write_payments(&mut self, tx: &Tx<'_>) -> StoreResult<()> {
         let sent = |id: &i64| self.payouts.get(id).filter(|row| row.payments_batch_id.is_some());
@@ -303,7 +316,13 @@ impl Moves<'_> {
                 || (row.status == PayoutStatus::Pending.name() && was != Some(row.status.as_str()))
         };
         let sent = moved.iter().filter(again);
-        let sent = sent.map(|row| PayoutSent { id: row.id, was: row.payments_batch_id, next: None, settings: None });
+        let sent = sent.map(|row| PayoutSent {
+            account_id: row.account_id,
+            id: row.id,
+            was: row.payments_batch_id,
+            next: None,
+            settings: None,
+        });
         payouts_send(tx, &sent.collect::<Vec<_>>()).await?;
         let mut payments: BTreeSet<i64> = moved.iter().filter_map(|row| row.payments_batch_id).collect();
         payments.append(&mut self.payments);

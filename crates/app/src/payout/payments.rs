@@ -70,6 +70,7 @@ impl App {
             };
             payments_insert(tx, &row).await?;
             let sent = payouts.into_iter().map(|payout| PayoutSent {
+                account_id: account.0,
                 id: payout.id,
                 was: None,
                 next: Some(row.id),
@@ -84,8 +85,8 @@ impl App {
             Ok(Some((made, crate::announce::announce(tx, &app, &[told], now).await?)))
         };
         let made = self.store.money.write(create).await?;
-        let (made, delivers) =
-            made.ok_or_else(|| Error::invalid("method", "pays nobody now: there is no pending payout of this method"))?;
+        let nobody = || Error::invalid("method", "pays nobody now: there is no pending payout of money by this method");
+        let (made, delivers) = made.ok_or_else(nobody)?;
         if delivers {
             self.outbox.ring();
         }
@@ -124,6 +125,7 @@ impl App {
                 }
             }
             let put = PaymentsPut {
+                account_id: account.0,
                 id,
                 was: AWAITING.into(),
                 status: "processing".into(),
@@ -150,7 +152,7 @@ impl App {
             self.outbox.ring();
         }
         if !is_paid {
-            let message = "The payments failed: gather the payouts again.".into();
+            let message = "The payments failed: mark their payouts as unpaid, and gather them again.".into();
             return Err(Error::Conflict { code: "payments_failed", param: None, message });
         }
         self.payments_read(account, id).await
@@ -169,7 +171,13 @@ impl App {
                 return Ok(Some(false));
             }
             let of_these = payouts.iter().filter(|row| row.payments_batch_id == Some(id));
-            let back = of_these.map(|row| PayoutSent { id: row.id, was: Some(id), next: None, settings: None });
+            let back = of_these.map(|row| PayoutSent {
+                account_id: account.0,
+                id: row.id,
+                was: Some(id),
+                next: None,
+                settings: None,
+            });
             payouts_send(tx, &back.collect::<Vec<_>>()).await?;
             audit_insert(tx, &[deed(&app, &batch, "deleted", &actor, now)]).await?;
             crate::announce::announce(tx, &app, &[told(&batch, "deleted", None)], now).await?;
@@ -250,6 +258,7 @@ pub(crate) async fn follow(tx: &Tx<'_>, ids: &BTreeSet<i64>, now: Instant) -> St
         }
         let is_over = standing.now != "processing";
         let put = PaymentsPut {
+            account_id: standing.account_id,
             id: standing.id,
             was: standing.status.clone(),
             status: standing.now.clone(),

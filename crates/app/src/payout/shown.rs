@@ -9,13 +9,13 @@ use crate::commission::shown::{campaign_named, currency_of, promoter_named};
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::ledger::moves::numbers;
-use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
+use headwater_domain::ids::{AccountId, ProgramId};
 use headwater_domain::money::{Decimal, Unit};
 use headwater_domain::postback::entity::{PayoutEntity, Recipient};
 use headwater_domain::time::Instant;
 use headwater_store::backend::Tx;
 use headwater_store::payout::{PayoutRow, payout_items};
-pub use headwater_store::payout_shown::{PayoutGrouping, PayoutOrder, PayoutShownFilter};
+pub use headwater_store::payout_shown::{PayoutGrouping, PayoutOrder, PayoutShownFilter, PayoutSummed};
 use headwater_store::payout_shown::{payout_figures, payout_promoters, payouts_shown};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,18 +82,17 @@ impl App {
         shown.rows.pop().ok_or(Error::NotFound("payout"))
     }
 
-    /// What payouts add up to, by group and unit; perhaps those of one partner.
+    /// What the payouts that fit add up to, by group and unit.
     pub async fn payout_sums(
         &self,
         account: AccountId,
-        payee: Option<PartnerId>,
+        narrowed: PayoutSummed,
         grouping: PayoutGrouping,
     ) -> Result<PayoutSums> {
         let overdue_before = self.clock.now().plus_seconds(-OVERDUE_SECONDS).0;
-        let payee = payee.map(|payee| payee.0);
         let read = async move |tx: &Tx<'_>| {
-            let figures = payout_figures(tx, account.0, payee, grouping, overdue_before).await?;
-            Ok((figures, payout_promoters(tx, account.0, payee, grouping, overdue_before).await?))
+            let figures = payout_figures(tx, account.0, &narrowed, grouping, overdue_before).await?;
+            Ok((figures, payout_promoters(tx, account.0, &narrowed, grouping, overdue_before).await?))
         };
         let (figures, counted) = self.store.money.read(read).await?;
         let directory = self.directory();

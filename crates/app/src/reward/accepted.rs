@@ -44,9 +44,21 @@ pub(crate) fn campaign_label(said: &Map<String, Value>, name: &str) -> Result<()
         Some(Value::String(text)) if text.chars().count() > DESCRIPTION_CHARS_MAX => {
             Err(RewardFailure::wrong(name, &format!("must have at most {DESCRIPTION_CHARS_MAX} characters")))
         }
-        None | Some(Value::Null | Value::String(_)) => Ok(()),
+        Some(Value::String(text)) if name == "description" => {
+            let is_odd = |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t');
+            let message = "must have no control characters but line breaks and tabs";
+            if text.contains(is_odd) { Err(RewardFailure::wrong(name, message)) } else { Ok(()) }
+        }
+        Some(Value::String(text)) => line(name, text),
+        None | Some(Value::Null) => Ok(()),
         Some(_) => Err(RewardFailure::wrong(name, "must be a string")),
     }
+}
+
+/// A name is on one line.
+pub(super) fn line(name: &str, text: &str) -> Result<(), RewardFailure> {
+    let is_line = !text.contains(char::is_control);
+    if is_line { Ok(()) } else { Err(RewardFailure::wrong(name, "must have no control characters")) }
 }
 
 /// What is kept of a reward, and whether it is to be hidden where that is said.
@@ -120,9 +132,9 @@ pub(crate) fn entry(said: &Value) -> Value {
 /// What is kept of a product.
 pub(super) fn product(said: Map<String, Value>) -> Result<Map<String, Value>, RewardFailure> {
     let mut kept = only(said, &OF_PRODUCT);
-    if kept.get("name").and_then(Value::as_str).is_none_or(|name| name.trim().is_empty()) {
-        return Err(RewardFailure::wrong("name", "is required, a text that is not empty"));
-    }
+    let name = kept.get("name").and_then(Value::as_str).filter(|name| !name.trim().is_empty());
+    let Some(name) = name else { return Err(RewardFailure::wrong("name", "is required, a text that is not empty")) };
+    line("name", name)?;
     ext_id(&kept, "ext_id")?;
     match kept.get_mut(PRICES) {
         None | Some(Value::Null) => {}

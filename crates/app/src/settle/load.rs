@@ -5,11 +5,13 @@
 
 use super::foreseen::{Foreseen, Reading};
 use super::names::Names;
+use super::refuse::sale_reported_once;
 use super::same_click::Clicks;
 use super::view::{Claimed, Remembered, View};
 use super::window;
 use super::{Command, Track, again, circle, origin, wide};
 use crate::app::App;
+use crate::commission::custom::claimed_by_hand;
 use headwater_domain::ids::{EventId, KeyId, PartnerId, PersonId, ProgramId};
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Error, Result, Tx};
@@ -37,6 +39,7 @@ pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], reading: 
     // What was answered before is answered again or refused, and claims nothing.
     let tracks: Vec<&Track> = tracks.into_iter().filter(|track| !is_answered(&view, track)).collect();
     let mut events = claim_events(tx, app, &tracks, now, &mut view).await?;
+    read_given_by_hand(tx, commands, &mut view).await?;
     events.extend(commands.iter().filter_map(|command| match command {
         Command::Confirm { event, .. } | Command::Reject { event, .. } => Some(*event),
         Command::Track(_) | Command::Record(_) | Command::Reprice { .. } => None,
@@ -143,6 +146,32 @@ async fn claim_events(
         view.claims.insert((ProgramId(row.program_id), row.event_key), claimed);
     }
     Ok(events)
+}
+
+/// Reads which of the sales that are reported once have the id of a commission that somebody made by hand. Who makes one waits
+/// for this settlement, and sees its sales.
+async fn read_given_by_hand(tx: &Tx<'_>, commands: &[Command], view: &mut View) -> Result<()> {
+    let mut asked = BTreeMap::new();
+    for command in commands {
+        let Command::Record(ingest) = command else { continue };
+        for key in ingest.records.iter().filter_map(sale_reported_once) {
+            let name = (ingest.program, claimed_by_hand(key));
+            asked.entry(name).or_insert_with_key(|(program, event_key)| EventClaim {
+                program_id: program.0,
+                event_key: event_key.clone(),
+                event_id: 0,
+                fingerprint: String::new(),
+            });
+        }
+    }
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let asked: Vec<_> = asked.into_values().collect();
+    for row in event_claims_lock(tx, &asked).await? {
+        view.given_by_hand.insert((ProgramId(row.program_id), row.event_key));
+    }
+    Ok(())
 }
 
 /// Who is to be there: the clients of events, the persons that records name, and in some programs who is priced with them.

@@ -6,6 +6,7 @@ use super::decide::Decision;
 use super::names::{fact_key, other_names};
 use super::revision::{data_of, moment};
 use super::view::Named;
+use crate::commission::custom::claimed_by_hand;
 use crate::directory::Program;
 use crate::ingest::{FactKey, FactRecord, Ingest, OnRepeat, Record, Rejection};
 use headwater_domain::fact::{Fact, FactBody, MoneyStatus};
@@ -49,6 +50,10 @@ impl Decision<'_> {
         };
         if record.on_repeat == OnRepeat::Replace {
             return None;
+        }
+        let by_hand = sale_reported_once_of(record).map(|key| (ingest.program, claimed_by_hand(key)));
+        if by_hand.is_some_and(|claimed| self.view.given_by_hand.contains(&claimed)) {
+            return Some(Rejection::Conflict);
         }
         let counts = |name: &Named| {
             let body = self.standing(name).map(|(fact, _)| &fact.body);
@@ -96,6 +101,21 @@ fn arriving(record: &Record) -> Option<&str> {
     match record {
         Record::Customer(customer) => Some(&customer.customer),
         Record::Fact(_) => None,
+    }
+}
+
+/// The caller's key of a sale of which a second report is refused: it is no other sale's, and no commission's by hand.
+pub(super) fn sale_reported_once(record: &Record) -> Option<&str> {
+    match record {
+        Record::Fact(fact) => sale_reported_once_of(fact),
+        Record::Customer(_) => None,
+    }
+}
+
+fn sale_reported_once_of(fact: &FactRecord) -> Option<&str> {
+    match (&fact.body, &fact.key, fact.on_repeat) {
+        (FactBody::Sale { .. }, FactKey::Own(key), OnRepeat::Refuse) => Some(key),
+        _ => None,
     }
 }
 

@@ -6,20 +6,21 @@
 
 use crate::announce::{Told, listens};
 use crate::app::App;
-use crate::ledger::moves::{Moves, given_up, numbers};
+use crate::ledger::moves::{Moves, given_up};
 use headwater_domain::ledger::Stage;
 use headwater_domain::money::Unit;
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Result, Tx};
+use headwater_store::cell::PostingOf;
 use headwater_store::commission::{LifeRow, commissions_promote};
 use headwater_store::outcome::NewCommission;
 use std::collections::BTreeMap;
 
 /// Makes the payouts of rewards that were approved, and announces; gives whether there is something to deliver.
 pub(crate) async fn follow(tx: &Tx<'_>, app: &App, posted: &[NewCommission], now: Instant) -> Result<bool> {
-    let for_customers = posted.iter().filter(|row| row.partner_id.is_none()).map(|row| row.id);
-    let promoters: BTreeMap<i64, Option<i64>> =
-        commissions_promote(tx, &numbers(for_customers)).await?.into_iter().collect();
+    let for_customers = posted.iter().filter(|row| row.partner_id.is_none());
+    let for_customers: Vec<_> = for_customers.map(|row| PostingOf { account_id: row.account_id, id: row.id }).collect();
+    let promoters: BTreeMap<i64, Option<i64>> = commissions_promote(tx, &for_customers).await?.into_iter().collect();
     let mut moves = Moves::new(app, None, now);
     for row in posted {
         let heard = listens(app, row.account_id, row.program_id);

@@ -204,6 +204,8 @@ pub(super) struct View {
     pub reaches: Reaches,
     pub idempotency: BTreeMap<(KeyId, String), Remembered>,
     pub claims: BTreeMap<(ProgramId, String), Claimed>,
+    /// What is claimed for commissions by hand, of the sales that are reported.
+    pub given_by_hand: BTreeSet<(ProgramId, String)>,
     pub events: BTreeMap<EventId, EventRow>,
     pub persons: BTreeMap<PersonId, PersonRecord>,
     pub person_by_email: BTreeMap<(ProgramId, String), PersonId>,
@@ -258,6 +260,7 @@ impl View {
             directory,
             idempotency: BTreeMap::new(),
             claims: BTreeMap::new(),
+            given_by_hand: BTreeSet::new(),
             events: BTreeMap::new(),
             persons: BTreeMap::new(),
             person_by_email: BTreeMap::new(),

@@ -24,6 +24,14 @@ pub(super) struct Sold {
     pub event: Option<FactBody>,
 }
 
+/// A fact as it stands: the number of its first revision, when it happened, and whether it is a refund that does not count.
+struct Standing {
+    first: i64,
+    at: i64,
+    body: FactBody,
+    waits: bool,
+}
+
 impl Sold {
     /// What may still be given back.
     pub fn left(&self) -> Decimal {
@@ -62,31 +70,62 @@ impl App {
         if records.is_empty() { Ok(Vec::new()) } else { self.record_tracked(account, program, records).await }
     }
 
+    /// Whether the refunds that wait for a sale give back all of it once it is there. Such a sale never earns anything for
+    /// being one: what would be posted with it is not posted, and need not be taken back.
+    pub(super) async fn is_refunded_before(
+        &self,
+        referral: CustomerId,
+        sale_key: &str,
+        (amount, currency): (Decimal, Currency),
+    ) -> Outcome<bool> {
+        let standing = self.standing_sales(referral).await?;
+        let refunds = standing.iter().filter_map(|((_, key), of)| match &of.body {
+            FactBody::Refund { amount, sale, currency: paid_in } if sale == sale_key && *paid_in == currency => {
+                Some((of.at, key, *amount))
+            }
+            _ => None,
+        });
+        let mut refunds: Vec<_> = refunds.collect();
+        // One after the other, each that fits: as they are priced.
+        refunds.sort_unstable();
+        let left = refunds.into_iter().fold(amount, |left, (.., refund)| {
+            left.checked_sub(refund).filter(|after| *after >= Decimal::ZERO).unwrap_or(left)
+        });
+        Ok(left == Decimal::ZERO)
+    }
+
     /// The sales of a referral in the order of their first arrival, and whether it has a refund of this key.
     pub(super) async fn sales(&self, customer: CustomerId, refund_key: &str) -> Outcome<(Vec<Sold>, bool)> {
-        let customers = [Number { id: customer.0 }];
-        let rows = self.store.money.read(async move |tx: &Tx<'_>| sales_of(tx, &customers).await).await;
-        let mut standing: BTreeMap<(String, String), (i64, FactBody, bool)> = BTreeMap::new();
-        for row in rows.map_err(Error::from)? {
-            let value = serde_json::from_str(&row.body).unwrap_or_default();
-            let Some(body) = FactBody::from_json(&row.kind, &value) else { continue };
-            let first = standing.get(&(row.kind.clone(), row.fact_key.clone())).map_or(row.id, |(first, ..)| *first);
-            standing.insert((row.kind, row.fact_key), (first, body, row.waits));
-        }
+        let standing = self.standing_sales(customer).await?;
         let is_repeated = standing.contains_key(&("refund".to_owned(), refund_key.to_owned()));
         let mut sales = Vec::new();
-        for ((_, key), (first, body, _)) in &standing {
-            let FactBody::Sale { amount, currency, .. } = body else { continue };
+        for ((_, key), of) in &standing {
+            let FactBody::Sale { amount, currency, .. } = &of.body else { continue };
             // One that waits does not count, here as in what is paid.
-            let refunds = standing.values().filter_map(|(_, body, waits)| match body {
-                FactBody::Refund { amount, sale, .. } if sale == key && !waits => Some(*amount),
+            let refunds = standing.values().filter_map(|of| match &of.body {
+                FactBody::Refund { amount, sale, .. } if sale == key && !of.waits => Some(*amount),
                 _ => None,
             });
             let refunded = refunds.fold(Decimal::ZERO, |sum, amount| sum.checked_add(amount).unwrap_or(sum));
-            let event = standing.get(&("event".to_owned(), key.clone())).map(|(_, body, _)| body.clone());
-            sales.push((*first, Sold { key: key.clone(), currency: *currency, amount: *amount, refunded, event }));
+            let event = standing.get(&("event".to_owned(), key.clone())).map(|event| event.body.clone());
+            sales.push((of.first, Sold { key: key.clone(), currency: *currency, amount: *amount, refunded, event }));
         }
         sales.sort_by_key(|(first, _)| *first);
         Ok((sales.into_iter().map(|(_, sold)| sold).collect(), is_repeated))
+    }
+
+    /// The sales, refunds and events of a referral by type and key, each as it stands.
+    async fn standing_sales(&self, customer: CustomerId) -> Outcome<BTreeMap<(String, String), Standing>> {
+        let customers = [Number { id: customer.0 }];
+        let rows = self.store.money.read(async move |tx: &Tx<'_>| sales_of(tx, &customers).await).await;
+        let mut standing: BTreeMap<(String, String), Standing> = BTreeMap::new();
+        for row in rows.map_err(Error::from)? {
+            let value = serde_json::from_str(&row.body).unwrap_or_default();
+            let Some(body) = FactBody::from_json(&row.kind, &value) else { continue };
+            let name = (row.kind, row.fact_key);
+            let first = standing.get(&name).map_or(row.id, |earlier| earlier.first);
+            standing.insert(name, Standing { first, at: row.at, body, waits: row.waits });
+        }
+        Ok(standing)
     }
 }

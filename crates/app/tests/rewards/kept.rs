@@ -4,6 +4,8 @@ use crate::books::{Books, Posting};
 use crate::story::heard;
 use headwater_app::keep::{Attempt, Given, Keep, Known};
 use headwater_app::payout::payments::Payments;
+use headwater_app::promo_code::PromoCodeRow;
+use headwater_app::promoter::PromoterRequest;
 use headwater_app::reward::{ProductRow, Reward};
 use headwater_domain::ids::KeyId;
 use headwater_domain::payout::PayoutSettings;
@@ -14,6 +16,7 @@ use serde_json::{Map, Value, json};
 on_both_stores! {
     what_is_made_is_answered_in_its_own_transaction,
     a_campaign_that_was_cut_short_is_ended,
+    a_code_and_a_promoter_whose_answers_were_lost_are_told_again,
 }
 
 fn attempt(name: &str) -> Attempt {
@@ -64,6 +67,31 @@ async fn what_is_made_is_answered_in_its_own_transaction(store: TestStore) {
     let payments = books.app.payments_create(books.account, "bank", "key:1", kept).await.expect("gathers");
     assert_eq!(payments.payouts.len(), 1);
     answered(&books, "payments", payments.batch.id).await;
+}
+
+async fn a_code_and_a_promoter_whose_answers_were_lost_are_told_again(store: TestStore) {
+    let books = heard(store).await;
+    let asked = |name: &str| PromoterRequest {
+        email: Some("new@broker.example".into()),
+        name: Some(name.into()),
+        ..PromoterRequest::default()
+    };
+    let attempt = |name: &str| Some(name.to_owned());
+    let create =
+        |name: &'static str, attempt| books.app.promoter_create(books.account, asked(name), None, None, attempt);
+    let made = create("New", attempt("once-1")).await.expect("made");
+    assert_eq!(create("New", attempt("once-1")).await.expect("found").id, made.id);
+    for other in [attempt("once-2"), None] {
+        assert!(create("New", other).await.is_err_and(|error| error.to_string().contains("taken")));
+    }
+
+    let member = books.app.memberships_of(books.account, made.id)[0].id;
+    let kept = || keep(&books, "promo_codes", |made: &PromoCodeRow| made.id);
+    let code = books.app.promo_code_create(books.account, member, "SPRING", Map::new(), kept()).await.expect("made");
+    answered(&books, "promo_codes", code.id).await;
+    let again = books.app.promo_code_create(books.account, member, "SUMMER", Map::new(), kept()).await;
+    assert!(again.is_err(), "another node that had not seen the answer makes nothing");
+    assert_eq!(books.app.promo_code_list(books.account, None, 10, 0).await.expect("lists").1, 1);
 }
 
 async fn a_campaign_that_was_cut_short_is_ended(store: TestStore) {

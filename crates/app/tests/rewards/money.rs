@@ -9,7 +9,7 @@ use headwater_app::error::Error;
 use headwater_app::keep::Keep;
 use headwater_app::payout::PayoutFilter;
 use headwater_app::payout::payments::Payments;
-use headwater_app::payout::shown::PayoutGrouping;
+use headwater_app::payout::shown::{PayoutGrouping, PayoutSummed};
 use headwater_domain::money::{Decimal, Unit};
 use headwater_domain::payout::{PayoutSettings, PayoutStatus};
 use headwater_store::Store;
@@ -25,6 +25,7 @@ on_both_stores! {
     payments_end_with_their_payouts,
     payments_that_have_nothing_left_to_send_are_over,
     what_was_cancelled_before_does_not_make_payments_fail,
+    what_failed_waits_again_and_is_paid,
     a_bank_reads_amounts_in_the_digits_of_their_currency,
     a_batch_of_many_goes_on_in_the_background,
     lists_are_narrowed_sorted_and_paged,
@@ -89,7 +90,12 @@ async fn payments_end_with_their_payouts(store: TestStore) {
     act(&books, BatchAction::PayoutMarkAsPaid, &payouts).await;
     let over = books.app.payments_read(books.account, id).await.expect("there").batch;
     assert_eq!((over.status.as_str(), over.completed_at), ("completed", Some(now.0)));
-    let sums = books.app.payout_sums(books.account, None, PayoutGrouping::Status).await.expect("adds up").sums;
+    let sums = books
+        .app
+        .payout_sums(books.account, PayoutSummed::default(), PayoutGrouping::Status)
+        .await
+        .expect("adds up")
+        .sums;
     assert_eq!(
         (sums.len(), sums[0].group.as_str(), sums[0].amount, sums[0].promoters),
         (1, "completed", Decimal(200 * ONE), 2)
@@ -139,6 +145,26 @@ async fn what_was_cancelled_before_does_not_make_payments_fail(store: TestStore)
     act(&books, BatchAction::PayoutMarkAsPaid, &[payouts[2].id]).await;
     let over = books.app.payments_read(books.account, id).await.expect("there").batch;
     assert_eq!((over.status.as_str(), over.error), ("completed", None));
+    holds(&books).await;
+}
+
+async fn what_failed_waits_again_and_is_paid(store: TestStore) {
+    let books = heard(store).await;
+    let payments = gathered(&books, &[("USD", 100 * ONE)]).await;
+    let (id, payout) = (payments.batch.id, payments.payouts[0].id);
+    books.app.payments_pay(books.account, id, "key:1").await.expect("confirms");
+    books.app.payout_finish(books.account, payout, PayoutStatus::Failed, None, "key:1").await.expect("fails");
+    for _ in 0..2 {
+        let story = act(&books, BatchAction::PayoutMarkAsUnpaid, &[payout]).await;
+        assert_eq!(story.errors, Vec::new());
+        assert_eq!(books.app.payout_read(books.account, payout).await.expect("there").payout.status, "pending");
+    }
+    let again = books.app.payments_create(books.account, "bank", "key:1", Keep::nothing()).await.expect("gathers");
+    assert_eq!(again.payouts.iter().map(|payout| payout.id).collect::<Vec<_>>(), [payout]);
+    books.app.payments_pay(books.account, again.batch.id, "key:1").await.expect("confirms");
+    act(&books, BatchAction::PayoutMarkAsPaid, &[payout]).await;
+    assert_eq!(books.app.payout_read(books.account, payout).await.expect("there").payout.status, "completed");
+    assert_eq!(books.app.payments_read(books.account, id).await.expect("there").batch.status, "failed");
     holds(&books).await;
 }
 

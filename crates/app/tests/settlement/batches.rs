@@ -2,6 +2,8 @@
 
 use crate::brokers::{PERCENT, account, customer, deposit, fact};
 use crate::fixture::{CPA, Fixture, NOW, fixture_with};
+use crate::refunds::sale;
+use headwater_app::commission::CommissionFilter;
 use headwater_app::ledger::BalanceFilter;
 use headwater_app::partner::PartnerRequest;
 use headwater_app::{keep::Keep, webhook::WebhookChange};
@@ -18,6 +20,7 @@ on_both_stores! {
     a_referral_is_deleted_once,
     a_referral_is_moved_once,
     a_batch_is_over_when_what_it_moved_is_priced,
+    what_a_move_takes_back_is_of_the_sales_that_it_was_for,
     who_was_never_there_is_not_deleted,
 }
 
@@ -116,6 +119,26 @@ async fn a_referral_is_moved_once(store: TestStore) {
         bindings.iter().filter(|row| row.evidence == "operator").map(|row| Instant(row.from_at)).collect();
     assert_eq!(by_hand, [NOW], "it is from when the batch was asked for, however late it is done");
     assert_eq!(told(&fixture, "referral.moved").await, 1);
+}
+
+async fn what_a_move_takes_back_is_of_the_sales_that_it_was_for(store: TestStore) {
+    const POINTS: &str = r#"{"name":"ib","currency":"USD","rules":[
+        {"id":"points","kind":"flat","unit":"points","amount":"250","sales":{"max_redemptions":9}}]}"#;
+    let fixture = fixture_with(store, POINTS).await;
+    let sales = [sale("c1", "s1", 10), sale("c1", "s2", 20)].map(fact);
+    fixture.push([vec![account(customer(&fixture, "c1"))], sales.into()].concat()).await;
+    let client = fixture.app.customer_named(fixture.account, "c1").await.expect("known");
+    let (_, to) = second_member(&fixture).await;
+    let parameters = json!({"promoter_campaign_id": to.0, "move_associated_commissions": true});
+    assert_eq!(goes_on(&fixture, "referral/move_to_promoter", &parameters, client.0).await, []);
+    let rows = fixture.app.commission_list(fixture.account, CommissionFilter::default(), 100).await.expect("lists");
+    let taken_back: Vec<_> = rows.iter().filter(|row| row.amount < 0).collect();
+    assert_eq!((rows.len(), taken_back.len()), (6, 2), "two earned, taken back, and earned by the other");
+    for row in taken_back {
+        let earned = rows.iter().find(|other| Some(other.id) == row.corrects).expect("it corrects one");
+        assert_eq!((row.fact_id, row.payable_at), (earned.fact_id, earned.payable_at));
+    }
+    fixture.sound().await;
 }
 
 async fn a_batch_is_over_when_what_it_moved_is_priced(store: TestStore) {

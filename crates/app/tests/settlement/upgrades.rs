@@ -28,6 +28,8 @@ on_both_stores! {
     who_has_enough_moves_once_it_is_let_in,
     a_change_of_a_colour_lets_nobody_be_looked_at,
     who_is_let_in_again_there_moves,
+    one_campaign_stays_however_many_are_deleted_at_once,
+    upgrades_that_are_said_at_once_go_in_no_circle,
 }
 
 fn sale(customer: &str, key: &str, dollars: i64) -> Record {
@@ -197,6 +199,31 @@ async fn who_is_let_in_again_there_moves(store: TestStore) {
     assert_eq!((look(&fixture).await, state(&fixture, gold)), (1, Some(MemberState::Accepted)));
 }
 
+async fn one_campaign_stays_however_many_are_deleted_at_once(store: TestStore) {
+    let fixture = fixture_with(store, CPA).await;
+    let gold = next_campaign(&fixture).await;
+    let (one, two) = tokio::join!(
+        fixture.app.campaign_archive(fixture.account, fixture.program),
+        fixture.app.campaign_archive(fixture.account, gold)
+    );
+    assert_eq!((one.is_ok(), two.is_ok()), (true, false), "{one:?} {two:?}");
+    assert!(two.expect_err("it is the last one").to_string().contains("only campaign"));
+    assert_eq!(fixture.app.campaign_list(fixture.account).len(), 1);
+}
+
+async fn upgrades_that_are_said_at_once_go_in_no_circle(store: TestStore) {
+    let fixture = fixture_with(store, CPA).await;
+    let gold = next_campaign(&fixture).await;
+    let [there, back] = [gold, fixture.program]
+        .map(|to| json!({"upgrade_details": {"campaign_id": to.0, "amount": 1, "metric": "customers"}}));
+    let (one, two) = tokio::join!(
+        fixture.app.campaign_patch(fixture.account, fixture.program, there.as_object().expect("an object")),
+        fixture.app.campaign_patch(fixture.account, gold, back.as_object().expect("an object"))
+    );
+    assert_eq!((one.is_ok(), two.is_ok()), (true, false), "{one:?} {two:?}");
+    assert!(two.expect_err("it leads back").to_string().contains("leads back to this campaign"));
+}
+
 fn stop(error: &str) {
     panic!("the store stopped: {error}");
 }
@@ -243,6 +270,13 @@ async fn changes_of_a_campaign_by_two_nodes_do_not_undo_each_other() {
     let after = other.campaign_patch(fixture.account, fixture.program, colour).await.expect("patches");
     let said = &after.settings.campaign;
     assert_eq!((&said["color"], &said["upgrade_details"]["amount"]), (&"#102030".into(), &5.into()));
+
+    // What this node has not seen yet counts all the same.
+    let late = node(Store::open(&fixture.store.place, stop).await.expect("opens")).await;
+    asks(&fixture, gold, 6, "customers").await;
+    let back = json!({"upgrade_details": {"campaign_id": fixture.program.0, "amount": 1, "metric": "customers"}});
+    let refused = late.campaign_patch(fixture.account, gold, back.as_object().expect("an object")).await;
+    assert!(refused.is_err_and(|error| error.to_string().contains("leads back")), "a circle");
 
     // An attempt that the other node made is found here, however short ago it was.
     let asked = json!({"name": "Iron", "landing_url": "https://www.broker.example", "ref_token_param": "?fpr",

@@ -226,15 +226,15 @@ fn nothing_left<'e>(evaluation: &'e Evaluation<'_>, posted: &PostedCell) -> Told
     Told::Nothing(evaluation, posted.last.as_ref().map(|last| (last.plan.clone(), last.version)))
 }
 
-/// A cell that nothing counts in any more. Its terms are those of the latest fact that changed, of the latest of all where
-/// none did; where that fact left the person altogether only its arrival is known.
+/// A cell that nothing counts in any more. Its terms are those of the latest fact that changed; where none did, those that it was
+/// posted by, else those of the latest fact of all. Where that fact left the person altogether only its arrival is known.
 fn taken_back<'e>(evaluation: &'e Evaluation<'_>, text: &str, posted: &PostedCell, changed: &[FactId]) -> Posting<'e> {
+    if let (true, Some(last)) = (changed.is_empty(), &posted.last) {
+        return taken_back_as_posted(evaluation, text, posted, last);
+    }
     let concerns = |fact: &FactId| changed.is_empty() || changed.binary_search(fact).is_ok();
     let known = evaluation.standings.iter().filter(|(fact, ..)| concerns(fact));
     let known = known.max_by_key(|(fact, at, _)| (*at, *fact)).map(|(fact, at, version)| (*fact, *at, version));
-    if let (None, true, Some(last)) = (known, changed.is_empty(), &posted.last) {
-        return taken_back_as_posted(evaluation, text, posted, last);
-    }
     let arrived = changed.iter().max().copied().unwrap_or(FactId(0));
     let (fact, at, version) = match known {
         Some((fact, at, version)) => (fact, at, Some(version)),

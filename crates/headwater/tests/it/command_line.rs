@@ -27,6 +27,19 @@ fn cases_pass_and_a_wrong_figure_fails_with_what_came() {
 }
 
 #[test]
+fn who_stops_reading_gets_no_panic_and_the_true_exit_code() {
+    let unsigned = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(unsigned.path(), "{}").expect("written");
+    let (case, unsigned) = (format!("{VECTORS}/a1-seed-row-per-lot.json"), unsigned.path().display().to_string());
+    for (arguments, code) in [(["plan", "test", &case], 0), (["statement", "verify", &unsigned], 1)] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = headwater(&arguments).stdout(writer).output().expect("it runs");
+        assert_eq!((output.status.code(), text(&output).as_str()), (Some(code), ""), "{arguments:?}");
+    }
+}
+
+#[test]
 fn a_plan_is_linted_as_toml() {
     let plan = tempfile::Builder::new().suffix(".toml").tempfile().expect("a file");
     let text_of =

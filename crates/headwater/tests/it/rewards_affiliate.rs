@@ -257,6 +257,24 @@ async fn a_partner_keeps_its_links_codes_referrals_and_payout_method(engine: Eng
     assert_eq!(ask(Method::POST, "referrals", asked).await.0, 400, "it is there");
     let (status, lead) = ask(Method::PUT, &format!("referrals/{}", lead["id"]), json!({"uid": "u-1"})).await;
     assert_eq!((status, &lead["uid"]), (200, &"u-1".into()), "{lead}");
+    for (query, name, is_up) in [
+        ("sorting[email]=asc", "email", true),
+        ("sorting[email]=desc", "email", false),
+        ("sorting[state]=asc", "state", true),
+        ("sorting[state]=desc", "state", false),
+    ] {
+        let rows = read(&broker, key, &format!("referrals?{query}")).await;
+        let shown: Vec<_> = rows.as_array().expect("rows").iter().map(|row| row[name].to_string()).collect();
+        let mut sorted = shown.clone();
+        sorted.sort();
+        if !is_up {
+            sorted.reverse();
+        }
+        assert_eq!(shown, sorted, "{query}");
+        assert_ne!(sorted.first(), sorted.last(), "{query}: there are different ones");
+    }
+    let odd = ask(Method::GET, "referrals?sorting[uid]=asc", Value::Null).await;
+    assert_eq!((odd.0, &odd.1["code"]), (422, &"invalid_params".into()), "{}", odd.1);
     let bought = read(&broker, key, "referrals?q=sub@buyer").await[0]["id"].clone();
     assert_eq!(
         ask(Method::DELETE, &format!("referrals/{bought}"), Value::Null).await.0,

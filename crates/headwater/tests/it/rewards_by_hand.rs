@@ -127,7 +127,43 @@ async fn a_custom_reward_is_given_by_hand(engine: Engine) {
     }
 }
 
+async fn an_event_id_is_of_one_sale_or_of_one_commission_by_hand(engine: Engine) {
+    let broker = selling(engine).await;
+    let points = read(&broker, "/commissions?unit=points").await;
+    let (referral, membership) = (&points[0]["referral"], &points[0]["promoter_campaign"]["id"]);
+    let custom = |event_id: &str| json!({"commission_type": "custom", "promoter_campaign_id": membership, "amount": 700, "event_id": event_id});
+    let tracked = |event_id: &str| json!({"uid": referral["uid"], "email": referral["email"], "event_id": event_id, "amount": 1000});
+    let by_hand = |event_id: &str| json!({"commission_type": "sale", "referral_id": referral["id"], "sale_amount": 1000, "event_id": event_id});
+    made(&broker, "/commissions", &custom("c-1")).await;
+    made(&broker, "/commissions", &by_hand("s-1")).await;
+    let (status, sold) = rewards(&broker, Method::POST, "/api/v2/track/sale", &tracked("s-2")).await;
+    assert_eq!(status, 200, "{sold}");
+    let before = read(&broker, "/commissions?per_page=100").await;
+    for (path, body) in [
+        ("company/commissions", custom("c-1")),
+        ("company/commissions", custom("s-1")),
+        ("company/commissions", custom("s-2")),
+        ("company/commissions", by_hand("c-1")),
+        ("track/sale", tracked("c-1")),
+    ] {
+        let (status, error) = rewards(&broker, Method::POST, &format!("/api/v2/{path}"), &body).await;
+        assert_eq!((status, &error["code"]), (409, &"conflict".into()), "{body}: {error}");
+        assert_eq!(error["message"], "This event_id was seen already.", "{body}");
+    }
+    assert_eq!(read(&broker, "/commissions?per_page=100").await, before, "nothing was made");
+    // At once, too, it is of one of both.
+    let (one, other) = (custom("both"), by_hand("both"));
+    let at_once = tokio::join!(
+        company(&broker, Method::POST, "/commissions", &one),
+        company(&broker, Method::POST, "/commissions", &other)
+    );
+    let mut statuses = [at_once.0.0, at_once.1.0];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409], "{at_once:?}");
+}
+
 on_both_engines! {
+    an_event_id_is_of_one_sale_or_of_one_commission_by_hand,
     what_was_said_is_shown_and_found,
     a_custom_reward_is_given_by_hand,
 }

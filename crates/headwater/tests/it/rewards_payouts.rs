@@ -40,6 +40,10 @@ pub fn ids(rows: &Value) -> Vec<i64> {
 
 async fn money_is_gathered_sent_and_paid(engine: Engine) {
     let broker = selling(engine).await;
+    let (status, error) =
+        company(&broker, Method::POST, "/payouts/create_payments_batch", &json!({"method": "bank"})).await;
+    let nobody = "there is no pending payout of money by this method";
+    assert!(status == 400 && error.to_string().contains(nobody), "rewards wait, and are not sent: {error}");
     let cash = read(&broker, "/commissions?unit=cash&status=approved").await;
     let (status, batch) =
         company(&broker, Method::POST, "/commissions/generate_payouts", &json!({"ids": ids(&cash)})).await;
@@ -61,6 +65,33 @@ async fn money_is_gathered_sent_and_paid(engine: Engine) {
     );
     let due = read(&broker, "/payouts/due_stats").await;
     assert_eq!(due["data"]["custom"]["amounts"]["cash"], 1960, "{due}");
+    for (query, cash, points) in [
+        ("filters[status]=pending", 1960, 500),
+        ("filters[status]=processing", 0, 0),
+        (&format!("filters[campaign_id]={}", broker.program()), 1960, 500),
+        ("filters[campaign_id][]=4711", 0, 0),
+        ("q=alpha", 1960, 500),
+        ("q=nobody", 0, 0),
+    ] {
+        let due = read(&broker, &format!("/payouts/due_stats?{query}")).await;
+        let sum = |period: &str, unit: &str| due["data"][period]["amounts"][unit].as_i64().unwrap_or(0);
+        assert_eq!((sum("custom", "cash"), sum("next", "points")), (cash, points), "{query}: {due}");
+        if query.starts_with("q=") {
+            continue;
+        }
+        let all = read(&broker, &format!("/payouts/stats?{query}")).await;
+        for (name, group) in [("by_status", "pending"), ("by_payout_method", "bank")] {
+            let sum = |unit: &str| all["data"][name][group]["amounts"][unit].as_i64().unwrap_or(0);
+            assert_eq!((sum("cash"), sum("points")), (cash, points), "{query}: {all}");
+        }
+    }
+    // What of it was given back since is found by the payout.
+    let refunded = format!("/commissions?filters[payout_id]={}&filters[refunded]=true", payout["id"]);
+    assert_eq!(read(&broker, &refunded).await, json!([]));
+    let refund = json!({"email": "buyer1@example.org", "event_id": "back_1", "amount": 100});
+    assert_eq!(rewards(&broker, Method::POST, "/api/v2/track/refund", &refund).await.0, 200);
+    let refunded = read(&broker, &refunded).await;
+    assert_eq!((ids(&refunded).len(), &refunded[0]["event_id"]), (1, &"inv_1".into()), "{refunded}");
 
     let (status, made) =
         company(&broker, Method::POST, "/payouts/create_payments_batch", &json!({"method": "bank"})).await;

@@ -67,7 +67,9 @@ async fn what_is_not_read_is_refused(engine: Engine) {
         "payouts?filters[fraud_suspicions][]=odd",
         "payouts?filters[min_payment]=5",
         "payouts?filters[promoter_id]=1&filters[group_ref]=2",
-        "payouts/due_stats?filters[status]=pending",
+        "payouts/due_stats?filters[promoter_id]=1",
+        "payouts/due_stats?filters[status]=due",
+        "payouts/stats?filters[due_period]=next",
         "referrals?filters[promoter_id][]=1&filters[promoter_id][]=2",
     ] {
         let (status, error) = company(&broker, Method::GET, query, Value::Null).await;
@@ -76,6 +78,38 @@ async fn what_is_not_read_is_refused(engine: Engine) {
     for query in ["commissions?status[]=approved", "commissions?filters[status][]=approved&status=approved"] {
         assert_eq!(company(&broker, Method::GET, query, Value::Null).await.0, 200, "{query}");
     }
+    let of_member =
+        json!({"commission_type": "custom", "promoter_campaign_id": 1, "amount": 1, "internal_note": "a\u{0}"});
+    let odd = "a\u{1b}[2Jb";
+    for (path, body, field) in [
+        ("company/promoters", json!({"email": "a\u{7}@b.example"}), "email"),
+        ("company/promoters", json!({"email": "a@b.example", "name": odd}), "name"),
+        ("company/promoters", json!({"email": "a@b.example", "cust_id": odd}), "cust_id"),
+        ("company/promoters", json!({"email": "a@b.example", "note": odd}), "note"),
+        ("company/promoters", json!({"email": "a@b.example", "profile": {"first_name": "a\nb"}}), "profile.first_name"),
+        (
+            "company/campaigns",
+            json!({"name": odd, "landing_url": "https://a.example", "ref_token_param": "?via", "visitor_cookie_life": 60}),
+            "name",
+        ),
+        ("company/rewards", json!({"name": odd, "is_promoter_reward": true}), "name"),
+        ("track/signup", json!({"email": "a@b.example", "uid": "u\n1", "tid": "x"}), "uid"),
+        ("track/sale", json!({"email": odd, "event_id": "1", "amount": 1}), "email"),
+        ("track/sale", json!({"uid": "u", "event_id": odd, "amount": 1}), "event_id"),
+    ] {
+        let (status, error) = rewards(&broker, Method::POST, &format!("/api/v2/{path}"), &body).await;
+        assert_eq!((status, error["errors"][field].is_array()), (400, true), "{path} {body}: {error}");
+    }
+    let member = campaign(&broker).await;
+    let noted = |note: &str| {
+        let mut body = of_member.clone();
+        (body["promoter_campaign_id"], body["internal_note"]) = (member["id"].clone(), note.into());
+        body
+    };
+    let (status, error) = company(&broker, Method::POST, "commissions", noted(odd)).await;
+    assert_eq!((status, error["errors"]["internal_note"].is_array()), (400, true), "{error}");
+    let (status, made) = company(&broker, Method::POST, "commissions", noted("by phone\n\tat noon")).await;
+    assert_eq!((status, &made[0]["internal_note"]), (200, &"by phone\n\tat noon".into()), "a note has lines: {made}");
     let many: Vec<i64> = (4711..4717).collect();
     for path in ["promoters/archive", "commissions/approve"] {
         let (status, batch) = company(&broker, Method::POST, path, json!({ "ids": many })).await;
@@ -174,8 +208,16 @@ async fn a_refund_before_its_sale_takes_back_all_of_it(engine: Engine) {
             "sale_event_id": format!("{key}_early")});
         assert_eq!(track(&broker, "refund", body.clone()).await.0, 204, "nothing to do yet");
         assert_eq!(track(&broker, "refund", body).await.0, 409, "but it is kept");
-        sale(&broker, &member, &format!("{key}_early"), 1000, "USD").await;
+        let event = sale(&broker, &member, &format!("{key}_early"), 1000, "USD").await;
+        assert_eq!(paid(&event), [], "what was given back before is neither paid nor taken back: {event}");
     }
+    // By hand as well.
+    let (_, referrals) = company(&broker, Method::GET, "referrals", Value::Null).await;
+    let body = json!({"email": "client@example.org", "event_id": "hand_r", "amount": 1000, "sale_event_id": "hand"});
+    assert_eq!(track(&broker, "refund", body).await.0, 204);
+    let body =
+        json!({"commission_type": "sale", "referral_id": referrals[0]["id"], "sale_amount": 1000, "event_id": "hand"});
+    assert_eq!(company(&broker, Method::POST, "commissions", body).await, (200, json!([])));
     nothing_is_earned(&broker).await;
     // Of those that waited one fits and one does not: the rest of the sale stands, and can be given back.
     let refund = |key: &str, amount: i64| {
@@ -183,7 +225,8 @@ async fn a_refund_before_its_sale_takes_back_all_of_it(engine: Engine) {
         track(&broker, "refund", body)
     };
     assert_eq!([refund("w1", 400).await.0, refund("w2", 900).await.0], [204, 204]);
-    sale(&broker, &member, "inv_3", 1000, "USD").await;
+    let event = sale(&broker, &member, "inv_3", 1000, "USD").await;
+    assert_eq!(paid(&event), [("cash".to_owned(), 60), ("points".to_owned(), 250)], "{event}");
     let (_, referrals) = company(&broker, Method::GET, "referrals", Value::Null).await;
     assert_eq!(referrals[0]["state"], "active", "{referrals}");
     let (status, back) = refund("w3", 600).await;

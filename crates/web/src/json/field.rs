@@ -128,6 +128,24 @@ impl<'a> Fields<'a> {
         Ok(value)
     }
 
+    /// A name or an id: a string of at most this many characters, on one line and without control characters, if given.
+    pub fn optional_line(&self, name: &str, characters_max: usize) -> Result<Option<String>, FieldError> {
+        let value = self.optional_string_up_to(name, characters_max)?;
+        if value.as_ref().is_some_and(|value| value.chars().any(char::is_control)) {
+            return Err(self.invalid(name, "must have no control characters"));
+        }
+        Ok(value)
+    }
+
+    /// A text for people: as a line, but it may have several, and tabs.
+    pub fn optional_lines(&self, name: &str, characters_max: usize) -> Result<Option<String>, FieldError> {
+        let value = self.optional_string_up_to(name, characters_max)?;
+        if value.as_deref().is_some_and(|value| !is_lines(value)) {
+            return Err(self.invalid(name, "must have no control characters but line breaks and tabs"));
+        }
+        Ok(value)
+    }
+
     /// `true` or `false`, if given.
     pub fn optional_bool(&self, name: &str) -> Result<Option<bool>, FieldError> {
         match self.given(name) {
@@ -202,12 +220,28 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Whether a text has no control characters but those that part its lines and columns.
+pub fn is_lines(text: &str) -> bool {
+    text.chars().all(|character| !character.is_control() || matches!(character, '\n' | '\r' | '\t'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const BODY: &[u8] = br#"{"event":"FIRST_DEPOSIT","live":true,"count":42,"clickId":null,"click_id":"01abc",
         "data":{"amount":250.00,"currency":"USD","utm":{"source":7}},"tags":["a","b"],"empty":""}"#;
+
+    #[test]
+    fn a_line_has_no_control_characters_and_a_text_has_line_breaks_alone() {
+        let body = parse_object(b"{\"plain\":\"J\xc3\xb6rg M.\",\"two\":\"a\\r\\nb\\tc\",\"escape\":\"a\\u001b\",\"del\":\"\x7f\",\"c1\":\"\\u0085\"}");
+        let body = body.expect("an object");
+        let is_line = |name| body.optional_line(name, 20).is_ok();
+        let is_lines = |name| body.optional_lines(name, 20).is_ok();
+        assert_eq!(["plain", "two", "escape", "del", "c1"].map(is_line), [true, false, false, false, false]);
+        assert_eq!(["plain", "two", "escape", "del", "c1"].map(is_lines), [true, true, false, false, false]);
+        assert!(body.optional_line("plain", 6).is_err(), "and is as long as it may be");
+    }
 
     #[test]
     fn fields_are_read_with_their_type() {

@@ -89,6 +89,36 @@ fn statuses(answer: &str) -> Vec<&str> {
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n";
 
 #[tokio::test]
+async fn a_connection_goes_on_after_an_answer_that_needed_no_body() {
+    let door = open(quick()).await;
+    let mut stream = door.connect().await;
+    for round in 0..3 {
+        stream.write_all(b"POST /unread HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n").await.expect("open");
+        // As clients do that send head and body apart.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        stream.write_all(b"12345").await.expect("open");
+        let mut answer = vec![0; 4096];
+        let count = stream.read(&mut answer).await.expect("an answer");
+        let answer = String::from_utf8_lossy(&answer[..count]).to_lowercase();
+        assert!(answer.contains("200 ok") && !answer.contains("connection: close"), "{round}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_closes_over_an_unread_body_says_so() {
+    let door = open(quick()).await;
+    for (name, request) in [
+        ("longer than is read", "POST /unread HTTP/1.1\r\nHost: h\r\nContent-Length: 900000\r\n\r\n123"),
+        ("slower than is waited for", "POST /unread HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n123"),
+        ("not asked for", "POST /unread HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"),
+    ] {
+        let answer = door.exchange(request.as_bytes()).await.to_lowercase();
+        assert!(answer.contains("200 ok") && answer.contains("connection: close"), "{name}: {answer}");
+        assert!(!answer.contains("100 continue"), "{name}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn hostile_requests_get_their_status_and_hide_nothing() {
     let door = open(quick()).await;
     let many = "A: b\r\n".repeat(150);

@@ -160,6 +160,7 @@ impl Moves<'_> {
     fn put_of(&mut self, id: i64) -> &mut PayoutPut {
         let row = self.payouts.get(&id).expect("only payouts that were loaded are put");
         self.payout_puts.entry(id).or_insert_with(|| PayoutPut {
+            account_id: row.account_id,
             id,
             was: row.status.clone(),
             status: row.status.clone(),

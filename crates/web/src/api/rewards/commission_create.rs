@@ -243,5 +243,5 @@ fn custom_date(fields: &Fields<'_>) -> Result<Option<Date>, RewardsError> {
 }
 
 fn note(fields: &Fields<'_>, name: &str) -> Result<Option<String>, RewardsError> {
-    Ok(fields.optional_string_up_to(name, NOTE_CHARS_MAX)?.filter(|note| !note.is_empty()))
+    Ok(fields.optional_lines(name, NOTE_CHARS_MAX)?.filter(|note| !note.is_empty()))
 }

@@ -117,7 +117,7 @@ fn note(fields: &Fields<'_>, name: &str) -> Result<Option<String>, RewardsError>
     if fields.is_null(name) {
         return Ok(Some(String::new()));
     }
-    Ok(fields.optional_string_up_to(name, NOTE_CHARS_MAX)?)
+    Ok(fields.optional_lines(name, NOTE_CHARS_MAX)?)
 }
 
 pub(super) fn filter(query: &Query) -> Result<ShownFilter, RewardsError> {

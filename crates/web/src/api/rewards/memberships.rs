@@ -157,7 +157,7 @@ fn from_wire(fields: &Fields<'_>) -> Result<MembershipChange, RewardsError> {
     for name in ["coupon", "display_coupon", "direct_url"] {
         if fields.is_null(name) {
             data.insert(name.into(), Value::Null);
-        } else if let Some(text) = fields.optional_string_up_to(name, 2048)? {
+        } else if let Some(text) = fields.optional_line(name, 2048)? {
             data.insert(name.into(), text.into());
         }
     }

@@ -1,7 +1,7 @@
 //! `Idempotency-Key` of the rewards dialect: a POST is carried out once and answered alike (`conventions.md` §6).
 //!
-//! A layer around its routes. What makes a commission by hand, a webhook, a reward, a product, a link or payments keeps its answer
-//! in its own transaction; a campaign, which takes several, is found by its attempt and ended; every other answer of success is
+//! A layer around its routes. What makes a commission by hand, a webhook, a reward, a product, a promo code, a link or payments keeps its
+//! answer in its own transaction; a campaign, which takes several, is found by its attempt and ended, and so is a promoter, of whom more is told than its transaction knows; every other answer of success is
 //! kept after its operation, which either can be repeated without harm or finds by a natural key that it was done. Leaves to others: refusing strangers (the handlers), and `api::rewards::caller` what a request costs. Invariant: a
 //! request that was refused leaves its key free.
 

@@ -14,7 +14,9 @@ use crate::state::WebState;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use headwater_app::payout::shown::{PayoutGrouping, PayoutOrder, PayoutShownFilter, PayoutSum, PayoutSums};
+use headwater_app::payout::shown::{
+    PayoutGrouping, PayoutOrder, PayoutShownFilter, PayoutSum, PayoutSummed, PayoutSums,
+};
 use headwater_domain::ids::AccountId;
 use headwater_domain::money::{Decimal, MICROS, Unit};
 use headwater_domain::payout::PayoutStatus;
@@ -47,6 +49,8 @@ pub(super) const KNOWN: Known<'static> =
 const MIN_PAYMENT: &str = "min_payment";
 /// What the promoter's referrals are suspected of. A partner's own list does not have it.
 const SUSPECTED: &str = "fraud_suspicions[]";
+/// By what payouts are narrowed before they are added up.
+const SUMMED: [&str; 2] = ["status", "campaign_id[]"];
 const STATS_BY: &str = "stats_by";
 const STATISTICS: [(&str, PayoutGrouping); 3] = [
     ("paid_period", PayoutGrouping::PaidPeriod),
@@ -98,12 +102,18 @@ pub async fn list(State(state): State<WebState>, address: Address, headers: Head
 /// with its amounts by unit; by method what was cancelled or failed does not count.
 #[utoipa::path(get, path = "/api/v2/company/payouts/stats", operation_id = "rewards_payout_stats", tag = "Rewards",
     security(("rewards_key" = [])),
-    params(("stats_by[status]" = Option<String>, Query, description = "true; likewise paid_period, payout_method")),
+    params(
+        ("stats_by[status]" = Option<String>, Query, description = "true; likewise paid_period, payout_method"),
+        ("filters[status]" = Option<String>, Query, description = "pending, processing, completed, failed or cancelled"),
+        ("filters[campaign_id]" = Option<String>, Query, description = "One or several"),
+    ),
     responses((status = 200, description = "`{meta, data}`", body = Value)))]
 pub async fn stats(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_rewards_key!(state, headers, |caller| {
         let names = STATISTICS.map(|(name, _)| name);
-        let query = Query::parse(&address.query, &Known { words: &[(STATS_BY, &names)], ..Known::NOTHING })?;
+        let known = Known { filters: &SUMMED, flat: &["status"], words: &[(STATS_BY, &names)], ..Known::NOTHING };
+        let query = Query::parse(&address.query, &known)?;
+        let narrowed = summed(&query)?;
         let mut asked = Vec::new();
         for (name, grouping) in STATISTICS {
             let wanted = yes_or_no(&format!("{STATS_BY}[{name}]"), query.word(STATS_BY, name))?;
@@ -114,7 +124,7 @@ pub async fn stats(State(state): State<WebState>, address: Address, headers: Hea
             asked.into_iter().filter(|(.., wanted)| if some { *wanted == Some(true) } else { *wanted != Some(false) });
         let mut data = Map::new();
         for (name, grouping, _) in wanted {
-            let mut all = state.app.payout_sums(caller.account, None, grouping).await?;
+            let mut all = state.app.payout_sums(caller.account, narrowed.clone(), grouping).await?;
             all.sums.retain(|sum| !sum.group.is_empty());
             let rows = all.sums.iter().map(|sum| statistic(name, sum)).collect();
             data.insert(name.to_owned(), Value::Array(rows));
@@ -128,12 +138,19 @@ pub async fn stats(State(state): State<WebState>, address: Address, headers: Hea
 ///
 /// What is paid next, what is overdue, and what was picked by hand.
 #[utoipa::path(get, path = "/api/v2/company/payouts/due_stats", operation_id = "rewards_payout_due_stats", tag = "Rewards",
-    security(("rewards_key" = [])), responses((status = 200, description = "`{meta, data: {next, overdue, custom}}`", body = Value)))]
+    security(("rewards_key" = [])),
+    params(
+        ("q" = Option<String>, Query, description = "In name and email of the promoter"),
+        ("filters[status]" = Option<String>, Query, description = "pending or processing: nothing else is due"),
+        ("filters[campaign_id]" = Option<String>, Query, description = "One or several"),
+    ),
+    responses((status = 200, description = "`{meta, data: {next, overdue, custom}}`", body = Value)))]
 pub async fn due_stats(State(state): State<WebState>, address: Address, headers: HeaderMap) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        // It has no filters: one that is asked for is refused.
-        Query::parse(&address.query, &Known::NOTHING)?;
-        let sums = state.app.payout_sums(caller.account, None, PayoutGrouping::DuePeriod).await?;
+        let query = Query::parse(&address.query, &Known { filters: &SUMMED, flat: &["status"], ..Known::NOTHING })?;
+        let promoter_ids = query.search().map(|text| found(&state, caller.account, &text));
+        let narrowed = PayoutSummed { promoter_ids, ..summed(&query)? };
+        let sums = state.app.payout_sums(caller.account, narrowed, PayoutGrouping::DuePeriod).await?;
         Ok(Json(json!({"meta": {}, "data": due(&sums, state.app.clock.now())})).into_response())
     })
 }
@@ -381,6 +398,11 @@ pub(super) fn asked(state: &WebState, account: AccountId, query: &Query) -> Resu
         }
     };
     Ok(Asked { filter, method: method.map(str::to_owned), order })
+}
+
+fn summed(query: &Query) -> Result<PayoutSummed, RewardsError> {
+    let status = one_of("filters[status]", query.filter_or_plain("status")?, &STATUSES)?.map(str::to_owned);
+    Ok(PayoutSummed { status, campaign_ids: numbers(query, "campaign_id")?, ..PayoutSummed::default() })
 }
 
 /// Only of promoters whose referrals are under such a suspicion, or under none.

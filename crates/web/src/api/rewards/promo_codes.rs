@@ -7,10 +7,11 @@ use super::page::{PER_PAGE, Page};
 use super::problem::RewardsError;
 use crate::asked::{Path, plain_number};
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
+use crate::idempotency::{Attempted, given};
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::promo_code::{CodeMaker, PromoCode};
 use headwater_domain::ids::MembershipId;
@@ -42,12 +43,15 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
 /// A sale that names it is its member's.
 #[utoipa::path(post, path = "/api/v2/company/promo_codes", operation_id = "rewards_promo_code_create", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value, responses((status = 201, description = "The code", body = Value)))]
-pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+pub async fn create(State(state): State<WebState>, attempted: Attempted, headers: HeaderMap, body: Body) -> Response {
     with_rewards_key!(state, headers, |caller| {
         let mut asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
         let code = code(&mut asked)?.ok_or_else(|| RewardsError::invalid("code", "code is required."))?;
         let membership = member_in(&mut asked)?.ok_or_else(missing_member)?;
-        let row = state.app.promo_code_create(caller.account, membership, &code, asked, CodeMaker::Company).await?;
+        let render = |made: &PromoCode| given(StatusCode::CREATED, &to_wire(made));
+        let keep = state.app.keep(attempted.map(|Extension(attempt)| attempt), render);
+        let by = CodeMaker::Company;
+        let row = state.app.promo_code_create(caller.account, membership, &code, asked, by, keep).await?;
         Ok((StatusCode::CREATED, Json(to_wire(&row))).into_response())
     })
 }

@@ -1,7 +1,7 @@
 //! What a caller says of a promoter: email, name, its own id, profile, notes, and how it joins.
 
 use super::problem::RewardsError;
-use crate::json::field::Fields;
+use crate::json::field::{Fields, is_lines};
 use headwater_app::app::App;
 use headwater_app::membership::MemberState;
 use headwater_app::promoter::PromoterRequest;
@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 
 /// Kept as it is said.
 const KEPT: [&str; 4] = ["profile", "custom_fields", "note", "drip_emails"];
+/// Which of them are emails is for the operation to say.
+const EMAIL_CHARACTERS_MAX: usize = 1000;
 const BYTES_MAX: usize = 16 * 1024;
 
 /// Reads a body; `null` clears.
@@ -30,22 +32,31 @@ pub fn from_wire(fields: &Fields<'_>) -> Result<PromoterRequest, RewardsError> {
         if let Some(kind) = kind {
             return Err(RewardsError::invalid(name, format!("{name} must be {kind}.")));
         }
+        if value.as_str().is_some_and(|note| !is_lines(note)) {
+            let message = format!("{name} must have no control characters but line breaks and tabs.");
+            return Err(RewardsError::invalid(name, message));
+        }
         let part_of_name = |part: &&str| value.get(*part).is_some_and(|part| !part.is_string() && !part.is_null());
         if let Some(part) = ["first_name", "last_name"].into_iter().find(part_of_name).filter(|_| name == "profile") {
             let field = format!("{name}.{part}");
             return Err(RewardsError::invalid(field.clone(), format!("{field} must be a string.")));
+        }
+        let is_odd = |part: &&str| value[*part].as_str().is_some_and(|part| part.chars().any(char::is_control));
+        if let Some(part) = ["first_name", "last_name"].into_iter().find(is_odd).filter(|_| name == "profile") {
+            let field = format!("{name}.{part}");
+            return Err(RewardsError::invalid(field.clone(), format!("{field} must have no control characters.")));
         }
         said.insert(name.into(), value);
     }
     let of_profile = |key: &str| said.get("profile").and_then(|profile| profile.get(key)?.as_str()).map(str::trim);
     let parts = [of_profile("first_name"), of_profile("last_name")];
     let whole = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
-    let name = fields.optional_string_up_to("name", 500)?.or_else(|| (!whole.is_empty()).then_some(whole));
-    let email = fields.optional_string("email")?.map(|email| email.trim().to_lowercase());
+    let name = fields.optional_line("name", 500)?.or_else(|| (!whole.is_empty()).then_some(whole));
+    let email = fields.optional_line("email", EMAIL_CHARACTERS_MAX)?.map(|email| email.trim().to_lowercase());
     if email.as_deref() == Some("") {
         return Err(RewardsError::invalid("email", "email can not be blank."));
     }
-    let cust_id = fields.optional_string_up_to("cust_id", 128)?;
+    let cust_id = fields.optional_line("cust_id", 128)?;
     if cust_id.as_deref().is_some_and(|id| id.trim().is_empty()) {
         return Err(RewardsError::invalid("cust_id", "cust_id can not be blank."));
     }

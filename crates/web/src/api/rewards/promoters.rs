@@ -7,17 +7,19 @@ use super::batches;
 use super::caller::{Caller, with_rewards_key};
 use super::ids::ids;
 use super::memberships;
+use super::once::key_of_attempt;
 use super::page::{PER_PAGE, Page};
 use super::problem::RewardsError;
 use super::promoter_body::{from_wire, program_in, refuse_cleared, state_asked};
 use super::promoter_filter::{KNOWN, fitting};
 use crate::asked::Path;
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
+use crate::idempotency::Attempted;
 use crate::json::field::{Fields, parse_object};
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::app::App;
 use headwater_app::batch::BatchAction;
@@ -64,13 +66,14 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
 /// A member of `initial_campaign_id`, else of the first campaign, under the promoter `parent_promoter_id`, named there by `ref_token`.
 #[utoipa::path(post, path = "/api/v2/company/promoters", operation_id = "rewards_promoter_create", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value, responses((status = 201, description = "The promoter", body = Value)))]
-pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+pub async fn create(State(state): State<WebState>, attempted: Attempted, headers: HeaderMap, body: Body) -> Response {
     with_rewards_key!(state, headers, |caller| {
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
         let fields = parse_object(&body)?;
         let program = program_in(&fields, "initial_campaign_id")?;
         let wanted = state_asked(&state.app, caller.account, program, &fields)?;
-        let made = state.app.promoter_create(caller.account, from_wire(&fields)?, program, wanted).await?;
+        let attempt = attempted.map(|Extension(attempt)| key_of_attempt(&attempt));
+        let made = state.app.promoter_create(caller.account, from_wire(&fields)?, program, wanted, attempt).await?;
         let object = shown(&state.app, &made, &AllFigures::new()).await?;
         Ok((StatusCode::CREATED, Json(object)).into_response())
     })

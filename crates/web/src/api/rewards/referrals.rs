@@ -71,6 +71,7 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
             since_to: number(since.1),
             cancelled_from: number(cancelled.0),
             cancelled_to: number(cancelled.1),
+            order: None,
         };
         let (rows, total) = state.app.referral_list(filter, page.per_page, page.offset()).await?;
         Ok(page.answer(&address, rows.iter().map(|row| to_wire(&state.app, row)).collect(), total))
@@ -88,7 +89,7 @@ pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Bod
         let id = MembershipId(fields.required_integer("promoter_campaign_id")?);
         let unknown = |_| RewardsError::invalid("promoter_campaign_id", "promoter_campaign_id names no membership.");
         let membership = state.app.membership_read(caller.account, id).map_err(unknown)?;
-        let username = fields.optional_string_up_to("username", 500)?;
+        let username = fields.optional_line("username", 500)?;
         let named = named(&fields)?;
         let made = NewReferral { name: username, entry_source: "api", split };
         let referral = state.app.referral_create(caller.account, &membership, &named, made).await?;
@@ -144,7 +145,12 @@ pub async fn update(
         for name in TEXTS {
             if fields.is_null(name) {
                 attributes.insert(name.into(), Value::Null);
-            } else if let Some(text) = fields.optional_string_up_to(name, 2000)? {
+                continue;
+            }
+            // The comment is a note.
+            let text =
+                if name == "comment" { fields.optional_lines(name, 2000) } else { fields.optional_line(name, 2000) };
+            if let Some(text) = text? {
                 attributes.insert(name.into(), text.into());
             }
         }
@@ -154,7 +160,7 @@ pub async fn update(
             }
             attributes.insert("metadata".into(), metadata);
         }
-        let name = fields.optional_string_up_to("username", 500)?;
+        let name = fields.optional_line("username", 500)?;
         let to = new_member(&state.app, caller.account, &fields, &before)?;
         if let Some(to) = to {
             // Before the rest: whoever is to share with the new promoter shares with it.

@@ -130,7 +130,7 @@ pub(super) fn text(fields: &Fields<'_>, name: &str) -> Result<Option<String>, Re
     let raw = fields.raw(name).filter(|raw| raw.bytes().all(|byte| byte.is_ascii_digit()));
     match raw {
         Some(digits) => Ok(Some(digits.to_owned())),
-        None => Ok(fields.optional_string_up_to(name, KEY_CHARACTERS_MAX)?),
+        None => Ok(fields.optional_line(name, KEY_CHARACTERS_MAX)?),
     }
 }
 

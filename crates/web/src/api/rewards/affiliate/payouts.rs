@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::directory::Partner;
-use headwater_app::payout::shown::PayoutGrouping;
+use headwater_app::payout::shown::{PayoutGrouping, PayoutSummed};
 use headwater_domain::postback::entity::PayoutEntity;
 use http::{HeaderMap, header};
 use serde_json::{Value, json};
@@ -54,7 +54,8 @@ pub async fn due_stats(State(state): State<WebState>, address: Address, headers:
     with_partner_token!(state, headers, |caller, partner| {
         // It has no filters: one that is asked for is refused.
         Query::parse(&address.query, &Known::NOTHING)?;
-        let sums = state.app.payout_sums(caller.account, Some(partner.id), PayoutGrouping::DuePeriod).await?;
+        let own = PayoutSummed { payee_id: Some(partner.id.0), ..PayoutSummed::default() };
+        let sums = state.app.payout_sums(caller.account, own, PayoutGrouping::DuePeriod).await?;
         let body = json!({"meta": meta(&state, &partner).await?, "data": due(&sums, state.app.clock.now())});
         Ok(Json(body).into_response())
     })

@@ -9,10 +9,11 @@ use crate::api::rewards::problem::RewardsError;
 use crate::api::rewards::promo_codes::{code, member_in, missing_member, stays, stays_with, to_wire};
 use crate::asked::Path;
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
+use crate::idempotency::{Attempted, given};
 use crate::state::WebState;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::directory::Partner;
 use headwater_app::promo_code::{CodeMaker, PromoCode};
@@ -39,14 +40,16 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
 /// Create a promo code of the partner's
 #[utoipa::path(post, path = "/api/v2/affiliate/promo_codes", operation_id = "affiliate_promo_code_create", tag = "Affiliate",
     security(("partner_token" = [])), request_body = Value, responses((status = 200, description = "The code", body = Value)))]
-pub async fn create(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
+pub async fn create(State(state): State<WebState>, attempted: Attempted, headers: HeaderMap, body: Body) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
         let mut asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
         let code = code(&mut asked)?.ok_or_else(|| RewardsError::invalid("code", "code is required."))?;
         let named = member_in(&mut asked)?.ok_or_else(missing_member)?;
         let member = open_membership(&state.app, &partner, named.0)?;
+        let render = |made: &PromoCode| given(StatusCode::OK, &to_wire(made));
+        let keep = state.app.keep(attempted.map(|Extension(attempt)| attempt), render);
         let by = CodeMaker::Promoter;
-        let row = state.app.promo_code_create(caller.account, member.id, &code, asked, by).await?;
+        let row = state.app.promo_code_create(caller.account, member.id, &code, asked, by, keep).await?;
         Ok(Json(to_wire(&row)).into_response())
     })
 }

@@ -144,7 +144,7 @@ fn metadata(fields: &Fields<'_>, mut said: Map<String, Value>) -> Result<String,
     for (name, key) in [("name", LINK_NAME), ("sub_id", LINK_SUB_ID)] {
         if fields.is_null(name) {
             said.remove(key);
-        } else if let Some(text) = fields.optional_string_up_to(name, NAME_CHARACTERS_MAX)? {
+        } else if let Some(text) = fields.optional_line(name, NAME_CHARACTERS_MAX)? {
             said.insert(key.to_owned(), text.into());
         }
     }

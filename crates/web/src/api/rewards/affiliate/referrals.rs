@@ -4,7 +4,7 @@
 //! bought something is the company's customer, and only the company changes or forgets it.
 
 use super::own_membership;
-use crate::api::rewards::asked::{Address, Known, Query, number_in_path, one_of};
+use crate::api::rewards::asked::{Address, Direction, Known, Query, number_in_path, one_of};
 use crate::api::rewards::caller::with_partner_token;
 use crate::api::rewards::commissions::numbers;
 use crate::api::rewards::page::{PER_PAGE, Page};
@@ -21,13 +21,14 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::app::App;
 use headwater_app::directory::Partner;
-use headwater_app::referral::{NewReferral, Referral, ReferralChange, ReferralFilter};
+use headwater_app::referral::{NewReferral, Referral, ReferralChange, ReferralFilter, ReferralOrder};
 use headwater_domain::ids::CustomerId;
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
 const FILTERS: [&str; 5] = ["type", "state", "created_at..", "customer_since..", "campaign_id[]"];
+const SORTINGS: [&str; 2] = ["state", "email"];
 /// Without `moved`: what became somebody else's is not shown to a partner.
 const STATES: [&str; 7] = ["subscribed", "signup", "active", "cancelled", "refunded", "denied", "pending"];
 const SHOWN: [&str; 9] =
@@ -37,10 +38,10 @@ const BY_HAND: &str = "manual_affiliate";
 
 /// List the partner's referrals
 #[utoipa::path(get, path = "/api/v2/affiliate/referrals", operation_id = "affiliate_referral_list", tag = "Affiliate",
-    security(("partner_token" = [])), responses((status = 200, description = "A page of referrals, newest first", body = Value)))]
+    security(("partner_token" = [])), responses((status = 200, description = "A page of referrals, newest first, or by `sorting[state]` or `sorting[email]`", body = Value)))]
 pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
-        let query = Query::parse(&address.query, &Known { filters: &FILTERS, ..Known::NOTHING })?;
+        let query = Query::parse(&address.query, &Known { filters: &FILTERS, sortings: &SORTINGS, ..Known::NOTHING })?;
         let page = Page::parse(&query, PER_PAGE)?;
         let kind = one_of("filters[type]", query.filter("type"), &["lead", "customer"])?;
         let (created, since) = (query.filter_period("created_at")?, query.filter_period("customer_since")?);
@@ -56,6 +57,10 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
             created_to: number(created.1),
             since_from: number(since.0),
             since_to: number(since.1),
+            order: query.sorting()?.map(|(name, direction)| {
+                let order = if name == "state" { ReferralOrder::State } else { ReferralOrder::Email };
+                (order, direction == Direction::Descending)
+            }),
             ..ReferralFilter::default()
         };
         let (rows, total) = state.app.referral_list(filter, page.per_page, page.offset()).await?;
