@@ -118,7 +118,75 @@ async fn who_waits_and_is_moved_is_let_in_where_it_is_moved_to(engine: Engine) {
     }
 }
 
+async fn a_campaign_that_is_deleted_brings_nobody_and_pays_nothing_more(engine: Engine) {
+    let broker = Broker::start(engine).await;
+    let campaign = campaign(&broker, "Ends", json!({})).await["id"].clone();
+    let body = json!({"email": "ib@partner.example", "initial_campaign_id": campaign});
+    let promoter = done(&broker, Method::POST, "promoters", body).await;
+    let blocked = json!({"email": "bad@partner.example", "initial_campaign_id": campaign});
+    let blocked = done(&broker, Method::POST, "promoters", blocked).await["id"].clone();
+    done(&broker, Method::POST, "promoters/block", json!({"ids": [blocked], "campaign_id": campaign})).await;
+    let member = &promoter["promoter_campaigns"][0];
+    let token = member["ref_token"].as_str().expect("a token");
+    done(&broker, Method::POST, "promo_codes", json!({"code": "ENDS", "promoter_campaign_id": member["id"]})).await;
+    let sale = |who: &str, key: &str, more: Value| {
+        let mut body = json!({"email": format!("{who}@buyer.example"), "event_id": key, "amount": 1000});
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        body
+    };
+    assert_eq!(track(&broker, "sale", sale("a", "1", json!({"ref_id": token}))).await.0, 200);
+    assert!(landing(&broker, token).await.contains("partner-id="), "it counts so far");
+    let mut receiver = listening(&broker, json!(["promoter_campaign.updated", "promoter_campaign.inactive"])).await;
+
+    done(&broker, Method::DELETE, &format!("campaigns/{campaign}"), json!({})).await;
+    let heard = heard(&mut receiver, 2).await;
+    assert_eq!(heard["promoter_campaign.inactive"]["state"], json!(["accepted", "inactive"]), "{heard:?}");
+    assert!(heard.contains_key("promoter_campaign.updated"));
+    let members = format!("promoter_campaigns?filters[campaign_id]={campaign}");
+    let members = done(&broker, Method::GET, &members, json!({})).await;
+    let states: Vec<_> = members.as_array().expect("rows").iter().map(|row| &row["state"]).collect();
+    assert_eq!(states, ["blocked", "inactive"], "{members}");
+
+    for (what, body) in [
+        ("signup", json!({"email": "b@buyer.example", "ref_id": token})),
+        ("sale", sale("b", "2", json!({"ref_id": token}))),
+        ("sale", sale("c", "3", json!({"promo_code": "ENDS"}))),
+        ("sale", sale("a", "4", json!({}))),
+    ] {
+        let (status, error) = track(&broker, what, body.clone()).await;
+        assert_eq!(status, 404, "{body}: {error}");
+    }
+    assert!(!landing(&broker, token).await.contains("partner-id="), "its clicks do not count");
+    for (method, path, body, expected) in [
+        (
+            Method::POST,
+            "referrals".to_owned(),
+            json!({"email": "d@buyer.example", "promoter_campaign_id": member["id"]}),
+            400,
+        ),
+        (Method::POST, "promo_codes".to_owned(), json!({"code": "X", "promoter_campaign_id": member["id"]}), 400),
+        (Method::PUT, format!("promoter_campaigns/{}", member["id"]), json!({"state": "accepted"}), 400),
+        (Method::POST, "promoters/accept".to_owned(), json!({"ids": [promoter["id"]], "campaign_id": campaign}), 400),
+    ] {
+        let (status, error) = company(&broker, method, &path, body).await;
+        assert_eq!(status, expected, "{path}: {error}");
+    }
+    let rows = done(&broker, Method::GET, "commissions", json!({})).await;
+    assert_eq!((rows.as_array().map(Vec::len), &rows[0]["amount"]), (Some(1), &200.into()), "as before: {rows}");
+
+    // Also for who joins it by another dialect, which knows programs only.
+    broker.done(Method::POST, "/api/v1/partners", &json!({"id": "late", "name": "Late"})).await;
+    let program = campaign.to_string();
+    let link = json!({"partner_id": "late", "landing_page": "/", "program_id": program});
+    let link = broker.done(Method::POST, "/api/referral/links", &link).await;
+    let late = done(&broker, Method::GET, "promoter_campaigns/search?q=late", json!({})).await;
+    let token = late[0]["ref_token"].as_str().unwrap_or_else(|| panic!("a token: {link} {late}"));
+    assert_eq!(track(&broker, "sale", sale("e", "5", json!({"ref_id": token}))).await.0, 404);
+    assert!(!landing(&broker, token).await.contains("partner-id="), "nor do these clicks");
+}
+
 on_both_engines! {
+    a_campaign_that_is_deleted_brings_nobody_and_pays_nothing_more,
     who_waits_to_be_let_in_brings_nobody_until_then,
     who_waits_and_is_moved_is_let_in_where_it_is_moved_to,
 }
