@@ -83,7 +83,7 @@ async fn an_order_by_referral_does_not_look_at_a_hidden_one(engine: Engine) {
 
 async fn a_statement_does_not_number_a_hidden_referral(engine: Engine) {
     let (broker, above, _) = above_and_below(engine).await;
-    let paid = broker.done(Method::POST, "/api/v1/payouts", &json!({"partner": "ib_2044"})).await;
+    let paid = broker.done(Method::POST, "/api/v1/payouts", &json!({"program": broker.program()})).await;
     let payouts = read(&broker, &above, "payouts").await;
     let id = &payouts["data"][0]["id"];
     assert!(id.is_number(), "{paid} {payouts}");
