@@ -15,6 +15,7 @@ use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::promo_code::{CodeMaker, PromoCode};
 use headwater_domain::ids::MembershipId;
+use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -147,6 +148,6 @@ pub fn to_wire(code: &PromoCode) -> Value {
         "id": code.id, "code": code.code, "promoter_campaign_id": code.membership.0, "reward_id": of("reward_id"),
         "reward": code.reward.as_ref().map(|(id, name)| json!({"id": id, "name": name})),
         "description": of("description"), "details": of("details"), "metadata": of("metadata"), "ext_id": null,
-        "created_at": code.created.iso8601(), "archived_at": code.archived.map(|at| at.iso8601()),
+        "created_at": code.created.iso8601(), "archived_at": code.archived.map(Instant::iso8601),
     })
 }
