@@ -144,8 +144,8 @@ async fn a_campaign_that_is_deleted_brings_nobody_and_pays_nothing_more(engine: 
     assert!(heard.contains_key("promoter_campaign.updated"));
     let members = format!("promoter_campaigns?filters[campaign_id]={campaign}");
     let members = done(&broker, Method::GET, &members, json!({})).await;
-    let states: Vec<_> = members.as_array().expect("rows").iter().map(|row| &row["state"]).collect();
-    assert_eq!(states, ["blocked", "inactive"], "{members}");
+    let shown: Vec<_> = members.as_array().expect("rows").iter().map(|row| &row["state"]).collect();
+    assert_eq!(shown, ["blocked", "inactive"], "{members}");
 
     for (what, body) in [
         ("signup", json!({"email": "b@buyer.example", "ref_id": token})),
