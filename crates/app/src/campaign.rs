@@ -49,6 +49,7 @@ const ATTEMPT_SECONDS: i64 = 72 * 3600;
 /// What becomes of clicks of paid advertisements.
 const AD_TRAFFIC: &str = "track_ad_traffic";
 const BLOCK: &str = "block";
+const PENDING: &str = "pending";
 /// What is kept as it was said.
 const KEPT: [&str; 6] = ["ref_token_param", "auto_approve_promoters", "is_private", "color", AD_TRAFFIC, "description"];
 
@@ -73,6 +74,11 @@ struct Listed {
 /// Whether clicks of paid advertisements bring a campaign nobody.
 pub(crate) fn blocks_advertisements(campaign: &Map<String, Value>) -> bool {
     campaign.get(AD_TRAFFIC).is_some_and(|said| said == BLOCK)
+}
+
+/// Whether whom clicks of paid advertisements bring waits for a decision.
+pub(crate) fn lets_advertisements_wait(campaign: &Map<String, Value>) -> bool {
+    campaign.get(AD_TRAFFIC).is_some_and(|said| said == PENDING)
 }
 
 impl App {
@@ -464,11 +470,7 @@ fn fields_of(asked: &Said) -> Result<(Said, Said), RewardFailure> {
         campaign.insert(upgrade::UPGRADE.into(), value.clone());
     }
     match given(AD_TRAFFIC).map(Value::as_str) {
-        None | Some(Some("allow" | BLOCK)) => {}
-        Some(Some("pending")) => {
-            let message = "must be allow or block: nothing waits for a decision because of where its click came from";
-            return Err(RewardFailure::cannot(AD_TRAFFIC, message));
-        }
+        None | Some(Some("allow" | BLOCK | PENDING)) => {}
         Some(_) => return Err(RewardFailure::wrong(AD_TRAFFIC, "must be one of pending, allow, block")),
     }
     if given("ref_token_param").is_some_and(|value| !value.as_str().is_some_and(is_parameter)) {

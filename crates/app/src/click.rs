@@ -12,7 +12,7 @@ use crate::brand::tracking_data;
 use directory::ClickDirectory;
 use headwater_domain::click::keys::ClickKeys;
 use headwater_domain::click::session::SessionId;
-use headwater_domain::click::token::ClickClaim;
+use headwater_domain::click::token::{ClickClaim, Traffic};
 use headwater_domain::click::visitor::{ClickFlags, Standing, bounded_params, standing};
 use headwater_domain::ids::{AccountId, ClickId, IdSource, LinkId, PartnerId, ProgramId, first_id_at};
 use headwater_domain::link::landing::{LandingPage, Site, destination};
@@ -190,21 +190,24 @@ impl Clicks {
         let session = visit.session.unwrap_or(fresh);
         let (landing_page, bad_landing) = landing_page(visit, resolved);
         let (utm, lang, params, cut) = labels(visit, resolved);
+        let traffic = resolved.traffic;
         let flags = visit.flags.with_if(bad_landing, ClickFlags::BAD_LANDING_PAGE).with_if(cut, ClickFlags::PARAMS_CUT);
+        let flags = flags.with_if(traffic == Traffic::Advertised, ClickFlags::ADVERTISEMENT);
         let counts = resolved.reject.is_none() && resolved.link.is_some() && flags.is_visit();
         let link = resolved.link.as_ref().map(|entry| &entry.1);
 
-        let own_token = self.keys.mint(program.account, click, link.filter(|_| counts).map(|l| l.id), now);
+        let mint = |click, link, at, traffic| self.keys.mint(program.account, click, link, at, traffic);
+        let own_token = mint(click, link.filter(|_| counts).map(|l| l.id), now, traffic);
         let stamped = self.stamped(visit, resolved, session);
         let decided = standing(program.settings.attribution, program.settings.window_days, stamped, counts, now);
         let token = match decided {
-            Standing::Stamped(claim) => self.keys.mint(program.account, claim.click, Some(claim.link), claim.at()),
+            Standing::Stamped(claim) => mint(claim.click, Some(claim.link), claim.at(), claim.traffic),
             Standing::New | Standing::NewWithoutStamp => own_token,
         };
         if let (Standing::New, Some(link)) = (decided, link)
             && let Ok(at_second) = u32::try_from(now.seconds())
         {
-            self.remembered.insert((program.id, session), ClickClaim { click, link: link.id, at_second });
+            self.remembered.insert((program.id, session), ClickClaim { click, link: link.id, at_second, traffic });
         }
 
         let session_text = session.to_string();

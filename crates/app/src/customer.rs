@@ -17,6 +17,7 @@ use headwater_store::customer::{
 };
 use headwater_store::membership::membership_ensure;
 use headwater_store::referral::{ReferralFilter, referral_list};
+use headwater_store::referral_move::{arrived_at, has_left};
 use headwater_store::repricing::mark_person;
 use headwater_store::settlement::{Number, programs_lock};
 use serde_json::json;
@@ -31,6 +32,15 @@ pub struct CustomerStory {
     pub accounts: Vec<CustomerAccountRow>,
     /// Its bindings, oldest first.
     pub bindings: Vec<BindingRow>,
+}
+
+/// What came of binding a customer by hand.
+enum Bound {
+    /// Nothing that anybody is to hear of.
+    No,
+    Told,
+    /// The customer is in another program then.
+    Elsewhere,
 }
 
 impl App {
@@ -77,16 +87,27 @@ impl App {
             Mark::begin(tx).await?;
             // No two persons become one meanwhile.
             programs_lock(tx, &[Number { id: program }]).await?;
-            let Some(person) = person_of_customer(tx, account.0, customer.0).await? else { return Ok(false) };
+            let Some(person) = person_of_customer(tx, account.0, customer.0).await? else { return Ok(Bound::No) };
+            let arrived = arrived_at(tx, account.0, customer.0).await?;
+            if has_left(tx, account.0, customer.0).await? || arrived.is_some_and(|arrived| from.0 <= arrived) {
+                return Ok(Bound::Elsewhere);
+            }
             if attribution_put(tx, account.0, customer.0, from.0, partner.0, &reason, now.0).await? == 0 {
-                return Ok(false);
+                return Ok(Bound::No);
             }
             membership_ensure(tx, account.0, program, partner.0, now.0).await?;
             mark_person(tx, person.id, mark).await?;
-            moved(tx, &app, account, ProgramId(program), customer, partner, now).await
+            let is_told = moved(tx, &app, account, ProgramId(program), customer, partner, now).await?;
+            Ok(if is_told { Bound::Told } else { Bound::No })
         };
-        if self.store.money.write(bind).await? {
-            self.outbox.ring();
+        match self.store.money.write(bind).await? {
+            Bound::Elsewhere => {
+                let message =
+                    "is when the customer is, or was, in another program: bind the one that stands for it there";
+                return Err(Error::invalid("at", message));
+            }
+            Bound::Told => self.outbox.ring(),
+            Bound::No => {}
         }
         self.customer_read(account, customer).await
     }

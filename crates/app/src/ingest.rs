@@ -11,7 +11,7 @@ use crate::settle::{Answer, Command};
 use headwater_domain::attribution::Touch;
 use headwater_domain::commission::SplitPart;
 use headwater_domain::fact::FactBody;
-use headwater_domain::ids::{AccountId, CustomerId, FactId, PartnerId, ProgramId};
+use headwater_domain::ids::{AccountId, CustomerId, FactId, PartnerId, PersonId, ProgramId};
 pub use headwater_domain::source::Source;
 use headwater_domain::time::Instant;
 use serde_json::{Map, Value};
@@ -67,6 +67,9 @@ pub enum Field<T> {
 pub struct CustomerRecord {
     /// The caller's id: unique in the program, for ever.
     pub customer: String,
+    /// Of a client that is known by events alone, which no caller has named: our own numbers of the person and of the account that this
+    /// is of. `customer` then says nothing.
+    pub number: Option<(PersonId, CustomerId)>,
     /// The sender's revision, such as `last_modified_date` in microseconds; a smaller one than the stored one is stale.
     pub revision: Option<i64>,
     /// When it registered; `None`: as stored, or now.

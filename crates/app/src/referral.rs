@@ -1,8 +1,11 @@
 //! Referrals: customers as the rewards dialect sees them, found by email or by the caller's own id in any program.
 //!
 //! A referral whose caller gives no id is a customer under its email's name ([`own_id`]); an id that comes later names the
-//! same person. Leaves recording to `ingest` and forgetting and moving to `customer`. Invariant: nothing here is a second
+//! same person. Leaves recording to `ingest` and forgetting and moving within a campaign to `customer`. Invariant: nothing here is a second
 //! record of anything; a referral is its customer.
+
+pub(crate) mod line;
+mod moving;
 
 use crate::app::App;
 use crate::campaign::{has_ended, is_archived};
@@ -13,7 +16,7 @@ use crate::ingest::{CustomerRecord, Field, Ingest, Record, Referrer, Source};
 use crate::membership::Membership;
 use crate::partner::is_email;
 use headwater_domain::commission::{Split, SplitPart};
-use headwater_domain::ids::{AccountId, CustomerId, MembershipId, PartnerId, ProgramId};
+use headwater_domain::ids::{AccountId, CustomerId, MembershipId, PartnerId, PersonId, ProgramId};
 use headwater_domain::money::Decimal;
 use headwater_domain::postback::entity::SplitPartner;
 use headwater_domain::time::Instant;
@@ -29,6 +32,12 @@ const EMAIL_PREFIX: &str = "email:";
 const UID: &str = "uid";
 /// Where a state stands that somebody gave it: `denied` or `pending`.
 pub const STATE: &str = "referral_state";
+/// Nothing that it buys is tracked.
+pub(crate) const DENIED: &str = "denied";
+/// Nothing that is earned of it is approved before it is (`settle::waiting`).
+pub(crate) const PENDING: &str = "pending";
+/// Where it stands what a referral is suspected of.
+pub(crate) const FRAUD_CHECK: &str = "fraud_check";
 
 /// By what a caller names a human.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,6 +91,7 @@ impl Named {
         }
         CustomerRecord {
             customer,
+            number: None,
             revision: None,
             registered_at: None,
             email: self.email.clone().map_or(Field::Keep, Field::Set),
@@ -125,7 +135,7 @@ impl Referral {
     }
     /// Whether somebody disabled it.
     pub fn is_denied(&self) -> bool {
-        self.row.state == "denied"
+        self.row.state == DENIED
     }
     /// Whether it, who brought it, or the campaign that it is in, earns nothing at `at`.
     pub fn is_barred_at(&self, app: &App, at: Instant) -> bool {
@@ -255,12 +265,25 @@ impl App {
         Ok((rows.into_iter().map(|row| self.referral_of(account, row)).collect(), total))
     }
 
-    /// A referral by its number.
+    /// A referral by its number; by the number of one that was moved to another campaign, the one that took its place.
     pub async fn referral_read(&self, account: AccountId, id: CustomerId) -> Result<Referral> {
+        if let Some(found) = self.referral_by_id(account, id).await? {
+            return Ok(found);
+        }
+        let line = self.line(account, id).await?;
+        let next = line.map(|line| CustomerId(line.current().customer_id)).filter(|next| *next != id);
+        let found = match next {
+            Some(next) => self.referral_by_id(account, next).await?,
+            None => None,
+        };
+        found.ok_or(Error::NotFound("referral"))
+    }
+
+    async fn referral_by_id(&self, account: AccountId, id: CustomerId) -> Result<Option<Referral>> {
         let filter =
             ReferralFilter { account_id: account.0, ids: Some(format!(",{id},")), ..ReferralFilter::default() };
         let (found, _) = self.referral_list(filter, 1, 0).await?;
-        found.into_iter().next().ok_or(Error::NotFound("referral"))
+        Ok(found.into_iter().next())
     }
 
     /// The referral that is named so, in this program or in any of the account; the oldest where several are.
@@ -349,18 +372,18 @@ impl App {
             self.referral_record(account, &before, change).await?;
         }
         if let Some(parts) = split {
-            self.customer_split(account, id, parts, None).await?;
+            self.customer_split(account, before.id(), parts, None).await?;
         }
         self.referral_read(account, id).await
     }
 
     /// Changes what stands in its record.
     async fn referral_record(&self, account: AccountId, before: &Referral, change: ReferralChange) -> Result<()> {
-        let customer =
-            before.row.external_id.clone().ok_or_else(|| {
-                Error::invalid("id", "is a client of events, which has no record of its own to change")
-            })?;
         let named = Named::new(change.email.as_deref(), change.uid.as_deref());
+        let number = before.row.external_id.is_none().then_some((PersonId(before.row.person_id), before.id()));
+        if number.is_some() && !named.is_blank() {
+            return Err(Error::invalid("id", "is a client of events, which has no record of its own to change"));
+        }
         named.email_check(before.row.email.as_deref())?;
         if !named.is_blank()
             && let Some(other) = self.referral_named(account, Some(ProgramId(before.row.program_id)), &named).await?
@@ -371,13 +394,14 @@ impl App {
         if named.uid.is_some() && before.uid().is_some() && before.uid() != named.uid {
             return Err(Error::invalid("uid", "stands for this referral in its facts, and cannot become another one"));
         }
-        let mut record = named.record(customer, Referrer::Unsaid);
+        let mut record = named.record(before.row.external_id.clone().unwrap_or_default(), Referrer::Unsaid);
         record.name = change.name.map_or(Field::Keep, Field::Set);
+        record.number = number;
         record.attributes.extend(change.attributes);
         self.customer_record(account, ProgramId(before.row.program_id), record).await.map(drop)
     }
 
-    /// Gives its referral to another member of the same program, from the beginning or from `at` on.
+    /// Gives its referral to another member: of the same campaign from the beginning or from `at` on, of another one from now on.
     pub async fn referral_move(
         self: &Arc<Self>,
         account: AccountId,
@@ -387,8 +411,16 @@ impl App {
         at: Instant,
     ) -> Result<Referral> {
         let before = self.referral_read(account, id).await?;
+        let id = before.id();
+        if self.program_read(account, to.program).is_ok_and(|program| is_archived(&program)) {
+            return Err(Error::invalid("promoter_campaign_id", "is of a campaign that was deleted"));
+        }
+        if before.row.program_id != to.program.0 && with_commissions {
+            let message = "cannot be carried out into another campaign: what was earned stays in the books of its own";
+            return Err(Error::invalid("move_associated_commissions", message));
+        }
         if before.row.program_id != to.program.0 {
-            return Err(Error::invalid("promoter_campaign_id", "must be of the campaign that the referral is in"));
+            return self.referral_leave(account, before, to).await;
         }
         if with_commissions {
             self.customer_take_over(account, id, to.partner, "moved to another promoter").await?;
@@ -397,6 +429,14 @@ impl App {
         let partner =
             self.directory().partner_by_id(account, to.partner).map(|partner| partner.row.external_id.clone());
         let partner = partner.ok_or(Error::NotFound("promoter"))?;
+        let line = self.line(account, id).await?;
+        if line.is_some() && before.row.partner_id == Some(to.partner.0) {
+            // It was asked for before it came here, and has come since.
+            return Ok(before);
+        }
+        let at = line
+            .filter(|line| at <= line.since())
+            .map_or(at, |line| Instant(line.since().0.saturating_add(1)).max(self.clock.now()));
         self.customer_attribute(account, id, &partner, Some(at), "moved to another promoter").await?;
         self.referral_read(account, id).await
     }

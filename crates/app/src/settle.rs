@@ -34,6 +34,7 @@ mod sources;
 pub mod sweep;
 mod terms;
 mod view;
+mod waiting;
 mod wide;
 mod window;
 

@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::key::Credential;
 use crate::settle::event_of;
 use headwater_domain::attribution::{Evidence, Touch};
-use headwater_domain::click::token::TokenError;
+use headwater_domain::click::token::{TokenError, Traffic};
+use headwater_domain::click::visitor::ClickFlags;
 use headwater_domain::event::{Event, State};
 use headwater_domain::ids::{AccountId, ClickId, EventId, LinkId, PartnerId, PersonId, ProgramId, first_id_at};
 use headwater_domain::money::{Currency, Decimal};
@@ -84,7 +85,9 @@ impl App {
         let link = claim.link;
         let partner = self.directory().link(account, link).map(|l| PartnerId(l.partner_id));
         let Some(partner) = partner else { return Ok(Err("unknown_link")) };
-        let row = ClickTouch { id: claim.click.0, link_id: link.0, partner_id: partner.0, clicked_at: claim.at().0 };
+        let flags = ClickFlags::default().with_if(claim.traffic == Traffic::Advertised, ClickFlags::ADVERTISEMENT).0;
+        let clicked_at = claim.at().0;
+        let row = ClickTouch { id: claim.click.0, link_id: link.0, partner_id: partner.0, clicked_at, flags };
         Ok(self.genuine(account, program, &row, Evidence::Click).ok_or("foreign_click"))
     }
 
@@ -125,6 +128,7 @@ impl App {
             partner: PartnerId(row.partner_id),
             at: Instant(row.clicked_at),
             evidence,
+            traffic: ClickFlags(row.flags).traffic(),
         })
     }
 

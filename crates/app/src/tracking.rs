@@ -2,8 +2,10 @@
 //!
 //! A sale is a `sale` fact and an event `SALE` under the same key, for rules that pay an amount per sale; where refunds
 //! have eaten a sale up, its event becomes `SALE_REFUNDED`, and what was paid for it is taken back. Leaves what facts are worth
-//! to the settlement. Invariant: a caller's `event_id` stands for one sale, and for one refund, for ever.
+//! to the settlement. Invariant: a caller's `event_id` stands for one sale, and for one refund, for ever, also
+//! where its referral was moved to another campaign (`moved`).
 
+mod moved;
 mod sold;
 
 use crate::app::App;
@@ -20,8 +22,9 @@ use headwater_domain::fact::FactBody;
 use headwater_domain::ids::{AccountId, CustomerId, FactId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::Instant;
+use moved::Refunded;
 use serde_json::{Map, Value};
-use sold::Sold;
+use sold::latest_that_fits;
 use std::sync::Arc;
 
 /// The event of a sign-up.
@@ -151,10 +154,19 @@ impl App {
             self.visitor_member(account, visitor).await?.ok_or(TrackFailure::UnknownVisitor)?;
         let known = self.referral_named(account, Some(member.program), named).await?;
         named.email_check(known.as_ref().and_then(|known| known.row.email.as_deref()))?;
+        let line = self.line_of_known(account, known.as_ref()).await?;
+        if let Some(line) = &line
+            && self.has_signed_up(account, line).await?
+        {
+            return Err(TrackFailure::SignedUp);
+        }
+        // Who was moved from campaign to campaign signs up where it is.
+        let program = line.as_ref().map_or(member.program, |line| ProgramId(line.current().program_id));
         let customer = known.and_then(|known| known.row.external_id).unwrap_or(customer);
         let at = at.unwrap_or_else(|| self.clock.now());
+        let at = line.map_or(at, |line| at.max(line.since()));
         let records = lead(named, &customer, referrer, source, at, attributes);
-        let recorded = self.record_tracked(account, member.program, records).await?;
+        let recorded = self.record_tracked(account, program, records).await?;
         let [lead, registration] = &recorded[..] else { return Err(TrackFailure::UnknownReferral) };
         if !matches!(registration.status, RecordStatus::Created) {
             return Err(TrackFailure::SignedUp);
@@ -167,7 +179,9 @@ impl App {
         let (now, named) = (self.clock.now(), &bought.named);
         let own_id = named.own_id().ok_or(TrackFailure::Blank)?;
         let known = self.referral_named(account, None, named).await?;
-        let known_id = known.as_ref().map(Referral::id);
+        let line = self.line_of_known(account, known.as_ref()).await?;
+        let mut at = bought.at;
+        let mut known_id = known.as_ref().map(Referral::id);
         let (program, customer, mut records) = if let Some(referral) = known {
             if referral.is_denied() {
                 return Err(TrackFailure::Disabled);
@@ -176,7 +190,11 @@ impl App {
                 return Err(TrackFailure::Banned);
             }
             let program = ProgramId(referral.row.program_id);
-            if let Some(customer) = referral.row.external_id {
+            if let Some(line) = &line {
+                let owner = self.owner_of_sale(account, line, &bought, now).await?;
+                (at, known_id) = (owner.at, Some(owner.id));
+                (owner.program, owner.customer, Vec::new())
+            } else if let Some(customer) = referral.row.external_id {
                 (program, customer, Vec::new())
             } else {
                 // Known by events alone: this is its first record.
@@ -198,7 +216,7 @@ impl App {
             customer: customer.clone(),
             key: FactKey::Own(bought.event_id.clone()),
             revision: None,
-            at: bought.at,
+            at,
             body,
             attributes: bought.attributes.clone(),
             on_repeat: OnRepeat::Refuse,
@@ -224,8 +242,13 @@ impl App {
             Some(id) => self.take_back_whole(account, program, id, &customer).await?,
             None => Vec::new(),
         };
+        if let (Some(line), Some(at), Some(id)) = (&line, at, sale.customer)
+            && at < line.since()
+        {
+            self.line_follow(account, id).await?;
+        }
         let facts: Vec<&Recorded> = [sale, event].into_iter().chain(&taken_back).collect();
-        let at = bought.at.unwrap_or(now);
+        let at = at.unwrap_or(now);
         self.told(account, sale.customer, &facts, at, Some((&bought, amount, currency))).await
     }
 
@@ -236,12 +259,13 @@ impl App {
             return Err(TrackFailure::Blank);
         }
         let Some(referral) = self.referral_named(account, None, &bought.named).await? else { return Ok(None) };
-        let Some(customer) = referral.row.external_id.clone() else { return Ok(None) };
-        let program = ProgramId(referral.row.program_id);
-        let (sales, is_repeated) = self.sales(referral.id(), &bought.event_id).await?;
+        let line = self.line_of_known(account, Some(&referral)).await?;
+        let Some(refunded) = self.refunded(account, &referral, line.as_ref(), &bought).await? else { return Ok(None) };
+        let Refunded { id, program, customer, sales, is_repeated } = refunded;
         if is_repeated {
             // What the first time did not come to is done now.
-            self.take_back_whole(account, program, referral.id(), &customer).await?;
+            self.take_back_whole(account, program, id, &customer).await?;
+            self.follow_of(account, line.as_ref(), id).await?;
             return Err(TrackFailure::Repeated);
         }
         let named = bought.sale_event_id.as_ref().and_then(|key| sales.iter().find(|sold| sold.key == *key));
@@ -252,13 +276,7 @@ impl App {
         if named.is_some_and(|sold| sold.currency != currency) {
             return Err(TrackFailure::Currency);
         }
-        let of = if bought.sale_event_id.is_some() {
-            named
-        } else {
-            let fits = |sold: &&Sold| sold.currency == currency && sold.left() > Decimal::ZERO;
-            let all = || sales.iter().rev().filter(fits);
-            all().find(|sold| sold.left() >= amount).or_else(|| all().next())
-        };
+        let of = if bought.sale_event_id.is_some() { named } else { latest_that_fits(&sales, amount, currency) };
         // A sale that is named and not known may still arrive; what is given back waits for it.
         let Some(key) = of.map(|sold| sold.key.clone()).or_else(|| bought.sale_event_id.clone()) else {
             return Ok(None);
@@ -291,8 +309,9 @@ impl App {
         }
         if of.is_some() && !is_told_whole {
             // Refunds that come at once may be the whole sale together, though none of them saw it.
-            recorded.extend(self.take_back_whole(account, program, referral.id(), &customer).await?);
+            recorded.extend(self.take_back_whole(account, program, id, &customer).await?);
         }
+        self.follow_of(account, line.as_ref(), id).await?;
         let Some(refund) = recorded.first() else { return Ok(None) };
         let facts: Vec<&Recorded> = recorded.iter().collect();
         let told =

@@ -5,6 +5,8 @@ use headwater_app::click::{ClickQuery, Clicks, Redirect, Visit};
 use headwater_app::keep::Keep;
 use headwater_app::link::{self, LinkRequest};
 use headwater_domain::click::keys::ClickKeys;
+use headwater_domain::click::session::SessionId;
+use headwater_domain::click::token::Traffic;
 use headwater_domain::click::visitor::ClickFlags;
 use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::link::{Link, LinkStatus};
@@ -19,6 +21,7 @@ on_both_stores! {
     last_click_moves_to_the_new_one,
     clicks_that_do_not_count_attribute_nothing,
     a_click_of_an_advertisement_brings_nobody_where_the_campaign_blocks_them,
+    a_click_of_an_advertisement_says_so_where_the_campaign_looks_at_them,
     a_ref_alone_belongs_to_the_partners_default_link,
     a_bad_landing_page_keeps_the_attribution,
     lists_narrow_by_partner_and_count_per_link,
@@ -221,6 +224,29 @@ async fn a_click_of_an_advertisement_brings_nobody_where_the_campaign_blocks_the
     let later = world.go(&again(&visit_of(&link, "&gclid=Cj0K"), &first), day(1)).await;
     let kept = (later.stamp.is_none(), later.session);
     assert_eq!(kept, (true, first.session), "its session and its cookie stand for the click before");
+}
+
+async fn a_click_of_an_advertisement_says_so_where_the_campaign_looks_at_them(store: TestStore) {
+    let world = world(store, r#"{"campaign":{"track_ad_traffic":"pending"}}"#).await;
+    let link = world.link("ib_1", false).await;
+    let traffic = |redirect: &Redirect| {
+        let token = parameter(redirect, "clickId").expect("every redirect has one");
+        world.clicks.keys().read(&token, world.account).expect("it counts").traffic
+    };
+    let by_hand = world.go(&visit_of(&link, ""), day(0)).await;
+    assert_eq!((traffic(&by_hand), world.rows(None).await[0].flags), (Traffic::Open, 0));
+    let other = Visit { session: Some(SessionId::new(day(0), [6; 16])), ..visit_of(&link, "&gclid=Cj0K") };
+    let bought = world.go(&other, day(0)).await;
+    assert_eq!((traffic(&bought), bought.stamp.is_some()), (Traffic::Advertised, true));
+    let row = &world.rows(None).await[0];
+    assert_eq!((row.flags, row.reject_reason.as_deref()), (ClickFlags::ADVERTISEMENT.0, None));
+    // The first click stands, with the cookie or by its session alone.
+    let later = again(&visit_of(&link, ""), &bought);
+    assert_eq!(traffic(&world.go(&later, day(1)).await), Traffic::Advertised);
+    assert_eq!(traffic(&world.go(&Visit { stamps: Vec::new(), ..later }, day(1)).await), Traffic::Advertised);
+    assert_eq!(world.rows(None).await[0].flags, 0, "nobody paid for this one");
+    let later = world.go(&again(&visit_of(&link, "&gclid=Cj0K"), &by_hand), day(1)).await;
+    assert_eq!(traffic(&later), Traffic::Open, "who was brought before");
 }
 
 async fn a_ref_alone_belongs_to_the_partners_default_link(store: TestStore) {

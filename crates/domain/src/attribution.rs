@@ -2,6 +2,7 @@
 //!
 //! Pure: what the signals resolve to is an argument. `referral-api.md` §6, points 1–4.
 
+use crate::click::token::Traffic;
 use crate::ids::{ClickId, LinkId, PartnerId};
 use crate::time::Instant;
 
@@ -46,6 +47,8 @@ pub struct Touch {
     pub at: Instant,
     /// Which signal led here.
     pub evidence: Evidence,
+    /// What brought the click: of an advertisement, whom it binds waits for a decision.
+    pub traffic: Traffic,
 }
 
 /// The binding of a client to a partner.
@@ -113,6 +116,7 @@ mod tests {
             partner: PartnerId(click),
             at: Instant::from_seconds(day * 86_400),
             evidence: Evidence::Click,
+            traffic: Traffic::Open,
         }
     }
 

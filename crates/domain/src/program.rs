@@ -215,9 +215,14 @@ impl Settings {
     }
 }
 
+/// A source that can be the truth for a figure: what was brought along from another program is priced by nobody.
+fn truth(source: &Value) -> Option<Source> {
+    Source::parse(source.as_str()?).filter(|source| *source != Source::Moved)
+}
+
 fn sources(value: &Value) -> Result<BTreeMap<String, Source>, &'static str> {
     const FORM: &str = "must be an object of a figure to push, forex, pull or events";
-    let read = |(figure, source): (&String, &Value)| Some((figure.clone(), Source::parse(source.as_str()?)?));
+    let read = |(figure, source): (&String, &Value)| Some((figure.clone(), truth(source)?));
     value.as_object().and_then(|object| object.iter().map(read).collect()).ok_or(FORM)
 }
 

@@ -32,6 +32,8 @@ sources! {
     Pull = "pull",
     /// A referral event.
     Events = "events",
+    /// Brought along by a customer that came from another program, which had it.
+    Moved = "moved",
 }
 
 /// The figures that a fact carries, by the names that settings use. A named business event is none: it is what it is,

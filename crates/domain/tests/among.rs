@@ -45,7 +45,7 @@ fn persons(rows: &Rows) -> Vec<PersonView> {
                 account_type: None,
                 campaign: None,
                 link: None,
-                bindings: vec![Binding { from: Instant(0), partner: PartnerId(number % 3 + 1), splits: Vec::new() }],
+                bindings: vec![Binding::new(Instant(0), PartnerId(number % 3 + 1))],
             }],
             facts: Vec::new(),
         })

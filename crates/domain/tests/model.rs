@@ -125,7 +125,7 @@ fn booked(case: &Case) -> i64 {
         account_type: None,
         campaign: None,
         link: None,
-        bindings: vec![Binding { from: Instant(i64::MIN), partner: PartnerId(1), splits: Vec::new() }],
+        bindings: vec![Binding::new(Instant(i64::MIN), PartnerId(1))],
     };
     let mut person = PersonView { person: PersonId(1), customers: vec![view_of(1), view_of(2)], facts: Vec::new() };
     let mut books: BTreeMap<String, PostedCell> = BTreeMap::new();

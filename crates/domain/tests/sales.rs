@@ -36,7 +36,7 @@ fn person(bodies: &[(&str, Value)]) -> PersonView {
         account_type: None,
         campaign: None,
         link: None,
-        bindings: vec![Binding { from: DAY.plus_seconds(7), partner: PartnerId(1), splits: Vec::new() }],
+        bindings: vec![Binding::new(DAY.plus_seconds(7), PartnerId(1))],
     };
     let fact = |(number, (type_name, body)): (i64, &(&str, Value))| Fact {
         id: FactId(number),
@@ -111,15 +111,54 @@ fn who_had_bought_before_the_partner_had_it_is_not_new_to_it() {
     let mut person = person(&[sale("pro"), sale("pro")]);
     assert_eq!(verdict(&asked, &person, 2).0, "counted");
     // The same partner again without a break: it had the customer all the time.
-    person.customers[0].bindings.push(Binding {
-        from: DAY.plus_seconds(12),
-        partner: PartnerId(1),
-        splits: Vec::new(),
-    });
+    person.customers[0].bindings.push(Binding::new(DAY.plus_seconds(12), PartnerId(1)));
     assert_eq!(verdict(&asked, &person, 2).0, "counted");
     person.facts[0].at = DAY;
     let (reason, said) = verdict(&asked, &person, 2);
     assert!(reason == "sales" && said.contains("bought before it was referred: 2025-01-06T00:00:00Z"), "{said}");
+}
+
+#[test]
+fn what_was_bought_in_another_program_is_nobodys_and_counts() {
+    let mut person = person(&[sale("pro"), sale("pro"), sale("pro")]);
+    let at = |number: i64| DAY.plus_seconds(number + 10);
+    let came = |since: i64| Binding { referred_at: Some(at(since)), ..Binding::new(at(3), PartnerId(1)) };
+    person.customers[0].bindings = vec![came(0)];
+    for (sales, detail) in [
+        (json!({"max_redemptions": 2}), "max_redemptions is 3, not at most 2"),
+        (json!({"conditions": [{"metric": "customer_sales_count", "is": "at_most", "value": "2"}]}), "_count is 3"),
+    ] {
+        let (reason, said) = verdict(&sales, &person, 3);
+        assert!(reason == "sales" && said.contains(detail), "{sales}: {reason}: {said}");
+    }
+    let asked = json!({"new_customers_only": true});
+    assert_eq!(verdict(&asked, &person, 3).0, "counted", "it was new where it was referred");
+    person.customers[0].bindings = vec![came(2)];
+    assert_eq!(verdict(&asked, &person, 3).0, "sales", "it was not");
+    with_terms(&json!({}), |terms| {
+        let persons = [person.clone()];
+        let evaluation = evaluate(&persons, terms);
+        assert!(evaluation.held.is_empty(), "nobody waits for what is paid elsewhere");
+        assert_eq!(postings(&evaluation, &BTreeMap::new(), &[]).len(), 1);
+    });
+    // Here for the first, away for the second, back for the third.
+    let left = Binding { until: Some(at(2)), ..Binding::new(at(0), PartnerId(1)) };
+    person.customers[0].bindings = vec![left, came(0)];
+    let is_away: Vec<bool> = (0..4).map(|number| person.customers[0].is_away_at(at(number))).collect();
+    assert_eq!(is_away, [false, false, true, false]);
+    with_terms(&json!({}), |terms| {
+        let persons = [person.clone()];
+        let evaluation = evaluate(&persons, terms);
+        let posted = postings(&evaluation, &BTreeMap::new(), &[]);
+        let sum: i64 = posted.iter().map(|posting| posting.amount.0).sum();
+        assert_eq!(sum, 20_000_000, "the first and the third");
+    });
+    // Gone for good: what comes after it is held, so that somebody sees it.
+    person.customers[0].bindings.truncate(1);
+    with_terms(&json!({}), |terms| {
+        let persons = [person.clone()];
+        assert_eq!(evaluate(&persons, terms).held.len(), 2);
+    });
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn told(rules: &Value, facts: &[(&str, Value)]) -> BTreeMap<String, (String, Str
         account_type: None,
         campaign: None,
         link: None,
-        bindings: vec![Binding { from: Instant(i64::MIN), partner: PartnerId(1), splits: Vec::new() }],
+        bindings: vec![Binding::new(Instant(i64::MIN), PartnerId(1))],
     };
     let fact = |(number, (type_name, body)): (i64, &(&str, Value))| Fact {
         id: FactId(number),

@@ -35,7 +35,7 @@ record! {
 record! {
     /// What attribution needs of a click.
     #[derive(Copy, PartialEq, Eq)]
-    pub struct ClickTouch { id: i64, link_id: i64, partner_id: i64, clicked_at: i64 }
+    pub struct ClickTouch { id: i64, link_id: i64, partner_id: i64, clicked_at: i64, flags: i64 }
 }
 
 /// What a list may be narrowed by. `from_id` is inclusive, `before_id` exclusive: times become ranges of ids.
@@ -145,7 +145,7 @@ pub async fn click_exists(tx: &Tx<'_>, account_id: i64, id: i64, programs: Optio
 /// A click by its number, where it counts.
 pub async fn click_touch(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<Option<ClickTouch>> {
     let statement = sql!(
-        "SELECT id, link_id, partner_id, clicked_at FROM click WHERE id = $1 AND account_id = $2 AND counts \
+        "SELECT id, link_id, partner_id, clicked_at, flags FROM click WHERE id = $1 AND account_id = $2 AND counts \
          AND link_id IS NOT NULL AND partner_id IS NOT NULL"
     );
     tx.maybe(statement, &[&id, &account_id]).await
@@ -161,12 +161,12 @@ pub async fn click_of_session(
 ) -> Result<Option<ClickTouch>> {
     let statement = if first {
         sql!(
-            "SELECT id, link_id, partner_id, clicked_at FROM click WHERE session = $1 AND id >= $2 AND program_id = $3 AND counts \
+            "SELECT id, link_id, partner_id, clicked_at, flags FROM click WHERE session = $1 AND id >= $2 AND program_id = $3 AND counts \
              AND link_id IS NOT NULL AND partner_id IS NOT NULL ORDER BY id LIMIT 1"
         )
     } else {
         sql!(
-            "SELECT id, link_id, partner_id, clicked_at FROM click WHERE session = $1 AND id >= $2 AND program_id = $3 AND counts \
+            "SELECT id, link_id, partner_id, clicked_at, flags FROM click WHERE session = $1 AND id >= $2 AND program_id = $3 AND counts \
              AND link_id IS NOT NULL AND partner_id IS NOT NULL ORDER BY id DESC LIMIT 1"
         )
     };

@@ -111,6 +111,22 @@ batch! {
     }
 }
 
+batch! {
+    /// A customer of an account.
+    pub struct WaitedFor { account_id: i64 = "int8", customer_id: i64 = "int8" }
+}
+
+/// What is pending and waits for these customers: account, program and number of each.
+pub async fn commissions_waiting(tx: &Tx<'_>, customers: &[WaitedFor]) -> Result<Vec<(i64, i64, i64)>> {
+    let statement = batch_sql!(
+        WaitedFor,
+        0,
+        "SELECT c.account_id, c.program_id, c.id FROM {batch} CROSS JOIN commission c WHERE c.waits_for = batch.customer_id \
+         AND c.waits_for IS NOT NULL AND +c.account_id = batch.account_id AND c.status = 'pending' ORDER BY c.id"
+    );
+    tx.batch_all(statement, &[], customers).await
+}
+
 /// Whose cells these postings are in: persons, and programs by their numbers, negated.
 pub async fn commission_owners(tx: &Tx<'_>, account_id: i64, ids: &[Number]) -> Result<Vec<i64>> {
     let statement = batch_sql!(

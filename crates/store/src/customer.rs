@@ -90,7 +90,7 @@ pub async fn attribution_put(
 }
 
 /// Binds the account of this number from the beginning, whatever it was bound to since; gives how many bindings that changes. Who
-/// had it is noted as having lost it.
+/// had it is noted as having lost it. What it did in another program before it came stays there.
 pub async fn attribution_take_over(
     tx: &Tx<'_>,
     account_id: i64,
@@ -116,7 +116,9 @@ pub async fn attribution_take_over(
     let statement = sql!(
         "INSERT INTO attribution (person_id, customer_id, from_at, account_id, partner_id, evidence, reason, recorded_at) \
          SELECT c.person_id, c.id, CAST(0 AS BIGINT), c.account_id, CAST($3 AS BIGINT), 'operator', CAST($4 AS TEXT), CAST($5 AS BIGINT) \
-         FROM customer c WHERE c.account_id = $1 AND c.id = $2 ON CONFLICT (person_id, customer_id, from_at) DO NOTHING"
+         FROM customer c WHERE c.account_id = $1 AND c.id = $2 AND NOT EXISTS (SELECT 1 FROM attribution l WHERE l.customer_id = c.id \
+         AND l.referred_at IS NOT NULL AND l.from_at = (SELECT MIN(m.from_at) FROM attribution m WHERE m.person_id = c.person_id \
+         AND m.customer_id = c.id) AND l.person_id = c.person_id) ON CONFLICT (person_id, customer_id, from_at) DO NOTHING"
     );
     let made = tx.execute(statement, &[&account_id, &customer_id, &partner_id, &reason, &recorded_at]).await?;
     person_rebind(tx, account_id, customer_id).await?;
@@ -163,7 +165,11 @@ pub async fn person_erase(tx: &Tx<'_>, person_id: i64) -> Result<()> {
         sql!(
             "UPDATE person SET email_key = ' erased:' || id, name = NULL WHERE id = $1 OR (merged_into IS NOT NULL AND merged_into = $1)"
         ),
-        sql!("UPDATE customer SET name = NULL, email = NULL, attributes = NULL WHERE person_id = $1"),
+        // That somebody waits says nothing of who it is, and what is posted later waits as well (`settle::waiting`).
+        sql!(
+            "UPDATE customer SET name = NULL, email = NULL, attributes = CASE WHEN attributes LIKE '%\"referral_state\":\"pending\"%' \
+             OR attributes LIKE '%\"referral_waits\":true%' THEN '{\"referral_state\":\"pending\"}' END WHERE person_id = $1"
+        ),
         sql!("UPDATE event SET metadata = NULL, data = NULL WHERE person_id = $1"),
         sql!("UPDATE fact SET data = NULL WHERE person_id = $1"),
         // What was sent of its events, and what receivers said to it. A delivery on its way still has to be sent.

@@ -32,7 +32,7 @@ pub struct EventFilter {
 pub async fn event_list(tx: &Tx<'_>, filter: &EventFilter, limit: i64) -> Result<Vec<EventRow>> {
     let statement = sql!(
         "SELECT id, account_id, program_id, type, person_id, click_id, link_id, partner_id, amount, currency, is_conversion, \
-         is_duplicate, state, evidence, occurred_at, event_key, metadata, received_at FROM event \
+         is_duplicate, state, evidence, occurred_at, event_key, metadata, received_at, is_advertised FROM event \
          WHERE account_id = $1 AND id < $2 AND (CAST($3 AS BIGINT) IS NULL OR partner_id = $3) \
          AND (CAST($4 AS BIGINT) IS NULL OR link_id = $4) AND (CAST($5 AS BIGINT) IS NULL OR person_id = $5) \
          AND (CAST($6 AS TEXT) IS NULL OR type = $6) AND (CAST($7 AS BOOLEAN) IS NULL OR is_conversion = $7) \
@@ -64,7 +64,7 @@ pub async fn event_list(tx: &Tx<'_>, filter: &EventFilter, limit: i64) -> Result
 pub async fn event_read(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<Option<EventRow>> {
     let statement = sql!(
         "SELECT id, account_id, program_id, type, person_id, click_id, link_id, partner_id, amount, currency, is_conversion, \
-         is_duplicate, state, evidence, occurred_at, event_key, metadata, received_at FROM event WHERE account_id = $1 AND id = $2"
+         is_duplicate, state, evidence, occurred_at, event_key, metadata, received_at, is_advertised FROM event WHERE account_id = $1 AND id = $2"
     );
     tx.maybe(statement, &[&account_id, &id]).await
 }

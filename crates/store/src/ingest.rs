@@ -217,6 +217,13 @@ pub async fn accounts_absorb(tx: &Tx<'_>, absorbed: &[Absorbed]) -> Result<()> {
         batch_sql!(
             Absorbed,
             0,
+            "UPDATE commission SET waits_for = batch.into_id FROM {batch} \
+             WHERE commission.waits_for = batch.from_id AND commission.waits_for IS NOT NULL \
+             AND commission.account_id = (SELECT p.account_id FROM person p WHERE p.id = batch.person_id)"
+        ),
+        batch_sql!(
+            Absorbed,
+            0,
             "DELETE FROM attribution WHERE (person_id, customer_id) IN (SELECT person_id, from_id FROM {batch} WHERE true)"
         ),
         batch_sql!(Absorbed, 0, "DELETE FROM customer WHERE id IN (SELECT from_id FROM {batch} WHERE true)"),

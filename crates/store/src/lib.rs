@@ -44,6 +44,7 @@ pub mod plan;
 pub mod pricing_lock;
 pub mod promo_code;
 pub mod referral;
+pub mod referral_move;
 pub mod report;
 pub mod repricing;
 pub mod reward;

@@ -197,13 +197,13 @@ pub async fn arrived(tx: &Tx<'_>, account_id: i64, program_id: i64) -> Result<Ar
          (SELECT COUNT(*) FROM customer WHERE account_id = $1 AND program_id = $2 AND external_id IS NOT NULL AND NOT is_placeholder), \
          (SELECT COUNT(DISTINCT c.id) FROM customer c JOIN attribution a ON a.person_id = c.person_id AND a.customer_id = c.id \
          WHERE c.account_id = $1 AND c.program_id = $2 AND c.external_id IS NOT NULL AND NOT c.is_placeholder), \
-         (SELECT COUNT(*) FROM fact WHERE account_id = $1 AND program_id = $2 AND source <> 'events' \
+         (SELECT COUNT(*) FROM fact WHERE account_id = $1 AND program_id = $2 AND source <> 'events' AND source <> 'moved' \
          AND type IN ('deposit', 'withdrawal', 'bonus', 'adjustment', 'chargeback', 'ib_rebate')), \
-         (SELECT COUNT(*) FROM fact WHERE account_id = $1 AND program_id = $2 AND source <> 'events' \
+         (SELECT COUNT(*) FROM fact WHERE account_id = $1 AND program_id = $2 AND source <> 'events' AND source <> 'moved' \
          AND type IN ('trading_day', 'trade')), \
          (SELECT COUNT(*) FROM commission WHERE account_id = $1 AND program_id = $2), \
          (SELECT COUNT(DISTINCT received_at / 86400000000) FROM fact WHERE account_id = $1 AND program_id = $2 \
-         AND source <> 'events' AND type IN ('trading_day', 'trade'))"
+         AND source <> 'events' AND source <> 'moved' AND type IN ('trading_day', 'trade'))"
     );
     tx.one(statement, &[&account_id, &program_id]).await
 }

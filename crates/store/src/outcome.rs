@@ -23,6 +23,7 @@ batch! {
         currency: Option<String> = "text", is_conversion: bool = "bool", is_duplicate: bool = "bool", state: String = "text",
         evidence: String = "text", evidence_reason: Option<String> = "text", occurred_at: i64 = "int8", received_at: i64 = "int8",
         event_key: Option<String> = "text", metadata: Option<String> = "text", data: Option<String> = "text", key_id: i64 = "int8",
+        is_advertised: bool = "bool",
     }
 }
 batch! {
@@ -91,7 +92,8 @@ batch! {
     pub struct CellPut { person_id: i64 = "int8", cell: String = "text", posted: i64 = "int8", last_commission_id: i64 = "int8", cut_off: i64 = "int8", payee_id: Option<i64> = "int8", denied_change: i64 = "int8", first_day: String = "text" }
 }
 batch! {
-    /// A posting to add; `split`: who shared what it is a portion of; `origins`: where it comes from.
+    /// A posting to add; `split`: who shared what it is a portion of; `origins`: where it comes from; `waits_for`: with which customer
+    /// it is approved.
     pub struct NewCommission {
         id: i64 = "int8", account_id: i64 = "int8", program_id: i64 = "int8", partner_id: Option<i64> = "int8", customer_id: Option<i64> = "int8",
         person_id: i64 = "int8", rule: String = "text", level: i64 = "int8", cell: String = "text", status: String = "text", unit: String = "text",
@@ -99,6 +101,7 @@ batch! {
         event_id: Option<i64> = "int8", corrects: Option<i64> = "int8", plan: String = "text", plan_number: i64 = "int8",
         posted_before: i64 = "int8", explanation: String = "text", created_at: i64 = "int8", sale_amount: Option<i64> = "int8",
         sale_currency: Option<String> = "text", split: Option<String> = "text", origins: Option<String> = "text",
+        waits_for: Option<i64> = "int8",
     }
 }
 batch! {
@@ -152,9 +155,9 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
         NewEvent,
         0,
         "INSERT INTO event (id, account_id, program_id, type, person_id, click_id, link_id, partner_id, amount, currency, \
-         is_conversion, is_duplicate, state, evidence, evidence_reason, occurred_at, received_at, event_key, metadata, data, key_id) \
+         is_conversion, is_duplicate, state, evidence, evidence_reason, occurred_at, received_at, event_key, metadata, data, key_id, is_advertised) \
          SELECT id, account_id, program_id, kind, person_id, click_id, link_id, partner_id, amount, currency, is_conversion, \
-         is_duplicate, state, evidence, evidence_reason, occurred_at, received_at, event_key, metadata, data, key_id \
+         is_duplicate, state, evidence, evidence_reason, occurred_at, received_at, event_key, metadata, data, key_id, is_advertised \
          FROM {batch} WHERE true"
     );
     tx.batch(events, &[], &outcome.events).await?;
@@ -182,14 +185,7 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
     tx.batch(attributions, &[], &outcome.attributions).await?;
     persons_bind(tx, &outcome.attributions).await?;
     persons_pay(tx, &outcome.payees).await?;
-    let facts = batch_sql!(
-        NewFact,
-        0,
-        "INSERT INTO fact (id, account_id, program_id, person_id, customer_id, type, fact_key, revision, at, body, source, event_id, received_at, data, of_sale, trading_at) \
-         SELECT id, account_id, program_id, person_id, customer_id, kind, fact_key, revision, at, body, source, event_id, received_at, data, of_sale, trading_at \
-         FROM {batch} WHERE true"
-    );
-    tx.batch(facts, &[], &outcome.facts).await?;
+    facts_insert(tx, &outcome.facts).await?;
     let superseded = batch_sql!(Superseded, 1, "UPDATE fact SET trading_at = $1 FROM {batch} WHERE fact.id = batch.id");
     tx.batch(superseded, &[&SUPERSEDED_AT], &outcome.superseded).await?;
     facts_move(tx, &outcome.fact_moves).await?;
@@ -210,13 +206,26 @@ pub async fn outcome_write(tx: &Tx<'_>, outcome: &Outcome) -> Result<()> {
         NewCommission,
         0,
         "INSERT INTO commission (id, account_id, program_id, partner_id, customer_id, person_id, rule, level, cell, status, unit, \
-         amount, period, for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, sale_amount, sale_currency, split, origins, due_at) \
+         amount, period, for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, sale_amount, sale_currency, split, origins, waits_for, due_at) \
          SELECT id, account_id, program_id, partner_id, customer_id, person_id, rule, level, cell, status, unit, amount, period, \
-         for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, sale_amount, sale_currency, split, origins, \
+         for_period, payable_at, fact_id, event_id, corrects, plan, plan_number, posted_before, explanation, created_at, sale_amount, sale_currency, split, origins, waits_for, \
          CASE WHEN status = 'approved' AND payable_at <= created_at THEN created_at END FROM {batch} WHERE true"
     );
     tx.batch(commissions, &[], &outcome.commissions).await?;
     deliveries_insert(tx, &outcome.deliveries).await
+}
+
+/// Adds revisions of facts.
+pub async fn facts_insert(tx: &Tx<'_>, facts: &[NewFact]) -> Result<()> {
+    let statement = batch_sql!(
+        NewFact,
+        0,
+        "INSERT INTO fact (id, account_id, program_id, person_id, customer_id, type, fact_key, revision, at, body, source, event_id, received_at, data, of_sale, trading_at) \
+         SELECT id, account_id, program_id, person_id, customer_id, kind, fact_key, revision, at, body, source, event_id, received_at, data, of_sale, trading_at \
+         FROM {batch} WHERE true"
+    );
+    tx.batch(statement, &[], facts).await?;
+    Ok(())
 }
 
 /// Decides unverified events; one that was decided meanwhile undoes the whole transaction.

@@ -9,12 +9,12 @@ use crate::settlement::{EventRow, events_unverified};
 use crate::{batch, batch_sql, record};
 
 record! {
-    /// A customer of a person.
-    pub struct CustomerRow { id: i64, person_id: i64, country: Option<String>, account_type: Option<String>, registered_at: i64, campaign: Option<String>, is_placeholder: bool, is_registered: bool }
+    /// A customer of a person; `attributes`, JSON, where they say a state.
+    pub struct CustomerRow { id: i64, person_id: i64, country: Option<String>, account_type: Option<String>, registered_at: i64, campaign: Option<String>, is_placeholder: bool, is_registered: bool, attributes: Option<String> }
 }
 record! {
     /// A binding of an account to a partner.
-    pub struct AttributionRow { person_id: i64, customer_id: i64, from_at: i64, partner_id: i64, link_id: Option<i64>, click_id: Option<i64>, splits: Option<String> }
+    pub struct AttributionRow { person_id: i64, customer_id: i64, from_at: i64, partner_id: i64, link_id: Option<i64>, click_id: Option<i64>, splits: Option<String>, until_at: Option<i64>, referred_at: Option<i64> }
 }
 record! {
     /// A revision of a fact.
@@ -103,7 +103,8 @@ pub(crate) async fn customers_of(tx: &Tx<'_>, persons: &[PersonOf]) -> Result<Ve
     let statement = batch_sql!(
         PersonOf,
         0,
-        "SELECT c.id, c.person_id, c.country, c.account_type, c.registered_at, c.campaign, c.is_placeholder, c.is_registered \
+        "SELECT c.id, c.person_id, c.country, c.account_type, c.registered_at, c.campaign, c.is_placeholder, c.is_registered, \
+         CASE WHEN c.attributes LIKE '%\"referral_state\":%' THEN c.attributes END \
          FROM {batch} CROSS JOIN customer c WHERE c.person_id = batch.id AND +c.account_id = batch.account_id \
          ORDER BY c.registered_at, c.id"
     );
@@ -114,7 +115,7 @@ pub(crate) async fn attributions_of(tx: &Tx<'_>, persons: &[PersonOf]) -> Result
     let statement = batch_sql!(
         PersonOf,
         0,
-        "SELECT a.person_id, a.customer_id, a.from_at, a.partner_id, a.link_id, a.click_id, a.splits FROM {batch} \
+        "SELECT a.person_id, a.customer_id, a.from_at, a.partner_id, a.link_id, a.click_id, a.splits, a.until_at, a.referred_at FROM {batch} \
          CROSS JOIN attribution a WHERE a.person_id = batch.id AND a.account_id = batch.account_id"
     );
     tx.batch_all(statement, &[], persons).await

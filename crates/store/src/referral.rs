@@ -2,7 +2,8 @@
 //!
 //! Writing is the settlement's (`ingest`). Persons that were forgotten are in no list. What a row shows beside its columns
 //! stands in the customer's attributes; filters look for the exact text of a pair, which our own writer wrote. Invariant: a
-//! customer has one row, that of the binding that holds; `moved` asks for those that held before, one row for each partner.
+//! customer has one row, that of the binding that holds, and one that left for another program none; `moved` asks for those that held before, one
+//! row for each partner.
 
 use crate::backend::{Result, Tx};
 use crate::held::is_waiting_refund;
@@ -119,7 +120,7 @@ pub async fn referral_list(tx: &Tx<'_>, filter: &ReferralFilter, limit: i64, off
         "JOIN attribution a ON a.person_id = c.person_id AND a.customer_id = c.id AND a.from_at = \
          (SELECT MAX(l.from_at) FROM attribution l WHERE l.person_id = c.person_id AND l.customer_id = c.id \
          AND (NOT CAST($16 AS BOOLEAN) OR l.partner_id = a.partner_id)) \
-         AND (NOT $16 OR EXISTS (SELECT 1 FROM attribution l WHERE l.person_id = c.person_id AND l.customer_id = c.id AND l.from_at > a.from_at)) \
+         AND ($16 OR c.moved_at IS NULL) AND (NOT $16 OR c.moved_at IS NOT NULL OR EXISTS (SELECT 1 FROM attribution l WHERE l.person_id = c.person_id AND l.customer_id = c.id AND l.from_at > a.from_at)) \
          WHERE ",
         looked_at!(),
         " UNION ALL ",
@@ -177,7 +178,7 @@ pub async fn referral_list(tx: &Tx<'_>, filter: &ReferralFilter, limit: i64, off
     .await
 }
 
-/// Every revision of the sales, refunds and events of these customers, oldest first.
+/// Every revision of the sales, refunds and events of these customers in their own programs, oldest first.
 pub async fn sales_of(tx: &Tx<'_>, customers: &[Number]) -> Result<Vec<SaleRow>> {
     let statement = batch_sql!(
         Number,
@@ -186,24 +187,24 @@ pub async fn sales_of(tx: &Tx<'_>, customers: &[Number]) -> Result<Vec<SaleRow>>
             "SELECT f.id, f.program_id, f.customer_id, f.type, f.fact_key, f.at, f.body, f.data, ",
             is_waiting_refund!(),
             " FROM {batch} JOIN customer c ON c.id = batch.id JOIN fact f ON f.person_id = c.person_id AND f.customer_id = c.id \
-             WHERE f.type IN ('sale', 'refund', 'event') ORDER BY f.id"
+             WHERE f.type IN ('sale', 'refund', 'event') AND f.source <> 'moved' ORDER BY f.id"
         )
     );
     tx.batch_all(statement, &[], customers).await
 }
 
 record! {
-    /// A customer and whose it is now.
-    pub struct BoughtRow { customer_id: i64, program_id: i64, partner_id: i64 }
+    /// A customer and whose it is now, or was when it left.
+    pub struct BoughtRow { customer_id: i64, program_id: i64, partner_id: i64, has_left: bool }
 }
 
 /// Every customer of an account that is anybody's, perhaps of one partner.
 pub async fn referrals_bound(tx: &Tx<'_>, account_id: i64, partner_id: Option<i64>) -> Result<Vec<BoughtRow>> {
     let statement = sql!(
-        "WITH bound AS (SELECT c.id, c.program_id, (SELECT a.partner_id FROM attribution a WHERE a.person_id = c.person_id \
+        "WITH bound AS (SELECT c.id, c.program_id, c.moved_at IS NOT NULL AS has_left, (SELECT a.partner_id FROM attribution a WHERE a.person_id = c.person_id \
          AND a.customer_id = c.id ORDER BY a.from_at DESC LIMIT 1) AS partner_id FROM customer c JOIN person p ON p.id = c.person_id \
          WHERE c.account_id = $1 AND NOT c.is_placeholder AND p.email_key NOT LIKE ' erased:%') \
-         SELECT id, program_id, partner_id FROM bound WHERE partner_id IS NOT NULL AND (CAST($2 AS BIGINT) IS NULL OR partner_id = $2)"
+         SELECT id, program_id, partner_id, has_left FROM bound WHERE partner_id IS NOT NULL AND (CAST($2 AS BIGINT) IS NULL OR partner_id = $2)"
     );
     tx.all(statement, &[&account_id, &partner_id]).await
 }
@@ -212,7 +213,7 @@ pub async fn referrals_bound(tx: &Tx<'_>, account_id: i64, partner_id: Option<i6
 pub async fn referrals_of_member(tx: &Tx<'_>, program_id: i64, partner_id: i64) -> Result<Vec<BoughtRow>> {
     // `bound` has every person that was ever bound to a partner; a `CROSS JOIN` keeps SQLite from starting elsewhere.
     let statement = sql!(
-        "SELECT c.id, c.program_id, b.partner_id FROM bound b CROSS JOIN customer c JOIN person p ON p.id = c.person_id \
+        "SELECT c.id, c.program_id, b.partner_id, c.moved_at IS NOT NULL FROM bound b CROSS JOIN customer c JOIN person p ON p.id = c.person_id \
          WHERE b.program_id = $1 AND b.partner_id = $2 AND c.person_id = b.person_id AND c.program_id = $1 AND NOT c.is_placeholder \
          AND p.email_key NOT LIKE ' erased:%' AND (SELECT a.partner_id FROM attribution a WHERE a.person_id = c.person_id \
          AND a.customer_id = c.id ORDER BY a.from_at DESC LIMIT 1) = $2"
@@ -233,7 +234,7 @@ pub async fn referral_suspicions(tx: &Tx<'_>, account_id: i64) -> Result<Vec<Sus
          WHEN c.attributes LIKE '%\"fraud_check\":\"ad_source\"%' THEN 'ad_source' END AS fraud_check \
          FROM customer c JOIN attribution a ON a.person_id = c.person_id AND a.customer_id = c.id AND a.from_at = \
          (SELECT MAX(l.from_at) FROM attribution l WHERE l.person_id = c.person_id AND l.customer_id = c.id) \
-         WHERE c.account_id = $1 AND NOT c.is_placeholder AND c.attributes LIKE '%\"fraud_check\":\"%') \
+         WHERE c.account_id = $1 AND NOT c.is_placeholder AND c.moved_at IS NULL AND c.attributes LIKE '%\"fraud_check\":\"%') \
          SELECT DISTINCT partner_id, program_id, fraud_check FROM suspected WHERE fraud_check IS NOT NULL \
          ORDER BY partner_id, program_id, fraud_check"
     );

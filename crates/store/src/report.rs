@@ -119,7 +119,7 @@ pub async fn report_rows(
             ", f.type, f.body, f.customer_id, a.link_id IS NULL AND a.click_id IS NULL AS is_linkless, \
              f.type = 'sale' AND NOT EXISTS (SELECT 1 FROM fact e WHERE e.person_id = f.person_id AND e.customer_id = f.customer_id \
                AND e.type = 'sale' AND (e.at < f.at OR (e.at = f.at AND e.id < f.id))) AS is_first \
-             FROM ranges r JOIN fact f ON f.account_id = $1 AND f.source <> 'events' AND f.type IN ('sale', 'refund', 'event') \
+             FROM ranges r JOIN fact f ON f.account_id = $1 AND f.source <> 'events' AND f.source <> 'moved' AND f.type IN ('sale', 'refund', 'event') \
              AND f.at >= r.from_at AND f.at < r.to_at ",
             bound!("JOIN", "f", "f.customer_id"),
             "WHERE (CAST($2 AS BIGINT) IS NULL OR a.partner_id = $2) AND (f.type <> 'event' OR f.body LIKE '%\"CANCELLATION\"%') \

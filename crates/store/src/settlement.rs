@@ -30,6 +30,7 @@ record! {
         id: i64, account_id: i64, program_id: i64, kind: String, person_id: Option<i64>, click_id: Option<i64>, link_id: Option<i64>,
         partner_id: Option<i64>, amount: Option<String>, currency: Option<String>, is_conversion: bool, is_duplicate: bool,
         state: String, evidence: String, occurred_at: i64, event_key: Option<String>, metadata: Option<String>, received_at: i64,
+        is_advertised: bool,
     }
 }
 
@@ -50,7 +51,7 @@ pub async fn events_lock(tx: &Tx<'_>, ids: &[Number]) -> Result<Vec<EventRow>> {
         Number,
         0,
         "SELECT id, account_id, program_id, type, person_id, click_id, link_id, partner_id, amount, currency, is_conversion, \
-         is_duplicate, state, evidence, occurred_at, event_key, metadata, received_at FROM event \
+         is_duplicate, state, evidence, occurred_at, event_key, metadata, received_at, is_advertised FROM event \
          WHERE id IN (SELECT id FROM {batch}) ORDER BY id FOR UPDATE"
     );
     tx.batch_all(statement, &[], ids).await
@@ -62,7 +63,7 @@ pub async fn events_unverified(tx: &Tx<'_>, persons: &[PersonOf]) -> Result<Vec<
         PersonOf,
         0,
         "SELECT e.id, e.account_id, e.program_id, e.type, e.person_id, e.click_id, e.link_id, e.partner_id, e.amount, e.currency, \
-         e.is_conversion, e.is_duplicate, e.state, e.evidence, e.occurred_at, e.event_key, e.metadata, e.received_at \
+         e.is_conversion, e.is_duplicate, e.state, e.evidence, e.occurred_at, e.event_key, e.metadata, e.received_at, e.is_advertised \
          FROM {batch} CROSS JOIN event e WHERE e.state = 'unverified' AND e.person_id = batch.id \
          AND +e.account_id = batch.account_id ORDER BY e.id"
     );

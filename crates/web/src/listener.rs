@@ -248,19 +248,16 @@ async fn answer(
     router: Router,
     exchange: Arc<Exchange>,
 ) -> Result<Response<Body>, Infallible> {
-    let mut response = match exchange.start_call() {
-        Some(refusal) => {
-            metrics::counter!("headwater_http_refused_heads_total").increment(1);
-            plain(refusal.status())
+    let mut response = if let Some(refusal) = exchange.start_call() {
+        metrics::counter!("headwater_http_refused_heads_total").increment(1);
+        plain(refusal.status())
+    } else {
+        let (request, rest) = unread::watched(request);
+        let mut response = without_panic(router.oneshot(request)).await;
+        if !rest.read().await {
+            close(&mut response);
         }
-        None => {
-            let (request, rest) = unread::watched(request);
-            let mut response = without_panic(router.oneshot(request)).await;
-            if !rest.is_read().await {
-                close(&mut response);
-            }
-            response
-        }
+        response
     };
     if exchange.finish_call() {
         close(&mut response);

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::commission::{Finality, Verdict};
 use crate::error::{Error, Result};
 use crate::ledger::moves::{Moves, Refusal, refusal};
-use headwater_domain::ids::AccountId;
+use headwater_domain::ids::{AccountId, CustomerId};
 use headwater_domain::payout::PayoutStatus;
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Result as StoreResult, Tx};
@@ -236,7 +236,11 @@ pub(crate) async fn outside(
 /// What a move is worth is posted before its items are done: who reads a batch that is over reads its commissions as they are now.
 /// One that cannot be priced must not hold up the others: it is moved, and its mark stays.
 async fn price_moved(app: &Arc<App>, account: AccountId, outcomes: &mut [Outcome]) -> Result<()> {
-    let moved: Vec<i64> = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).map(|(id, _)| *id).collect();
+    let mut moved: Vec<i64> = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).map(|(id, _)| *id).collect();
+    for id in moved.clone() {
+        // In another campaign another one takes its place.
+        moved.extend(app.line(account, CustomerId(id)).await?.map(|line| line.current().customer_id));
+    }
     match app.reprice_customers(account, &moved).await {
         Err(Error::Store(error)) if error.left_nothing() => {}
         other => return other,

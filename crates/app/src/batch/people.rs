@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::membership::MemberState;
 use crate::promoter::PromoterAct;
-use crate::referral::{ReferralChange, STATE};
+use crate::referral::{DENIED, ReferralChange, STATE};
 use headwater_domain::ids::{AccountId, CustomerId, MembershipId, PartnerId, ProgramId};
 use headwater_domain::time::Instant;
 use serde_json::{Map, Value};
@@ -34,10 +34,14 @@ pub(super) async fn act(
         BatchAction::PromoterRestore => PromoterAct::Restore,
         BatchAction::PromoterMoveToCampaign => {
             let program = |name: &str| number(parameters, name).map(ProgramId);
-            PromoterAct::Move(program("from_campaign_id")?, program("to_campaign_id")?)
+            let (from, to) = (program("from_campaign_id")?, program("to_campaign_id")?);
+            app.promoter_act(account, partner, &PromoterAct::Move(from, to)).await?;
+            let is_soft = parameters.get("soft_move_referrals").and_then(Value::as_bool).unwrap_or(false);
+            return if is_soft { app.referrals_follow(account, partner, from, to).await } else { Ok(()) };
         }
         BatchAction::PromoterAssignParent => PromoterAct::Under(PartnerId(number(parameters, "parent_promoter_id")?)),
         BatchAction::ReferralDelete => {
+            let line = app.line(account, customer).await?;
             match app.referral_read(account, customer).await {
                 // Deleted already: perhaps by this batch before it was cut short, and its clicks are still there.
                 Err(Error::NotFound(noun)) => match app.customer_read(account, customer).await {
@@ -46,12 +50,16 @@ pub(super) async fn act(
                 },
                 other => drop(other?),
             }
-            return app.customer_erase(account, customer).await.map(drop);
+            let all: Vec<CustomerId> = line.map_or(vec![customer], |line| line.customers().into_keys().collect());
+            for customer in all {
+                app.customer_erase(account, customer).await?;
+            }
+            return Ok(());
         }
         BatchAction::ReferralApprove | BatchAction::ReferralEnable => {
             return referral_state(app, account, customer, Value::Null).await;
         }
-        BatchAction::ReferralDisable => return referral_state(app, account, customer, "denied".into()).await,
+        BatchAction::ReferralDisable => return referral_state(app, account, customer, DENIED.into()).await,
         BatchAction::ReferralMoveToPromoter => {
             let to = app.membership_read(account, MembershipId(number(parameters, "promoter_campaign_id")?))?;
             let whole = parameters.get("move_associated_commissions").and_then(Value::as_bool).unwrap_or(false);

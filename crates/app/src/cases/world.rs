@@ -291,7 +291,7 @@ impl World {
             let partner = self.partner(partner)?;
             let mut splits = Vec::new();
             self.split_of(partner, ALWAYS, list(value, "split"))?.put_into(&mut splits);
-            bindings.push(Binding { from: ALWAYS, partner, splits });
+            bindings.push(Binding { splits, ..Binding::new(ALWAYS, partner) });
         }
         let view = CustomerView {
             customer,

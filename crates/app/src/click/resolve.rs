@@ -6,10 +6,11 @@
 
 use super::Visit;
 use super::directory::{ClickDirectory, ClickPartner, ClickProgram};
-use crate::campaign::{blocks_advertisements, has_ended};
+use crate::campaign::{blocks_advertisements, has_ended, lets_advertisements_wait};
 use headwater_domain::click::advertisement::is_advertisement;
 use headwater_domain::click::formx::FormxClaim;
 use headwater_domain::click::keys::ClickKeys;
+use headwater_domain::click::token::Traffic;
 use headwater_domain::click::visitor::RejectReason;
 use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::link::{Link, LinkStatus};
@@ -32,6 +33,8 @@ pub struct Resolved {
     pub link: Option<Arc<(AccountId, Link)>>,
     /// Why it does not count.
     pub reject: Option<RejectReason>,
+    /// What brought the visitor, as far as the program asks.
+    pub traffic: Traffic,
     /// The partner has no default link in this program yet.
     pub needs_default_link: bool,
 }
@@ -99,6 +102,7 @@ pub fn resolve(directory: &ClickDirectory, keys: &ClickKeys, visit: &Visit, now:
         .cloned()?;
 
     let mut needs_default_link = false;
+    let mut traffic = Traffic::Open;
     if let Some(partner) = partner {
         if link.is_none() {
             link = directory.default_link(program.id, partner.id).cloned();
@@ -108,14 +112,18 @@ pub fn resolve(directory: &ClickDirectory, keys: &ClickKeys, visit: &Visit, now:
             directory.is_barred(program.id, partner.id, now) || has_ended(&program.settings.campaign, now);
         let barred = brings_nobody.then_some(RejectReason::BlockedPartner);
         reject = reject.or(barred).or_else(|| reason_against(partner, link.as_ref().map(|entry| &entry.1), now));
-        let is_blocked =
-            blocks_advertisements(&program.settings.campaign) && is_bought(visit, link.as_ref().map(|entry| &entry.1));
+        let campaign = &program.settings.campaign;
+        let is_bought = || is_bought(visit, link.as_ref().map(|entry| &entry.1));
+        let is_blocked = blocks_advertisements(campaign) && is_bought();
         reject = reject.or(is_blocked.then_some(RejectReason::Advertisement));
+        if lets_advertisements_wait(campaign) && is_bought() {
+            traffic = Traffic::Advertised;
+        }
     }
     let hidden = link.as_ref().and_then(|entry| entry.1.formx.clone());
     let partner_shown =
         formx.map(str::to_owned).or(hidden).or_else(|| partner.map(|partner| partner.external_id.clone()));
-    Some(Resolved { program, partner: partner.map(|p| p.id), partner_shown, link, reject, needs_default_link })
+    Some(Resolved { program, partner: partner.map(|p| p.id), partner_shown, link, reject, traffic, needs_default_link })
 }
 
 /// Whether the visitor comes from a paid advertisement.

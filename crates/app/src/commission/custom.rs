@@ -128,6 +128,7 @@ impl App {
             sale_amount: None,
             sale_currency: None,
             split: None,
+            waits_for: None,
             origins: None,
         };
         let deed = deed(self, account, actor, id, (custom.amount, &unit.name()));

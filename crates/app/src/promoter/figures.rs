@@ -137,7 +137,8 @@ fn counted(
     let mut places = BTreeMap::new();
     for row in bound {
         let place = (PartnerId(row.partner_id), ProgramId(row.program_id));
-        figures.entry(place).or_default().referrals += 1;
+        // What it bought before it left for another campaign stays; it is a referral there.
+        figures.entry(place).or_default().referrals += i64::from(!row.has_left);
         places.insert(row.customer_id, place);
     }
     let mut standing = BTreeMap::new();

@@ -6,6 +6,7 @@
 use super::decide::Decision;
 use super::names::{by_customer, by_email, by_person};
 use super::record::Touched;
+use super::waiting::{keep_waiting, waits};
 use crate::directory::Program;
 use crate::ingest::{CustomerRecord, Field, KEPT_ONCE_BOUND, RecordStatus, RecordWarning, Recorded, Referrer};
 use headwater_domain::attribution::{Binding, attribute};
@@ -30,6 +31,9 @@ impl Decision<'_> {
         record: &CustomerRecord,
         touched: &mut Touched,
     ) -> Recorded {
+        if let Some((_, customer)) = record.number {
+            return self.record_numbered(customer, record, touched);
+        }
         let name = (program.id, record.customer.clone());
         let known = self.view.known.customers.get(&name).copied();
         let stored = known.and_then(|id| self.view.known.accounts.get(&id)).cloned();
@@ -51,11 +55,11 @@ impl Decision<'_> {
         self.view.known.customers.insert(name, customer);
         let is_locked = self.is_locked(person, &next, record);
         change(&mut next, record, is_locked);
-        let was_absorbed = self.absorb(person, customer);
         let is_changed = base.as_ref() != Some(&next);
         if is_changed {
             self.put_account(person, next);
         }
+        let was_absorbed = self.absorb(person, customer);
         let registered_at = record.registered_at.unwrap_or(self.now);
         let (is_bound, warning) = self.refer(program, person, customer, record.referrer, registered_at);
         if is_bound && !record.split.is_empty() {
@@ -72,6 +76,22 @@ impl Decision<'_> {
         };
         let warning = if is_locked { Some(RecordWarning::AttributionLocked) } else { warning };
         Recorded { warnings: warning.into_iter().collect(), ..told(status, customer) }
+    }
+
+    /// Changes an account that no caller has named.
+    fn record_numbered(&mut self, customer: CustomerId, record: &CustomerRecord, touched: &mut Touched) -> Recorded {
+        let Some(stored) = self.view.known.accounts.get(&customer).cloned() else {
+            return told(RecordStatus::Unchanged, customer);
+        };
+        let person = self.view.known.standing(PersonId(stored.person_id));
+        let mut next = stored.clone();
+        change(&mut next, record, self.is_locked(person, &stored, record));
+        if next == stored {
+            return told(RecordStatus::Unchanged, customer);
+        }
+        self.put_account(person, next);
+        touched.entry(person).or_default();
+        told(RecordStatus::Updated, customer)
     }
 
     /// Whether the record says otherwise what brought an account that is somebody's already.
@@ -143,11 +163,13 @@ impl Decision<'_> {
 
     /// An account that is known by events alone is this one, now that this one is known.
     fn absorb(&mut self, person: PersonId, into: CustomerId) -> bool {
-        let Some(record) = self.view.persons.get_mut(&person) else { return false };
+        let Some(record) = self.view.persons.get(&person) else { return false };
         let accounts = &self.view.known.accounts;
         let by_events = |id: &CustomerId| accounts.get(id).is_some_and(|account| account.external_id.is_none());
         let gone: Vec<_> =
             record.customers.iter().map(|c| c.customer).filter(|id| *id != into && by_events(id)).collect();
+        let waiting: Vec<_> = gone.iter().map(|from| self.waiting_of(person, *from)).collect();
+        let Some(record) = self.view.persons.get_mut(&person) else { return false };
         let mut splits: BTreeMap<CustomerId, Vec<Split>> =
             record.customers.iter().filter_map(|c| Some((c.customer, splits_from_the_beginning(c)?))).collect();
         for from in &gone {
@@ -160,14 +182,15 @@ impl Decision<'_> {
             self.view.known.accounts.remove(from);
             self.view.known.changed.remove(from);
         }
-        // What brought the person by an event brought this account, where nothing else is known to have.
-        for from in &gone {
+        // What brought the person by an event brought this account, where nothing else is known to have; it waits alike.
+        for (from, waiting) in gone.iter().zip(waiting) {
             let Some(record) = self.view.persons.get_mut(&person) else { break };
             if let Some(binding) = record.bindings.remove(from)
                 && !record.bindings.contains_key(&into)
             {
                 self.bind_account(person, into, binding, ALWAYS, None, "profile");
                 self.split_bound(person, into, splits.remove(from).unwrap_or_default());
+                self.wait_like(&waiting, person, into);
             }
         }
         !gone.is_empty()
@@ -191,6 +214,11 @@ impl Decision<'_> {
             record.customers.sort_by_key(|view| (view.registered_at, view.customer));
             keep(&mut record.placeholders, customer, account.is_placeholder);
             keep(&mut record.registered, customer, account.is_registered);
+            let (waited, waits) = (record.waiting.contains(&customer), waits(account.attributes.as_deref()));
+            keep(&mut record.waiting, customer, waits);
+            if waited != waits {
+                keep(&mut self.view.freed, customer, waited);
+            }
         }
         self.view.outcome.customers.retain(|update| update.id != account.id);
         let stored = self.view.known.accounts.get(&customer).filter(|_| !self.view.known.changed.contains(&customer));
@@ -237,6 +265,9 @@ impl Decision<'_> {
         let binding =
             Binding { partner, link: of_partner.map(|touch| touch.link), click: of_partner.map(|touch| touch.click) };
         self.bind_account(person, customer, binding, ALWAYS, of_partner.map(|touch| touch.at), evidence);
+        if let Some(touch) = of_partner {
+            self.wait_if(touch.traffic, person, &[customer]);
+        }
         (true, warning)
     }
 }
@@ -297,6 +328,7 @@ fn change(account: &mut AccountRow, record: &CustomerRecord, is_locked: bool) {
     if !record.attributes.is_empty() {
         let stored = account.attributes.as_deref().and_then(|text| serde_json::from_str(text).ok());
         let mut attributes: Map<String, Value> = stored.unwrap_or_default();
+        let was_waiting = waits(account.attributes.as_deref());
         for (key, value) in record.attributes.iter().filter(|(key, _)| !(is_locked && *key == KEPT_ONCE_BOUND)) {
             if value.is_null() {
                 attributes.remove(key);
@@ -304,6 +336,7 @@ fn change(account: &mut AccountRow, record: &CustomerRecord, is_locked: bool) {
                 attributes.insert(key.clone(), value.clone());
             }
         }
+        keep_waiting(was_waiting, &mut attributes);
         account.attributes = (!attributes.is_empty()).then(|| Value::Object(attributes).to_string());
     }
 }

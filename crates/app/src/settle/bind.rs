@@ -7,6 +7,7 @@ use super::decide::Decision;
 use super::view::PersonRecord;
 use crate::campaign::has_ended;
 use headwater_domain::attribution::{Attributed, Binding, attribute};
+use headwater_domain::click::token::Traffic;
 use headwater_domain::commission::{self, CustomerView, Split};
 use headwater_domain::ids::{AccountId, ClickId, CustomerId, LinkId, PartnerId, PersonId, ProgramId};
 use headwater_domain::time::Instant;
@@ -44,16 +45,19 @@ impl Decision<'_> {
     pub(super) fn bind(&mut self, person: PersonId, track: &Track, attributed: Attributed) {
         let (Some(binding), Some(touch)) = (attributed.binding, track.touch) else { return };
         let from = touch.at.min(track.occurred_at.unwrap_or(self.now));
-        self.bind_from(person, binding, from, Some(touch.at), attributed.evidence.name());
+        let bound = self.bind_from(person, binding, from, Some(touch.at), attributed.evidence.name());
+        self.wait_if(touch.traffic, person, &bound);
     }
 
     /// Binds a client by a browser's event, which was attributed when it came, but bound nobody until it was confirmed.
     pub(super) fn bind_confirmed(&mut self, person: PersonId, partner: PartnerId, row: &EventRow) {
         let binding = Binding { partner, link: row.link_id.map(LinkId), click: row.click_id.map(ClickId) };
-        self.bind_from(person, binding, Instant(row.occurred_at), None, &row.evidence);
+        let bound = self.bind_from(person, binding, Instant(row.occurred_at), None, &row.evidence);
+        let traffic = if row.is_advertised { Traffic::Advertised } else { Traffic::Open };
+        self.wait_if(traffic, person, &bound);
     }
 
-    /// Binds every account of the person that has no binding yet.
+    /// Binds every account of the person that has no binding yet, and gives them.
     pub(super) fn bind_from(
         &mut self,
         person: PersonId,
@@ -61,13 +65,14 @@ impl Decision<'_> {
         from: Instant,
         clicked_at: Option<Instant>,
         evidence: &str,
-    ) {
-        let Some(record) = self.view.persons.get(&person) else { return };
+    ) -> Vec<CustomerId> {
+        let Some(record) = self.view.persons.get(&person) else { return Vec::new() };
         let bound = |customer: &CustomerView| record.bindings.contains_key(&customer.customer);
         let unbound: Vec<_> = record.customers.iter().filter(|customer| !bound(customer)).map(|c| c.customer).collect();
-        for customer in unbound {
-            self.bind_account(person, customer, binding, from, clicked_at, evidence);
+        for customer in &unbound {
+            self.bind_account(person, *customer, binding, from, clicked_at, evidence);
         }
+        unbound
     }
 
     /// Binds one account, which has no binding yet.
@@ -83,7 +88,7 @@ impl Decision<'_> {
         let Some(record) = self.view.persons.get_mut(&person) else { return };
         record.bindings.insert(customer, binding);
         for view in record.customers.iter_mut().filter(|view| view.customer == customer) {
-            view.bindings.push(commission::Binding { from, partner: binding.partner, splits: Vec::new() });
+            view.bindings.push(commission::Binding::new(from, binding.partner));
         }
         self.view.outcome.attributions.push(NewAttribution {
             person_id: person.0,

@@ -2,7 +2,7 @@
 //! back, and the ledger follows (`ledger::book`).
 
 use super::view::View;
-use super::{referrals, rewards};
+use super::{referrals, rewards, waiting};
 use crate::app::App;
 use crate::ledger::book::book;
 use crate::upgrade;
@@ -30,6 +30,8 @@ pub(super) async fn commit(tx: &Tx<'_>, app: &App, mut view: View, now: Instant)
     view.outcome.held = std::mem::take(&mut view.held).into_values().flatten().collect();
     last_of_each(&mut view.outcome.persons);
     outcome_write(tx, &view.outcome).await?;
+    // Their locks come before those of ledger accounts.
+    let released = waiting::released(tx, app, &view, now).await?;
     upgrade::look_at(tx, app, &concerned(&view), app.next_id(now)).await?;
     join(tx, &view, now).await?;
     event_claims_free(tx, &view.unused_claims()).await?;
@@ -38,7 +40,11 @@ pub(super) async fn commit(tx: &Tx<'_>, app: &App, mut view: View, now: Instant)
     idempotency_finish(tx, &view.reserved.idempotency, &view.answers(now)).await?;
     let is_told = book(tx, app, &view.bookings, now).await?;
     let is_told = referrals::announce_referrals(tx, app, &view, now).await? || is_told;
-    Ok(rewards::follow(tx, app, &view.outcome.commissions, now).await? || is_told)
+    let mut is_told = rewards::follow(tx, app, &view.outcome.commissions, now).await? || is_told;
+    for moves in released {
+        is_told = moves.write(tx).await? || is_told;
+    }
+    Ok(is_told)
 }
 
 /// Whose figures may be others now: of sales and refunds, of who became somebody's client, and of who was given to another.

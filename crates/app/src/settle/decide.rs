@@ -8,8 +8,9 @@ use super::view::{Claimed, Remembered, View};
 use super::{Answer, Command, Track};
 use crate::directory::{Directory, Program};
 use headwater_domain::attribution::Attributed;
+use headwater_domain::click::token::Traffic;
 use headwater_domain::event::{State, is_money};
-use headwater_domain::ids::{AccountId, EventId, PersonId, ProgramId};
+use headwater_domain::ids::{AccountId, ClickId, EventId, PersonId, ProgramId};
 use headwater_domain::time::Instant;
 use headwater_store::backend::Result;
 use headwater_store::inbox::EventClaim;
@@ -112,6 +113,7 @@ impl Decision<'_> {
             event_key: track.event_key.clone(),
             metadata: track.metadata.clone(),
             received_at: self.now.0,
+            is_advertised: attributed.binding.is_some_and(|binding| is_advertised(track, binding.click)),
         };
         if let Some(event_key) = &track.event_key {
             self.claim_for(track, event_key, event);
@@ -222,5 +224,11 @@ fn new_event(row: &EventRow, track: &Track, reason: Option<&str>) -> NewEvent {
         metadata: row.metadata.clone(),
         data: track.data.clone(),
         key_id: track.key.0,
+        is_advertised: row.is_advertised,
     }
+}
+
+/// Whether this is the click of the event, and of an advertisement whose referrals wait.
+fn is_advertised(track: &Track, click: Option<ClickId>) -> bool {
+    track.touch.is_some_and(|touch| Some(touch.click) == click && touch.traffic == Traffic::Advertised)
 }

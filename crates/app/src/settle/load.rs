@@ -7,19 +7,21 @@ use super::foreseen::{Foreseen, Reading};
 use super::names::Names;
 use super::refuse::sale_reported_once;
 use super::same_click::Clicks;
-use super::view::{Claimed, Remembered, View};
+use super::view::{Claimed, PersonRecord, Remembered, View};
 use super::window;
 use super::{Command, Track, again, circle, origin, wide};
 use crate::app::App;
 use crate::commission::custom::claimed_by_hand;
-use headwater_domain::ids::{EventId, KeyId, PartnerId, PersonId, ProgramId};
+use crate::ingest::Record;
+use headwater_domain::click::token::Traffic;
+use headwater_domain::ids::{CustomerId, EventId, KeyId, PartnerId, PersonId, ProgramId};
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Error, Result, Tx};
 use headwater_store::circle::{marks_of_persons, programs_of_events};
 use headwater_store::inbox::{
     EventClaim, IdempotencyClaim, event_claim, event_claims_lock, idempotency_claim, idempotency_read,
 };
-use headwater_store::ingest::Merge;
+use headwater_store::ingest::{Merge, accounts_of_persons};
 use headwater_store::pricing_lock::pricing;
 use headwater_store::repricing::Served;
 use headwater_store::settlement::{self, Number, PersonClaim, PersonRow};
@@ -59,6 +61,11 @@ pub(super) async fn load(tx: &Tx<'_>, app: &App, commands: &[Command], reading: 
     names.read_accounts(tx, &view.person_by_email, &mut view.known).await?;
     let foreseen = Foreseen { commands, facts: &names.facts, reading, now };
     window::read_persons(tx, persons, &foreseen, &mut view).await?;
+    let mut changed = may_wait(&view, &tracks);
+    changed.extend(of_numbered(&view, commands));
+    for row in accounts_of_persons(tx, &changed).await? {
+        view.known.accounts.entry(CustomerId(row.id)).or_insert(row);
+    }
     origin::read_shares(tx, &mut view).await?;
     names.resolve(&view.persons, &mut view.known);
     Ok(view)
@@ -70,6 +77,40 @@ fn confirmed(command: &Command) -> Option<Number> {
         Command::Confirm { event, .. } => Some(Number { id: event.0 }),
         Command::Track(_) | Command::Reject { .. } | Command::Record(_) | Command::Reprice { .. } => None,
     }
+}
+
+/// Clients of events of whom may be written down that they wait: who is bound by an advertisement, and who turns out to be somebody
+/// who was.
+fn may_wait(view: &View, tracks: &[&Track]) -> Vec<Number> {
+    let mut persons = BTreeSet::new();
+    for track in tracks {
+        let Some(touch) = track.touch else { continue };
+        let of_click = view.click_clients.get(&(track.program, touch.click));
+        if of_click.is_some() || touch.traffic == Traffic::Advertised {
+            let named = track.email_key.clone().and_then(|name| view.person_by_email.get(&(track.program, name)));
+            persons.extend(of_click.into_iter().chain(named).map(|person| person.0));
+        }
+    }
+    persons.extend(view.events.values().filter(|event| event.is_advertised).filter_map(|event| event.person_id));
+    persons.into_iter().map(|id| Number { id }).collect()
+}
+
+/// Whose the accounts are that records name by our own numbers, whoever it was when that was looked up.
+fn of_numbered(view: &View, commands: &[Command]) -> Vec<Number> {
+    let ingests = commands.iter().filter_map(|command| match command {
+        Command::Record(ingest) => Some(&ingest.records),
+        Command::Track(_) | Command::Confirm { .. } | Command::Reject { .. } | Command::Reprice { .. } => None,
+    });
+    let numbers: BTreeSet<CustomerId> = ingests
+        .flatten()
+        .filter_map(|record| match record {
+            Record::Customer(customer) => customer.number.map(|(_, customer)| customer),
+            Record::Fact(_) => None,
+        })
+        .collect();
+    let is_named = |person: &&PersonRecord| person.customers.iter().any(|one| numbers.contains(&one.customer));
+    let persons = view.persons.values().filter(|_| !numbers.is_empty()).filter(is_named);
+    persons.map(|person| Number { id: person.id.0 }).collect()
 }
 
 fn track_of(command: &Command) -> Option<&Track> {

@@ -36,6 +36,7 @@ impl Decision<'_> {
         stays.bindings.extend(gone.bindings);
         stays.placeholders.extend(gone.placeholders);
         stays.registered.extend(gone.registered);
+        stays.waiting.extend(gone.waiting);
         stays.arrivals.extend(gone.arrivals);
         stays.facts.extend(gone.facts);
         stays.cells.posted.extend(gone.cells.posted);

@@ -75,7 +75,12 @@ impl Names {
         let mut sales = BTreeSet::new();
         for ingest in &ingests {
             for record in &ingest.records {
-                customers.insert((ingest.program.0, customer_of(record)));
+                match record {
+                    Record::Customer(customer) if customer.number.is_some() => {
+                        names.persons.extend(customer.number.map(|(person, _)| Number { id: person.0 }));
+                    }
+                    _ => drop(customers.insert((ingest.program.0, customer_of(record)))),
+                }
                 if let Record::Fact(fact) = record {
                     facts.extend(fact_names(ingest, fact));
                     sales.extend(sale_of(fact).map(|fact_key| SaleKey { program_id: ingest.program.0, fact_key }));
@@ -98,7 +103,7 @@ impl Names {
             .collect();
         names.facts = facts_named(tx, &facts).await?;
         let persons = known.iter().map(|(_, _, person)| *person).chain(names.facts.iter().map(|fact| fact.person_id));
-        names.persons = persons.map(|id| Number { id }).collect();
+        names.persons.extend(persons.map(|id| Number { id }));
         if !sales.is_empty() {
             let with_sales = persons_of_sales(tx, &sales.into_iter().collect::<Vec<_>>()).await?;
             names.persons.extend(with_sales.into_iter().map(|id| Number { id }));
@@ -173,6 +178,9 @@ fn identities(ingest: &Ingest, known: &BTreeSet<(i64, &str)>, holds: bool) -> BT
     let mut arriving = BTreeSet::new();
     for record in &ingest.records {
         let Record::Customer(customer) = record else { continue };
+        if customer.number.is_some() {
+            continue;
+        }
         let is_new = !known.contains(&(ingest.program.0, &customer.customer)) && arriving.insert(&customer.customer);
         if let Field::Set(email) = &customer.email {
             names.insert(by_email(email));

@@ -5,6 +5,7 @@
 
 use super::load::unreadable;
 use super::view::{Arrival, Cells, PersonRecord};
+use super::waiting::waits;
 use headwater_domain::attribution::Binding;
 use headwater_domain::commission::{self, CellKey, CustomerView, LastPosting, PostedCell, Split};
 use headwater_domain::fact::{Fact, FactBody};
@@ -42,6 +43,9 @@ fn spread(state: &PersonState, persons: &mut BTreeMap<PersonId, PersonRecord>) -
         if row.is_placeholder {
             person.placeholders.insert(customer);
         }
+        if waits(row.attributes.as_deref()) {
+            person.waiting.insert(customer);
+        }
         if row.is_registered {
             person.registered.insert(customer);
         }
@@ -64,7 +68,13 @@ fn spread(state: &PersonState, persons: &mut BTreeMap<PersonId, PersonRecord>) -
         person.bindings.insert(customer, binding);
         for view in person.customers.iter_mut().filter(|view| view.customer == customer) {
             let splits = splits_of(row)?;
-            view.bindings.push(commission::Binding { from: Instant(row.from_at), partner, splits });
+            view.bindings.push(commission::Binding {
+                from: Instant(row.from_at),
+                partner,
+                splits,
+                until: row.until_at.map(Instant),
+                referred_at: row.referred_at.map(Instant),
+            });
         }
     }
     let mut facts: BTreeMap<i64, Vec<&FactRow>> = BTreeMap::new();

@@ -8,11 +8,12 @@ use super::load::unreadable;
 use super::origin::Sources;
 use super::part::partners_of;
 use super::view::{Cells, PersonRecord};
+use super::waiting::waits_for;
 use crate::directory::Program;
 use crate::ledger::book::Booking;
 use headwater_domain::commission::{self, Held, Kind, Payee, PostedCell, Posting, SplitPart, Terms};
 use headwater_domain::fact::{Fact, FactBody};
-use headwater_domain::ids::{CommissionId, FactId, PersonId};
+use headwater_domain::ids::{CommissionId, CustomerId, FactId, PersonId};
 use headwater_domain::ledger::{Before, Origin, Owner, Share, Stage, accrual};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::{Instant, Period, Zone};
@@ -27,12 +28,14 @@ struct Evaluated {
     qualified_at: Option<Instant>,
 }
 
-/// What brought a posting: the event, what the fact says was sold, and where it comes from.
+/// What brought a posting: the event, what the fact says was sold, and where it comes from; and what keeps it waiting.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Brought {
     pub event: Option<i64>,
     pub sold: Option<(Decimal, Currency)>,
     pub sources: Sources,
+    /// For whose approval it waits.
+    pub waits_for: Option<CustomerId>,
 }
 
 /// What was sold, given back or moved by this fact.
@@ -84,7 +87,8 @@ impl Decision<'_> {
             let sold = sold(&person.facts, posting.fact);
             let stands = |fact: FactId| person.arrivals.contains_key(&fact).then_some(&*person);
             let sources = self.sources(posting, changed, stands);
-            self.post(person.id, &mut person.cells, program, Brought { event, sold, sources }, posting)?;
+            let brought = Brought { event, sold, sources, waits_for: waits_for(posting, &[person]) };
+            self.post(person.id, &mut person.cells, program, brought, posting)?;
         }
         self.hold(person, &priced.held);
         self.view.priced.by_part += u64::from(person.part.is_some());
@@ -210,7 +214,9 @@ impl Decision<'_> {
         let before = shares
             .as_ref()
             .map_or(Before::NOTHING, |shares| shares.before(&brought.sources.origins, brought.sources.is_new));
-        let stage = Stage::posted(before.taken_from(posting.amount), approved, due);
+        let taken_from = before.taken_from(posting.amount);
+        let stage = Stage::posted(taken_from, approved && brought.waits_for.is_none(), due);
+        let waits_for = brought.waits_for.filter(|_| stage != Stage::posted(taken_from, approved, due));
         let denied_change = if stage == Stage::Denied { posting.amount } else { Decimal::ZERO };
         let origins = brought.sources.origins;
         let stored_origins = Origin::to_stored(&origins);
@@ -267,6 +273,7 @@ impl Decision<'_> {
             sale_currency: brought.sold.map(|(_, currency)| currency.code().to_owned()),
             split: SplitPart::to_stored(&posting.split),
             origins: Some(stored_origins),
+            waits_for: waits_for.map(|customer| self.waits_now(customer).0),
         });
         let bookings = accrual(payee, posting.amount, stage).into_iter().map(|transfer| Booking {
             account_id: program.account.0,

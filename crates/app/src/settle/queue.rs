@@ -72,7 +72,8 @@ impl Queue {
 pub async fn run(app: Weak<App>, settling: Settling) {
     serve(settling, |commands| {
         let app = app.upgrade()?;
-        Some(async move { super::settle_batch(&app, commands).await })
+        // On the heap: it would be the larger part of the task that waits for commands.
+        Some(Box::pin(async move { super::settle_batch(&app, commands).await }))
     })
     .await;
 }

@@ -7,7 +7,7 @@
 use super::view::View;
 use crate::announce::{Told, announce, listens};
 use crate::app::App;
-use crate::referral::{STATE, Shown, entity, uid_of};
+use crate::referral::{PENDING, STATE, Shown, entity, uid_of};
 use headwater_domain::commission::Split;
 use headwater_domain::fact::FactBody;
 use headwater_domain::ids::{CustomerId, PartnerId, PersonId};
@@ -26,7 +26,8 @@ pub(super) async fn announce_referrals(tx: &Tx<'_>, app: &App, view: &View, now:
     let mut told = Vec::new();
     for row in &view.outcome.attributions {
         let names = vec![("created", json!({}))];
-        told.extend(of(app, view, row.person_id, row.customer_id, "signup", names, now));
+        let state = given(view, row.person_id, row.customer_id).unwrap_or_else(|| "signup".to_owned());
+        told.extend(of(app, view, row.person_id, row.customer_id, &state, names, now));
     }
     for row in &view.outcome.facts {
         let is_cancellation = row.kind == "event" && row.body.contains(CANCELLATION);
@@ -35,9 +36,14 @@ pub(super) async fn announce_referrals(tx: &Tx<'_>, app: &App, view: &View, now:
             _ if is_cancellation => ("active", "cancelled", "cancelled"),
             _ => continue,
         };
+        // A state that somebody gave it stands, whatever happens to it.
+        let given = given(view, row.person_id, row.customer_id);
         let changes = json!({"state": [from, to]});
-        let names = vec![("updated", changes.clone()), (name, changes)];
-        told.extend(of(app, view, row.person_id, row.customer_id, to, names, now));
+        let names = match given {
+            None => vec![("updated", changes.clone()), (name, changes)],
+            Some(_) => vec![(name, json!({}))],
+        };
+        told.extend(of(app, view, row.person_id, row.customer_id, given.as_deref().unwrap_or(to), names, now));
     }
     for (customer, before) in view.known.before.iter().filter(|(_, before)| !before.is_placeholder) {
         let Some(after) = view.known.accounts.get(customer) else { continue };
@@ -50,6 +56,16 @@ pub(super) async fn announce_referrals(tx: &Tx<'_>, app: &App, view: &View, now:
         }
     }
     if told.is_empty() { Ok(false) } else { announce(tx, app, &told, now).await }
+}
+
+/// The state that somebody gave a referral, where this settlement knows of one.
+fn given(view: &View, person: i64, customer: i64) -> Option<String> {
+    let customer = CustomerId(customer);
+    if let Some(account) = view.known.accounts.get(&customer) {
+        return attributes(account)[STATE].as_str().map(str::to_owned);
+    }
+    let waits = view.persons.get(&PersonId(person))?.waiting.contains(&customer);
+    waits.then(|| PENDING.to_owned())
 }
 
 fn attributes(account: &AccountRow) -> Value {

@@ -132,9 +132,14 @@ impl Decision<'_> {
         self.view.click_clients.remove(&place);
         let (joined, _) = self.merge_all(vec![named, of_click]);
         let Some(joined) = joined else { return Ok(person) };
-        if let Some(binding) = self.view.persons.get(&joined).and_then(super::view::PersonRecord::binding) {
-            // What brought the one brought both.
-            self.bind_from(joined, binding, Instant(0), None, "profile");
+        if let Some((customer, binding)) =
+            self.view.persons.get(&joined).and_then(super::view::PersonRecord::bound_first)
+        {
+            let waiting = self.waiting_of(joined, customer);
+            // What brought the one brought both, and both wait where the one does.
+            for customer in self.bind_from(joined, binding, Instant(0), None, "profile") {
+                self.wait_like(&waiting, joined, customer);
+            }
         }
         let program = self.program(track.account, track.program)?;
         if let Some(mut record) = self.view.persons.remove(&joined) {

@@ -3,7 +3,7 @@
 //!
 //! The program's settings name the truth; else it is, account by account, the source that brought the figure first. What
 //! an event says is said of the person: it stands for every account. Trades of a source are the truth before its daily
-//! rows. Invariant: one figure of one account is paid from one source.
+//! rows. What was brought along from another program is what it is, and is the truth for nothing. Invariant: one figure of one account is paid from one source.
 
 use super::view::PersonRecord;
 use headwater_domain::commission::{Held, HeldReason};
@@ -64,7 +64,8 @@ pub(super) fn is_one_way(ways: Option<&BTreeSet<String>>) -> bool {
 
 /// All facts are of one source, and trading comes as trades or as daily rows.
 fn comes_one_way(person: &PersonRecord) -> bool {
-    let mut sources = person.arrivals.values().map(|arrival| arrival.source);
+    let own = person.arrivals.values().filter(|arrival| arrival.source != Source::Moved);
+    let mut sources = own.map(|arrival| arrival.source);
     let first = sources.next();
     let has = |is: fn(&FactBody) -> bool| person.facts.iter().any(|fact| is(&fact.body));
     sources.all(|source| Some(source) == first)
@@ -82,7 +83,8 @@ impl<'a> Truth<'a> {
     fn of(person: &PersonRecord, sources: &'a Truths) -> Self {
         let mut truth = Self { sources, first: BTreeMap::new(), by_trades: BTreeSet::new() };
         for fact in &person.facts {
-            let Some(arrival) = person.arrivals.get(&fact.id) else { continue };
+            let arrival = person.arrivals.get(&fact.id).filter(|arrival| arrival.source != Source::Moved);
+            let Some(arrival) = arrival else { continue };
             let of = if arrival.source == Source::Events { Of::Events } else { Of::Account(fact.customer) };
             for figure in figures(&fact.body) {
                 if matches!(fact.body, FactBody::Trade(_)) {
@@ -100,7 +102,8 @@ impl<'a> Truth<'a> {
 
     /// The figures of a fact that are paid from elsewhere, each with where.
     fn elsewhere(&self, person: &PersonRecord, fact: &Fact) -> Vec<(String, &'static str)> {
-        let Some(arrival) = person.arrivals.get(&fact.id) else { return Vec::new() };
+        let arrival = person.arrivals.get(&fact.id).filter(|arrival| arrival.source != Source::Moved);
+        let Some(arrival) = arrival else { return Vec::new() };
         let mut elsewhere = Vec::new();
         for figure in figures(&fact.body) {
             let truth = self.source(&figure, fact.customer, arrival.source);

@@ -45,6 +45,8 @@ pub(crate) struct PersonRecord {
     pub bindings: BTreeMap<CustomerId, Binding>,
     /// Accounts that are known by their facts alone.
     pub placeholders: BTreeSet<CustomerId>,
+    /// Accounts that wait for a decision, and what is earned of them with them.
+    pub waiting: BTreeSet<CustomerId>,
     /// Accounts whose records say when they registered.
     pub registered: BTreeSet<CustomerId>,
     /// How each of the facts came.
@@ -78,6 +80,7 @@ impl PersonRecord {
             customers: Vec::new(),
             bindings: BTreeMap::new(),
             placeholders: BTreeSet::new(),
+            waiting: BTreeSet::new(),
             registered: BTreeSet::new(),
             arrivals: BTreeMap::new(),
             facts: Vec::new(),
@@ -90,7 +93,12 @@ impl PersonRecord {
 
     /// Whose client it is: the partner of the account registered first that has one.
     pub(super) fn binding(&self) -> Option<Binding> {
-        self.customers.iter().find_map(|customer| self.bindings.get(&customer.customer)).copied()
+        self.bound_first().map(|(_, binding)| binding)
+    }
+
+    /// That account, and what bound it.
+    pub(super) fn bound_first(&self) -> Option<(CustomerId, Binding)> {
+        self.customers.iter().find_map(|one| Some((one.customer, *self.bindings.get(&one.customer)?)))
     }
 
     /// By which ways trading came: of whoever was read whole by the facts, else also by those that were not read.
@@ -235,6 +243,8 @@ pub(super) struct View {
     pub marks: BTreeMap<ProgramId, Vec<Served>>,
     /// Marks that are served with this settlement.
     pub served: Vec<Served>,
+    /// Accounts that waited for a decision, and wait no more.
+    pub freed: BTreeSet<CustomerId>,
 }
 
 /// By how much of what is known of them this settlement priced whom it priced.
@@ -279,6 +289,7 @@ impl View {
             circles: BTreeMap::new(),
             marks: BTreeMap::new(),
             served: Vec::new(),
+            freed: BTreeSet::new(),
         }
     }
 

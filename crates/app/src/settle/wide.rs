@@ -8,6 +8,7 @@ use super::decide::Decision;
 use super::part::partners_of;
 use super::price::{Brought, sold};
 use super::view::{Cells, Dirty, PersonRecord};
+use super::waiting::waits_for;
 use crate::directory::{Directory, Program};
 use headwater_domain::commission::{self, Held, PostedCell, Scope, Terms, Window};
 use headwater_domain::ids::{CustomerId, FactId, PartnerId, PersonId, ProgramId};
@@ -104,7 +105,11 @@ impl Decision<'_> {
             let sold = self.view.persons.get(&owner).and_then(|person| sold(&person.facts, posting.fact));
             let stands = |fact: FactId| self.view.persons.get(person_of_fact.get(&fact)?);
             let sources = self.sources(&posting, &dirty.changed, stands);
-            let done = self.post(owner, &mut cells, program, Brought { event, sold, sources }, &posting);
+            let of_fact = person_of_fact.get(&posting.fact).filter(|person| **person != owner);
+            let may_be_of = [Some(&owner), of_fact].into_iter().flatten().filter_map(|id| self.view.persons.get(id));
+            let waits_for = waits_for(&posting, &may_be_of.collect::<Vec<_>>());
+            let brought = Brought { event, sold, sources, waits_for };
+            let done = self.post(owner, &mut cells, program, brought, &posting);
             *self.cells(owner, program.id) = cells;
             done?;
         }

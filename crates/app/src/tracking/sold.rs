@@ -18,6 +18,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub(super) struct Sold {
     pub key: String,
+    /// The number of its first revision.
+    pub first: i64,
     pub currency: Currency,
     pub amount: Decimal,
     pub refunded: Decimal,
@@ -37,6 +39,13 @@ impl Sold {
     pub fn left(&self) -> Decimal {
         self.amount.checked_sub(self.refunded).unwrap_or(Decimal::ZERO)
     }
+}
+
+/// The latest sale in this currency that has so much left, else the latest that has anything.
+pub(super) fn latest_that_fits(sales: &[Sold], amount: Decimal, currency: Currency) -> Option<&Sold> {
+    let fits = |sold: &&Sold| sold.currency == currency && sold.left() > Decimal::ZERO;
+    let all = || sales.iter().rev().filter(fits);
+    all().find(|sold| sold.left() >= amount).or_else(|| all().next())
 }
 
 impl App {
@@ -108,10 +117,17 @@ impl App {
             });
             let refunded = refunds.fold(Decimal::ZERO, |sum, amount| sum.checked_add(amount).unwrap_or(sum));
             let event = standing.get(&("event".to_owned(), key.clone())).map(|event| event.body.clone());
-            sales.push((of.first, Sold { key: key.clone(), currency: *currency, amount: *amount, refunded, event }));
+            sales.push(Sold {
+                key: key.clone(),
+                first: of.first,
+                currency: *currency,
+                amount: *amount,
+                refunded,
+                event,
+            });
         }
-        sales.sort_by_key(|(first, _)| *first);
-        Ok((sales.into_iter().map(|(_, sold)| sold).collect(), is_repeated))
+        sales.sort_by_key(|sold| sold.first);
+        Ok((sales, is_repeated))
     }
 
     /// The sales, refunds and events of a referral by type and key, each as it stands.

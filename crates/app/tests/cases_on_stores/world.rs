@@ -12,6 +12,7 @@ use headwater_app::ledger::BalanceFilter;
 use headwater_app::partner::PartnerRequest;
 use headwater_app::plan::PlanFailure;
 use headwater_domain::attribution::{Evidence, Touch};
+use headwater_domain::click::token::Traffic;
 use headwater_domain::commission::{SplitPart, lint};
 use headwater_domain::fact::FactBody;
 use headwater_domain::ids::{AccountId, ClickId, CustomerId, FactId, LinkId, PartnerId, ProgramId, to_prefixed};
@@ -346,11 +347,19 @@ impl World {
             let partner = self.partners[&name];
             let link = word(value, "link").map(|link| self.links[&link]);
             let evidence = Evidence::Click;
-            let touch = link.map(|link| Touch { click: ClickId(1), link, partner, at: Instant(0), evidence });
+            let touch = link.map(|link| Touch {
+                click: ClickId(1),
+                link,
+                partner,
+                at: Instant(0),
+                evidence,
+                traffic: Traffic::Open,
+            });
             Referrer::Partner(partner, touch)
         });
         Record::Customer(Box::new(CustomerRecord {
             customer: text(value, "id").to_owned(),
+            number: None,
             revision: None,
             registered_at: Some(word(value, "registered_at").map_or(Instant(0), |at| instant(&at))),
             email: set("email"),

@@ -159,6 +159,7 @@ impl Books {
             sale_amount: None,
             sale_currency: None,
             split: None,
+            waits_for: None,
             origins: Some(Origin::to_stored(&[Origin::of(&first.to_string())])),
         };
         let cell = CellPut {

@@ -155,8 +155,8 @@ async fn what_failed_waits_again_and_is_paid(store: TestStore) {
     books.app.payments_pay(books.account, id, "key:1").await.expect("confirms");
     books.app.payout_finish(books.account, payout, PayoutStatus::Failed, None, "key:1").await.expect("fails");
     for _ in 0..2 {
-        let story = act(&books, BatchAction::PayoutMarkAsUnpaid, &[payout]).await;
-        assert_eq!(story.errors, Vec::new());
+        let done = act(&books, BatchAction::PayoutMarkAsUnpaid, &[payout]).await;
+        assert_eq!(done.errors, Vec::new());
         assert_eq!(books.app.payout_read(books.account, payout).await.expect("there").payout.status, "pending");
     }
     let again = books.app.payments_create(books.account, "bank", "key:1", Keep::nothing()).await.expect("gathers");

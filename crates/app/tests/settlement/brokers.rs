@@ -29,6 +29,7 @@ pub fn usd() -> Currency {
 pub fn customer(fixture: &Fixture, id: &str) -> CustomerRecord {
     CustomerRecord {
         customer: id.into(),
+        number: None,
         revision: None,
         registered_at: Some(AT.plus_seconds(-86_400)),
         email: Field::Keep,

@@ -8,6 +8,7 @@ use headwater_app::keep::Keep;
 use headwater_app::settle::{Answer, Command, Track};
 use headwater_app::track::EventFilter;
 use headwater_domain::attribution::{Evidence, Touch};
+use headwater_domain::click::token::Traffic;
 use headwater_domain::event::Event;
 use headwater_domain::ids::{AccountId, ClickId, EventId, KeyId, LinkId, PartnerId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
@@ -116,6 +117,7 @@ impl Fixture {
                 partner: self.partner,
                 at: NOW.plus_seconds(-60),
                 evidence: Evidence::Click,
+                traffic: Traffic::Open,
             }),
             touch_reason: None,
             email_key: Some("client@example.org".into()),

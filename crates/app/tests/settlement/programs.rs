@@ -5,6 +5,7 @@ use headwater_app::error::Error;
 use headwater_app::keep::Keep;
 use headwater_app::key::{Credential, KeyKind, KeyRequest};
 use headwater_app::track::{ClickSignal, Signals};
+use headwater_domain::click::token::Traffic;
 use headwater_domain::ids::{ClickId, LinkId, ProgramId};
 use headwater_store::link::{NewLink, link_insert};
 use headwater_store::tenant::program_insert;
@@ -57,7 +58,7 @@ async fn key(fixture: &Fixture, programs: &[ProgramId]) -> Arc<Credential> {
 async fn an_event_belongs_to_the_program_of_its_click_or_key(store: TestStore) {
     let fixture = fixture(store).await;
     let (first, (second, link)) = (fixture.program, second_program(&fixture).await);
-    let token = fixture.app.clicks.keys().mint(fixture.account, ClickId(5), Some(link), NOW);
+    let token = fixture.app.clicks.keys().mint(fixture.account, ClickId(5), Some(link), NOW, Traffic::Open);
     let clicked = Signals { click: Some(ClickSignal::Token(token)), session: None };
     let forged = Signals { click: Some(ClickSignal::Token("0".repeat(40))), session: None };
     let (none, everywhere) = (Signals::default(), key(&fixture, &[]).await);

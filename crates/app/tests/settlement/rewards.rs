@@ -26,7 +26,7 @@ const REWARDS: &str = r#"{"name":"ib","currency":"USD","rules":[
     {"id":"cash","kind":"flat","amount":"10","on":"SUBSCRIPTION","once_per":"event"}]}"#;
 static TOLD: Statement = Statement::new("SELECT event_type, body FROM delivery WHERE event_id IS NULL ORDER BY id");
 
-async fn webhook(fixture: &Fixture, programs: Vec<ProgramId>) {
+pub async fn webhook(fixture: &Fixture, programs: Vec<ProgramId>) {
     let change = WebhookChange {
         url: Some("https://crm.broker.example/rewards".into()),
         // Balances change with nearly everything, and are told of in a test of their own (`rewards_told`).

@@ -4,7 +4,7 @@
 //! previous one stay for reading.
 
 use super::formx::{self, FormxClaim, FormxKey};
-use super::token::{self, ClickClaim, TokenError};
+use super::token::{self, ClickClaim, TokenError, Traffic};
 use crate::ids::{AccountId, ClickId, LinkId};
 use crate::time::Instant;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -50,8 +50,15 @@ impl ClickKeys {
     }
 
     /// The token of a click; `link` is `None` where it does not count.
-    pub fn mint(&self, account: AccountId, click: ClickId, link: Option<LinkId>, at: Instant) -> String {
-        token::mint(&self.click[0], account, click, link, at)
+    pub fn mint(
+        &self,
+        account: AccountId,
+        click: ClickId,
+        link: Option<LinkId>,
+        at: Instant,
+        traffic: Traffic,
+    ) -> String {
+        token::mint(&self.click[0], account, click, link, at, traffic)
     }
 
     /// Reads a click token.
@@ -94,7 +101,8 @@ mod tests {
         let (account, at) = (AccountId(1), Instant::from_seconds(9));
         let old = ClickKeys::derive(&[1; 32], None);
         let claim = FormxClaim { partner: PartnerId(2), link: LinkId(3) };
-        let (click, hidden) = (old.mint(account, ClickId(4), Some(LinkId(3)), at), old.hide(account, claim));
+        let click = old.mint(account, ClickId(4), Some(LinkId(3)), at, Traffic::Open);
+        let hidden = old.hide(account, claim);
         assert_eq!(old.hide(account, claim), hidden, "an address does not change");
         let rotated = ClickKeys::derive(&[2; 32], Some(&[1; 32]));
         assert_eq!(rotated.read(&click, account).map(|c| c.click), Ok(ClickId(4)));

@@ -7,6 +7,9 @@
 //! A click that does not count (a bot's, a prefetch, a rejected one) gets a token too, so that a redirect always looks
 //! the same; it carries link 0 and is never read as a click, whether its row exists or not.
 //!
+//! There is no bit left to say that a click is of an advertisement whose referrals wait ([`Traffic::Advertised`]): its tag says it, which is
+//! made under another word.
+//!
 //! Invariant: no text that was not minted for a click that counts, under one of the keys, for this account, is ever
 //! read as a click.
 
@@ -27,6 +30,27 @@ pub const LINK_MAX: i64 = (1 << 40) - 1;
 const CLAIM_DIGITS: u32 = 25;
 const TAG_DIGITS: u32 = 15;
 
+/// What brought a click, as far as it matters to whom it brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Traffic {
+    /// Anything that the program takes as it comes.
+    Open,
+    /// A paid advertisement, while the program let what advertisements bring wait for a decision.
+    Advertised,
+}
+
+impl Traffic {
+    const ALL: [Self; 2] = [Self::Open, Self::Advertised];
+
+    /// Under which word the tag is made.
+    fn word(self) -> &'static [u8] {
+        match self {
+            Self::Open => b"click:",
+            Self::Advertised => b"click of an advertisement:",
+        }
+    }
+}
+
 /// What a genuine token says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClickClaim {
@@ -36,6 +60,8 @@ pub struct ClickClaim {
     pub link: LinkId,
     /// When, in Unix seconds.
     pub at_second: u32,
+    /// What brought it.
+    pub traffic: Traffic,
 }
 
 impl ClickClaim {
@@ -63,7 +89,14 @@ pub enum TokenError {
 ///
 /// # Panics
 /// If the click's number is not below 2^53 or the link's not below 2^40: both come from our own counters.
-pub fn mint(key: &[u8; 32], account: AccountId, click: ClickId, link: Option<LinkId>, at: Instant) -> String {
+pub fn mint(
+    key: &[u8; 32],
+    account: AccountId,
+    click: ClickId,
+    link: Option<LinkId>,
+    at: Instant,
+    traffic: Traffic,
+) -> String {
     assert!((1..=ID_MAX).contains(&click.0), "click {click} is out of range");
     let link = link.map_or(0, |link| {
         assert!((1..=LINK_MAX).contains(&link.0), "link {link} is out of range");
@@ -74,7 +107,7 @@ pub fn mint(key: &[u8; 32], account: AccountId, click: ClickId, link: Option<Lin
         (u128::from(click.0.unsigned_abs()) << 72) | (u128::from(link.unsigned_abs()) << 32) | u128::from(second);
     let mut text = String::with_capacity(TOKEN_CHARACTERS);
     base32::push(&mut text, claim, CLAIM_DIGITS);
-    base32::push(&mut text, tag(key, account, claim), TAG_DIGITS);
+    base32::push(&mut text, tag(key, account, claim, traffic), TAG_DIGITS);
     text
 }
 
@@ -84,21 +117,22 @@ pub fn read(text: &str, keys: &[[u8; 32]], account: AccountId) -> Result<ClickCl
     let (claim, stated) = bytes.split_at(CLAIM_DIGITS as usize);
     let claim = base32::read(claim).ok_or(TokenError::Malformed)?;
     let stated = base32::read(stated).ok_or(TokenError::Malformed)?.to_be_bytes();
-    let genuine = keys.iter().any(|key| tag(key, account, claim).to_be_bytes().ct_eq(&stated).into());
-    if !genuine {
-        return Err(TokenError::NotGenuine);
-    }
+    let is_of = |traffic: &Traffic| {
+        keys.iter().any(|key| tag(key, account, claim, *traffic).to_be_bytes().ct_eq(&stated).into())
+    };
+    let traffic = Traffic::ALL.into_iter().find(is_of).ok_or(TokenError::NotGenuine)?;
     let part = |shift: u32, bits: u32| i64::try_from((claim >> shift) & ((1 << bits) - 1)).expect("at most 53 bits");
     let link = LinkId(part(32, 40));
     if link.0 == 0 {
         return Err(TokenError::DoesNotCount);
     }
-    Ok(ClickClaim { click: ClickId(part(72, 53)), link, at_second: u32::try_from(part(0, 32)).expect("32 bits") })
+    let at_second = u32::try_from(part(0, 32)).expect("32 bits");
+    Ok(ClickClaim { click: ClickId(part(72, 53)), link, at_second, traffic })
 }
 
-fn tag(key: &[u8; 32], account: AccountId, claim: u128) -> u128 {
+fn tag(key: &[u8; 32], account: AccountId, claim: u128, traffic: Traffic) -> u128 {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-    mac.update(b"click:");
+    mac.update(traffic.word());
     mac.update(&account.0.to_be_bytes());
     mac.update(&claim.to_be_bytes());
     let digest = mac.finalize().into_bytes();
@@ -115,11 +149,11 @@ mod tests {
     const PREVIOUS: [u8; 32] = [8; 32];
 
     fn claim_of(click: i64, link: i64, second: u32) -> ClickClaim {
-        ClickClaim { click: ClickId(click), link: LinkId(link), at_second: second }
+        ClickClaim { click: ClickId(click), link: LinkId(link), at_second: second, traffic: Traffic::Open }
     }
 
     fn mint_claim(key: &[u8; 32], claim: ClickClaim) -> String {
-        mint(key, AccountId(3), claim.click, Some(claim.link), claim.at())
+        mint(key, AccountId(3), claim.click, Some(claim.link), claim.at(), claim.traffic)
     }
 
     #[test]
@@ -146,14 +180,28 @@ mod tests {
 
     #[test]
     fn the_token_of_a_click_that_does_not_count_is_no_click() {
-        let text = mint(&KEY, AccountId(3), ClickId(5), None, Instant::from_seconds(7));
+        let text = mint(&KEY, AccountId(3), ClickId(5), None, Instant::from_seconds(7), Traffic::Open);
         assert_eq!(read(&text, &[KEY], AccountId(3)), Err(TokenError::DoesNotCount));
+    }
+
+    #[test]
+    fn only_the_tag_tells_a_click_of_an_advertisement() {
+        let open = claim_of(5, 6, 7);
+        let advertised = ClickClaim { traffic: Traffic::Advertised, ..open };
+        let (of_open, of_advertised) = (mint_claim(&KEY, open), mint_claim(&PREVIOUS, advertised));
+        assert_eq!(of_open[..25], of_advertised[..25]);
+        assert_ne!(of_open, mint_claim(&KEY, advertised));
+        assert_eq!(read(&of_advertised, &[KEY, PREVIOUS], AccountId(3)), Ok(advertised));
+        assert_eq!(read(&of_advertised, &[KEY, PREVIOUS], AccountId(4)), Err(TokenError::NotGenuine));
+        assert_eq!(read(&of_open, &[KEY, PREVIOUS], AccountId(3)), Ok(open), "tokens from before there was a choice");
+        assert_eq!(of_open, "0000000000m0000000r000007t3qnpkn9pxve2w6");
     }
 
     proptest! {
         #[test]
-        fn minted_is_read_in_either_case(click in 1..=ID_MAX, link in 1..=LINK_MAX, second: u32) {
-            let claim = claim_of(click, link, second);
+        fn minted_is_read_in_either_case(click in 1..=ID_MAX, link in 1..=LINK_MAX, second: u32, is_advertised: bool) {
+            let traffic = if is_advertised { Traffic::Advertised } else { Traffic::Open };
+            let claim = ClickClaim { traffic, ..claim_of(click, link, second) };
             let text = mint_claim(&KEY, claim);
             prop_assert_eq!(text.to_lowercase(), text.clone());
             prop_assert_eq!(read(&text, &[KEY], AccountId(3)), Ok(claim));

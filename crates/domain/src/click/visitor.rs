@@ -3,7 +3,7 @@
 //! Rules of `referral-api.md` §4. Leaves to others: reading headers and cookies (`web::visitor`), attributing
 //! events (`attribution`). Invariant: a click that does not count never stands, and never displaces one that does.
 
-use super::token::ClickClaim;
+use super::token::{ClickClaim, Traffic};
 use crate::program::AttributionModel;
 use crate::time::Instant;
 
@@ -84,14 +84,17 @@ impl ClickFlags {
     pub const PARAMS_CUT: Self = Self(16);
     /// The browser loaded the link as an image or a frame, not as a page.
     pub const NOT_NAVIGATED: Self = Self(32);
+    /// A paid advertisement led here, and whom it brings waits for a decision (`token::Traffic::Advertised`).
+    pub const ADVERTISEMENT: Self = Self(64);
 
-    const NAMES: [(Self, &'static str); 6] = [
+    const NAMES: [(Self, &'static str); 7] = [
         (Self::IS_BOT, "is_bot"),
         (Self::IS_PREFETCH, "is_prefetch"),
         (Self::BAD_LANDING_PAGE, "bad_landing_page"),
         (Self::RATE_LIMITED, "rate_limited"),
         (Self::PARAMS_CUT, "params_cut"),
         (Self::NOT_NAVIGATED, "not_navigated"),
+        (Self::ADVERTISEMENT, "advertisement"),
     ];
 
     /// Both together.
@@ -103,6 +106,10 @@ impl ClickFlags {
     #[must_use]
     pub const fn with_if(self, condition: bool, other: Self) -> Self {
         if condition { self.with(other) } else { self }
+    }
+    /// What brought the click.
+    pub const fn traffic(self) -> Traffic {
+        if self.has(Self::ADVERTISEMENT) { Traffic::Advertised } else { Traffic::Open }
     }
     /// Whether all of `other` are set.
     pub const fn has(self, other: Self) -> bool {
@@ -214,7 +221,7 @@ mod tests {
 
     fn click_on_day(day: i64) -> ClickClaim {
         let second = u32::try_from(1_800_000_000 + day * DAY).expect("fits");
-        ClickClaim { click: ClickId(day + 1), link: LinkId(1), at_second: second }
+        ClickClaim { click: ClickId(day + 1), link: LinkId(1), at_second: second, traffic: Traffic::Open }
     }
 
     #[test]

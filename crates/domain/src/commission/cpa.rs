@@ -162,7 +162,8 @@ pub(super) fn versions_in_question(account: &CustomerView, terms: &Terms<'_>) ->
     versions
 }
 
-/// The first moment at which the conditions were met where `holds` says that they are the ones in force.
+/// The first moment at which the conditions were met where `holds` says that they are the ones in force. Where they were met while
+/// the account was in another program, they are not met here once more.
 pub(super) fn first_met<'a>(
     sweep: &Sweep,
     conditions: &Conditions,
@@ -188,7 +189,8 @@ pub(super) fn first_met<'a>(
         // Country and account type are those of the registration; something must happen for it to be told.
         let registered = conditions.ask_only_where().then_some(judged.account.registered_at);
         let registered = registered.zip(sweep.met.first().map(|(_, fact)| *fact));
-        return registered.iter().chain(&sweep.met).find_map(|(at, fact)| {
+        let here = registered.iter().chain(&sweep.met).take_while(|(at, _)| !judged.account.is_away_at(*at));
+        return here.into_iter().find_map(|(at, fact)| {
             let (place, is_paid) = at_moment(*at)?;
             Some(Met { place, fact: fact_of(*fact)?, is_paid })
         });

@@ -182,6 +182,10 @@ fn claim_of_fact<'a>(
     };
     let mut stand = |traded: Option<&Traded<'_>>, at: Instant, (partner, side), claims: &mut Claims<'a>| {
         let Some(partner) = partner else {
+            // What was done in another program waits for nobody here.
+            if account.is_away_at(at) {
+                return;
+            }
             claims.hold(fact.id, HeldReason::Unattributed, "no partner brought the customer before this date");
             return;
         };

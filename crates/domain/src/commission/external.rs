@@ -53,7 +53,7 @@ impl Side {
     /// Where an untraded fact of the account stands: with the customer's partner, with the one that it names, or both.
     pub(super) fn of(fact: &Fact, account: &CustomerView) -> Vec<(Option<PartnerId>, Self)> {
         let own = Terms::partner_at(account, fact.at);
-        match fact.body.payee() {
+        match fact.body.payee().filter(|_| !account.is_away_at(fact.at)) {
             Some(named) if own != Some(named) => {
                 let own = own.map(|own| (Some(own), Self::Own));
                 own.into_iter().chain([(Some(named), Self::Named)]).collect()

@@ -23,6 +23,22 @@ pub struct Binding {
     pub partner: PartnerId,
     /// Who shares what that one earns directly; sorted by `from`.
     pub splits: Vec<Split>,
+    /// Where the customer left for another program then: from here on it is nobody's, until the next binding.
+    pub until: Option<Instant>,
+    /// Where the customer came from another program with this binding: since when it was its partner's there.
+    pub referred_at: Option<Instant>,
+}
+
+impl Binding {
+    /// One that nothing ends but the next one.
+    pub fn new(from: Instant, partner: PartnerId) -> Self {
+        Self { from, partner, splits: Vec::new(), until: None, referred_at: None }
+    }
+
+    /// Since when the customer is its partner's, wherever that was.
+    pub(super) fn since(&self) -> Instant {
+        self.referred_at.unwrap_or(self.from)
+    }
 }
 
 /// One account of a person.
@@ -42,6 +58,17 @@ pub struct CustomerView {
     pub link: Option<String>,
     /// Sorted by `from`.
     pub bindings: Vec<Binding>,
+}
+
+impl CustomerView {
+    /// Whether the account was in another program then: before it came from there, or between leaving and coming back. What it did
+    /// there is known here, and is nobody's: it is paid there.
+    pub fn is_away_at(&self, at: Instant) -> bool {
+        let next = self.bindings.partition_point(|binding| binding.from <= at);
+        let has_left = |before: &Binding| before.until.is_some_and(|until| until <= at);
+        self.bindings.get(next).is_some_and(|next| next.referred_at.is_some())
+            && next.checked_sub(1).is_none_or(|before| has_left(&self.bindings[before]))
+    }
 }
 
 /// One human with all accounts and all current facts.
@@ -130,7 +157,8 @@ impl PartnerTerms {
 impl Terms<'_> {
     /// Whose the account is at a moment.
     pub(super) fn partner_at(customer: &CustomerView, at: Instant) -> Option<PartnerId> {
-        customer.bindings.iter().rev().find(|binding| binding.from <= at).map(|binding| binding.partner)
+        let binding = customer.bindings.iter().rev().find(|binding| binding.from <= at)?;
+        binding.until.is_none_or(|until| at < until).then_some(binding.partner)
     }
 
     /// What prices a customer of the partner's that registered then.
@@ -168,7 +196,7 @@ impl Terms<'_> {
 
     fn partner_within_day(&self, customer: &CustomerView, at: Instant, day: Date) -> Option<PartnerId> {
         Self::partner_at(customer, at).or_else(|| {
-            let first = customer.bindings.first()?;
+            let first = customer.bindings.first().filter(|first| first.from > at && first.referred_at.is_none())?;
             let zone =
                 self.plan_at(first.partner, first.from, customer.registered_at).map(|version| &version.plan.zone);
             let next_day = day.saturating_add(1.days());

@@ -135,7 +135,7 @@ async fn what_a_plan_cannot_say_is_refused_with_its_field(engine: Engine) {
             400,
             "upgrade_details.campaign_id",
         ),
-        (json!({"track_ad_traffic": "pending"}), 422, "track_ad_traffic"),
+        (json!({"track_ad_traffic": "ask"}), 400, "track_ad_traffic"),
         (json!({"track_ad_traffic": true}), 400, "track_ad_traffic"),
         (json!({"ref_token_param": "?who"}), 400, "ref_token_param"),
         (json!({"landing_url": "ftp://x"}), 400, "landing_url"),

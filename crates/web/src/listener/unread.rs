@@ -64,8 +64,8 @@ pub(super) fn watched(request: Request<Incoming>) -> (Request<Body>, Rest) {
 }
 
 impl Rest {
-    /// Whether nothing is left, or what was left has been read.
-    pub(super) async fn is_read(self) -> bool {
+    /// Reads what is left; `false` where that is too much, or does not come.
+    pub(super) async fn read(self) -> bool {
         let Some(mut body) = self.body else { return true };
         if body.is_end_stream() {
             return true;

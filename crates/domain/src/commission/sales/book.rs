@@ -135,22 +135,29 @@ impl<'a> SalesBook<'a> {
     }
 
     /// Which reward under rules of this id each sale of the person is, in order. A sale at a time when nobody was active is rewarded in
-    /// nobody's favour; one under a version of the rule that asked nothing of sales was rewarded, too. The first above the most is
-    /// one above it, and so is every later one.
+    /// nobody's favour; one under a version of the rule that asked nothing of sales was rewarded, too, and so was one in another
+    /// program, where the rule that holds for the next sale here would have rewarded it. The first above the most is one above it, and
+    /// so is every later one.
     fn redemptions(&mut self, person: PersonId, rule_id: &str, terms: &Terms<'a>) -> BTreeMap<FactId, i64> {
         let mut redeemed = BTreeMap::new();
         let mut count = 0;
-        for sold in self.of_persons.get(&person).cloned().unwrap_or_default() {
-            let Some(place) = &sold.place else { continue };
-            let of_id = |(version, index): &&RuleOf| *version.plan.rules[*index].id == *rule_id;
-            let Some(rule_of) = place.setting.rules.iter().find(of_id) else { continue };
+        let sales = self.of_persons.get(&person).cloned().unwrap_or_default();
+        let of_id = |(version, index): &&RuleOf| *version.plan.rules[*index].id == *rule_id;
+        let rule_at = |sold: &Sold<'a>| sold.place.as_ref()?.setting.rules.iter().find(of_id).cloned();
+        for (number, sold) in sales.iter().enumerate() {
+            let held = match &sold.place {
+                Some(_) => rule_at(sold),
+                None if sold.account.is_away_at(sold.fact.at) => sales[number..].iter().find_map(rule_at),
+                None => None,
+            };
+            let Some(rule_of) = &held else { continue };
             let rule = &rule_of.0.plan.rules[rule_of.1];
             if !rates::admits(rule, &rule_of.0.plan, sold.fact, sold.account) {
                 continue;
             }
             let max = rule.sales.as_ref().and_then(|sales| sales.max_redemptions);
             let holds = match &rule.sales {
-                Some(sales) => matches!(self.judge_alone(&sold, sales, rule_of, terms), Judged::Rewarded(_)),
+                Some(sales) => matches!(self.judge_alone(sold, sales, rule_of, terms), Judged::Rewarded(_)),
                 None => true,
             };
             if holds {
@@ -294,7 +301,7 @@ impl<'a> SalesBook<'a> {
         let held = sold.account.bindings.iter().rev().skip_while(|binding| binding.from > sold.fact.at);
         let mut held = held.peekable();
         let partner = held.peek()?.partner;
-        let bound = held.take_while(|binding| binding.partner == partner).last()?.from;
+        let bound = held.take_while(|binding| binding.partner == partner).last()?.since();
         let first = self.until(sold, false).next()?.fact.at;
         (first < bound.max(sold.account.registered_at)).then_some(first)
     }

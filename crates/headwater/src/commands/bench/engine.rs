@@ -118,7 +118,7 @@ fn price(
         account_type: None,
         campaign: None,
         link: None,
-        bindings: vec![Binding { from: At(0), partner: PARTNER, splits: Vec::new() }],
+        bindings: vec![Binding::new(At(0), PARTNER)],
     };
     let facts: Vec<Fact> = rows.iter().map(read).collect::<Result<_>>()?;
     let changed: Vec<FactId> = facts.iter().map(|fact| fact.id).collect();

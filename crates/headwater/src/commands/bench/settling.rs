@@ -8,6 +8,7 @@ use headwater_app::keep::Keep;
 use headwater_app::partner::PartnerRequest;
 use headwater_app::settle::{Answer, Command, Track};
 use headwater_domain::attribution::{Evidence, Touch};
+use headwater_domain::click::token::Traffic;
 use headwater_domain::ids::{AccountId, ClickId, KeyId, LinkId, PartnerId, ProgramId};
 use headwater_domain::money::{Currency, Decimal};
 use headwater_domain::time::Instant;
@@ -64,6 +65,7 @@ impl Settling {
             partner: self.partner,
             at: now,
             evidence: Evidence::Click,
+            traffic: Traffic::Open,
         };
         let track = Track {
             account: self.account,

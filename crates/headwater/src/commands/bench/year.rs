@@ -267,6 +267,7 @@ impl<'a> Year<'a> {
             sale_amount: None,
             sale_currency: None,
             split: None,
+            waits_for: None,
             origins: None,
             created_at: at,
         });

@@ -120,6 +120,7 @@ fn from_wire(row: &Row<'_>, customer: String, referrer: Referrer, zone: &Zone) -
     let email = row.text("email").map(|email| email.trim().to_lowercase());
     CustomerRecord {
         customer,
+        number: None,
         revision: None,
         registered_at: row.moment("regtime").map(|stated| zone.moment(stated)),
         email: field("email", email),

@@ -56,6 +56,7 @@ pub fn customer(row: &Row<'_>, place: &Place<'_>, touch: Option<Touch>) -> Read 
     let name = Some(names.join(" ").trim().to_owned()).filter(|name| !name.is_empty());
     let record = CustomerRecord {
         customer: id.clone(),
+        number: None,
         revision: at(row, "last_modified_date", place).map(|at| at.0),
         registered_at: at(row, "signup_date", place),
         email: field(row, "email", row.text("email").map(|email| email.trim().to_lowercase())),

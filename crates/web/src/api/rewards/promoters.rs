@@ -192,24 +192,22 @@ pub async fn restore(State(state): State<WebState>, headers: HeaderMap, body: Bo
 
 /// Move promoters to another campaign
 ///
-/// Their referrals stay in the campaign that they are in; their token goes with them.
+/// Their token goes with them. With `soft_move_referrals` their referrals follow: what these do from now on is the new campaign's. Else
+/// these stay in the campaign that they are in.
 #[utoipa::path(post, path = "/api/v2/company/promoters/move_to_campaign", operation_id = "rewards_promoter_move", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
 pub async fn move_to_campaign(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
     with_rewards_key!(state, headers, |caller| {
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
         let fields = parse_object(&body)?;
-        if fields.optional_bool("soft_move_referrals")? == Some(true) {
-            let message = "soft_move_referrals cannot be carried out: a referral stays in its campaign.";
-            return Err(RewardsError::inexpressible("soft_move_referrals", message));
-        }
+        let is_soft = fields.optional_bool("soft_move_referrals")?.unwrap_or(false);
         let from = campaign(&state.app, caller.account, &fields, "from_campaign_id")?;
         let to = campaign(&state.app, caller.account, &fields, "to_campaign_id")?;
         if from == to {
             let message = "to_campaign_id must be another campaign than from_campaign_id.";
             return Err(RewardsError::invalid("to_campaign_id", message));
         }
-        let parameters = json!({"from_campaign_id": from.0, "to_campaign_id": to.0});
+        let parameters = json!({"from_campaign_id": from.0, "to_campaign_id": to.0, "soft_move_referrals": is_soft});
         act_all(&state, &caller, &fields, BatchAction::PromoterMoveToCampaign, parameters).await
     })
 }

@@ -161,13 +161,13 @@ pub async fn update(
             attributes.insert("metadata".into(), metadata);
         }
         let name = fields.optional_line("username", 500)?;
-        let to = new_member(&state.app, caller.account, &fields, &before)?;
-        if let Some(to) = to {
+        let mut id = before.id();
+        if let Some(to) = new_member(&state.app, caller.account, &fields, &before)? {
             // Before the rest: whoever is to share with the new promoter shares with it.
-            state.app.referral_move(caller.account, before.id(), &to, false, state.app.clock.now()).await?;
+            id = state.app.referral_move(caller.account, id, &to, false, state.app.clock.now()).await?.id();
         }
         let change = ReferralChange { email: said.email, uid: said.uid, name, attributes, split };
-        let referral = state.app.referral_patch(caller.account, before.id(), change).await?;
+        let referral = state.app.referral_patch(caller.account, id, change).await?;
         Ok(Json(to_wire(&state.app, &referral)).into_response())
     })
 }
@@ -212,6 +212,8 @@ pub async fn delete(State(state): State<WebState>, headers: HeaderMap, body: Bod
 }
 
 /// Approve referrals
+///
+/// Those that wait, and with each the commissions that waited for its sake alone.
 #[utoipa::path(post, path = "/api/v2/company/referrals/approve", operation_id = "rewards_referral_approve", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
 pub async fn approve(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
@@ -227,7 +229,7 @@ pub async fn enable(State(state): State<WebState>, headers: HeaderMap, body: Bod
 
 /// Disable referrals
 ///
-/// Their sales are not tracked any more.
+/// Their sales are not tracked any more, and what waits for their approval goes on waiting.
 #[utoipa::path(post, path = "/api/v2/company/referrals/disable", operation_id = "rewards_referral_disable", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
 pub async fn disable(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
@@ -236,7 +238,7 @@ pub async fn disable(State(state): State<WebState>, headers: HeaderMap, body: Bo
 
 /// Move referrals to another promoter
 ///
-/// Of the same campaign; with `move_associated_commissions` also what they earned before.
+/// Of the same campaign, with `move_associated_commissions` also what they earned before; or of another campaign, from now on.
 #[utoipa::path(post, path = "/api/v2/company/referrals/move_to_promoter", operation_id = "rewards_referral_move", tag = "Rewards",
     security(("rewards_key" = [])), request_body = Value, responses((status = 200, description = "The batch", body = Value)))]
 pub async fn move_to_promoter(State(state): State<WebState>, headers: HeaderMap, body: Body) -> Response {
