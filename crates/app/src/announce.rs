@@ -262,7 +262,7 @@ impl Entities {
     async fn read(&mut self, tx: &Tx<'_>, directory: &Directory, account: AccountId) -> Result<()> {
         let ids = numbers(self.commission_ids.iter().copied());
         let rows = commissions_shown_by_id(tx, account.0, &ids).await?;
-        let names = reward_names(tx, account, &rows).await?;
+        let names = reward_names(tx, directory, &rows).await?;
         for row in rows {
             self.commissions.insert(row.id, commission_entity(directory, &names, &row));
         }

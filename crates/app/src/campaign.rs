@@ -2,11 +2,16 @@
 //!
 //! What a program has no setting for stands in its setting `campaign`. The rewards of its two lists are rules of a plan of
 //! its own, `campaign-<number>`: a program that had another plan keeps that one's rules and history in the copy. Leaves what
-//! a reward pays to `reward_plan`. Invariant: the plan in force pays what the lists say, from the moment of the change.
+//! a reward pays to `reward_plan`, and its end to `ending`. Invariant: the plan in force pays what the lists say, from the moment of the change.
 
+mod ending;
 mod products;
+mod tiers;
 mod upgrade;
 
+pub use ending::is_archived;
+pub(crate) use ending::{ended_at, has_ended};
+pub(crate) use tiers::reward_of_level;
 pub use upgrade::{Upgrade, UpgradeMetric};
 
 use crate::app::App;
@@ -24,6 +29,7 @@ use headwater_store::reward::reward_list;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tiers::Levels;
 
 /// The two lists and who gets what stands in them.
 pub const LISTS: [(&str, Recipient); 2] =
@@ -52,6 +58,8 @@ const KEPT: [&str; 6] = ["ref_token_param", "auto_approve_promoters", "is_privat
 pub(crate) struct CampaignPlan {
     document: Map<String, Value>,
     has_tiers: bool,
+    /// Which reward made each level of its tiers.
+    tiers: Levels,
 }
 
 /// An entry of a campaign's lists.
@@ -61,11 +69,6 @@ struct Listed {
     reward: Reward,
     recipient: Recipient,
     applies_to: AppliesTo,
-}
-
-/// Whether a program still is a campaign.
-pub fn is_archived(program: &Program) -> bool {
-    program.settings.campaign.contains_key(ARCHIVED)
 }
 
 /// Whether clicks of paid advertisements bring a campaign nobody.
@@ -161,13 +164,6 @@ impl App {
         Ok(self.program_read(account, id)?)
     }
 
-    /// Takes a campaign off the lists. Its members, customers and books stay: nothing that money points to goes.
-    pub async fn campaign_archive(self: &Arc<Self>, account: AccountId, id: ProgramId) -> Result<Arc<Program>, Error> {
-        self.campaign_read(account, id)?;
-        let said = Map::from_iter([(ARCHIVED.to_owned(), self.clock.now().iso8601().into())]);
-        self.program_patch_saying(account, id, &Map::new(), &said).await
-    }
-
     /// What else the account's campaigns say, when the turn of a change has come: one stays, and no upgrades go in a circle.
     pub(crate) fn campaign_may_say(&self, account: AccountId, id: ProgramId, said: &Said) -> Result<(), Error> {
         if said.contains_key(ARCHIVED) {
@@ -222,9 +218,11 @@ impl App {
         if !has_own {
             self.history_copy(account, program, &name).await?;
         }
-        self.version_save(account, plan.document, self.clock.now()).await?;
-        let said = Map::from_iter([(HAS_TIERS.to_owned(), plan.has_tiers.into())]);
-        if !has_own || program.settings.campaign.get(HAS_TIERS) != said.get(HAS_TIERS) {
+        let from = self.clock.now();
+        let mut said = Map::from_iter([(HAS_TIERS.to_owned(), plan.has_tiers.into())]);
+        let has_others = tiers::put(&mut said, &program.settings.campaign, &plan.tiers, from);
+        self.version_save(account, plan.document, from).await?;
+        if !has_own || has_others || program.settings.campaign.get(HAS_TIERS) != said.get(HAS_TIERS) {
             let fields = Map::from_iter([("plan".to_owned(), name.into())]);
             self.program_patch_saying(account, id, &fields, &said).await?;
         }
@@ -300,7 +298,8 @@ impl App {
         let made = make(&terms, currency)?;
         let replaces_tiers = program.settings.campaign.get(HAS_TIERS) == Some(&Value::Bool(true));
         let has_tiers = made.tiers.is_some();
-        Ok(CampaignPlan { document: document_with(base, made, replaces_tiers)?, has_tiers })
+        let tiers = tiers::levels(rewards.iter().map(|listed| &listed.reward));
+        Ok(CampaignPlan { document: document_with(base, made, replaces_tiers)?, has_tiers, tiers })
     }
 
     /// The rewards of a campaign's lists, and which sales they are for.

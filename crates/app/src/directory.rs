@@ -9,6 +9,7 @@ mod plans;
 
 pub use plans::PlanHistory;
 
+use crate::campaign::ended_at;
 use crate::key::Credential;
 use crate::membership::{Membership, Memberships};
 use headwater_domain::commission::{ExchangeRates, PartnerTerms};
@@ -360,21 +361,25 @@ impl Directory {
         Ok(PartnerTerms {
             plans: plan.map(|p| p.timeline.clone()).unwrap_or_default(),
             rates: partner.rates.clone(),
-            suspended: match self.memberships.of(program.id, id).filter(|membership| !membership.barred.is_empty()) {
-                None => partner.suspended.iter().map(|(at, suspended)| (Instant(*at), *suspended)).collect(),
-                Some(membership) => either(&partner.suspended, &membership.barred),
-            },
+            suspended: self.earns_nothing(program, partner),
             parents: partner.parents.iter().map(|(at, parent)| (Instant(*at), *parent)).collect(),
             keeps_acquired_plan: program.settings.keeps_acquired_plan,
         })
     }
+
+    /// From when on a partner earns nothing in a program: suspended, barred there, or its campaign has ended.
+    fn earns_nothing(&self, program: &Program, partner: &Partner) -> Vec<(Instant, bool)> {
+        let barred = self.memberships.of(program.id, partner.id).map(|membership| membership.barred.clone());
+        let ended = ended_at(&program.settings.campaign).map(|at| (at.0, true));
+        any_of(&[&partner.suspended, &barred.unwrap_or_default(), &ended.into_iter().collect()])
+    }
 }
 
-/// From when on either holds, and from when on neither does.
-fn either(one: &BTreeMap<i64, bool>, other: &BTreeMap<i64, bool>) -> Vec<(Instant, bool)> {
+/// From when on any of them holds, and from when on none does.
+fn any_of(dated: &[&BTreeMap<i64, bool>]) -> Vec<(Instant, bool)> {
     let holds = |dated: &BTreeMap<i64, bool>, at: i64| dated.range(..=at).next_back().is_some_and(|(_, holds)| *holds);
-    let moments: BTreeSet<i64> = one.keys().chain(other.keys()).copied().collect();
-    moments.into_iter().map(|at| (Instant(at), holds(one, at) || holds(other, at))).collect()
+    let moments: BTreeSet<i64> = dated.iter().flat_map(|one| one.keys()).copied().collect();
+    moments.into_iter().map(|at| (Instant(at), dated.iter().any(|one| holds(one, at)))).collect()
 }
 
 fn stored_rates(text: &str) -> Option<BTreeMap<String, Decimal>> {

@@ -1,13 +1,14 @@
 //! Memberships: a partner in a program, by which token it is named there, and whether it may earn there.
 //!
 //! Whoever gets a link, a customer or a home in a program becomes a member of it (`store::membership`); here stand joining
-//! by hand, changing, and barring. Invariant: a rejected or blocked member is barred from that moment on: it brings no new
-//! clients and earns nothing in that program, as a suspended partner does in all of them.
+//! by hand, changing, and barring. Invariant: a member that waits to be let in, or is rejected or blocked, is barred from that moment
+//! on: it brings no new clients and earns nothing in that program, as a suspended partner does in all of them.
 
 pub(crate) mod transfer;
 
 use crate::announce::{Told, announce};
 use crate::app::App;
+use crate::campaign::is_archived;
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::reprice::Mark;
@@ -26,7 +27,7 @@ const TOKEN_CHARACTERS_MAX: usize = 64;
 /// How far a membership has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberState {
-    /// Waits to be let in; may bring clients meanwhile.
+    /// Waits to be let in: barred until then. Whoever asks to look first wants to owe nothing before.
     Pending,
     /// Let in.
     Accepted,
@@ -58,8 +59,13 @@ impl MemberState {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 
-    /// Whether it earns nothing.
+    /// Whether it brings nobody and earns nothing.
     pub fn is_barred(self) -> bool {
+        matches!(self, Self::Pending | Self::Rejected | Self::Blocked)
+    }
+
+    /// Whether somebody decided against it.
+    pub fn is_shut_out(self) -> bool {
         matches!(self, Self::Rejected | Self::Blocked)
     }
 }
@@ -287,6 +293,10 @@ async fn patch(
         Err(unknown) => return Ok(Err(unknown)),
     };
     let state = change.state.unwrap_or(before.state);
+    let has_ended = app.program_read(account, before.program).is_ok_and(|program| is_archived(&program));
+    if has_ended && state != before.state {
+        return Ok(Err(Error::invalid("state", "stays as it is: the campaign was deleted")));
+    }
     let token = change.ref_token.as_ref().unwrap_or(&before.row.ref_token);
     if *token != before.row.ref_token
         && let Err(refused) = check_token(token)
@@ -321,7 +331,7 @@ async fn patch(
 }
 
 /// A membership that was changed: under `updated`, and under the name of a new state.
-fn changed(directory: &Directory, before: &Membership, state: MemberState, token: &str) -> Told {
+pub(crate) fn changed(directory: &Directory, before: &Membership, state: MemberState, token: &str) -> Told {
     let mut next = Membership { state, ..before.clone() };
     token.clone_into(&mut next.row.ref_token);
     let mut changes = Map::new();

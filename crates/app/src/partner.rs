@@ -132,15 +132,17 @@ impl App {
                 let state = joins.state;
                 let (number, _) = membership_insert(tx, account.0, program, id, state.name(), new.created_at).await?;
                 if state.is_barred() {
-                    membership_status_put(tx, number, new.created_at, true).await?;
+                    // From the beginning: there was no moment at which it had been let in.
+                    membership_status_put(tx, number, 0, true).await?;
                 }
                 let program = ProgramId(program);
                 let mut member = membership::made(number, account, program, made.id, state, Instant(new.created_at));
                 if let Some(token) = &joins.ref_token {
-                    if !membership_update(tx, account.0, number, state.name(), token, "{}").await? {
-                        return Err(StoreError::Abandoned(TOKEN_TAKEN.into()));
-                    }
                     member.row.ref_token.clone_from(token);
+                }
+                // It was made together with the partner, accepted and under a token of ours.
+                if !membership_update(tx, account.0, number, state.name(), &member.row.ref_token, "{}").await? {
+                    return Err(StoreError::Abandoned(TOKEN_TAKEN.into()));
                 }
                 told.push(membership::joined(&app.directory(), &member));
             }

@@ -115,7 +115,7 @@ impl App {
 
     /// The name, the site and the settings that a request makes of a program as it is now, and whether its members are to be looked
     /// at because it asks something else of them.
-    fn program_change(
+    pub(crate) fn program_change(
         &self,
         account: AccountId,
         id: ProgramId,
@@ -170,7 +170,7 @@ impl App {
     }
 }
 
-fn stored(settings: &Settings) -> String {
+pub(crate) fn stored(settings: &Settings) -> String {
     Value::Object(settings.to_json()).to_string()
 }
 

@@ -134,12 +134,11 @@ impl App {
         {
             return Ok(made);
         }
-        let directory = self.directory();
         let program = match program {
             Some(program) => self
                 .campaign_read(account, program)
                 .map_err(|_| Error::invalid("initial_campaign_id", "must be the id of a campaign"))?,
-            None => directory.default_program(account).cloned().ok_or(Error::NotFound("campaign"))?,
+            None => self.campaign_list(account).first().cloned().ok_or(Error::NotFound("campaign"))?,
         };
         let parent =
             asked.parent.map(|parent| parent.map(|id| self.parent_named(account, id)).transpose()).transpose()?;

@@ -8,6 +8,7 @@ pub(crate) mod line;
 mod moving;
 
 use crate::app::App;
+use crate::campaign::{has_ended, is_archived};
 use crate::commission::shown::split_partners;
 use crate::directory::Directory;
 use crate::error::{Error, Result};
@@ -140,15 +141,17 @@ impl Referral {
     pub fn is_denied(&self) -> bool {
         self.row.state == DENIED
     }
-    /// Whether it, or who brought it, earns nothing at `at`.
+    /// Whether it, who brought it, or the campaign that it is in, earns nothing at `at`.
     pub fn is_barred_at(&self, app: &App, at: Instant) -> bool {
         let partner = self.row.partner_id.map(PartnerId);
         let membership = self.membership.as_ref();
+        let directory = app.directory();
+        let program = directory.program_of_any_account(ProgramId(self.row.program_id));
         self.is_denied()
+            || program.is_some_and(|program| has_ended(&program.settings.campaign, at))
             || membership.is_some_and(|membership| membership.is_barred_at(at))
             || partner.is_some_and(|partner| {
                 let account = membership.map(|membership| membership.account);
-                let directory = app.directory();
                 account
                     .and_then(|account| directory.partner_by_id(account, partner).cloned())
                     .is_some_and(|partner| partner.is_suspended_at(at))
@@ -337,6 +340,9 @@ impl App {
         let split = self.split_parts(account, member.program, member.partner, &made.split)?;
         let customer = named.own_id().ok_or_else(|| Error::invalid("email", "and uid can not be blank"))?;
         named.email_check(None)?;
+        if self.program_read(account, member.program).is_ok_and(|program| is_archived(&program)) {
+            return Err(Error::invalid("promoter_campaign_id", "is of a campaign that was deleted"));
+        }
         let mut record = named.record(customer.clone(), Referrer::Partner(member.partner, None));
         record.registered_at = Some(self.clock.now());
         record.name = made.name.map_or(Field::Keep, Field::Set);
@@ -348,7 +354,7 @@ impl App {
                 return Err(Error::invalid(named.shared_with(&other), "has already been taken"));
             }
             if member.is_barred_at(self.clock.now()) {
-                return Err(Error::invalid("promoter_campaign_id", "is blocked or rejected"));
+                return Err(Error::invalid("promoter_campaign_id", "is pending, rejected or blocked"));
             }
             let made = (record.clone(), Seen::Nobody);
             match self.customer_record_as_seen(account, member.program, made, overtaken.as_ref()).await? {
@@ -426,6 +432,9 @@ impl App {
     ) -> Result<Referral> {
         let before = self.referral_read(account, id).await?;
         let id = before.id();
+        if self.program_read(account, to.program).is_ok_and(|program| is_archived(&program)) {
+            return Err(Error::invalid("promoter_campaign_id", "is of a campaign that was deleted"));
+        }
         if before.row.program_id != to.program.0 && with_commissions {
             let message = "cannot be carried out into another campaign: what was earned stays in the books of its own";
             return Err(Error::invalid("move_associated_commissions", message));

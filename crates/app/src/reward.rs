@@ -1,9 +1,12 @@
-//! Rewards: what may be earned, said once and put into campaigns; and products, which callers name and nothing is decided by.
+//! Rewards: what may be earned, said once and put into campaigns.
 //!
 //! A reward is stored as it was said, as far as `accepted` knows the names; what it pays are rules of its campaigns' plans (`reward_plan`), made again whenever it
-//! changes. Invariant: a stored reward can be paid.
+//! changes. Leaves what is sold to `product`. Invariant: a stored reward can be paid.
 
 pub(crate) mod accepted;
+mod product;
+
+pub(crate) use product::product_name;
 
 use crate::app::App;
 use crate::error::Error;
@@ -11,18 +14,14 @@ use crate::keep::Keep;
 use crate::reward_plan::{AppliesTo, Inexpressible, RewardTerms, check};
 use headwater_domain::ids::{AccountId, ProgramId};
 use headwater_domain::money::Currency;
-use headwater_store::backend::{Error as StoreError, Tx};
+use headwater_store::backend::Tx;
 pub use headwater_store::reward::{ProductRow, RewardRow};
-use headwater_store::reward::{
-    product_documents_beside, product_insert, product_list, reward_insert, reward_list, reward_update,
-};
+use headwater_store::reward::{reward_insert, reward_list, reward_update};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// Rewards of one account that are looked at together.
 pub const REWARDS_MAX: i64 = 10_000;
-/// Why a new product was given up: another one has its name.
-const PRODUCT_TAKEN: &str = "the ext_id of a new product is taken";
 
 /// Why a reward or a campaign is not as it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -203,65 +202,6 @@ impl App {
             .filter(|program| has(&program.settings.campaign))
             .map(|program| program.id)
             .collect()
-    }
-
-    /// A new product.
-    pub async fn product_create(
-        self: &Arc<Self>,
-        account: AccountId,
-        document: Map<String, Value>,
-        keep: Keep<ProductRow>,
-    ) -> Result<ProductRow, RewardFailure> {
-        let document = accepted::product(document)?;
-        let name = document.get("ext_id").and_then(product_name);
-        let (text, now) = (Value::Object(document).to_string(), self.clock.now());
-        let insert = async move |tx: &Tx<'_>| {
-            let id = product_insert(tx, account.0, &text, now.0).await?;
-            if name.is_some() {
-                for (other,) in product_documents_beside(tx, account.0, id).await? {
-                    let other: Value = serde_json::from_str(&other).unwrap_or_default();
-                    if product_name(&other["ext_id"]) == name {
-                        return Err(StoreError::Abandoned(PRODUCT_TAKEN.into()));
-                    }
-                }
-            }
-            let made = ProductRow { total: 1, id, document: text.clone(), created_at: now.0 };
-            keep.keep(tx, &made).await?;
-            Ok(made)
-        };
-        self.store.money.write(insert).await.map_err(|error| match error {
-            StoreError::Abandoned(why) if why == PRODUCT_TAKEN => {
-                RewardFailure::wrong("ext_id", "has already been taken")
-            }
-            other => Error::from(other).into(),
-        })
-    }
-
-    /// Products, newest first, and how many there are.
-    pub async fn product_list(
-        self: &Arc<Self>,
-        account: AccountId,
-        limit: i64,
-        offset: i64,
-    ) -> Result<(Vec<ProductRow>, i64), Error> {
-        let read = async move |tx: &Tx<'_>| {
-            let rows = product_list(tx, account.0, limit, offset).await?;
-            let total = match rows.first() {
-                Some(row) => row.total,
-                None => product_list(tx, account.0, 1, 0).await?.first().map_or(0, |row| row.total),
-            };
-            Ok((rows, total))
-        };
-        Ok(self.store.money.read(read).await?)
-    }
-}
-
-/// By what sales name a product or a price of this `ext_id`: a number as it is written.
-pub(crate) fn product_name(ext_id: &Value) -> Option<String> {
-    match ext_id {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
     }
 }
 

@@ -9,6 +9,7 @@ mod moved;
 mod sold;
 
 use crate::app::App;
+use crate::campaign::is_archived;
 use crate::commission::{CommissionFilter, CommissionRow};
 use crate::error::{Error, Result};
 use crate::ingest::{
@@ -116,8 +117,8 @@ pub enum TrackFailure {
     /// Somebody disabled the buyer: its sales are not tracked.
     #[error("This referral is disabled: its sales are not tracked. Enable it first.")]
     Disabled,
-    /// Who brought the buyer is blocked.
-    #[error("The promoter of this referral is banned.")]
+    /// Who brought the buyer is blocked, or the campaign is no more.
+    #[error("The promoter of this referral is banned, or its campaign was deleted.")]
     Banned,
     /// The referral has signed up before.
     #[error("there is already a signup event for this referral")]
@@ -404,7 +405,7 @@ impl App {
         self.told(account, Some(found.id()), &facts, at, None).await
     }
 
-    /// Whose visitor it is: by session, by token, by code. A member that is barred brings nobody.
+    /// Whose visitor it is: by session, by token, by code. A member that is barred, or of a campaign that has ended, brings nobody.
     async fn visitor_member(
         &self,
         account: AccountId,
@@ -418,7 +419,7 @@ impl App {
         let mut found = None;
         if let Some(tid) = &visitor.tid {
             let signals = Signals { click: None, session: Some(tid.clone()) };
-            for program in directory.programs(account) {
+            for program in directory.programs(account).filter(|program| !is_archived(program)) {
                 let (touch, _) = self.resolve_signals(account, program.id, &signals, now).await?;
                 let Some(touch) = touch else { continue };
                 let member = directory.membership_in(program.id, touch.partner).cloned();
@@ -435,8 +436,13 @@ impl App {
             found = member.map(|member| (Arc::clone(&member), Referrer::Partner(member.partner, None), "coupon"));
         }
         let partner = |member: &Membership| directory.partner_by_id(account, member.partner).cloned();
+        let is_open = |member: &Membership| {
+            directory.program(account, member.program).is_some_and(|program| !is_archived(program))
+        };
         Ok(found.filter(|(member, ..)| {
-            !member.is_barred_at(now) && partner(member).is_some_and(|partner| !partner.is_suspended_at(now))
+            is_open(member)
+                && !member.is_barred_at(now)
+                && partner(member).is_some_and(|partner| !partner.is_suspended_at(now))
         }))
     }
 

@@ -58,6 +58,9 @@ pub struct ShownFilter {
     pub is_refunded: Option<bool>,
     /// Names between commas.
     pub fraud_checks: Option<String>,
+    /// Programs of which whoever asks may see whose sale a commission of a level above the first one came from. What it may not
+    /// see is neither searched nor sorted by, and an event's id, which it is never shown, is not searched; `None`: it sees everything.
+    pub sees_below_in: Option<String>,
 }
 
 batch! {
@@ -120,7 +123,7 @@ pub async fn commissions_shown(
 ) -> Result<Vec<ShownCommission>> {
     let statement = batch_sql!(
         PlanPair,
-        27,
+        28,
         concat!(
             "WITH wanted AS (SELECT pair FROM {batch}), fits AS (SELECT ",
             shown!(),
@@ -129,7 +132,11 @@ pub async fn commissions_shown(
          AND (CAST($3 AS TEXT) IS NULL OR c.unit = $3 OR ($3 = 'cash' \
            AND c.unit NOT IN ('points', 'credits', 'free_months', 'mon_discount', 'discount_per'))) \
          AND (CAST($4 AS TEXT) IS NULL OR $4 LIKE '%,' || CAST(c.id AS TEXT) || ',%') \
-         AND (CAST($5 AS TEXT) IS NULL OR replace(LOWER(COALESCE(f.fact_key, c.event_key, '') || ' ' || COALESCE(r.email, p.email_key, '') || ' ' \
+         AND (CAST($5 AS TEXT) IS NULL OR CAST($28 AS TEXT) IS NULL \
+           OR ((c.level = 0 OR $28 LIKE '%,' || CAST(c.program_id AS TEXT) || ',%') \
+           AND replace(LOWER(COALESCE(r.email, p.email_key, '') || ' ' || COALESCE(r.external_id, '')), $5, '') \
+           <> LOWER(COALESCE(r.email, p.email_key, '') || ' ' || COALESCE(r.external_id, '')))) \
+         AND (CAST($5 AS TEXT) IS NULL OR CAST($28 AS TEXT) IS NOT NULL OR replace(LOWER(COALESCE(f.fact_key, c.event_key, '') || ' ' || COALESCE(r.email, p.email_key, '') || ' ' \
            || COALESCE(r.external_id, '')), $5, '') <> LOWER(COALESCE(f.fact_key, c.event_key, '') || ' ' || COALESCE(r.email, p.email_key, '') \
            || ' ' || COALESCE(r.external_id, ''))) \
          AND (CAST($6 AS BOOLEAN) IS NULL OR (c.status = 'paid') = $6) \
@@ -158,6 +165,8 @@ pub async fn commissions_shown(
          AND (CAST($26 AS BIGINT) IS NULL OR c.partner_id = $26) \
          AND EXISTS (SELECT 1 FROM wanted WHERE wanted.pair = '' OR replace(COALESCE(f.data, CASE WHEN c.fact_id = 0 THEN c.explanation END, ''), wanted.pair, '') \
            <> COALESCE(f.data, CASE WHEN c.fact_id = 0 THEN c.explanation END, '')) \
+         AND (CAST($27 AS TEXT) IS NULL OR CAST($28 AS TEXT) IS NULL OR c.level = 0 \
+           OR $28 LIKE '%,' || CAST(c.program_id AS TEXT) || ',%') \
          AND (CAST($27 AS TEXT) IS NULL \
            OR ($27 LIKE '%,no_suspicion,%' AND COALESCE(r.attributes, '') NOT LIKE '%\"fraud_check\":\"%') \
            OR ($27 LIKE '%,no_suspicion,%' AND r.attributes LIKE '%\"fraud_check\":\"no_suspicion\"%') \
@@ -165,8 +174,10 @@ pub async fn commissions_shown(
            OR ($27 LIKE '%,same_promoter_email,%' AND r.attributes LIKE '%\"fraud_check\":\"same_promoter_email\"%') \
            OR ($27 LIKE '%,ad_source,%' AND r.attributes LIKE '%\"fraud_check\":\"ad_source\"%'))) \
          SELECT (SELECT COUNT(*) FROM fits), fits.* FROM fits \
-         ORDER BY CASE WHEN $22 = 'referral' AND NOT $23 THEN referral_email END, \
-         CASE WHEN $22 = 'referral' AND $23 THEN referral_email END DESC, \
+         ORDER BY CASE WHEN $22 = 'referral' AND NOT $23 AND (CAST($28 AS TEXT) IS NULL OR level = 0 \
+           OR $28 LIKE '%,' || CAST(program_id AS TEXT) || ',%') THEN referral_email END, \
+         CASE WHEN $22 = 'referral' AND $23 AND (CAST($28 AS TEXT) IS NULL OR level = 0 \
+           OR $28 LIKE '%,' || CAST(program_id AS TEXT) || ',%') THEN referral_email END DESC, \
          CASE $22 WHEN 'amount' THEN amount WHEN 'sale_amount' THEN COALESCE(sale_amount, 0) \
            WHEN 'created_at' THEN created_at ELSE 0 END * CASE WHEN $23 THEN -1 ELSE 1 END, id DESC LIMIT $24 OFFSET $25"
         )
@@ -206,6 +217,7 @@ pub async fn commissions_shown(
         &offset,
         &f.earner_id,
         &f.fraud_checks,
+        &f.sees_below_in,
     ];
     let any = [PlanPair { pair: String::new() }];
     let named: Vec<PlanPair> = f.plan_pairs.iter().map(|pair| PlanPair { pair: pair.clone() }).collect();

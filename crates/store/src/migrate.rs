@@ -46,6 +46,7 @@ const MONEY: &[Migration] = &[
     Migration { name: "0028_upgrades", text: include_str!("../migrations/0028_upgrades.sql") },
     Migration { name: "0029_waiting", text: include_str!("../migrations/0029_waiting.sql") },
     Migration { name: "0030_referral_moves", text: include_str!("../migrations/0030_referral_moves.sql") },
+    Migration { name: "0032_promo_codes", text: include_str!("../migrations/0032_promo_codes.sql") },
 ];
 const CLICKS: &[Migration] = &[Migration { name: "0001_clicks", text: include_str!("../migrations/0001_clicks.sql") }];
 

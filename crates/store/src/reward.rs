@@ -71,6 +71,18 @@ pub async fn product_documents_beside(tx: &Tx<'_>, account_id: i64, id: i64) -> 
         .await
 }
 
+/// Replaces what a product says.
+pub async fn product_update(tx: &Tx<'_>, account_id: i64, id: i64, document: &str) -> Result<()> {
+    let statement = sql!("UPDATE product SET document = $3 WHERE account_id = $1 AND id = $2");
+    tx.execute(statement, &[&account_id, &id, &document]).await.map(drop)
+}
+
+/// Deletes a product.
+pub async fn product_delete(tx: &Tx<'_>, account_id: i64, id: i64) -> Result<()> {
+    let statement = sql!("DELETE FROM product WHERE account_id = $1 AND id = $2");
+    tx.execute(statement, &[&account_id, &id]).await.map(drop)
+}
+
 /// Products, newest first.
 pub async fn product_list(tx: &Tx<'_>, account_id: i64, limit: i64, offset: i64) -> Result<Vec<ProductRow>> {
     let statement = sql!(

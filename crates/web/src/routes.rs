@@ -11,7 +11,7 @@ use crate::api::management::{
 use crate::api::referral::{dead_letters, endpoints, events, handlers};
 use crate::api::rewards::{
     self, affiliate, batches, campaigns, chart, commission_actions, commission_create, memberships, payout_actions,
-    promo_codes, promoters, referrals, reports, reward, track, webhook_deliveries, webhooks,
+    products, promo_codes, promoters, referrals, reports, reward, track, webhook_deliveries, webhooks,
 };
 use crate::api::{brand, postback};
 use crate::auth::require_secret_key;
@@ -171,7 +171,8 @@ fn rewards_people() -> OpenApiRouter<WebState> {
         .routes(routes!(reward::list, reward::create))
         .routes(routes!(reward::read, reward::update))
         .routes(routes!(reward::hide))
-        .routes(routes!(reward::products, reward::product_create))
+        .routes(routes!(products::list, products::create))
+        .routes(routes!(products::read, products::update, products::delete))
         .routes(routes!(promo_codes::list, promo_codes::create))
         .routes(routes!(promo_codes::read, promo_codes::update, promo_codes::delete))
         .routes(routes!(promoters::list, promoters::create))

@@ -5,6 +5,7 @@
 use super::SPECIFIC;
 use crate::app::App;
 use crate::error::Error;
+
 use crate::reward::{ProductRow, REWARDS_MAX, RewardFailure, product_name};
 use headwater_domain::ids::AccountId;
 use serde_json::Value;

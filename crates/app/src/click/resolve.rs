@@ -6,7 +6,7 @@
 
 use super::Visit;
 use super::directory::{ClickDirectory, ClickPartner, ClickProgram};
-use crate::campaign::{blocks_advertisements, lets_advertisements_wait};
+use crate::campaign::{blocks_advertisements, has_ended, lets_advertisements_wait};
 use headwater_domain::click::advertisement::is_advertisement;
 use headwater_domain::click::formx::FormxClaim;
 use headwater_domain::click::keys::ClickKeys;
@@ -108,7 +108,9 @@ pub fn resolve(directory: &ClickDirectory, keys: &ClickKeys, visit: &Visit, now:
             link = directory.default_link(program.id, partner.id).cloned();
             needs_default_link = link.is_none();
         }
-        let barred = directory.is_barred(program.id, partner.id, now).then_some(RejectReason::BlockedPartner);
+        let brings_nobody =
+            directory.is_barred(program.id, partner.id, now) || has_ended(&program.settings.campaign, now);
+        let barred = brings_nobody.then_some(RejectReason::BlockedPartner);
         reject = reject.or(barred).or_else(|| reason_against(partner, link.as_ref().map(|entry| &entry.1), now));
         let campaign = &program.settings.campaign;
         let is_bought = || is_bought(visit, link.as_ref().map(|entry| &entry.1));

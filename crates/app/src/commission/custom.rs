@@ -161,7 +161,7 @@ impl App {
             audit_insert(tx, std::slice::from_ref(&deed)).await?;
             let delivers = rewards::follow(tx, &app, std::slice::from_ref(&posted), now).await?;
             let rows = commissions_shown_by_id(tx, account.0, &numbers([id])).await?;
-            let names = reward_names(tx, account, &rows).await?;
+            let names = reward_names(tx, &app.directory(), &rows).await?;
             let Some(row) = rows.first() else {
                 return Err(StoreError::Refused("a commission that was written is not there".into()));
             };

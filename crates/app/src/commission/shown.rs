@@ -4,6 +4,7 @@
 
 use crate::announce::{Told, announce};
 use crate::app::App;
+use crate::campaign::reward_of_level;
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::ledger::moves::numbers;
@@ -50,6 +51,7 @@ impl App {
     ) -> Result<Shown<CommissionEntity>> {
         filter.overdue_before = self.clock.now().plus_seconds(-OVERDUE_SECONDS).0;
         let offset = (page.max(1) - 1).saturating_mul(per_page);
+        let app = Arc::clone(self);
         let list = async move |tx: &Tx<'_>| {
             let rows = commissions_shown(tx, account.0, &filter, order, per_page, offset).await?;
             if rows.is_empty() && offset > 0 {
@@ -57,7 +59,7 @@ impl App {
                 let first = commissions_shown(tx, account.0, &filter, order, 1, 0).await?;
                 return Ok((first.first().map_or(0, |row| row.total), rows, RewardNames::new()));
             }
-            let names = reward_names(tx, account, &rows).await?;
+            let names = reward_names(tx, &app.directory(), &rows).await?;
             Ok((rows.first().map_or(0, |row| row.total), rows, names))
         };
         let (total, rows, names) = self.store.money.read(list).await?;
@@ -66,14 +68,19 @@ impl App {
     }
 
     /// Commissions of these numbers that are not hidden, in the order of their numbers.
-    pub async fn commissions_shown_by_id(&self, account: AccountId, ids: Vec<i64>) -> Result<Vec<CommissionEntity>> {
+    pub async fn commissions_shown_by_id(
+        self: &Arc<Self>,
+        account: AccountId,
+        ids: Vec<i64>,
+    ) -> Result<Vec<CommissionEntity>> {
         let texts: Vec<String> = ids.iter().map(i64::to_string).collect();
         let list = format!(",{},", texts.join(","));
         let filter = ShownFilter { ids: Some(list), ..ShownFilter::default() };
         let limit = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+        let app = Arc::clone(self);
         let read = async move |tx: &Tx<'_>| {
             let rows = commissions_shown(tx, account.0, &filter, (ShownOrder::default(), false), limit, 0).await?;
-            let names = reward_names(tx, account, &rows).await?;
+            let names = reward_names(tx, &app.directory(), &rows).await?;
             Ok((rows, names))
         };
         let (rows, names) = self.store.money.read(read).await?;
@@ -82,7 +89,7 @@ impl App {
     }
 
     /// A commission that is not hidden.
-    pub async fn commission_shown(&self, account: AccountId, id: CommissionId) -> Result<CommissionEntity> {
+    pub async fn commission_shown(self: &Arc<Self>, account: AccountId, id: CommissionId) -> Result<CommissionEntity> {
         self.commissions_shown_by_id(account, vec![id.0]).await?.pop().ok_or(Error::NotFound("commission"))
     }
 
@@ -150,19 +157,29 @@ pub(crate) type RewardNames = BTreeMap<i64, String>;
 /// The names of the rewards that these commissions are of.
 pub(crate) async fn reward_names(
     tx: &Tx<'_>,
-    account: AccountId,
+    directory: &Directory,
     rows: &[ShownCommission],
 ) -> StoreResult<RewardNames> {
-    let ids: BTreeSet<i64> = rows.iter().filter_map(|row| reward_of_rule(&row.rule)).collect();
-    if ids.is_empty() {
+    let ids: BTreeSet<i64> = rows.iter().filter_map(|row| reward_of(directory, row)).collect();
+    let Some(account) = rows.first().map(|row| AccountId(row.account_id)).filter(|_| !ids.is_empty()) else {
         return Ok(RewardNames::new());
-    }
+    };
     let list = ids.iter().fold(",".to_owned(), |list, id| format!("{list}{id},"));
     let named = reward_documents(tx, account.0, &list).await?.into_iter().filter_map(|row| {
         let document: Value = serde_json::from_str(&row.document).ok()?;
         Some((row.id, document.get("name")?.as_str()?.to_owned()))
     });
     Ok(named.collect())
+}
+
+/// The reward that a commission is of: that of its level, where the campaign's lists made the levels; else that of the sale.
+fn reward_of(directory: &Directory, row: &ShownCommission) -> Option<i64> {
+    let of_sale = reward_of_rule(&row.rule)?;
+    if row.level == 0 {
+        return Some(of_sale);
+    }
+    let program = directory.program(AccountId(row.account_id), ProgramId(row.program_id))?;
+    Some(reward_of_level(&program.settings.campaign, row.level + 1, Instant(row.created_at)).unwrap_or(of_sale))
 }
 
 /// A stored commission with what the configuration says of it.
@@ -215,7 +232,7 @@ pub(crate) fn commission_entity(directory: &Directory, names: &RewardNames, row:
         promoter: promoter_named(directory, account, promoter),
         campaign: campaign_named(directory, account, row.program_id),
         referral,
-        reward: reward_of_rule(&row.rule).map(|id| (id, names.get(&id).cloned().unwrap_or_default())),
+        reward: reward_of(directory, row).map(|id| (id, names.get(&id).cloned().unwrap_or_default())),
         recipient,
         payout_id: row.payout_id,
         fulfilled_at: row.paid_at.filter(|_| row.status == "fulfilled").map(Instant),

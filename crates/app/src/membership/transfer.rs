@@ -13,7 +13,7 @@ use crate::upgrade::look_at_member;
 use headwater_domain::ids::{AccountId, MembershipId, PartnerId, ProgramId};
 use headwater_domain::time::Instant;
 use headwater_store::backend::{Result as StoreResult, Tx};
-use headwater_store::membership::{membership_insert, membership_update};
+use headwater_store::membership::{membership_insert, membership_status_put, membership_update};
 use serde_json::{Map, Value};
 
 /// Who leaves what for what.
@@ -57,7 +57,7 @@ pub(crate) async fn transfer(
     if left.state == MemberState::Inactive && known.is_some_and(|known| known.state != MemberState::Inactive) {
         return Ok(Ok(Transferred::default()));
     }
-    if left.state.is_barred() || known.is_some_and(|known| known.state.is_barred()) {
+    if left.state.is_shut_out() || known.is_some_and(|known| known.state.is_shut_out()) {
         let message = "The promoter is rejected or blocked in one of the campaigns.".into();
         return Ok(Err(Error::Conflict { code: "member_barred", param: None, message }));
     }
@@ -86,6 +86,11 @@ pub(crate) async fn transfer(
     data.extend(note);
     put(tx, &there, accepted, token, &there.row.data).await?;
     put(tx, left, MemberState::Inactive, left_token, &Value::Object(data).to_string()).await?;
+    for waited in [left, &there].into_iter().filter(|member| member.is_barred_at(now)) {
+        // Whoever waited to be let in is, by being moved: what it brings and brought is paid from here on.
+        membership_status_put(tx, waited.id.0, now.0, false).await?;
+        app.mark_from(account, now).set(tx).await?;
+    }
     if known.is_none_or(|known| known.state != accepted) {
         // It may have brought there before what the other campaign asks.
         look_at_member(tx, app, &there, accepted).await?;

@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::ledger::moves::numbers;
 use crate::statement::entry;
-use headwater_domain::ids::{AccountId, PartnerId};
+use headwater_domain::ids::{AccountId, PartnerId, ProgramId};
 use headwater_domain::ledger::payout_statement::{PaidCommission, PayoutEntry, PayoutStatement, render};
 use headwater_domain::money::Decimal;
 use headwater_domain::time::Instant;
@@ -16,7 +16,7 @@ use headwater_store::commission_shown::commissions_shown_by_id;
 use headwater_store::ledger::{PayoutEntryRow, payout_entries};
 use headwater_store::payout::{PayoutRow, payout_by_id, payout_items};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A payout that moves while it is read is read again.
 const READS_MAX: usize = 5;
@@ -26,13 +26,22 @@ impl App {
     pub async fn payout_statement(&self, account: AccountId, id: i64, payee: Option<PartnerId>) -> Result<String> {
         for _ in 0..READS_MAX {
             let read = self.store.money.read(async move |tx| gather(tx, account, id).await).await?;
-            let Gathered { payout, commissions, entries, is_settled } = read.ok_or(Error::NotFound("payout"))?;
+            let Gathered { payout, mut commissions, from_below, entries, is_settled } =
+                read.ok_or(Error::NotFound("payout"))?;
             let is_its = |payee: PartnerId| payout.partner_id == Some(payee.0) && !payout.is_hidden;
             if !payee.is_none_or(is_its) {
                 return Err(Error::NotFound("payout"));
             }
             if !is_settled {
                 continue;
+            }
+            let (program, directory) = (ProgramId(payout.program_id), self.directory());
+            let payee = payee.and_then(|payee| directory.partner_by_id(account, payee));
+            if payee.is_some_and(|payee| !self.tree_programs(payee).contains(&program)) {
+                // As in its list of commissions: whose sale came from below is not its to know.
+                for commission in commissions.iter_mut().filter(|of| from_below.contains(&of.id)) {
+                    commission.customer = None;
+                }
             }
             let statement = self.statement_of(account, payout, commissions, entries);
             let text = render(&statement, &self.secrets.statement_key(account));
@@ -78,6 +87,8 @@ impl App {
 struct Gathered {
     payout: PayoutRow,
     commissions: Vec<PaidCommission>,
+    /// Those for what partners below brought.
+    from_below: BTreeSet<i64>,
     entries: Vec<PayoutEntry>,
     is_settled: bool,
 }
@@ -86,8 +97,9 @@ async fn gather(tx: &Tx<'_>, account: AccountId, id: i64) -> StoreResult<Option<
     let Some(before) = payout_by_id(tx, account.0, id).await? else { return Ok(None) };
     let items = payout_items(tx, account.0, &numbers([id])).await?;
     let ids = numbers(items.into_iter().map(|(_, commission)| commission));
-    let customers: BTreeMap<i64, Option<i64>> =
-        commissions_shown_by_id(tx, account.0, &ids).await?.into_iter().map(|row| (row.id, row.referral_id)).collect();
+    let shown = commissions_shown_by_id(tx, account.0, &ids).await?;
+    let from_below = shown.iter().filter(|row| row.level > 0).map(|row| row.id).collect();
+    let customers: BTreeMap<i64, Option<i64>> = shown.into_iter().map(|row| (row.id, row.referral_id)).collect();
     let rows = commissions_by_id(tx, account.0, &ids).await?;
     let commissions = rows.into_iter().map(|row| PaidCommission {
         id: row.id,
@@ -102,7 +114,7 @@ async fn gather(tx: &Tx<'_>, account: AccountId, id: i64) -> StoreResult<Option<
     let entries = payout_entries(tx, account.0, id).await?.into_iter().map(payout_entry).collect();
     let Some(payout) = payout_by_id(tx, account.0, id).await? else { return Ok(None) };
     let is_settled = (&before.status, before.paid_at) == (&payout.status, payout.paid_at);
-    Ok(Some(Gathered { payout, commissions, entries, is_settled }))
+    Ok(Some(Gathered { payout, commissions, from_below, entries, is_settled }))
 }
 
 fn payout_entry(row: PayoutEntryRow) -> PayoutEntry {

@@ -5,6 +5,7 @@
 use super::Track;
 use super::decide::Decision;
 use super::view::PersonRecord;
+use crate::campaign::has_ended;
 use headwater_domain::attribution::{Attributed, Binding, attribute};
 use headwater_domain::click::token::Traffic;
 use headwater_domain::commission::{self, CustomerView, Split};
@@ -31,11 +32,13 @@ impl Decision<'_> {
         attribute(existing, touch, person.is_some(), occurred_at, window_days)
     }
 
-    /// A blocked partner, or one that is barred in the program, brings no new clients; those it brought before stay its own.
+    /// A blocked partner, or one that is barred in the program, brings no new clients, and nobody does for a campaign that has ended;
+    /// those that were brought before stay.
     pub(super) fn is_blocked(&self, account: AccountId, program: ProgramId, partner: PartnerId, at: Instant) -> bool {
         let member = self.directory.membership_in(program, partner);
         self.directory.partner_by_id(account, partner).is_none_or(|partner| partner.is_suspended_at(at))
             || member.is_some_and(|member| member.is_barred_at(at))
+            || self.directory.program(account, program).is_some_and(|of| has_ended(&of.settings.campaign, at))
     }
 
     /// Binds a client by the touch of its event.

@@ -4,7 +4,7 @@ use crate::books::{Books, Posting};
 use crate::story::heard;
 use headwater_app::keep::{Attempt, Given, Keep, Known};
 use headwater_app::payout::payments::Payments;
-use headwater_app::promo_code::PromoCodeRow;
+use headwater_app::promo_code::{CodeMaker, PromoCode};
 use headwater_app::promoter::PromoterRequest;
 use headwater_app::reward::{ProductRow, Reward};
 use headwater_domain::ids::KeyId;
@@ -86,10 +86,12 @@ async fn a_code_and_a_promoter_whose_answers_were_lost_are_told_again(store: Tes
     }
 
     let member = books.app.memberships_of(books.account, made.id)[0].id;
-    let kept = || keep(&books, "promo_codes", |made: &PromoCodeRow| made.id);
-    let code = books.app.promo_code_create(books.account, member, "SPRING", Map::new(), kept()).await.expect("made");
+    let kept = || keep(&books, "promo_codes", |made: &PromoCode| made.id);
+    let by = CodeMaker::Company;
+    let code =
+        books.app.promo_code_create(books.account, member, "SPRING", Map::new(), by, kept()).await.expect("made");
     answered(&books, "promo_codes", code.id).await;
-    let again = books.app.promo_code_create(books.account, member, "SUMMER", Map::new(), kept()).await;
+    let again = books.app.promo_code_create(books.account, member, "SUMMER", Map::new(), by, kept()).await;
     assert!(again.is_err(), "another node that had not seen the answer makes nothing");
     assert_eq!(books.app.promo_code_list(books.account, None, 10, 0).await.expect("lists").1, 1);
 }

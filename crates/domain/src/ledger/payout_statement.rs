@@ -19,7 +19,7 @@ use std::fmt::Write as _;
 #[expect(missing_docs, reason = "each field is the key of its own name in the statement")]
 pub struct PaidCommission {
     pub id: i64,
-    /// Whose trading or buying it is for; `None` where it was made by hand.
+    /// Whose trading or buying it is for; `None` where it was made by hand, or whoever reads it may not know.
     pub customer: Option<i64>,
     pub rule: String,
     pub period: String,

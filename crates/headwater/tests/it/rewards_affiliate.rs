@@ -53,22 +53,22 @@ pub async fn selling(engine: Engine) -> Broker {
 }
 
 /// The token of a partner's user.
-async fn token(broker: &Broker, partner: &str) -> Value {
+pub async fn token(broker: &Broker, partner: &str) -> Value {
     broker.done(Method::POST, "/api/v1/keys", &json!({"kind": "partner", "partner": partner})).await
 }
 
-fn text(value: &Value) -> &str {
+pub fn text(value: &Value) -> &str {
     value.as_str().expect("text")
 }
 
-async fn with(broker: &Broker, token: &str, method: Method, path: &str, body: Value) -> (u16, Value) {
+pub async fn with(broker: &Broker, token: &str, method: Method, path: &str, body: Value) -> (u16, Value) {
     let request = broker.request(None, method, &format!("/api/v2/affiliate/{path}")).bearer_auth(token);
     let request = request.header("ACCOUNT-ID", broker.key("account_id")).header("content-type", "application/json");
     let (status, text) = answer(request.body(body.to_string())).await;
     (status, serde_json::from_str(&text).unwrap_or(Value::Null))
 }
 
-async fn read(broker: &Broker, token: &str, path: &str) -> Value {
+pub async fn read(broker: &Broker, token: &str, path: &str) -> Value {
     let (status, object) = with(broker, token, Method::GET, path, Value::Null).await;
     assert_eq!(status, 200, "{path}: {object}");
     object

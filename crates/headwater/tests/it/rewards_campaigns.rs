@@ -175,6 +175,17 @@ async fn a_tier_pays_the_parent(engine: Engine) {
         .collect();
     tiers.sort_unstable();
     assert_eq!(tiers, [(Some(1), Some(200)), (Some(2), Some(20))], "{event}");
+    let named = |row: &Value| (row["tier"].as_i64(), row["reward"]["id"].as_i64(), row["reward"]["name"].clone());
+    let rows =
+        event["commissions"].as_array().expect("rows").iter().find(|row| row["tier"] == 2).expect("the parent's");
+    assert_eq!(named(rows), (Some(2), Some(tier), "tier".into()), "the reward of its level: {event}");
+    // It keeps its reward when the list is another one.
+    let lists = json!({"rewards_for_promoters": [{"reward_id": share, "apply_on": "all"}]});
+    let (status, _) = company(&broker, Method::PUT, &format!("campaigns/{}", campaign["id"]), lists).await;
+    assert_eq!(status, 200);
+    let (_, rows) = company(&broker, Method::GET, "commissions?sorting[amount]=asc", json!({})).await;
+    assert_eq!(named(&rows[0]), (Some(2), Some(tier), "tier".into()), "{rows}");
+    assert_eq!(named(&rows[1]).1, Some(share), "{rows}");
 }
 
 on_both_engines! {

@@ -21,6 +21,7 @@ pub mod page;
 pub mod payout_actions;
 pub mod payouts;
 pub mod problem;
+pub mod products;
 pub mod promo_codes;
 pub mod promoter_body;
 pub mod promoter_filter;

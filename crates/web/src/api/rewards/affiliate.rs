@@ -16,6 +16,7 @@ pub mod reports;
 
 use super::problem::RewardsError;
 use headwater_app::app::App;
+use headwater_app::campaign::is_archived;
 use headwater_app::directory::Partner;
 use headwater_app::membership::Membership;
 use headwater_domain::ids::MembershipId;
@@ -25,4 +26,17 @@ use std::sync::Arc;
 pub(super) fn own_membership(app: &App, partner: &Partner, id: i64) -> Result<Arc<Membership>, RewardsError> {
     let found = app.membership_read(partner.account, MembershipId(id))?;
     if found.partner == partner.id { Ok(found) } else { Err(RewardsError::not_found("promoter_campaign")) }
+}
+
+/// The same, where the partner may do something for it: not while it waits to be let in, after it was barred, or once its campaign
+/// has ended.
+pub(super) fn open_membership(app: &App, partner: &Partner, id: i64) -> Result<Arc<Membership>, RewardsError> {
+    let (member, now) = (own_membership(app, partner, id)?, app.clock.now());
+    if member.is_barred_at(now) || partner.is_suspended_at(now) {
+        return Err(RewardsError::operation_failed("This membership is pending, rejected or blocked."));
+    }
+    if app.program_read(partner.account, member.program).is_ok_and(|program| is_archived(&program)) {
+        return Err(RewardsError::operation_failed("The campaign of this membership was deleted."));
+    }
+    Ok(member)
 }

@@ -34,6 +34,8 @@ const FOUND_MAX: usize = 5;
 const LINKS_MAX: usize = 1000;
 const KNOWN: Known<'static> =
     Known { filters: &["campaign_id[]", "promoter_id[]", "state"], has_ids: true, ..Known::NOTHING };
+/// Whether a member has rewards of its own, in the order of the lists.
+const CUSTOMIZED: [&str; 2] = ["promoter_rewards_customized", "referral_rewards_customized"];
 /// Every state by its name.
 const STATES: [&str; 5] = ["pending", "accepted", "rejected", "blocked", "inactive"];
 
@@ -80,7 +82,7 @@ pub async fn search(State(state): State<WebState>, headers: HeaderMap, address: 
 
 /// Change a membership
 ///
-/// `state`, `ref_token`, `coupon`, `display_coupon`, `direct_url`.
+/// `state`, `ref_token`, `coupon`, `display_coupon`, `direct_url`. Its rewards are its campaign's, and refused.
 #[utoipa::path(put, path = "/api/v2/company/promoter_campaigns/{id}", operation_id = "rewards_membership_update", tag = "Rewards",
     security(("rewards_key" = [])), params(("id" = String, Path, description = "Its number")), request_body = Value,
     responses((status = 200, description = "The membership as it is now", body = Value)))]
@@ -88,7 +90,9 @@ pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id):
     with_rewards_key!(state, headers, |caller| {
         let id = MembershipId(number_in_path(&id, "promoter_campaign")?);
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
-        let change = from_wire(&parse_object(&body)?)?;
+        let fields = parse_object(&body)?;
+        rewards_stay(&state.app, &*state.app.membership_read(caller.account, id)?, &fields)?;
+        let change = from_wire(&fields)?;
         let membership = state.app.membership_patch(caller.account, id, change).await?;
         Ok(Json(shown(&state.app, &membership).await?).into_response())
     })
@@ -123,6 +127,25 @@ pub async fn links(
         }));
         Ok(page.answer_all(&address, &rows, Value::clone))
     })
+}
+
+/// What a member is paid is its campaign's. What is shown of that may be sent back; anything else cannot be carried out.
+fn rewards_stay(app: &App, membership: &Membership, fields: &Fields<'_>) -> Result<(), RewardsError> {
+    let program = app.program_read(membership.account, membership.program)?;
+    for ((list, _), flag) in LISTS.into_iter().zip(CUSTOMIZED) {
+        let said: Value = fields.raw(list).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let own = program.settings.campaign.get(list).cloned().unwrap_or_else(|| json!([]));
+        if !said.is_null() && said != own {
+            let message =
+                format!("{list} are those of the campaign for every member: change them there, or leave it out.");
+            return Err(RewardsError::inexpressible(list, message));
+        }
+        if fields.optional_bool(flag)? == Some(true) {
+            let message = format!("{flag} must be false: what a member is paid is its campaign's.");
+            return Err(RewardsError::inexpressible(flag, message));
+        }
+    }
+    Ok(())
 }
 
 fn from_wire(fields: &Fields<'_>) -> Result<MembershipChange, RewardsError> {
@@ -217,6 +240,9 @@ pub fn to_wire(app: &App, membership: &Membership, figures: &Figures, codes: &[V
     for (list, _) in LISTS {
         let rewards = program.as_ref().and_then(|program| program.settings.campaign.get(list).cloned());
         object[list] = rewards.unwrap_or_else(|| json!([]));
+    }
+    for flag in CUSTOMIZED {
+        object[flag] = false.into();
     }
     object
 }

@@ -1,4 +1,4 @@
-//! Promo codes: list, create, read, change, delete.
+//! Promo codes: list, create, read, change, archive.
 
 use super::asked::{Address, Known, Query, number_in_path};
 use super::caller::with_rewards_key;
@@ -13,11 +13,11 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
-use headwater_app::promo_code::PromoCodeRow;
+use headwater_app::promo_code::{CodeMaker, PromoCode};
 use headwater_domain::ids::MembershipId;
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 const MEMBER: &str = "promoter_campaign_id";
 /// Published without brackets.
@@ -49,9 +49,10 @@ pub async fn create(State(state): State<WebState>, attempted: Attempted, headers
         let mut asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
         let code = code(&mut asked)?.ok_or_else(|| RewardsError::invalid("code", "code is required."))?;
         let membership = member_in(&mut asked)?.ok_or_else(missing_member)?;
-        let render = |row: &PromoCodeRow| given(StatusCode::CREATED, &to_wire(row));
+        let render = |made: &PromoCode| given(StatusCode::CREATED, &to_wire(made));
         let keep = state.app.keep(attempted.map(|Extension(attempt)| attempt), render);
-        let row = state.app.promo_code_create(caller.account, membership, &code, asked, keep).await?;
+        let by = CodeMaker::Company;
+        let row = state.app.promo_code_create(caller.account, membership, &code, asked, by, keep).await?;
         Ok((StatusCode::CREATED, Json(to_wire(&row))).into_response())
     })
 }
@@ -79,21 +80,22 @@ pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id):
         let code = code(&mut asked)?;
         let before = state.app.promo_code_read(caller.account, id).await?;
         stays_with(&before, member_in(&mut asked)?)?;
-        let row = state.app.promo_code_patch(caller.account, id, code.as_deref(), asked).await?;
+        let by = CodeMaker::Company;
+        let row = state.app.promo_code_patch(caller.account, id, code.as_deref(), asked, by).await?;
         Ok(Json(to_wire(&row)).into_response())
     })
 }
 
-/// Delete a promo code
+/// Archive a promo code
+///
+/// No sale is anybody's by it any more. Its text stays taken for promoters; the company may give it out again.
 #[utoipa::path(delete, path = "/api/v2/company/promo_codes/{id}", operation_id = "rewards_promo_code_delete", tag = "Rewards",
     security(("rewards_key" = [])), params(("id" = String, Path, description = "Its number")),
-    responses((status = 200, description = "The code as it was", body = Value)))]
+    responses((status = 200, description = "The code, archived", body = Value)))]
 pub async fn delete(State(state): State<WebState>, headers: HeaderMap, Path(id): Path<String>) -> Response {
     with_rewards_key!(state, headers, |caller| {
         let id = number_in_path(&id, "promo_code")?;
-        let row = state.app.promo_code_read(caller.account, id).await?;
-        state.app.promo_code_delete(caller.account, id).await?;
-        Ok(Json(to_wire(&row)).into_response())
+        Ok(Json(to_wire(&state.app.promo_code_archive(caller.account, id).await?)).into_response())
     })
 }
 
@@ -131,8 +133,8 @@ pub(super) fn missing_member() -> RewardsError {
 }
 
 /// A code is its member's for good: sales that named it are.
-pub(super) fn stays_with(row: &PromoCodeRow, member: Option<MembershipId>) -> Result<(), RewardsError> {
-    if member.is_none_or(|member| member.0 == row.membership_id) {
+pub(super) fn stays_with(row: &PromoCode, member: Option<MembershipId>) -> Result<(), RewardsError> {
+    if member.is_none_or(|member| member == row.membership) {
         return Ok(());
     }
     let message = format!("{MEMBER} cannot be changed: delete the code, and create it for the other membership.");
@@ -140,11 +142,12 @@ pub(super) fn stays_with(row: &PromoCodeRow, member: Option<MembershipId>) -> Re
 }
 
 /// A code as it is shown.
-pub fn to_wire(row: &PromoCodeRow) -> Value {
-    let mut object: Value = serde_json::from_str(&row.document).unwrap_or_else(|_| serde_json::json!({}));
-    object["id"] = row.id.into();
-    object["code"] = row.code.clone().into();
-    object["promoter_campaign_id"] = row.membership_id.into();
-    object["created_at"] = Instant(row.created_at).iso8601().into();
-    object
+pub fn to_wire(code: &PromoCode) -> Value {
+    let of = |name: &str| code.said.get(name).cloned().unwrap_or(Value::Null);
+    json!({
+        "id": code.id, "code": code.code, "promoter_campaign_id": code.membership.0, "reward_id": of("reward_id"),
+        "reward": code.reward.as_ref().map(|(id, name)| json!({"id": id, "name": name})),
+        "description": of("description"), "details": of("details"), "metadata": of("metadata"), "ext_id": null,
+        "created_at": code.created.iso8601(), "archived_at": code.archived.map(Instant::iso8601),
+    })
 }

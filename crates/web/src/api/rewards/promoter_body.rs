@@ -92,11 +92,11 @@ pub fn state_asked(
     if fields.optional_bool("always_approve")?.unwrap_or(true) {
         return Ok(None);
     }
-    let directory = app.directory();
     let found = match program {
-        Some(program) => directory.program(account, program),
-        None => directory.default_program(account),
+        Some(program) => app.campaign_read(account, program).ok(),
+        None => app.campaign_list(account).into_iter().next(),
     };
-    let approves = found.and_then(|program| program.settings.campaign.get("auto_approve_promoters")?.as_bool());
+    let approves =
+        found.as_ref().and_then(|program| program.settings.campaign.get("auto_approve_promoters")?.as_bool());
     Ok((approves == Some(false)).then_some(MemberState::Pending))
 }

@@ -92,7 +92,7 @@ pub async fn read(
     address: Address,
 ) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let partner = find(&state.app, caller.account, &address, &id).await?;
+        let partner = find(&state.app, caller.account, &address, None, &id).await?;
         let figures = state.app.figures(caller.account, Some(partner.id)).await?;
         Ok(Json(shown(&state.app, &partner, &figures).await?).into_response())
     })
@@ -110,9 +110,10 @@ pub async fn update(
     body: Body,
 ) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let before = find(&state.app, caller.account, &address, &id).await?;
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
         let fields = parse_object(&body)?;
+        let said = fields.optional_string("find_by")?;
+        let before = find(&state.app, caller.account, &address, said.as_deref(), &id).await?;
         fields.refuse_null(&["name"])?;
         refuse_cleared(&fields, "email", before.row.email.is_some())?;
         refuse_cleared(&fields, "cust_id", cust_id(&before).is_some())?;
@@ -260,10 +261,17 @@ fn campaign(app: &App, account: AccountId, fields: &Fields<'_>, name: &str) -> R
     app.campaign_read(account, id).map(|program| program.id).map_err(unknown)
 }
 
-async fn find(app: &App, account: AccountId, address: &Address, id: &str) -> Result<Arc<Partner>, RewardsError> {
+/// The promoter of a path; a change may say in its body by what it is named, as is published, or like the others in its query.
+async fn find(
+    app: &App,
+    account: AccountId,
+    address: &Address,
+    in_body: Option<&str>,
+    id: &str,
+) -> Result<Arc<Partner>, RewardsError> {
     let query = Query::parse(&address.query, &Known::NOTHING)?;
     let words = ["id", "email", "cust_id", "auth_token", "ref_token", "promo_code"];
-    let by = match one_of("find_by", query.text("find_by"), &words)? {
+    let by = match one_of("find_by", query.text("find_by").or(in_body), &words)? {
         Some("email") => FindBy::Email,
         Some("cust_id") => FindBy::CustId,
         Some("auth_token") => FindBy::AuthToken,

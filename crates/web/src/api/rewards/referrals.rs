@@ -22,12 +22,14 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::app::App;
 use headwater_app::batch::BatchAction;
+use headwater_app::membership::Membership;
 use headwater_app::referral::{Named, NewReferral, Referral, ReferralChange, ReferralFilter};
 use headwater_domain::ids::{AccountId, CustomerId, MembershipId};
 use headwater_domain::money::{Decimal, MICROS};
 use headwater_domain::time::Instant;
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 const FILTERS: [&str; 7] =
     ["type", "promoter_id", "campaign_id[]", "state", "customer_since..", "created_at..", "cancelled_at.."];
@@ -108,7 +110,7 @@ pub async fn read(
     address: Address,
 ) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let referral = find(&state.app, caller.account, &address, &id).await?;
+        let referral = find(&state.app, caller.account, &address, None, &id).await?;
         Ok(Json(to_wire(&state.app, &referral)).into_response())
     })
 }
@@ -125,9 +127,10 @@ pub async fn update(
     body: Body,
 ) -> Response {
     with_rewards_key!(state, headers, |caller| {
-        let before = find(&state.app, caller.account, &address, &id).await?;
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
         let fields = parse_object(&body)?;
+        let by = fields.optional_string("find_by")?;
+        let before = find(&state.app, caller.account, &address, by.as_deref(), &id).await?;
         fields.refuse_null(&["fraud_check"])?;
         let split = split(&fields)?;
         let said = named_again(&fields, &before)?;
@@ -158,10 +161,32 @@ pub async fn update(
             attributes.insert("metadata".into(), metadata);
         }
         let name = fields.optional_line("username", 500)?;
+        let mut id = before.id();
+        if let Some(to) = new_member(&state.app, caller.account, &fields, &before)? {
+            // Before the rest: whoever is to share with the new promoter shares with it.
+            id = state.app.referral_move(caller.account, id, &to, false, state.app.clock.now()).await?.id();
+        }
         let change = ReferralChange { email: said.email, uid: said.uid, name, attributes, split };
-        let referral = state.app.referral_patch(caller.account, before.id(), change).await?;
+        let referral = state.app.referral_patch(caller.account, id, change).await?;
         Ok(Json(to_wire(&state.app, &referral)).into_response())
     })
+}
+
+/// The membership that a change gives the referral to, where it is another one; what it earned before stays where it is.
+fn new_member(
+    app: &App,
+    account: AccountId,
+    fields: &Fields<'_>,
+    before: &Referral,
+) -> Result<Option<Arc<Membership>>, RewardsError> {
+    const MEMBER: &str = "promoter_campaign_id";
+    refuse_cleared(fields, MEMBER, before.membership.is_some())?;
+    let Some(id) = fields.optional_integer(MEMBER)?.map(MembershipId) else { return Ok(None) };
+    if before.membership.as_ref().is_some_and(|member| member.id == id) {
+        return Ok(None);
+    }
+    let unknown = |_| RewardsError::invalid(MEMBER, format!("{MEMBER} names no membership."));
+    app.membership_read(account, id).map(Some).map_err(unknown)
 }
 
 /// By what a change names a referral; it keeps what it is named by.
@@ -255,9 +280,16 @@ fn split(fields: &Fields<'_>) -> Result<Option<Vec<(MembershipId, Decimal)>>, Re
     list.iter().enumerate().map(part).collect::<Result<Vec<_>, _>>().map(Some)
 }
 
-async fn find(app: &App, account: AccountId, address: &Address, id: &str) -> Result<Referral, RewardsError> {
+/// The referral of a path; a change may say in its body by what it is named, as is published, or like the others in its query.
+async fn find(
+    app: &App,
+    account: AccountId,
+    address: &Address,
+    in_body: Option<&str>,
+    id: &str,
+) -> Result<Referral, RewardsError> {
     let query = Query::parse(&address.query, &Known::NOTHING)?;
-    let by = one_of("find_by", query.text("find_by"), &["id", "email", "uid", "username"])?;
+    let by = one_of("find_by", query.text("find_by").or(in_body), &["id", "email", "uid", "username"])?;
     let named = match by {
         Some("email") => Named::new(Some(id), None),
         Some("uid") => Named::new(None, Some(id)),

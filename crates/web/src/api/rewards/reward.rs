@@ -1,4 +1,4 @@
-//! Rewards: list, create, read, change, hide; and products, list and create.
+//! Rewards: list, create, read, change, hide.
 //!
 //! Leaves what a reward pays to the plans of the campaigns that have it.
 
@@ -14,7 +14,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
-use headwater_app::reward::{ProductRow, REWARDS_MAX, Reward};
+use headwater_app::reward::{REWARDS_MAX, Reward};
 use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
@@ -95,45 +95,6 @@ pub async fn hide(State(state): State<WebState>, headers: HeaderMap, Path(id): P
     })
 }
 
-/// List products
-#[utoipa::path(get, path = "/api/v2/company/products", operation_id = "rewards_product_list", tag = "Rewards",
-    security(("rewards_key" = [])),
-    params(("q" = Option<String>, Query, description = "In name and ext_id")),
-    responses((status = 200, description = "A page of products, newest first", body = Value)))]
-pub async fn products(State(state): State<WebState>, headers: HeaderMap, address: Address) -> Response {
-    with_rewards_key!(state, headers, |caller| {
-        let query = Query::parse(&address.query, &Known::NOTHING)?;
-        let page = Page::parse(&query, PER_PAGE)?;
-        if let Some(part) = query.search() {
-            let (all, _) = state.app.product_list(caller.account, REWARDS_MAX, 0).await?;
-            let all: Vec<_> = all.iter().map(product).collect();
-            let has = |name: &Value| name.as_str().is_some_and(|name| name.to_lowercase().contains(&part));
-            let found: Vec<_> = all.into_iter().filter(|of| has(&of["name"]) || has(&of["ext_id"])).collect();
-            return Ok(page.answer_all(&address, &found, Value::clone));
-        }
-        let (rows, total) = state.app.product_list(caller.account, page.per_page, page.offset()).await?;
-        Ok(page.answer(&address, rows.iter().map(product).collect(), total))
-    })
-}
-
-/// Create a product
-#[utoipa::path(post, path = "/api/v2/company/products", operation_id = "rewards_product_create", tag = "Rewards",
-    security(("rewards_key" = [])), request_body = Value, responses((status = 201, description = "The product", body = Value)))]
-pub async fn product_create(
-    State(state): State<WebState>,
-    attempted: Attempted,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    with_rewards_key!(state, headers, |caller| {
-        let asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
-        let render = |made: &ProductRow| given(StatusCode::CREATED, &product(made));
-        let keep = state.app.keep(attempted.map(|Extension(attempt)| attempt), render);
-        let row = state.app.product_create(caller.account, asked, keep).await.map_err(refused)?;
-        Ok((StatusCode::CREATED, Json(product(&row))).into_response())
-    })
-}
-
 /// A reward as other objects name it.
 pub fn named(reward: &Reward) -> Value {
     json!({"id": reward.row.id, "name": reward.document.get("name")})
@@ -145,12 +106,5 @@ fn to_wire(reward: &Reward) -> Value {
     object["is_hidden"] = reward.row.is_hidden.into();
     object["hide_reward"] = reward.row.is_hidden.into();
     object["created_at"] = Instant(reward.row.created_at).iso8601().into();
-    object
-}
-
-fn product(row: &ProductRow) -> Value {
-    let mut object: Value = serde_json::from_str(&row.document).unwrap_or_else(|_| json!({}));
-    object["id"] = row.id.into();
-    object["created_at"] = Instant(row.created_at).iso8601().into();
     object
 }

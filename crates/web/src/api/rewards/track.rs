@@ -25,6 +25,7 @@ use headwater_domain::time::Instant;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// This server sends no mail; whoever says so twice may.
 const NO_MAIL: &str = "skip_email_notification";
@@ -239,7 +240,7 @@ pub fn refused(failure: TrackFailure, what: &str) -> RewardsError {
 
 /// The event as both published shapes have it.
 async fn event(
-    app: &App,
+    app: &Arc<App>,
     caller: &Caller,
     kind: &str,
     made: &Tracked,

@@ -1,10 +1,9 @@
 //! The partner's campaigns, and its token in each.
 
-use super::own_membership;
+use super::{open_membership, own_membership};
 use crate::api::rewards::asked::{Address, Known, Query, number_in_path};
 use crate::api::rewards::caller::with_partner_token;
 use crate::api::rewards::page::Page;
-use crate::api::rewards::problem::RewardsError;
 use crate::api::rewards::{campaigns, memberships};
 use crate::asked::Path;
 use crate::body::{REFERRAL_BYTES_MAX, read as read_body};
@@ -14,6 +13,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
+use headwater_app::campaign::is_archived;
 use headwater_app::membership::MembershipChange;
 use http::HeaderMap;
 
@@ -27,6 +27,7 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
         let own = state.app.memberships_of(caller.account, partner.id);
         let programs: Vec<_> =
             own.iter().filter_map(|member| directory.program(caller.account, member.program)).collect();
+        let programs: Vec<_> = programs.into_iter().filter(|program| !is_archived(program)).collect();
         Ok(page.answer_all(&address, &programs, |program| campaigns::named(program)))
     })
 }
@@ -38,12 +39,10 @@ pub async fn list(State(state): State<WebState>, headers: HeaderMap, address: Ad
 pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id): Path<String>, body: Body) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
         let id = number_in_path(&id, "promoter_campaign")?;
-        let before = own_membership(&state.app, &partner, id)?;
+        own_membership(&state.app, &partner, id)?;
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
         let token = parse_object(&body)?.required_string("ref_token")?;
-        if before.is_barred_at(state.app.clock.now()) {
-            return Err(RewardsError::operation_failed("This membership is blocked or rejected."));
-        }
+        let before = open_membership(&state.app, &partner, id)?;
         let change = MembershipChange { ref_token: Some(token), ..MembershipChange::default() };
         let membership = state.app.membership_patch(caller.account, before.id, change).await?;
         Ok(Json(memberships::shown(&state.app, &membership).await?).into_response())

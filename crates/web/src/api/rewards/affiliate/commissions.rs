@@ -1,7 +1,7 @@
 //! What the partner earned.
 //!
 //! What the team notes for itself is not shown, and whose sale a commission of a lower level came from only where the
-//! program shows the tree.
+//! program shows the tree. What is not shown is not searched or sorted by either: it could be read letter by letter.
 
 use crate::api::rewards::asked::{Address, Query};
 use crate::api::rewards::caller::with_partner_token;
@@ -56,6 +56,7 @@ pub async fn list(State(state): State<WebState>, address: Address, headers: Head
         let visible = state.app.tree_programs(&partner);
         let asked = filter.promoter_id.take().unwrap_or(partner.id.0);
         filter.earner_id = Some(asked);
+        filter.sees_below_in = Some(between_commas(&visible.iter().map(|id| id.0).collect::<Vec<_>>()));
         if asked != partner.id.0 {
             let below = state.app.partners_below(&partner);
             if !below.iter().any(|of| of.partner.id.0 == asked) {

@@ -1,6 +1,6 @@
 //! The partner's promo codes.
 
-use super::own_membership;
+use super::open_membership;
 use crate::api::rewards::asked::{Address, Known, Query, number_in_path};
 use crate::api::rewards::caller::with_partner_token;
 use crate::api::rewards::campaigns::document;
@@ -16,8 +16,7 @@ use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_app::directory::Partner;
-use headwater_app::promo_code::PromoCodeRow;
-use headwater_domain::ids::MembershipId;
+use headwater_app::promo_code::{CodeMaker, PromoCode};
 use http::{HeaderMap, StatusCode};
 
 /// Codes of one membership that are shown.
@@ -46,13 +45,11 @@ pub async fn create(State(state): State<WebState>, attempted: Attempted, headers
         let mut asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
         let code = code(&mut asked)?.ok_or_else(|| RewardsError::invalid("code", "code is required."))?;
         let named = member_in(&mut asked)?.ok_or_else(missing_member)?;
-        let member = own_membership(&state.app, &partner, named.0)?;
-        if member.is_barred_at(state.app.clock.now()) {
-            return Err(RewardsError::operation_failed("This membership is blocked or rejected."));
-        }
-        let render = |row: &PromoCodeRow| given(StatusCode::OK, &to_wire(row));
+        let member = open_membership(&state.app, &partner, named.0)?;
+        let render = |made: &PromoCode| given(StatusCode::OK, &to_wire(made));
         let keep = state.app.keep(attempted.map(|Extension(attempt)| attempt), render);
-        let row = state.app.promo_code_create(caller.account, member.id, &code, asked, keep).await?;
+        let by = CodeMaker::Promoter;
+        let row = state.app.promo_code_create(caller.account, member.id, &code, asked, by, keep).await?;
         Ok(Json(to_wire(&row)).into_response())
     })
 }
@@ -63,30 +60,42 @@ pub async fn create(State(state): State<WebState>, attempted: Attempted, headers
     responses((status = 200, description = "The code as it is now", body = Value)))]
 pub async fn update(State(state): State<WebState>, headers: HeaderMap, Path(id): Path<String>, body: Body) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
-        let before = own_code(&state, &partner, &id).await?;
+        let before = made_by_itself(own_code(&state, &partner, &id).await?)?;
+        open_membership(&state.app, &partner, before.membership.0)?;
         let mut asked = document(&read_body(&headers, body, REFERRAL_BYTES_MAX).await?)?;
         stays(&asked)?;
         let code = code(&mut asked)?;
         stays_with(&before, member_in(&mut asked)?)?;
-        let row = state.app.promo_code_patch(caller.account, before.id, code.as_deref(), asked).await?;
+        let by = CodeMaker::Promoter;
+        let row = state.app.promo_code_patch(caller.account, before.id, code.as_deref(), asked, by).await?;
         Ok(Json(to_wire(&row)).into_response())
     })
 }
 
-/// Delete a promo code of the partner's
+/// Archive a promo code of the partner's
+///
+/// One that it made itself; those of the company are the company's (403).
 #[utoipa::path(delete, path = "/api/v2/affiliate/promo_codes/{id}", operation_id = "affiliate_promo_code_delete", tag = "Affiliate",
     security(("partner_token" = [])), params(("id" = String, Path, description = "Its number")),
-    responses((status = 200, description = "The code as it was", body = Value)))]
+    responses((status = 200, description = "The code, archived", body = Value)))]
 pub async fn delete(State(state): State<WebState>, headers: HeaderMap, Path(id): Path<String>) -> Response {
     with_partner_token!(state, headers, |caller, partner| {
-        let row = own_code(&state, &partner, &id).await?;
-        state.app.promo_code_delete(caller.account, row.id).await?;
+        let code = made_by_itself(own_code(&state, &partner, &id).await?)?;
+        let row = state.app.promo_code_archive(caller.account, code.id).await?;
         Ok(Json(to_wire(&row)).into_response())
     })
 }
 
-async fn own_code(state: &WebState, partner: &Partner, id: &str) -> Result<PromoCodeRow, RewardsError> {
+/// What the company made is the company's to change.
+fn made_by_itself(code: PromoCode) -> Result<PromoCode, RewardsError> {
+    if code.maker == CodeMaker::Promoter {
+        return Ok(code);
+    }
+    Err(RewardsError::new(StatusCode::FORBIDDEN, "forbidden", "This promo code was made by the company."))
+}
+
+async fn own_code(state: &WebState, partner: &Partner, id: &str) -> Result<PromoCode, RewardsError> {
     let row = state.app.promo_code_read(partner.account, number_in_path(id, "promo_code")?).await?;
-    let member = state.app.membership_read(partner.account, MembershipId(row.membership_id))?;
+    let member = state.app.membership_read(partner.account, row.membership)?;
     if member.partner == partner.id { Ok(row) } else { Err(RewardsError::not_found("promo_code")) }
 }

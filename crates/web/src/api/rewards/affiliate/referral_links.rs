@@ -3,7 +3,7 @@
 //! `name` and `sub_id` stand in a link's metadata. A link is never deleted, since clicks and money point to it: it is
 //! paused and leaves the list.
 
-use super::own_membership;
+use super::{open_membership, own_membership};
 use crate::api::rewards::asked::{Address, Known, Query, number_in_path};
 use crate::api::rewards::caller::with_partner_token;
 use crate::api::rewards::page::Page;
@@ -73,7 +73,7 @@ pub async fn create(State(state): State<WebState>, attempted: Attempted, headers
     with_partner_token!(state, headers, |caller, partner| {
         let body = read_body(&headers, body, REFERRAL_BYTES_MAX).await?;
         let fields = parse_object(&body)?;
-        let member = own_membership(&state.app, &partner, fields.required_integer("promoter_campaign_id")?)?;
+        let member = open_membership(&state.app, &partner, fields.required_integer("promoter_campaign_id")?)?;
         let program = state.app.program_read(caller.account, member.program)?;
         let landing_page = fields.optional_string_up_to("url", 2048)?.filter(|url| !url.is_empty());
         let asked = LinkRequest {
