@@ -1,35 +1,32 @@
 //! Referrals: customers as the rewards dialect sees them, found by email or by the caller's own id in any program.
 //!
-//! A referral whose caller gives no id is a customer under its email's name ([`own_id`]); an id that comes later names the
+//! A referral whose caller gives no id is a customer under its email's name (`named`); an id that comes later names the
 //! same person. Leaves recording to `ingest` and forgetting and moving within a campaign to `customer`. Invariant: nothing here is a second
 //! record of anything; a referral is its customer.
 
 pub(crate) mod line;
 mod moving;
+mod named;
+mod shown;
+
+pub use named::Named;
+pub(crate) use shown::{Shown, entity, split_json, uid_of};
 
 use crate::app::App;
 use crate::campaign::{has_ended, is_archived};
-use crate::commission::shown::split_partners;
-use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::ingest::{CustomerRecord, Field, Ingest, Record, Referrer, Seen, Source};
 use crate::membership::Membership;
-use crate::partner::is_email;
-use headwater_domain::commission::{Split, SplitPart};
 use headwater_domain::ids::{AccountId, CustomerId, MembershipId, PartnerId, PersonId, ProgramId};
 use headwater_domain::money::Decimal;
-use headwater_domain::postback::entity::SplitPartner;
 use headwater_domain::time::Instant;
 use headwater_store::backend::Tx;
 use headwater_store::referral::{ProgramName, referral_list, referrals_by_external_id, referrals_by_person};
 pub use headwater_store::referral::{ReferralFilter, ReferralOrder, ReferralRow};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use shown::split_of;
 use std::sync::Arc;
 
-/// Before the email of a customer whose caller gave no id.
-const EMAIL_PREFIX: &str = "email:";
-/// Where the caller's id stands of a customer that was first known by its email.
-const UID: &str = "uid";
 /// Where a state stands that somebody gave it: `denied` or `pending`.
 pub const STATE: &str = "referral_state";
 /// Nothing that it buys is tracked.
@@ -38,74 +35,6 @@ pub(crate) const DENIED: &str = "denied";
 pub(crate) const PENDING: &str = "pending";
 /// Where it stands what a referral is suspected of.
 pub(crate) const FRAUD_CHECK: &str = "fraud_check";
-
-/// By what a caller names a human.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Named {
-    /// Trimmed and in lower case.
-    pub email: Option<String>,
-    /// The caller's own id.
-    pub uid: Option<String>,
-}
-
-impl Named {
-    /// Reads the two; empty texts are none.
-    pub fn new(email: Option<&str>, uid: Option<&str>) -> Self {
-        let text = |text: Option<&str>| text.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
-        Self { email: text(email).map(|email| email.to_lowercase()), uid: text(uid) }
-    }
-
-    /// Whether it names nobody.
-    pub fn is_blank(&self) -> bool {
-        self.email.is_none() && self.uid.is_none()
-    }
-
-    /// Refuses an email that can be none; `known` is one that was recorded already, and stands however it is.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] of `email`.
-    pub(crate) fn email_check(&self, known: Option<&str>) -> Result<()> {
-        match self.email.as_deref() {
-            Some(email) if Some(email) != known && !is_email(email) => {
-                Err(Error::invalid("email", "must be an email address"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Which of its names it shares with a referral that it was found as.
-    fn shared_with(&self, referral: &Referral) -> &'static str {
-        if self.uid.is_some() && self.uid == referral.uid() { "uid" } else { "email" }
-    }
-
-    /// The id under which a new customer is recorded.
-    pub(crate) fn own_id(&self) -> Option<String> {
-        self.uid.clone().or_else(|| self.email.as_ref().map(|email| format!("{EMAIL_PREFIX}{email}")))
-    }
-
-    /// What a record says of a customer that is named so.
-    pub(crate) fn record(&self, customer: String, referrer: Referrer) -> CustomerRecord {
-        let mut attributes = Map::new();
-        if let (Some(uid), true) = (&self.uid, customer.starts_with(EMAIL_PREFIX)) {
-            attributes.insert(UID.into(), uid.clone().into());
-        }
-        CustomerRecord {
-            customer,
-            number: None,
-            revision: None,
-            registered_at: None,
-            email: self.email.clone().map_or(Field::Keep, Field::Set),
-            person: self.uid.clone(),
-            name: Field::Keep,
-            country: Field::Keep,
-            account_type: Field::Keep,
-            campaign: Field::Keep,
-            attributes,
-            referrer,
-            split: Vec::new(),
-        }
-    }
-}
 
 /// A customer and its membership.
 #[derive(Debug, Clone)]
@@ -156,65 +85,6 @@ impl Referral {
                     .and_then(|account| directory.partner_by_id(account, partner).cloned())
                     .is_some_and(|partner| partner.is_suspended_at(at))
             })
-    }
-}
-
-/// A referral as webhooks show it.
-#[derive(Debug, Clone)]
-pub(crate) struct Shown {
-    pub id: i64,
-    pub email: Option<String>,
-    pub external_id: Option<String>,
-    /// JSON text.
-    pub attributes: Option<String>,
-    pub state: String,
-    pub created_at: Instant,
-    pub split: Vec<SplitPart>,
-}
-
-impl Shown {
-    pub(crate) fn of_row(row: &ReferralRow) -> Self {
-        Self {
-            id: row.id,
-            email: row.email.clone(),
-            external_id: row.external_id.clone(),
-            attributes: row.attributes.clone(),
-            state: row.state.clone(),
-            created_at: Instant(row.created_at),
-            split: split_of(row),
-        }
-    }
-}
-
-/// The `data` of a referral's webhooks.
-pub(crate) fn entity(directory: &Directory, shown: &Shown, membership: Option<&Arc<Membership>>) -> Value {
-    json!({
-        "id": shown.id, "email": shown.email, "uid": uid_of(shown.external_id.as_deref(), shown.attributes.as_deref()),
-        "state": shown.state, "created_at": shown.created_at.iso8601(),
-        "promoter_campaign": membership.map(|membership| crate::membership::entity(directory, membership)),
-        "split_details": membership.map(|membership| split_json(directory, membership.program, &shown.split)),
-    })
-}
-
-/// Who shares what is earned of a referral, as it is shown; `null` where nobody does.
-pub(crate) fn split_json(directory: &Directory, program: ProgramId, parts: &[SplitPart]) -> Value {
-    let partners: Vec<Value> = split_partners(directory, program, parts).iter().map(SplitPartner::to_json).collect();
-    if partners.is_empty() { Value::Null } else { partners.into() }
-}
-
-fn split_of(row: &ReferralRow) -> Vec<SplitPart> {
-    let splits = row.splits.as_deref().and_then(Split::from_stored).unwrap_or_default();
-    Split::latest(&splits).to_vec()
-}
-
-/// The caller's id of a referral, where it gave one.
-pub(crate) fn uid_of(external_id: Option<&str>, attributes: Option<&str>) -> Option<String> {
-    match external_id {
-        Some(id) if !id.starts_with(EMAIL_PREFIX) => Some(id.to_owned()),
-        _ => {
-            let attributes: Value = serde_json::from_str(attributes?).ok()?;
-            attributes[UID].as_str().map(str::to_owned)
-        }
     }
 }
 
@@ -501,19 +371,5 @@ impl App {
         let partner = row.partner_id.map(PartnerId);
         let found = partner.and_then(|partner| directory.membership_in(ProgramId(row.program_id), partner).cloned());
         Referral { row, membership: found.filter(|membership| membership.account == account) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_referral_without_an_id_is_known_by_its_email() {
-        let named = Named::new(Some(" North@Example.org "), Some(" "));
-        assert_eq!(named.own_id().as_deref(), Some("email:north@example.org"));
-        let record = Named::new(None, Some("u-77")).record("email:north@example.org".into(), Referrer::Unsaid);
-        assert_eq!((record.person.as_deref(), record.attributes["uid"].as_str()), (Some("u-77"), Some("u-77")));
-        assert!(Named::new(Some(""), None).is_blank());
     }
 }
